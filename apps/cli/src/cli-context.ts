@@ -1,0 +1,22 @@
+import type { Environment } from "@penstock/schemas";
+import type { Output } from "./output/output.ts";
+
+/** What a command may know of the process that it runs in; `main.ts` alone makes one. */
+export interface CliContext {
+  readonly version: string;
+  readonly env: Environment;
+  /** The working directory of the process: where the project is looked for. */
+  readonly cwd: string;
+  /** Where the user typed the command, which npm hides from the process: what paths on the command line are relative to. */
+  readonly typedIn: string;
+  readonly output: Output;
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP: stop in order. */
+  readonly stop: AbortSignal;
+  /** Aborted by the second: kill what you started; the process ends right after the listeners have run. */
+  readonly stopNow: AbortSignal;
+  /** This Node and the options that make it resolve packages as this process does. */
+  readonly node: { readonly execPath: string; readonly args: readonly string[] };
+}
+
+/** How a user types the command, for hints. */
+export const PENSTOCK = "npm run penstock --";

@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import { start } from "../supervisor/start.ts";
+
+const HELP = `
+Environment:
+  INGEST_PORT              port of the webhook (8080; 0: any free one)
+  INGEST_HOST              address to listen on (127.0.0.1)
+  DATABASE_URL             Postgres 15 or later; an embedded one, in .penstock, unless set
+  QUEUE_URL                redis://… or postgres://…; the database of DATABASE_URL unless set
+  BUZZBIP_SIGNING_SECRETS  live secrets, comma-separated; one that is made and kept unless set
+  LOG_LEVEL                trace, debug, info, warn, error, fatal or silent (info)
+  PENSTOCK_CONFIG          path of penstock.config.ts
+  PENSTOCK_HOME            folder for data, logs and secret (.penstock in the project)
+
+Examples:
+  npm start
+  INGEST_PORT=8081 npm start
+  QUEUE_URL=redis://127.0.0.1:6379 ${PENSTOCK} start`;
+
+export function registerStart(program: Command, ctx: CliContext): void {
+  program
+    .command("start")
+    .summary("run everything on this machine")
+    .description(
+      "Starts Postgres unless DATABASE_URL names one, migrates it, runs ingest and worker, and starts again what dies. Ctrl-C stops all of it in order, a second one at once.",
+    )
+    .addHelpText("after", HELP)
+    .action(() => start(ctx));
+}

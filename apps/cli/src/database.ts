@@ -1,0 +1,50 @@
+import { findEmbeddedPostgres } from "@penstock/embedded-postgres";
+import { parseStoreConfig, type StoreConfig } from "@penstock/schemas";
+import { assertMigrated, createStore, type Store } from "@penstock/store";
+import type { CliContext } from "./cli-context.ts";
+import { CliError } from "./cli-error.ts";
+import { findProject } from "./project.ts";
+import { findRun } from "./run-state.ts";
+
+/**
+ * Where data and queue are: what the environment says, and without a DATABASE_URL the embedded Postgres of the project.
+ *
+ * @throws ConfigError
+ * @throws CliError when that is the embedded one and it does not run.
+ */
+export async function findStoreConfig(ctx: CliContext): Promise<StoreConfig> {
+  const databaseUrl = ctx.env["DATABASE_URL"] || (await findEmbeddedUrl(ctx));
+  return parseStoreConfig({ ...ctx.env, DATABASE_URL: databaseUrl });
+}
+
+/**
+ * Opens the database for the time of `work`.
+ *
+ * @throws MigrationsPendingError when it is not up to date.
+ */
+export async function withStore<T>(ctx: CliContext, work: (store: Store) => Promise<T>): Promise<T> {
+  const { databaseUrl } = await findStoreConfig(ctx);
+  const store = openStore(databaseUrl);
+  try {
+    await assertMigrated(store);
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** A store for one command: few connections, and a wait that a person bears. */
+export function openStore(connectionString: string): Store {
+  return createStore({ connectionString, applicationName: "penstock-cli", maxConnections: 2, connectTimeoutMs: 5_000 });
+}
+
+async function findEmbeddedUrl(ctx: CliContext): Promise<string> {
+  const { home } = findProject(ctx);
+  const run = await findRun(home);
+  if (run?.database === "external") {
+    throw new CliError("`penstock start` runs here with a DATABASE_URL of its own: set the same one for this command.");
+  }
+  const embedded = await findEmbeddedPostgres(home);
+  if (embedded?.running) return embedded.url;
+  throw new CliError("The embedded Postgres is not running: run `npm start` first, or set DATABASE_URL.");
+}

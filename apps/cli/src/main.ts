@@ -1,0 +1,51 @@
+import { readFileSync } from "node:fs";
+import type { CliContext } from "./cli-context.ts";
+import { createOutput } from "./output/output.ts";
+import { createProgram, runProgram } from "./program.ts";
+
+/** Commands that stop in order; a signal ends the others at once. */
+const STOPPABLE = new Set(["start", "send"]);
+/** One Ctrl-C can arrive more than once, from the terminal and from npm; this soon it is no second one. */
+const SAME_SIGNAL_MS = 500;
+
+const stop = new AbortController();
+const stopNow = new AbortController();
+
+function listenToSignals(): void {
+  let firstAt = 0;
+  const onSignal = () => {
+    if (!stop.signal.aborted) {
+      firstAt = performance.now();
+      stop.abort();
+    } else if (performance.now() - firstAt > SAME_SIGNAL_MS) {
+      stopNow.abort();
+      process.exit(130);
+    }
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+}
+
+// Whoever read the output may have gone (`| head`), and a terminal that was closed takes no more words.
+process.stdout.on("error", () => undefined);
+process.stderr.on("error", () => undefined);
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+const ctx: CliContext = {
+  version,
+  env: process.env,
+  cwd: process.cwd(),
+  typedIn: process.env["INIT_CWD"] ?? process.cwd(),
+  output: createOutput(process.stdout, process.stderr),
+  stop: stop.signal,
+  stopNow: stopNow.signal,
+  node: {
+    execPath: process.execPath,
+    args: process.execArgv.filter((argument) => argument.startsWith("--conditions=")),
+  },
+};
+const program = createProgram(ctx, (command) => {
+  if (STOPPABLE.has(command)) listenToSignals();
+});
+process.exitCode = await runProgram(program, process.argv.slice(2), ctx);

@@ -1,0 +1,22 @@
+import type { PenstockConfig } from "@penstock/handler-sdk";
+import type { StoreConfig } from "@penstock/schemas";
+import { createQueuePool, migrate, type Store } from "@penstock/store";
+
+/**
+ * Brings a database up to date: the tables of Penstock, of each handler, and of the queue where it has some. Returns what
+ * was applied; the queue, which keeps its own books, is not among it.
+ */
+export async function applyMigrations(store: Store, config: StoreConfig, plugged: PenstockConfig): Promise<string[]> {
+  // Loaded when needed: it brings BullMQ with it.
+  const { migrateQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
+  const applied = await migrate(store, plugged.handlers);
+  await migrateQueue(config.queue, (url = config.databaseUrl, maxConnections) =>
+    createQueuePool({
+      connectionString: url,
+      schema: QUEUE_SCHEMA,
+      maxConnections,
+      applicationName: "penstock-cli",
+    }),
+  );
+  return applied;
+}

@@ -1,0 +1,58 @@
+import { Command, CommanderError } from "commander";
+import { type CliContext, PENSTOCK } from "./cli-context.ts";
+import { ReportedFailure, UsageError } from "./cli-error.ts";
+import { registerDb } from "./commands/db-url.ts";
+import { registerEvents } from "./commands/events.ts";
+import { registerHandlers } from "./commands/handlers.ts";
+import { registerMigrate } from "./commands/migrate.ts";
+import { registerSecret } from "./commands/secret-show.ts";
+import { registerSend } from "./commands/send.ts";
+import { registerStart } from "./commands/start.ts";
+import { describeError } from "./describe-error.ts";
+import { printable } from "./output/printable.ts";
+
+const HELP = `
+Get going:
+  npm start
+  ${PENSTOCK} send message.received
+  ${PENSTOCK} events list
+
+Exit codes: 0 done, 1 failed, 2 called wrongly. With --json, standard output is one JSON object per line.`;
+
+/** All commands. `onAction` is called with the name of the command that is about to run. */
+export function createProgram(ctx: CliContext, onAction: (command: string) => void): Command {
+  const program = new Command("penstock")
+    .description("Durable webhook ingestion: verified, committed, and handled exactly once.")
+    .version(ctx.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .addHelpText("after", HELP)
+    .showHelpAfterError("(add --help to see how it is called)")
+    .configureOutput({
+      writeOut: (text) => ctx.output.result(text.trimEnd()),
+      writeErr: (text) => ctx.output.say(text.trimEnd()),
+    })
+    .exitOverride()
+    .hook("preAction", (_, command) => onAction(command.name()));
+  registerStart(program, ctx);
+  registerSend(program, ctx);
+  registerEvents(program, ctx);
+  registerHandlers(program, ctx);
+  registerMigrate(program, ctx);
+  registerDb(program, ctx);
+  registerSecret(program, ctx);
+  return program;
+}
+
+/** Runs the command that the arguments name, tells what went wrong, and returns the exit code: 0, 1 or 2. */
+export async function runProgram(program: Command, args: readonly string[], ctx: CliContext): Promise<number> {
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    // Commander has said already what was wrong with the call. Showing help is a failure when nobody asked for it.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof ReportedFailure) return 1;
+    ctx.output.say(printable(describeError(error), { keepLines: true }));
+    return error instanceof UsageError ? 2 : 1;
+  }
+}

@@ -1,0 +1,72 @@
+import { assertMigrated, type Store } from "@penstock/store";
+import type { CliContext } from "../cli-context.ts";
+import { CliError, UsageError } from "../cli-error.ts";
+import { findStoreConfig, openStore } from "../database.ts";
+import { describeError } from "../describe-error.ts";
+import { findProject } from "../project.ts";
+import { findRun, type RunState } from "../run-state.ts";
+import { findSigningSecrets } from "../signing-secret.ts";
+import { isListening } from "./is-listening.ts";
+
+/** Where events go, how they are signed, and where to look for what became of them. */
+export interface Target {
+  readonly url: URL;
+  readonly secret: string;
+  /** For messages: where the secret came from. */
+  readonly secretOrigin: string;
+  /** The receiver's database; null when it is not known or does not answer. To be closed by the caller. */
+  readonly store: Store | null;
+}
+
+/**
+ * Finds the receiver: what is said on the command line, else the start that runs in this project.
+ *
+ * @throws CliError when nothing listens there, or no secret is known.
+ */
+export async function findTarget(
+  ctx: CliContext,
+  given: { readonly url?: string; readonly secret?: string },
+): Promise<Target> {
+  const run = await findRunHere(ctx);
+  const ours = `${run?.ingestUrl ?? `http://127.0.0.1:${ctx.env["INGEST_PORT"] || 8080}`}/webhooks/buzzbip`;
+  const url = URL.parse(given.url ?? ours);
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError("--url must be an http or https URL.");
+  const { secret, secretOrigin } = await findSecret(ctx, given.secret);
+  if (!(await isListening(url))) {
+    throw new CliError(`Nothing listens at ${url.origin}: ${given.url ? "check --url." : "run `npm start` first."}`);
+  }
+  // Another receiver than ours writes to a database that only DATABASE_URL can name.
+  const known =
+    given.url === undefined || ctx.env["DATABASE_URL"] || (run && url.origin === new URL(run.ingestUrl).origin);
+  return { url, secret, secretOrigin, store: known ? await openIfPossible(ctx) : null };
+}
+
+async function findRunHere(ctx: CliContext): Promise<RunState | null> {
+  let home: string;
+  try {
+    ({ home } = findProject(ctx));
+  } catch {
+    return null; // outside a project one can still send, with --url and --secret
+  }
+  return findRun(home);
+}
+
+async function findSecret(ctx: CliContext, given?: string): Promise<{ secret: string; secretOrigin: string }> {
+  if (given === "") throw new UsageError("--secret must not be empty.");
+  if (given !== undefined) return { secret: given, secretOrigin: "--secret" };
+  const { secrets, origin } = await findSigningSecrets(ctx);
+  return { secret: secrets[0], secretOrigin: origin };
+}
+
+async function openIfPossible(ctx: CliContext): Promise<Store | null> {
+  let store: Store | null = null;
+  try {
+    store = openStore((await findStoreConfig(ctx)).databaseUrl);
+    await assertMigrated(store);
+    return store;
+  } catch (error) {
+    await store?.close();
+    ctx.output.say(`What becomes of it will not be shown. ${describeError(error)}`);
+    return null;
+  }
+}

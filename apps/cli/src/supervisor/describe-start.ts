@@ -1,0 +1,51 @@
+import { relative } from "node:path";
+import { PENSTOCK } from "../cli-context.ts";
+import { formatColumns } from "../output/columns.ts";
+import { formatDuration } from "../output/duration.ts";
+import { maskSecret } from "../output/mask.ts";
+
+/** What a start that is ready has to tell. */
+export interface StartedFacts {
+  readonly version: string;
+  readonly tookMs: number;
+  readonly ingestUrl: string;
+  readonly secrets: readonly string[];
+  readonly database: "embedded" | "external";
+  readonly queue: "postgres" | "redis";
+  readonly handlers: readonly string[];
+  readonly logs: string;
+  readonly root: string;
+}
+
+/** The lines that tell where all is and what to type next. */
+export function describeStart(facts: StartedFacts): string {
+  const { secrets, database, queue, handlers } = facts;
+  const others = secrets.length > 1 ? ` and ${secrets.length - 1} more` : "";
+  const rows = [
+    ["webhook", `${facts.ingestUrl}/webhooks/buzzbip`],
+    ["secret", `${maskSecret(secrets[0] ?? "")}${others}`, `${PENSTOCK} secret show`],
+    ["health", `${facts.ingestUrl}/readyz`],
+    ["database", database === "embedded" ? "embedded Postgres" : "DATABASE_URL", `${PENSTOCK} db url`],
+    ["queue", `BullMQ on ${queue === "redis" ? "Redis" : "Postgres"}`],
+    ["handlers", handlers.join(", ") || "none"],
+    ["logs", describeFolder(facts.root, facts.logs)],
+  ];
+  // The commands stand in a column of their own, which must not be as far right as the longest address.
+  const width = Math.max(...rows.map(([, value = "", command]) => (command === undefined ? 0 : value.length)));
+  const lines = rows.map(([name = "", value = "", command]) => [
+    name,
+    command === undefined ? value : `${value.padEnd(width)}  ${command}`,
+  ]);
+  return [
+    `Penstock ${facts.version} is ready (${formatDuration(facts.tookMs)})`,
+    formatColumns(lines).replace(/^/gm, "  "),
+    `Next, in another terminal:\n  ${PENSTOCK} send message.received`,
+    "Ctrl-C stops everything.",
+  ].join("\n\n");
+}
+
+/** Relative to the project when it is inside. */
+function describeFolder(root: string, folder: string): string {
+  const path = relative(root, folder);
+  return path.startsWith("..") ? folder : path;
+}

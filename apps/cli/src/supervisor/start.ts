@@ -1,0 +1,167 @@
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { findFreePort, withFileLock } from "@penstock/embedded-postgres";
+import type { PenstockConfig } from "@penstock/handler-sdk";
+import type { IngestConfig } from "@penstock/schemas";
+import type { CliContext } from "../cli-context.ts";
+import { CliError } from "../cli-error.ts";
+import { openStore } from "../database.ts";
+import { applyMigrations } from "../migrations.ts";
+import { formatDuration } from "../output/duration.ts";
+import { findProject, type Project } from "../project.ts";
+import { loadProjectConfig } from "../project-config.ts";
+import { findRun, readRunState, removeRunState, writeRunState } from "../run-state.ts";
+import { ensureSigningSecret } from "../signing-secret.ts";
+import { type ChildConfigs, parseChildConfigs, toChildEnvironment } from "./child-environment.ts";
+import { type Child, startChild } from "./child.ts";
+import { describeStart } from "./describe-start.ts";
+import { type EmbeddedDatabase, superviseDatabase } from "./embedded-database.ts";
+import { assertPortIsFree } from "./port.ts";
+import { createTerminalLog } from "./terminal-log.ts";
+import { waitUntilReady } from "./wait-until-ready.ts";
+
+/** How long an external database may take to answer, and how long all may take to be ready. */
+const DATABASE_MS = 10_000;
+const READY_MS = 60_000;
+/** What ingest and worker get on top of SHUTDOWN_MS before they are killed. */
+const GRACE_MS = 2_000;
+
+/**
+ * Runs everything until it is told to stop: the embedded Postgres where DATABASE_URL is not set, ingest and worker. What
+ * it has started it also stops, in order, however it ends.
+ *
+ * @throws ConfigError with all that is wrong with the environment, before anything is started.
+ * @throws LockTimeoutError when another start runs in this project.
+ * @throws CliError when something cannot be started.
+ */
+export async function start(ctx: CliContext): Promise<void> {
+  const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made" };
+  const configs = parseChildConfigs(toChildEnvironment(ctx.env, unknown));
+  const project = findProject(ctx);
+  // Passable for others: as root, Postgres runs as another user inside it.
+  await mkdir(join(project.home, "logs"), { recursive: true, mode: 0o711 });
+  const other = await findRun(project.home);
+  const busy = `penstock start is already running here${other ? `: process ${other.pid}, ${other.ingestUrl}` : ""}.`;
+  // The kernel's lock, which goes away with the process; a process id in a file would have to be judged stale.
+  await withFileLock({ file: join(project.home, "start.lock"), waitMs: 0, busy }, () => run(ctx, project, configs));
+}
+
+async function run(ctx: CliContext, { root, home }: Project, configs: ChildConfigs): Promise<void> {
+  const { say, result } = ctx.output;
+  const logs = join(home, "logs");
+  const graceMs = Math.max(configs.ingest.shutdownMs, configs.worker.shutdownMs) + GRACE_MS;
+  const { host } = configs.ingest;
+  const port = configs.ingest.port || (await findFreePort());
+  const ingestUrl = `http://${toAuthority(host)}:${port}`;
+  await assertPortIsFree(
+    { host, port },
+    {
+      pids: (await readRunState(home))?.children ?? [],
+      waitMs: graceMs,
+      onWait: () => say("Waiting for the processes of an earlier start that was killed…"),
+    },
+  );
+
+  let postgres: EmbeddedDatabase | undefined;
+  const children: Child[] = [];
+  const killAll = () => {
+    for (const child of children) child.kill();
+    postgres?.kill();
+  };
+  ctx.stopNow.addEventListener("abort", killAll);
+  try {
+    if (!ctx.env["DATABASE_URL"]) {
+      say("Starting the embedded Postgres…");
+      postgres = await superviseDatabase({ dir: home, log: join(logs, "postgres.log") }, say);
+      if (postgres.adopted) say("It was still running: an earlier start was killed.");
+    }
+    const secret = ctx.env["BUZZBIP_SIGNING_SECRETS"] ?? (await ensureSigningSecret(home));
+    const env = toChildEnvironment(ctx.env, { databaseUrl: postgres?.url ?? "", secret });
+    const { ingest: config } = parseChildConfigs(env);
+    const plugged = await loadProjectConfig(ctx);
+    await prepareDatabase(ctx, config, plugged);
+
+    const state = {
+      pid: process.pid,
+      ingestUrl,
+      startedAt: new Date().toISOString(),
+      database: postgres ? ("embedded" as const) : ("external" as const),
+    };
+    const pids = new Map<string, number>();
+    const terminal = createTerminalLog(ctx.output, !ctx.env["NO_COLOR"]);
+    for (const name of ["ingest", "worker"] as const) {
+      const onStart = (pid: number | undefined) => {
+        if (pid !== undefined) pids.set(name, pid);
+        writeRunState(home, { ...state, children: [...pids.values()] });
+      };
+      const { logLevel } = config;
+      const childEnv = { ...env, INGEST_PORT: String(port) };
+      children.push(startChild(ctx, { name, root, env: childEnv, logLevel, logs, terminal, onStart }));
+    }
+    await allReady(ctx, ingestUrl, children, logs);
+    for (const child of children) child.keepAlive();
+    result(
+      describeStart({
+        version: ctx.version,
+        tookMs: performance.now(),
+        ingestUrl,
+        secrets: config.secrets.buzzbip,
+        database: state.database,
+        queue: config.queue.kind,
+        handlers: plugged.handlers.map(({ name }) => name),
+        logs,
+        root,
+      }),
+    );
+    await aborted(ctx.stop);
+  } catch (error) {
+    // What a stop interrupts fails, and that is no failure.
+    if (!ctx.stop.aborted) throw error;
+  } finally {
+    if (ctx.stop.aborted) say("Stopping…");
+    // Ingest first, so that nothing more is acknowledged; then what processes; then where it is stored.
+    for (const child of children) await child.stop(graceMs);
+    await postgres?.stop();
+    await removeRunState(home);
+    ctx.stopNow.removeEventListener("abort", killAll);
+  }
+  result("stopped");
+}
+
+async function prepareDatabase(ctx: CliContext, config: IngestConfig, plugged: PenstockConfig): Promise<void> {
+  const store = openStore(config.databaseUrl);
+  try {
+    await store
+      .waitUntilAvailable(AbortSignal.any([ctx.stop, AbortSignal.timeout(DATABASE_MS)]))
+      .catch(() => store.ping());
+    ctx.stop.throwIfAborted();
+    await applyMigrations(store, config, plugged);
+    ctx.stop.throwIfAborted();
+  } finally {
+    await store.close();
+  }
+}
+
+async function allReady(ctx: CliContext, ingestUrl: string, children: readonly Child[], logs: string): Promise<void> {
+  const limit = AbortSignal.any([ctx.stop, AbortSignal.timeout(READY_MS)]);
+  const ready = Promise.all([waitUntilReady(ingestUrl, limit), ...children.map((child) => child.ready)]);
+  try {
+    await Promise.race([ready, aborted(limit), ...children.map((child) => child.failed)]);
+  } finally {
+    ready.catch(() => undefined);
+  }
+  ctx.stop.throwIfAborted();
+  if (limit.aborted) throw new CliError(`Not ready after ${formatDuration(READY_MS)}. See the logs in ${logs}.`);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+/** A host as URLs of this machine name it: an address to listen on everywhere is none to connect to. */
+function toAuthority(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host.replace("%", "%25")}]` : host;
+}

@@ -1,0 +1,19 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Resolves when `/readyz` of an ingest answers 200; rejects with the signal's reason when that is aborted first. */
+export async function waitUntilReady(ingestUrl: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      const answer = await fetch(`${ingestUrl}/readyz`, {
+        headers: { connection: "close" },
+        signal: AbortSignal.any([signal, AbortSignal.timeout(3_000)]),
+      });
+      await answer.arrayBuffer();
+      if (answer.status === 200) return;
+    } catch {
+      // It does not listen yet.
+    }
+    await sleep(50, undefined, { signal });
+  }
+}

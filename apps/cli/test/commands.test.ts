@@ -1,0 +1,154 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
+
+// One start for all: each test sends events of its own, and looks for those by id.
+let penstock: Penstock;
+beforeAll(async () => {
+  penstock = await createPenstock();
+  await penstock.start();
+  return penstock.remove;
+});
+
+const CONTROL = /[^\P{Cc}\n]/u;
+
+/** A file with exactly these bytes. */
+async function bodyFile(bytes: string | Uint8Array): Promise<string> {
+  const path = join(penstock.home, `body-${Math.random()}`);
+  await writeFile(path, bytes);
+  return path;
+}
+
+async function json(...args: string[]): Promise<Record<string, unknown>[]> {
+  const { code, stdout, stderr } = await penstock.run([...args, "--json"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: [] });
+  return parseLines(stdout);
+}
+
+test("many events are counted by answer and by what became of them", async () => {
+  const { code, stdout } = await penstock.run(["send", "random", "--count", "40", "--duplicate", "1", "--shuffle"]);
+  expect(code).toBe(0);
+  expect(stdout.join("\n")).toMatch(
+    /^sent +80 in .*\nanswers +200 × 80\nlatency +p50 .*\nevents +40 acknowledged: 40 processed$/,
+  );
+});
+
+test("send --json is one object: the report, and what became of the events", async () => {
+  const [report, ...more] = await json("send", "contact.created", "--id", "evt_json", "--data", '{"name":"Zoé"}');
+  expect(more).toEqual([]);
+  expect(report).toMatchObject({
+    sent: 1,
+    byStatus: { 200: 1 },
+    eventIds: ["evt_json"],
+    events: { processed: 1, event: { id: "evt_json", deliveries: [{ subscriber: "picky", state: "succeeded" }] } },
+  });
+  const [shown] = await json("events", "show", "evt_json");
+  expect(JSON.parse(String(shown?.["body"]))).toMatchObject({ type: "contact.created", data: { name: "Zoé" } });
+});
+
+test("a bad signature is answered 401, and the exit code says that it was not accepted", async () => {
+  const { code, stdout, stderr } = await penstock.run(["send", "message.received", "--bad-signature"]);
+  expect({ code, stderr }).toEqual({ code: 1, stderr: [] });
+  expect(stdout).toEqual([expect.stringMatching(/^401 /)]);
+});
+
+test("a secret that the receiver does not know is told with where it came from, and never shown", async () => {
+  const env = { BUZZBIP_SIGNING_SECRETS: "some-other-secret" };
+  const { code, stdout, stderr } = await penstock.run(["send", "message.received"], env);
+  expect(code).toBe(1);
+  expect(stderr).toEqual([expect.stringContaining("from BUZZBIP_SIGNING_SECRETS")]);
+  expect([...stdout, ...stderr].join()).not.toContain("some-other-secret");
+});
+
+test("the same id with another body is told as the conflict that it is", async () => {
+  await penstock.run(["send", "message.received", "--id", "evt_twice"]);
+  const { stdout } = await penstock.run(["send", "message.received", "--id", "evt_twice"]);
+  expect(stdout.join()).toContain("evt_twice  quarantined (id-conflict)");
+  expect((await penstock.run(["events", "show", "evt_twice"])).stdout.join("\n").match(/^seq /gm)).toHaveLength(2);
+});
+
+test("what a sender wrote never reaches the terminal raw: ids, types, bodies, errors", async () => {
+  const hostile = '\u001b]0;owned\u0007\u009b31m"\\';
+  const file = await bodyFile(
+    JSON.stringify({ id: `evt_hostile${hostile}`, type: `x${hostile}`, createdAt: "2026-06-01T14:32:00Z", data: {} }),
+  );
+  await penstock.run(["send", "--body-file", file]);
+  await penstock.run(["send", "--body-file", await bodyFile(`not json ${hostile}`)]);
+  await penstock.run(["send", "--body-file", await bodyFile(Buffer.from([0x1b, 0x5d, 0xff, 0x07]))]);
+
+  const listed = await penstock.run(["events", "list", "--status", "quarantined"]);
+  expect(listed.stdout.join("\n")).toContain("evt_hostile");
+  const events = await json("events", "list", "--status", "quarantined", "--limit", "3");
+  expect(events).toHaveLength(3);
+  const shown = await Promise.all(events.map(({ seq }) => penstock.run(["events", "show", String(seq)])));
+  const shownAsJson = await Promise.all(
+    events.map(({ seq }) => penstock.run(["events", "show", String(seq), "--json"])),
+  );
+  for (const { code, stdout } of [listed, ...shown, ...shownAsJson]) {
+    expect(code).toBe(0);
+    expect(stdout.join("\n")).not.toMatch(CONTROL);
+  }
+  const bytes = parseLines(shownAsJson.flatMap(({ stdout }) => stdout)).find(
+    (event) => event["bodyEncoding"] === "base64",
+  );
+  expect(Buffer.from(String(bytes?.["body"]), "base64")).toEqual(Buffer.from([0x1b, 0x5d, 0xff, 0x07]));
+});
+
+test("a handler that failed is shown with its attempts and with when it is tried again", async () => {
+  const sent = await penstock.run(["send", "message.received", "--id", "evt_fails", "--data", '{"body":"fail"}']);
+  expect(sent.stdout.join()).toContain("picky retrying");
+  const { stdout } = await penstock.run(["events", "list", "--type", "message.received", "--limit", "100"]);
+  expect(stdout.find((line) => line.includes("evt_fails"))).toMatch(
+    /processed +picky retrying 1\/2 (now|in \d+ (s|min))$/,
+  );
+  const shown = (await penstock.run(["events", "show", "evt_fails"])).stdout.join("\n");
+  expect(shown).toMatch(/picky +#1 +failed .*asked to \\u001b\[31mfail/);
+  expect(shown).toContain('"body": "fail"');
+  const [event] = await json("events", "show", "evt_fails");
+  expect(event).toMatchObject({ attempts: [{ subscriber: "picky", outcome: "failed" }] });
+});
+
+test("handlers are listed, and forgotten only when that is meant", async () => {
+  expect(await json("handlers", "list")).toMatchObject([
+    { name: "picky", kind: "transactional", types: ["message.received", "contact.created"] },
+  ]);
+  const careless = await penstock.run(["handlers", "remove", "picky"]);
+  expect({ code: careless.code, lines: careless.stderr }).toEqual({
+    code: 2,
+    lines: [expect.stringContaining("--yes")],
+  });
+  expect((await penstock.run(["handlers", "remove", "nobody", "--yes"])).code).toBe(1);
+  expect((await penstock.run(["handlers", "remove", "picky", "--yes"])).stdout).toEqual(["removed picky"]);
+  expect(await json("handlers", "list")).toEqual([]);
+});
+
+test("db url is a connection string and nothing else", async () => {
+  const { code, stdout, stderr } = await penstock.run(["db", "url"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: [] });
+  expect(stdout).toEqual([expect.stringMatching(/^postgres:\/\/penstock:[0-9a-f]+@127\.0\.0\.1:\d+\/penstock$/)]);
+});
+
+test.each([
+  [[], 2],
+  [["--help"], 0],
+  [["--version"], 0],
+  [["evnts"], 2],
+  [["send"], 2],
+  [["send", "message.lost"], 2],
+  [["send", "message.received", "--count", "0"], 2],
+  [["send", "message.received", "--rate", "-1"], 2],
+  [["send", "message.received", "--data", "[]"], 2],
+  [["send", "message.received", "--url", "ftp://127.0.0.1"], 2],
+  [["send", "message.received", "--url", "http://127.0.0.1:1"], 1],
+  [["send", "--body-file", "/nowhere"], 1],
+  [["events", "list", "--status", "lost"], 2],
+  [["events", "list", "more"], 2],
+  [["events", "show", "evt_nobody"], 1],
+  [["migrate"], 0],
+])("penstock %j ends with %i", async (args, code) => {
+  const outcome = await penstock.run(args);
+  expect(outcome.code).toBe(code);
+  if (code !== 0) expect(outcome.stdout).toEqual([]);
+  expect([...outcome.stdout, ...outcome.stderr]).not.toEqual([]);
+});

@@ -1,0 +1,57 @@
+import { createTestDatabase } from "@penstock/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
+
+let penstock: Penstock;
+beforeAll(async () => {
+  const { url } = await createTestDatabase();
+  penstock = await createPenstock({ DATABASE_URL: url });
+});
+afterAll(() => penstock.remove());
+
+test("a database that was never migrated is told with what to run; migrate says what it did, and does it once", async () => {
+  const before = await penstock.run(["events", "list", "--json"]);
+  expect({ code: before.code, stdout: before.stdout }).toEqual({ code: 1, stdout: [] });
+  expect(before.stderr).toEqual([expect.stringContaining("penstock migrate")]);
+
+  const first = await penstock.run(["migrate"]);
+  expect({ code: first.code, stdout: first.stdout.slice(0, 2) }).toEqual({
+    code: 0,
+    stdout: ["applied penstock/0001-events", "applied penstock/0002-deliveries"],
+  });
+  expect((await penstock.run(["migrate"])).stdout).toEqual(["up to date"]);
+  expect(parseLines((await penstock.run(["migrate", "--json"])).stdout)).toEqual([{ applied: [] }]);
+
+  const after = await penstock.run(["events", "list", "--json"]);
+  expect(after).toEqual({ code: 0, stdout: [], stderr: [] });
+});
+
+test.each([
+  ["that nobody listens at", "postgres://user:s3cr3t@127.0.0.1:1/db", /not available.*ECONNREFUSED/],
+  ["whose name has several addresses", "postgres://user:s3cr3t@localhost:1/db", /not available.*ECONNREFUSED/],
+  ["of another kind", "mysql://user:s3cr3t@localhost/db", /DATABASE_URL must be/],
+])("a database %s is told without its password", async (_, url, reason) => {
+  const { code, stdout, stderr } = await penstock.run(["events", "list"], { DATABASE_URL: url });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: [] });
+  expect(stderr.join("\n")).toMatch(reason);
+  expect(stderr.join("\n")).not.toContain("s3cr3t");
+});
+
+test("without DATABASE_URL and without a start, the way to one is told", async () => {
+  const { code, stderr } = await penstock.run(["db", "url"], { DATABASE_URL: "" });
+  expect({ code, stderr }).toEqual({ code: 1, stderr: [expect.stringContaining("npm start")] });
+});
+
+test("start uses the database of DATABASE_URL, and the other commands are told to do so too", async () => {
+  const start = await penstock.start();
+  expect(start.stdout.join("\n")).toMatch(/database +DATABASE_URL/);
+  const { stdout } = await penstock.run(["send", "contact.created"]);
+  expect(stdout.join()).toContain("picky succeeded");
+  const forgotten = await penstock.run(["events", "list"], { DATABASE_URL: "" });
+  expect({ code: forgotten.code, stderr: forgotten.stderr }).toEqual({
+    code: 1,
+    stderr: [expect.stringContaining("a DATABASE_URL of its own")],
+  });
+  start.kill("SIGINT");
+  expect(await start.exited).toEqual({ code: 0, signal: null });
+});

@@ -1,0 +1,74 @@
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { removeEmbeddedPostgres } from "@penstock/embedded-postgres";
+import { startProcess, type TestProcess } from "@penstock/testing";
+
+const MAIN = new URL("../src/main.ts", import.meta.url);
+const CONFIG = fileURLToPath(new URL("fixtures/penstock.config.ts", import.meta.url));
+
+/** What a command printed and how it ended. */
+export interface Outcome {
+  code: number | null;
+  stdout: readonly string[];
+  stderr: readonly string[];
+}
+
+/** The penstock command with a home of its own, as a user of a project would run it. */
+export interface Penstock {
+  readonly home: string;
+  /** Runs a command to its end. */
+  run(args: string[], env?: Record<string, string>): Promise<Outcome>;
+  /** Starts a command that stays. */
+  open(args: string[], env?: Record<string, string>): TestProcess;
+  /** `penstock start` on a free port, once it is ready. */
+  start(env?: Record<string, string>): Promise<TestProcess>;
+  /** Ends what still runs and removes the home. */
+  remove(): Promise<void>;
+}
+
+export async function createPenstock(common: Record<string, string> = {}): Promise<Penstock> {
+  const parent = await mkdtemp(join(tmpdir(), "penstock-cli-"));
+  await chmod(parent, 0o755); // as root, Postgres runs as another user inside it
+  const home = join(parent, ".penstock");
+  const opened: TestProcess[] = [];
+
+  const open: Penstock["open"] = (args, env = {}) => {
+    const process = startProcess({
+      file: MAIN,
+      args,
+      env: { PENSTOCK_HOME: home, PENSTOCK_CONFIG: CONFIG, INGEST_PORT: "0", ...common, ...env },
+      name: `penstock ${args.join(" ")}`,
+    });
+    opened.push(process);
+    return process;
+  };
+  return {
+    home,
+    open,
+    async run(args, env) {
+      const { exited, stdout, stderr } = open(args, env);
+      return { code: (await exited).code, stdout, stderr };
+    },
+    async start(env) {
+      const process = open(["start"], env);
+      await process.waitForLine(/is ready/, 60_000);
+      await process.waitForLine(/Ctrl-C/);
+      return process;
+    },
+    async remove() {
+      for (const process of opened) {
+        process.kill();
+        await process.exited;
+      }
+      await removeEmbeddedPostgres(home);
+      await rm(parent, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/** Lines that must each be one JSON object. */
+export function parseLines(lines: readonly string[]): Record<string, unknown>[] {
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}

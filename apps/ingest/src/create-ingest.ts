@@ -1,0 +1,75 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { EventQueue } from "@penstock/queue";
+import { createIntake } from "@penstock/intake";
+import type { IngestConfig } from "@penstock/schemas";
+import { findSource } from "@penstock/sources";
+import { assertMigrated, insertEvents, type Store } from "@penstock/store";
+import type { Logger } from "@penstock/telemetry";
+import { createIngestApp, createIngestServer } from "./app.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import type { ConfiguredSource } from "./webhook-route.ts";
+
+export interface Ingest {
+  readonly server: Server;
+  /** Starts to listen and returns where. @throws when the address is taken */
+  listen(): Promise<AddressInfo>;
+  /** Refuses what is new, answers what is under way, at most `timeoutMs`, then closes every connection. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** Wires ingest: HTTP in front, intake behind. */
+export function createIngest(config: IngestConfig, store: Store, queue: EventQueue, log: Logger): Ingest {
+  let closing = false;
+  const sources = new Map<string, ConfiguredSource>();
+  for (const [name, secrets] of Object.entries(config.secrets)) {
+    const source = findSource(name);
+    if (source !== undefined) sources.set(name, { source, secrets });
+  }
+  const intake = createIntake({
+    store: { insertEvents: (batchId, events) => insertEvents(store, batchId, events) },
+    queue,
+    log,
+    windowDays: config.dedupeWindowDays,
+    maxWaitingEvents: config.maxWaitingEvents,
+  });
+  const app = createIngestApp({
+    intake,
+    findSource: (name) => sources.get(name),
+    maxBodyBytes: config.maxBodyBytes,
+    trustProxyHops: config.trustProxyHops,
+    addressLimit: createRateLimit(config.addressRatePerSecond),
+    sourceLimit: createRateLimit(config.sourceRatePerSecond),
+    isClosing: () => closing,
+    log,
+    checks: [
+      { name: "postgres", required: true, check: () => store.ping() },
+      { name: "migrations", required: true, check: () => assertMigrated(store) },
+      { name: "queue", required: false, check: () => queue.ping() },
+    ],
+  });
+  const server = createIngestServer(app);
+
+  return {
+    server,
+    listen: () =>
+      new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(config.port, config.host, () => {
+          server.off("error", reject);
+          resolve(server.address() as AddressInfo);
+        });
+      }),
+    async close(timeoutMs) {
+      closing = true;
+      const closed = new Promise((resolve) => server.close(resolve));
+      // Again and again: a connection that is answered later would be kept open for the sender's next request.
+      const idle = setInterval(() => server.closeIdleConnections(), 50);
+      const force = setTimeout(() => server.closeAllConnections(), timeoutMs);
+      await closed;
+      clearTimeout(force);
+      clearInterval(idle);
+      await intake.close();
+    },
+  };
+}

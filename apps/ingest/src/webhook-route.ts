@@ -1,0 +1,115 @@
+import type { Intake } from "@penstock/intake";
+import type { Source } from "@penstock/sources";
+import type { Logger } from "@penstock/telemetry";
+import type { Request, Response } from "express";
+import { problems, sendProblem, writeProblem } from "./problem.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import { endLingering, readBody } from "./read-body.ts";
+
+/** A sender that is known here: how it signs, and with which secrets. */
+export interface ConfiguredSource {
+  readonly source: Source;
+  readonly secrets: readonly string[];
+}
+
+export interface WebhookRouteOptions {
+  readonly intake: Intake;
+  readonly findSource: (name: string) => ConfiguredSource | undefined;
+  readonly maxBodyBytes: number;
+  /** Refused requests per client address. */
+  readonly addressLimit: RateLimit;
+  /** Accepted requests per source. */
+  readonly sourceLimit: RateLimit;
+  /** The client's address, by the proxies that are trusted. */
+  readonly addressOf: (req: Request) => string;
+  readonly isClosing: () => boolean;
+  readonly log: Logger;
+}
+
+const ACCEPTED = Buffer.from('{"status":"accepted"}');
+const ACCEPTED_HEADERS = { "content-type": "application/json", "content-length": ACCEPTED.length };
+const LAST_ACCEPTED_HEADERS = { ...ACCEPTED_HEADERS, connection: "close" };
+const RETRY_SOON = { "retry-after": "5" };
+const NOT_WANTED = { ...RETRY_SOON, connection: "close" };
+
+/**
+ * `POST /webhooks/:source`: limits → raw bytes → verify → accept → 200. Nothing is parsed before it is verified, and
+ * nothing is stored that was not signed.
+ */
+export function createWebhookRoute(options: WebhookRouteOptions): (req: Request, res: Response) => Promise<void> {
+  const { intake, findSource, maxBodyBytes, addressLimit, sourceLimit, addressOf, isClosing, log } = options;
+
+  return async function receiveWebhook(req, res) {
+    // First of all: whoever is over it is not worth a log line either.
+    const waitMs = addressLimit.waitMs(addressOf(req));
+    if (waitMs > 0) return sendProblem(res, problems.tooManyRequests, { "retry-after": seconds(waitMs) });
+    const name = String(req.params["source"]);
+    const configured = findSource(name);
+    if (configured === undefined) return refuse(req, res, "notFound", "unknown-source");
+    if (req.method !== "POST") return sendProblem(res, problems.methodNotAllowed, { allow: "POST" });
+    if (isClosing()) return sendProblem(res, problems.unavailable, NOT_WANTED);
+    const encoding = req.headers["content-encoding"];
+    if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+      return refuse(req, res, "encodedBody", "content-encoding");
+
+    const reading = await readBody(req, maxBodyBytes);
+    if (!reading.ok) {
+      if (reading.reason === "aborted") return;
+      recordRefusal(req, "tooLarge", reading.reason);
+      writeProblem(res, problems.tooLarge, { connection: "close" });
+      return endLingering(req, res);
+    }
+    const { body } = reading;
+    const { source, secrets } = configured;
+    const header = (wanted: string): string | undefined => {
+      const value = req.headers[wanted];
+      return Array.isArray(value) ? value.join(", ") : value;
+    };
+    const verification = source.verify({ header, body }, secrets);
+    if (!verification.ok) return refuse(req, res, "unauthorized", verification.reason);
+    const sourceWaitMs = sourceLimit.waitMs(name);
+    if (sourceWaitMs > 0) return sendProblem(res, problems.tooManyRequests, { "retry-after": seconds(sourceWaitMs) });
+    sourceLimit.spend(name);
+
+    const identity = source.identify(body);
+    const traceparent = header("traceparent");
+    try {
+      const outcome = await intake.accept({
+        source: name,
+        identity,
+        body,
+        traceparent: isTraceparent(traceparent) ? traceparent : null,
+      });
+      if (verification.secretIndex > 0)
+        log.debug({ source: name, secretIndex: verification.secretIndex }, "older secret");
+      log.debug({ source: name, eventId: identity.id, type: identity.type, outcome }, "event accepted");
+    } catch (error) {
+      log.debug({ source: name, eventId: identity.id, err: error }, "event not accepted");
+      return sendProblem(res, problems.unavailable, RETRY_SOON);
+    }
+    res.writeHead(200, isClosing() ? LAST_ACCEPTED_HEADERS : ACCEPTED_HEADERS).end(ACCEPTED);
+  };
+
+  function refuse(req: Request, res: Response, problem: keyof typeof problems, reason: string): void {
+    recordRefusal(req, problem, reason);
+    sendProblem(res, problems[problem]);
+  }
+
+  function recordRefusal(req: Request, problem: keyof typeof problems, reason: string): void {
+    const address = addressOf(req);
+    addressLimit.spend(address);
+    log.warn(
+      { reason, status: problems[problem].status, source: String(req.params["source"]).slice(0, 64), address },
+      "request refused",
+    );
+  }
+}
+
+/** Nobody signs this header: what is not of its form (W3C Trace Context) must not be stored. */
+function isTraceparent(value: string | undefined): value is string {
+  return value !== undefined && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(value);
+}
+
+function seconds(ms: number): string {
+  return String(Math.max(1, Math.ceil(ms / 1_000)));
+}

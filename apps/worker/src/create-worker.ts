@@ -1,0 +1,123 @@
+import { createEngine, type Engine } from "@penstock/engine";
+import type { PenstockConfig } from "@penstock/handler-sdk";
+import type { EventQueue, QueuedBatch } from "@penstock/queue";
+import type { WorkerConfig } from "@penstock/schemas";
+import { findSource } from "@penstock/sources";
+import {
+  createEngineStore,
+  ensurePartitions,
+  findUnqueuedBatches,
+  listHandlers,
+  markHandlersSeen,
+  type Store,
+} from "@penstock/store";
+import { type Logger, withSpan } from "@penstock/telemetry";
+import { repeat } from "./repeat.ts";
+
+/** How long an event may be pending before its job is looked after, in milliseconds. */
+const SWEEP_AFTER_MS = 3_000;
+const SWEEP_EVERY_MS = 2_000;
+const DELIVERIES_EVERY_MS = 1_000;
+const DELIVERIES_AT_ONCE = 10;
+const RECLAIM_EVERY_MS = 10_000;
+const UPKEEP_EVERY_MS = 600_000;
+
+interface BatchLimits {
+  readonly batchEvents: number;
+  readonly closing: AbortSignal;
+}
+
+export interface EventWorker {
+  /** Takes no more work, lets what is under way finish for `timeoutMs`, then aborts it: it is run again later. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** Wires a worker: jobs of the queue, deliveries that are due, and the upkeep that makes up for what gets lost. */
+export async function startWorker(
+  { handlers }: PenstockConfig,
+  config: Pick<WorkerConfig, "batchEvents" | "concurrency">,
+  { store, queue, log, name }: { store: Store; queue: EventQueue; log: Logger; name: string },
+): Promise<EventWorker> {
+  const outOfPatience = new AbortController();
+  const closing = new AbortController();
+  const engineStore = createEngineStore(store, name);
+  const engine = createEngine({
+    store: engineStore,
+    handlers,
+    findSource,
+    log,
+    signal: outOfPatience.signal,
+    batchEvents: config.batchEvents,
+  });
+  await engineStore.registerHandlers(
+    handlers.map(({ name: handler, kind, on }) => ({ name: handler, kind, types: on })),
+  );
+  await ensurePartitions(store);
+  await warnOfOthers();
+
+  const limits = { batchEvents: config.batchEvents, closing: closing.signal };
+  const consumer = queue.consume((batch) => runBatch(engine, log, batch, limits), {
+    concurrency: config.concurrency,
+    onError: (error) => log.warn({ err: error }, "the queue reported an error, its client goes on by itself"),
+  });
+  const loop = (everyMs: number, what: string, work: () => Promise<boolean | void>): Promise<void> =>
+    repeat(everyMs, closing.signal, work, (error) => log.warn({ err: error }, `${what} failed, it is tried again`));
+  const loops = Promise.all([
+    loop(SWEEP_EVERY_MS, "sweep", sweep),
+    loop(DELIVERIES_EVERY_MS, "running due deliveries", async () => {
+      return (await engine.runDueDeliveries(DELIVERIES_AT_ONCE)) === DELIVERIES_AT_ONCE;
+    }),
+    loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
+      const { retrying, dead } = await engine.reclaimDeliveries();
+      if (retrying + dead > 0) log.warn({ retrying, dead }, "deliveries of lost workers were taken back");
+    }),
+    loop(UPKEEP_EVERY_MS, "upkeep", async () => {
+      await ensurePartitions(store);
+      await markHandlersSeen(
+        store,
+        handlers.map((handler) => handler.name),
+      );
+    }),
+  ]);
+
+  /** Adds jobs for batches that are still pending: their job was never added, or the queue lost it. */
+  async function sweep(): Promise<void> {
+    const batches = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS });
+    if (batches.length === 0) return;
+    await queue.add(batches);
+    log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
+  }
+
+  async function warnOfOthers(): Promise<void> {
+    for (const { name: other, seenAt } of await listHandlers(store)) {
+      if (handlers.some((handler) => handler.name === other)) continue;
+      log.warn(
+        { handler: other, seenAt },
+        "a registered handler is not in this worker's configuration: its events wait as pending deliveries for a worker that has it; if it is gone for good, run `penstock handlers remove`",
+      );
+    }
+  }
+
+  return {
+    async close(timeoutMs) {
+      closing.abort();
+      const force = setTimeout(() => outOfPatience.abort(new Error("the worker is stopping")), timeoutMs);
+      await consumer.close(timeoutMs + 1_000);
+      await loops;
+      clearTimeout(force);
+    },
+  };
+}
+
+/** A batch can hold more than one transaction takes, and there may be a backlog: goes on until a claim comes back short. */
+async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, limits: BatchLimits): Promise<void> {
+  const attributes = { "messaging.batch.id": batch.batchId };
+  for (let pointer = batch; ; pointer = { ...batch, startedBefore: false }) {
+    const startedAt = performance.now();
+    const report = await withSpan("process batch", attributes, () => engine.processBatch(pointer));
+    if (report.events === 0) return;
+    const durationMs = Math.round(performance.now() - startedAt);
+    log.info({ batchId: batch.batchId, ...report, durationMs }, "batch processed");
+    if (report.events < limits.batchEvents || limits.closing.aborted) return;
+  }
+}

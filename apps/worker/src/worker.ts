@@ -1,0 +1,2 @@
+export { type EventWorker, startWorker } from "./create-worker.ts";
+export { loadConfig, LoadConfigError } from "./load-config.ts";

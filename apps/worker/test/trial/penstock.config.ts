@@ -1,0 +1,34 @@
+import { defineConfig, defineHandler } from "@penstock/handler-sdk";
+import { sql } from "kysely";
+
+/**
+ * Handlers that do what the text of a message tells them to: `exit`, `loop`, `slow 500`. Both write one row per event,
+ * so that whatever happens to the process can be compared with what took effect.
+ */
+function trialHandler(name: string, obedient: boolean) {
+  return defineHandler({
+    name,
+    on: ["message.received"],
+    retry: { attempts: 3, baseMs: 50, capMs: 50 },
+    migrations: {
+      "1": {
+        async up(db) {
+          await sql`CREATE TABLE effects (event_id text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())`.execute(
+            db,
+          );
+        },
+      },
+    },
+    async handle(event, { tx, log }) {
+      await tx.insertInto("effects").values({ event_id: event.id }).execute();
+      if (!obedient) return;
+      const [order, argument] = (event.data.body ?? "").split(" ");
+      log.info({ order }, "handling");
+      if (order === "exit") process.exit(1);
+      if (order === "loop") for (;;);
+      if (order === "slow") await new Promise((resolve) => setTimeout(resolve, Number(argument)));
+    },
+  });
+}
+
+export default defineConfig({ handlers: [trialHandler("a-obedient", true), trialHandler("b-plain", false)] });

@@ -1,0 +1,233 @@
+import { createHash, randomUUID } from "node:crypto";
+import { migrateQueue, openQueue, type EventQueue } from "@penstock/queue";
+import type { QueueConfig } from "@penstock/schemas";
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { createQueuePool, createStore, insertEvents, migrate, type Store } from "@penstock/store";
+import { createTestDatabase, createTestRedis, eventually, startProcess, type TestProcess } from "@penstock/testing";
+import { Redis } from "ioredis";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import trial from "./trial/penstock.config.ts";
+
+const main = new URL("../src/main.ts", import.meta.url);
+const configPath = new URL("./trial/penstock.config.ts", import.meta.url).pathname;
+
+async function migrateForTests(url: string): Promise<void> {
+  const store = createStore({ connectionString: url, applicationName: "worker-test", maxConnections: 2 });
+  await migrate(store, trial.handlers);
+  await migrateQueue({ kind: "postgres", url }, openPool);
+  await store.close();
+}
+
+function openPool(url: string | undefined, maxConnections: number) {
+  return createQueuePool({
+    connectionString: url ?? "",
+    schema: "bullmq",
+    maxConnections,
+    applicationName: "worker-test-queue",
+  });
+}
+
+describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (kind) => {
+  let store: Store;
+  let queue: EventQueue;
+  let env: Record<string, string>;
+  let loseQueue: () => Promise<unknown>;
+
+  beforeEach(async () => {
+    const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });
+    store = createStore({ connectionString: url, applicationName: "worker-test", maxConnections: 4 });
+    const config: QueueConfig = kind === "redis" ? { kind, url: (await createTestRedis()).url } : { kind, url };
+    queue = openQueue(config, openPool);
+    await eventually(() => queue.ping());
+    loseQueue = () => emptyQueue(config);
+    env = {
+      DATABASE_URL: url,
+      ...(config.kind === "redis" ? { QUEUE_URL: config.url } : {}),
+      PENSTOCK_CONFIG: configPath,
+      WORKER_LOCK_MS: "1000",
+      WATCHDOG_MS: "1000",
+      LOG_LEVEL: "info",
+    };
+  });
+  afterEach(async () => {
+    await queue.close();
+    await store.close();
+  });
+
+  const start = async (extra: Record<string, string> = {}): Promise<TestProcess> => {
+    const worker = startProcess({ file: main, env: { ...env, ...extra }, name: "worker" });
+    await worker.waitForLine(/worker ready/, 20_000);
+    return worker;
+  };
+
+  /** Runs workers one after the other, as a supervisor does, until `done` holds. */
+  async function superviseUntil(done: () => Promise<void>): Promise<number> {
+    let deaths = 0;
+    let over = false;
+    const supervising = (async () => {
+      while (!over) {
+        const worker = await start();
+        await Promise.race([worker.exited, new Promise<void>((r) => stopped.push(r))]);
+        if (!over) deaths++;
+        worker.kill();
+        await worker.exited;
+      }
+    })();
+    const stopped: (() => void)[] = [];
+    await eventually(done, { timeoutMs: 50_000, intervalMs: 100 }).finally(() => {
+      over = true;
+      for (const stop of stopped) stop();
+    });
+    await supervising;
+    return deaths;
+  }
+
+  async function add(orders: readonly string[], { enqueue = true } = {}): Promise<string[]> {
+    const batchId = randomUUID();
+    const events = orders.map((body) => makeEvent("message.received", { data: { body } }));
+    const sha = (text: string): Buffer => createHash("sha256").update(text).digest();
+    await insertEvents(
+      store,
+      batchId,
+      events.map((event) => ({
+        key: sha(event.id),
+        bodyHash: sha(event.id),
+        source: "buzzbip",
+        eventId: event.id,
+        type: event.type,
+        createdAt: new Date(event.createdAt),
+        subjects: [event.data.contactId],
+        problem: null,
+        traceparent: null,
+        body: Buffer.from(JSON.stringify(event)),
+      })),
+    );
+    if (enqueue) await queue.add([batchId]);
+    return events.map(({ id }) => id);
+  }
+
+  /** Event ids with an effect in a handler's table, with repetitions if there are any. */
+  async function effectsOf(schema: "a_obedient" | "b_plain"): Promise<string[]> {
+    const { rows } = await store.pool.query<{ event_id: string }>(`SELECT event_id FROM ${schema}.effects ORDER BY 1`);
+    return rows.map(({ event_id }) => event_id);
+  }
+
+  async function states(): Promise<string[]> {
+    const { rows } = await store.pool.query<{ line: string }>(
+      `SELECT subscriber || ' ' || state || ' ' || count(*) AS line FROM penstock.deliveries
+        GROUP BY subscriber, state ORDER BY 1`,
+    );
+    return rows.map(({ line }) => line);
+  }
+
+  const allDone = (expected: readonly string[]) => async () => {
+    expect(await effectsOf("a_obedient")).toEqual(expected.toSorted());
+    expect(await effectsOf("b_plain")).toEqual(expected.toSorted());
+  };
+
+  test("processes what the queue points to, and stops in order on SIGTERM with work under way", async () => {
+    const worker = await start();
+    const ids = await add(["slow 500", "hello"]);
+    await worker.waitForLine(/"order":"slow"/);
+    worker.kill("SIGTERM");
+    expect(await worker.exited).toEqual({ code: 0, signal: null });
+    await allDone(ids)();
+  });
+
+  test("that was killed in the middle of a batch is replaced, and each event takes effect once", async () => {
+    const first = await start();
+    const ids = await add(["hello", "slow 5000", "hello"]);
+    await first.waitForLine(/"order":"slow"/);
+    first.kill("SIGKILL");
+    await first.exited;
+    await start();
+    await eventually(allDone(ids), { timeoutMs: 30_000 });
+  });
+
+  test("that is frozen in the middle of a batch is replaced, and writes nothing when it goes on", async () => {
+    const frozen = await start();
+    const ids = await add(["slow 300", "hello"]);
+    await frozen.waitForLine(/"order":"slow"/);
+    frozen.kill("SIGSTOP");
+    await start();
+    // Postgres ends the frozen one's transaction in its own time; here it is not waited for.
+    await store.pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'idle in transaction'`,
+    );
+    await eventually(allDone(ids), { timeoutMs: 30_000 });
+    frozen.kill("SIGCONT");
+    await frozen.waitForLine(/"msg":"(?!handling|worker ready)/);
+    await allDone(ids)();
+  });
+
+  test.each([
+    ["ends the process", "exit"],
+    ["never gives the event loop back", "loop"],
+  ])("meets an event whose handler %s: a dead letter of that handler, and nothing else suffers", async (_, order) => {
+    const ids = await add(["hello", order, "hello"]);
+    const deaths = await superviseUntil(async () => {
+      expect(await states()).toEqual(["a-obedient dead 1", "a-obedient succeeded 2", "b-plain succeeded 3"]);
+    });
+    expect(deaths).toBeLessThanOrEqual(5);
+    expect(await effectsOf("b_plain")).toEqual(ids.toSorted());
+    expect(await effectsOf("a_obedient")).toHaveLength(2);
+  });
+
+  test("finds what the queue never got, and what the queue lost", async () => {
+    const never = await add(["hello"], { enqueue: false });
+    const lost = await add(["hello", "hello"]);
+    await loseQueue();
+    await start();
+    await eventually(allDone([...never, ...lost]), { timeoutMs: 20_000 });
+  });
+});
+
+async function emptyQueue(config: QueueConfig): Promise<unknown> {
+  if (config.kind === "redis") {
+    const redis = new Redis(config.url);
+    await redis.flushdb();
+    redis.disconnect();
+    return;
+  }
+  const pool = openPool(config.url, 1);
+  const { rows } = await pool.query<{ name: string }>(
+    "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'bullmq' AND tablename LIKE '%job%'",
+  );
+  expect(rows.length).toBeGreaterThan(0);
+  await pool.query(`TRUNCATE ${rows.map(({ name }) => `bullmq.${name}`).join(", ")} CASCADE`);
+  await pool.end();
+}
+
+describe("a worker that cannot start says why and ends", () => {
+  test.each([
+    { why: "no database is named", env: {}, says: /DATABASE_URL/ },
+    {
+      why: "several variables are wrong",
+      env: { DATABASE_URL: "mysql://x", WORKER_CONCURRENCY: "many" },
+      says: /DATABASE_URL[\s\S]*WORKER_CONCURRENCY/,
+    },
+    {
+      why: "the configuration is not there",
+      env: { DATABASE_URL: "postgres://localhost:1/x", PENSTOCK_CONFIG: "/nowhere/penstock.config.ts" },
+      says: /nowhere/,
+    },
+    {
+      why: "Postgres is not there",
+      env: { DATABASE_URL: "postgres://127.0.0.1:1/x", PENSTOCK_CONFIG: configPath },
+      says: /Postgres is not available/,
+    },
+  ])("when $why", async ({ env, says }) => {
+    const worker = startProcess({ file: main, env, name: "worker" });
+    expect((await worker.exited).code).toBe(1);
+    expect(worker.stderr.join("\n")).toMatch(says);
+    expect(worker.stderr.join("\n")).not.toMatch(/mysql|many|\n\s+at /);
+  });
+
+  test("when the database is behind", async () => {
+    const { url } = await createTestDatabase();
+    const worker = startProcess({ file: main, env: { DATABASE_URL: url, PENSTOCK_CONFIG: configPath } });
+    expect((await worker.exited).code).toBe(1);
+    expect(worker.stderr.join("\n")).toMatch(/behind by 4 migration.*penstock migrate/);
+  });
+});

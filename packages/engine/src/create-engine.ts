@@ -1,0 +1,69 @@
+import type { Handler } from "@penstock/handler-sdk";
+import type { Source } from "@penstock/sources";
+import type { BatchReport } from "./delivery-result.ts";
+import { createDemotions } from "./demotions.ts";
+import type { EngineContext, EngineLog } from "./engine-context.ts";
+import type { EngineStore } from "./engine-store.ts";
+import { type BatchPointer, processBatch } from "./process-batch.ts";
+import { MAX_INTERRUPTIONS, runDueDeliveries } from "./run-delivery.ts";
+
+export interface EngineOptions {
+  readonly store: EngineStore;
+  readonly handlers: readonly Handler[];
+  readonly findSource: (name: string) => Source | undefined;
+  readonly log: EngineLog;
+  /** Aborted when the worker is out of patience at shutdown. */
+  readonly signal: AbortSignal;
+  /** The most events of one batch transaction; 200 unless given. */
+  readonly batchEvents?: number;
+  /** The most bytes of bodies of one batch transaction; 16 MiB unless given. One event always fits. */
+  readonly batchBytes?: number;
+  /** How long one handler may hold up a batch before it is demoted, in milliseconds; 1,000 unless given. */
+  readonly budgetMs?: number;
+  /** How long a demotion lasts, in milliseconds; 60,000 unless given. */
+  readonly demoteMs?: number;
+  /** How long workers get to come back after an outage before their leases are taken, in milliseconds; 30,000. */
+  readonly afterOutageMs?: number;
+  readonly random?: () => number;
+}
+
+/** Runs handlers so that every event takes effect exactly once. Has no timers: a worker drives it. */
+export interface Engine {
+  /** Processes the batch that a queue job points to. */
+  processBatch(pointer: BatchPointer): Promise<BatchReport>;
+  /** Runs deliveries that are due, side by side; returns how many. */
+  runDueDeliveries(limit: number): Promise<number>;
+  /** Takes deliveries back from workers that vanished. */
+  reclaimDeliveries(): Promise<{ retrying: number; dead: number }>;
+}
+
+/** Wires an engine. */
+export function createEngine(options: EngineOptions): Engine {
+  let turn: Promise<unknown> = Promise.resolve();
+  const context: EngineContext = {
+    store: options.store,
+    handlers: options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    findSource: options.findSource,
+    log: options.log,
+    batchEvents: options.batchEvents ?? 200,
+    batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
+    budgetMs: options.budgetMs ?? 1_000,
+    signal: options.signal,
+    demotions: createDemotions(options.demoteMs),
+    random: options.random ?? Math.random,
+    inTurn<T>(work: () => Promise<T>): Promise<T> {
+      const mine = turn.then(work);
+      turn = mine.catch(() => undefined);
+      return mine;
+    },
+  };
+  return {
+    processBatch: (pointer) => processBatch(context, pointer),
+    runDueDeliveries: (limit) => runDueDeliveries(context, limit),
+    reclaimDeliveries: () =>
+      options.store.reclaimDeliveries({
+        maxInterruptions: MAX_INTERRUPTIONS,
+        afterOutageMs: options.afterOutageMs ?? 30_000,
+      }),
+  };
+}

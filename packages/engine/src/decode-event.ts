@@ -1,0 +1,42 @@
+import type { AnyEvent } from "@penstock/handler-sdk";
+import type { Source } from "@penstock/sources";
+import type { QuarantineRecord, StoredEvent } from "./engine-store.ts";
+
+/** An event that handlers can have, beside the row it came from. */
+export interface DecodedEvent {
+  readonly stored: StoredEvent;
+  readonly event: AnyEvent;
+}
+
+export type Decoding =
+  { readonly ok: true; readonly decoded: DecodedEvent } | { readonly ok: false; readonly quarantine: QuarantineRecord };
+
+const PROBLEMS: Readonly<Record<string, string>> = {
+  "not-utf8": "the body is not valid UTF-8",
+  "not-json": "the body is not JSON",
+  "no-envelope": "the body is no event: it needs an object with `id` and `type`",
+  "id-conflict": "another event with this id and a different body was accepted before",
+  "too-old": "createdAt is older than the dedupe window, so nothing can vouch that it is new",
+};
+
+/** Turns stored bytes into the event that handlers see, or says why it belongs in quarantine. */
+export function decodeEvent(stored: StoredEvent, findSource: (name: string) => Source | undefined): Decoding {
+  const quarantine = (reason: string, detail: string): Decoding => ({
+    ok: false,
+    quarantine: { event: stored, reason, detail },
+  });
+  if (stored.problem !== null) return quarantine(stored.problem, PROBLEMS[stored.problem] ?? stored.problem);
+  const source = findSource(stored.source);
+  if (source === undefined) return quarantine("unknown-source", `this worker knows no source ${stored.source}`);
+  const check = source.check(stored.body);
+  if (!check.ok) return quarantine(check.reason, check.detail);
+  const event = {
+    ...check.event,
+    createdAt: new Date(check.event.createdAt),
+    source: stored.source,
+    seq: stored.seq,
+    receivedAt: stored.receivedAt,
+  };
+  // The source's schema has checked exactly what the type promises.
+  return { ok: true, decoded: { stored, event: event as AnyEvent } };
+}

@@ -1,0 +1,87 @@
+import type { AnyEvent, Handler } from "@penstock/handler-sdk";
+import type { DecodedEvent } from "./decode-event.ts";
+import type { EngineContext } from "./engine-context.ts";
+import type { DeliveryResult, RegisteredHandler, StoredEvent } from "./engine-store.ts";
+import { codeOf, describeError } from "./errors.ts";
+import { nextStep } from "./retry-policy.ts";
+import type { HandlerOutcome } from "./run-handler.ts";
+
+/** What became of the events that one job processed. */
+export interface BatchReport {
+  readonly events: number;
+  readonly quarantined: number;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+/** True when a handler subscribes to an event. */
+export function wants(handler: Pick<Handler, "on">, event: AnyEvent): boolean {
+  return handler.on.includes(event.type);
+}
+
+/**
+ * Pending deliveries for what other workers handle and this one does not: a handler that it lacks, or a type that its
+ * older version of a handler does not subscribe to. Forgotten by nobody.
+ */
+export function deliveriesForOthers(
+  own: readonly Handler[],
+  registered: readonly RegisteredHandler[],
+  decoded: readonly DecodedEvent[],
+): DeliveryResult[] {
+  return registered.flatMap(({ name, types }) => {
+    const mine = own.find((handler) => handler.name === name);
+    return decoded
+      .filter(({ event }) => types.includes(event.type) && !(mine && wants(mine, event)))
+      .map(({ stored }) => pendingDelivery(stored, name));
+  });
+}
+
+/** A delivery that waits for a worker to run it by itself. */
+export function pendingDelivery(event: StoredEvent, subscriber: string): DeliveryResult {
+  return { event, subscriber, state: "pending", retryInMs: 0, attempts: 0 };
+}
+
+/** What to record of a handler's outcome, and what comes next when it failed. */
+export function deliveryResult(
+  engine: Pick<EngineContext, "random" | "log">,
+  handler: Handler,
+  event: Pick<StoredEvent, "seq" | "day" | "eventId">,
+  outcome: HandlerOutcome,
+  tried: { attempt: number; startedAt: Date },
+): DeliveryResult {
+  const { attempt, startedAt } = tried;
+  const delivery = { event, subscriber: handler.name, attempts: attempt };
+  if (outcome.ok === "deferred") return { ...delivery, state: "pending", retryInMs: 0, attempts: attempt - 1 };
+  if (outcome.ok) {
+    const success = { startedAt, outcome: "succeeded", errorClass: null, errorMessage: null } as const;
+    return { ...delivery, state: "succeeded", ...(attempt > 1 ? { attempt: success } : {}) };
+  }
+  const next = nextStep(handler.retry, attempt, outcome.error, engine.random);
+  const error = describeError(outcome.error);
+  engine.log.warn(
+    { handler: handler.name, eventId: event.eventId, seq: event.seq, attempt, ...next, ...error },
+    next.state === "dead" ? "delivery failed for good, it is a dead letter" : "delivery failed, will retry",
+  );
+  const timedOut = codeOf(outcome.error) === "HANDLER_TIMEOUT";
+  return {
+    ...delivery,
+    ...next,
+    attempt: { startedAt, outcome: timedOut ? "timed-out" : "failed", ...error },
+  };
+}
+
+/** Adds up what became of some events. */
+export function report(events: number, quarantined: number, results: readonly DeliveryResult[]): BatchReport {
+  const count = (...states: string[]): number => results.filter(({ state }) => states.includes(state)).length;
+  return { events, quarantined, succeeded: count("succeeded"), failed: count("retrying", "dead") };
+}
+
+/** The sum of two reports. */
+export function addReports(a: BatchReport, b: BatchReport): BatchReport {
+  return {
+    events: a.events + b.events,
+    quarantined: a.quarantined + b.quarantined,
+    succeeded: a.succeeded + b.succeeded,
+    failed: a.failed + b.failed,
+  };
+}

@@ -1,0 +1,29 @@
+import type { Handler, HandlerLog } from "@penstock/handler-sdk";
+import type { Source } from "@penstock/sources";
+import type { Demotions } from "./demotions.ts";
+import type { EngineStore } from "./engine-store.ts";
+
+/** A logger that can make children; pino's fits. */
+export interface EngineLog extends HandlerLog {
+  child(fields: object): EngineLog;
+}
+
+/** What every part of the engine works with. */
+export interface EngineContext {
+  readonly store: EngineStore;
+  /** In the one order that all workers share. */
+  readonly handlers: readonly Handler[];
+  readonly findSource: (name: string) => Source | undefined;
+  readonly log: EngineLog;
+  /** The most events and bytes of bodies of one batch transaction. */
+  readonly batchEvents: number;
+  readonly batchBytes: number;
+  /** How long one handler may hold up a batch, in milliseconds. */
+  readonly budgetMs: number;
+  /** Aborted when the worker is out of patience at shutdown. */
+  readonly signal: AbortSignal;
+  readonly demotions: Demotions;
+  readonly random: () => number;
+  /** One at a time in this process. Were two events tried alone at once when it dies, both would be blamed. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+}

@@ -1,0 +1,145 @@
+import type { Transaction } from "kysely";
+
+/** An accepted event as the engine gets it from the store. */
+export interface StoredEvent {
+  readonly seq: number;
+  /** Day of receipt, `YYYY-MM-DD`: the partition that holds it. */
+  readonly day: string;
+  readonly source: string;
+  readonly eventId: string | null;
+  readonly type: string | null;
+  /** The id that the batch is sorted by: the contact's, else the conversation's … */
+  readonly subject: string | null;
+  readonly receivedAt: Date;
+  readonly body: Buffer;
+  /** Why intake could not read it whole or would not vouch for it; null when all is well. */
+  readonly problem: string | null;
+  readonly traceparent: string | null;
+}
+
+/** A handler that some worker has registered. */
+export interface RegisteredHandler {
+  readonly name: string;
+  readonly types: readonly string[];
+}
+
+export type DeliveryState = "pending" | "running" | "succeeded" | "retrying" | "dead";
+export type AttemptOutcome = "succeeded" | "failed" | "timed-out" | "interrupted";
+
+/** One event for one subscriber, as the engine leaves it. */
+export interface DeliveryResult {
+  readonly event: Pick<StoredEvent, "seq" | "day">;
+  readonly subscriber: string;
+  readonly state: "pending" | "succeeded" | "retrying" | "dead";
+  /** How long until the next try, in milliseconds, by the clock of Postgres; for pending and retrying. */
+  readonly retryInMs?: number;
+  readonly attempts: number;
+  /** The try to keep a row of; left out for a first success. */
+  readonly attempt?: {
+    readonly startedAt: Date;
+    readonly outcome: AttemptOutcome;
+    readonly errorClass: string | null;
+    readonly errorMessage: string | null;
+  };
+}
+
+export interface QuarantineRecord {
+  readonly event: Pick<StoredEvent, "seq" | "day">;
+  readonly reason: string;
+  readonly detail: string | null;
+}
+
+/** What one transaction took. */
+export interface ClaimedBatch {
+  /** Sorted by subject, then seq. */
+  readonly events: readonly StoredEvent[];
+  /** Events of the job's own batch that were started alone before and did not come back: not taken. */
+  readonly startedAlone: readonly { readonly seq: number; readonly day: string }[];
+}
+
+/** What a handler did behind its savepoint: kept, or undone with the reason. */
+export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; readonly error: unknown };
+
+/** One transaction on one connection. */
+export interface EngineTransaction {
+  /**
+   * Takes what is pending of a batch, then the oldest pending of any batch, up to `limit` events and `maxBytes`, each
+   * never started alone before. What another worker holds is skipped. Sorted by subject, then seq. The pending rows
+   * are gone when this transaction commits.
+   */
+  claimBatch(batchId: string, limits: { limit: number; maxBytes: number }): Promise<ClaimedBatch>;
+  /** Takes one pending event; null when it is gone or another worker holds it. */
+  claimEvent(event: { seq: number; day: string }): Promise<StoredEvent | null>;
+  /** Drops the pending row of an event: nothing of it is left to do but its deliveries. */
+  finishEvent(seq: number): Promise<void>;
+  /** The handlers registered by any worker, as of now. */
+  registeredHandlers(): Promise<RegisteredHandler[]>;
+  /** Names of the subscribers that have a delivery of this event. */
+  subscribersOf(event: { seq: number; day: string }): Promise<string[]>;
+  /**
+   * Runs `fn` behind a savepoint with a guarded Kysely transaction whose `search_path` is `schema`. Kept only when all
+   * its statements, its deferred constraints and RELEASE succeeded with the transaction still open; else undone.
+   *
+   * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke, and what `fn` threw when that has the
+   *   code `HANDLER_TIMEOUT`; anything else is in the outcome.
+   */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
+  savepoint(schema: string, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome>;
+  recordDeliveries(results: readonly DeliveryResult[]): Promise<void>;
+  recordQuarantine(records: readonly QuarantineRecord[]): Promise<void>;
+  /**
+   * Locks a running delivery and reads its event; null when the token no longer matches, i.e. somebody else has it.
+   */
+  lockDelivery(delivery: ClaimedDelivery): Promise<StoredEvent | null>;
+  /** Writes what became of a running delivery; false when the token no longer matches (then roll back). */
+  finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
+}
+
+/** A delivery that this worker holds until its lease ends. */
+export interface ClaimedDelivery {
+  readonly seq: number;
+  readonly day: string;
+  readonly subscriber: string;
+  readonly token: string;
+  /** Which try this is; the first is 1. */
+  readonly attempt: number;
+}
+
+/** What the engine needs of a database. `packages/store` provides it. */
+export interface EngineStore {
+  /**
+   * Runs `fn` in a transaction and commits; rolls back when it throws, and destroys the connection instead when what
+   * it throws has the code `HANDLER_TIMEOUT`, since that handler may still be using it.
+   *
+   * @throws an error with code `DATABASE_UNAVAILABLE` when Postgres cannot be reached or the connection broke.
+   * @throws an error with code `COMMIT_FAILED` when COMMIT itself was refused.
+   */
+  transaction<T>(fn: (tx: EngineTransaction) => Promise<T>): Promise<T>;
+  /** What is still pending of a batch, in the order of seq, without locking it. */
+  pendingOf(batchId: string): Promise<{ seq: number; day: string }[]>;
+  /** Commits that an event is now started alone; null when it is gone or held. Returns the tries before this one. */
+  beginTry(seq: number): Promise<number | null>;
+  /** Counts the tries of an event anew, the one under way as the first, since the culprit of those before is named. */
+  restartTries(seq: number): Promise<void>;
+  /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
+  waitUntilAvailable(signal: AbortSignal): Promise<void>;
+  /** Takes due deliveries of these subscribers under a lease. */
+  claimDeliveries(options: {
+    subscribers: readonly string[];
+    limit: number;
+    leaseMs: number;
+  }): Promise<ClaimedDelivery[]>;
+  /** Hands deliveries back untried, without an attempt counted: after an outage or when the worker stops. */
+  releaseDeliveries(deliveries: readonly ClaimedDelivery[]): Promise<void>;
+  /**
+   * Ends deliveries whose lease has run out: an `interrupted` attempt, then retrying, or dead after `maxInterruptions`.
+   * Takes none until Postgres has been up for `afterOutageMs`: leases that ran out while it was away are no sign of a
+   * lost worker, which may be reconnecting.
+   */
+  reclaimDeliveries(options: {
+    maxInterruptions: number;
+    afterOutageMs: number;
+  }): Promise<{ retrying: number; dead: number }>;
+  /** Writes the active handlers and their subscriptions. */
+  registerHandlers(handlers: readonly (RegisteredHandler & { kind: string })[]): Promise<void>;
+}

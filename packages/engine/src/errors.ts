@@ -1,0 +1,51 @@
+/** Thrown when a handler's call took longer than its `timeoutMs`: the connection it may still use is discarded. */
+export class HandlerTimeoutError extends Error {
+  readonly code = "HANDLER_TIMEOUT";
+  override readonly name = "HandlerTimeoutError";
+  readonly handler: string;
+
+  constructor(handler: string, timeoutMs: number) {
+    super(`handler ${handler} took longer than its timeoutMs of ${timeoutMs}`);
+    this.handler = handler;
+  }
+}
+
+/** Thrown when a handler lost a race for rows with another transaction: nothing is wrong with the event, run it again. */
+export class ConflictError extends Error {
+  readonly code = "CONFLICT";
+  override readonly name = "ConflictError";
+}
+
+/** The `code` of an error of ours or of Postgres; errors are told apart by it, since packages may be loaded twice. */
+export function codeOf(error: unknown): string | undefined {
+  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
+    ? error.code
+    : undefined;
+}
+
+/** True when Postgres was away or the connection broke: nobody's fault, so nobody's attempt. */
+export function isUnavailable(error: unknown): boolean {
+  return codeOf(error) === "DATABASE_UNAVAILABLE";
+}
+
+// deadlock_detected, serialization_failure, lock_not_available
+const CONFLICTS = new Set(["40P01", "40001", "55P03"]);
+
+/** True when another transaction was in the way. */
+export function isConflict(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== undefined && (CONFLICTS.has(code) || code === "CONFLICT");
+}
+
+/** What the record of an attempt keeps of an error: its class and message, never a payload. */
+export function describeError(error: unknown): { errorClass: string; errorMessage: string } {
+  const errorClass = error instanceof Error ? classOf(error) : typeof error;
+  const message = error instanceof Error ? error.message : String(error);
+  // Postgres text holds no NUL, and a message that carries a document would fill the table.
+  return { errorClass: errorClass.slice(0, 200), errorMessage: message.replaceAll("\u0000", "").slice(0, 1_000) };
+}
+
+function classOf(error: Error): string {
+  // Postgres errors are named "error", and most classes never set a name.
+  return error.name.toLowerCase() === "error" ? error.constructor.name : error.name;
+}

@@ -1,0 +1,154 @@
+import type { Handler } from "@penstock/handler-sdk";
+import { decodeEvent } from "./decode-event.ts";
+import { addReports, type BatchReport, deliveriesForOthers, deliveryResult, report, wants } from "./delivery-result.ts";
+import type { EngineContext } from "./engine-context.ts";
+import type { DeliveryResult, EngineTransaction, StoredEvent } from "./engine-store.ts";
+import { isConflict, isUnavailable } from "./errors.ts";
+import { type HandlerOutcome, runHandler } from "./run-handler.ts";
+
+/** An event that took its process down this often is a dead letter of the handler that was running. */
+const MAX_KILLS = 3;
+
+const MAX_CONFLICTS = 3;
+
+type Step =
+  | { readonly is: "finished"; readonly quarantined: number; readonly results: DeliveryResult[] }
+  | { readonly is: "handled"; readonly result: DeliveryResult }
+  | { readonly is: "not-ours" };
+
+/**
+ * Processes events one by one, each handler in a transaction of its own: the careful way, for a batch that failed as a
+ * whole or whose process died. Before each event it commits that the event is being tried alone, so that one that kills
+ * its process is known by name; the third time, the delivery to the handler that was running is dead and the event's
+ * other handlers go on.
+ *
+ * @throws when the engine's signal is aborted meanwhile.
+ */
+export async function processAlone(
+  engine: EngineContext,
+  listEvents: () => Promise<readonly { seq: number; day: string }[]>,
+): Promise<BatchReport> {
+  let sum = report(0, 0, []);
+  for (const { seq, day } of await whileAvailable(engine, listEvents)) {
+    sum = addReports(sum, await engine.inTurn(() => processEvent(engine, { seq, day })));
+  }
+  return sum;
+}
+
+async function processEvent(engine: EngineContext, event: { seq: number; day: string }): Promise<BatchReport> {
+  const { store, log } = engine;
+  const results: DeliveryResult[] = [];
+  let kills = await whileAvailable(engine, () => store.beginTry(event.seq));
+  if (kills === null) return report(0, 0, []);
+  for (;;) {
+    const killed: boolean = kills >= MAX_KILLS;
+    const step = await whileAvailable(engine, () => handleNext(engine, event, killed));
+    if (step.is === "not-ours") return report(0, 0, results);
+    if (step.is === "finished") return report(1, step.quarantined, [...results, ...step.results]);
+    results.push(step.result);
+    if (killed) {
+      log.error({ ...event, handler: step.result.subscriber }, "event killed its process, it is a dead letter now");
+      kills = 0;
+      await whileAvailable(engine, () => store.restartTries(event.seq));
+    }
+  }
+}
+
+/** Does it again once Postgres is back: an outage is no try of the event, so the count of tries is not touched. */
+async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      await engine.store.waitUntilAvailable(engine.signal);
+    }
+  }
+}
+
+/** Runs the next handler that has no delivery of the event yet; when there is none, the event is finished. */
+async function handleNext(engine: EngineContext, event: { seq: number; day: string }, killed: boolean): Promise<Step> {
+  const startedAt = new Date();
+  for (let conflicts = 0; ; conflicts++) {
+    let running: { handler: Handler; stored: StoredEvent } | undefined;
+    try {
+      return await engine.store.transaction(async (tx): Promise<Step> => {
+        const stored = await tx.claimEvent(event);
+        if (stored === null) return { is: "not-ours" };
+        const decoding = decodeEvent(stored, engine.findSource);
+        if (!decoding.ok) {
+          await tx.recordQuarantine([decoding.quarantine]);
+          return finish(tx, stored, 1, []);
+        }
+        const { decoded } = decoding;
+        const passed = new Set(await tx.subscribersOf(event));
+        const handler = engine.handlers.find((one) => wants(one, decoded.event) && !passed.has(one.name));
+        if (handler === undefined) {
+          const others = deliveriesForOthers(engine.handlers, await tx.registeredHandlers(), [decoded]);
+          return finish(
+            tx,
+            stored,
+            0,
+            others.filter(({ subscriber }) => !passed.has(subscriber)),
+          );
+        }
+        running = { handler, stored };
+        if (killed) return record(tx, killedResult(handler, stored, startedAt));
+        const log = engine.log.child({ handler: handler.name });
+        const { budgetMs, signal } = engine;
+        const [outcome] = await runHandler({ tx, handler, events: [decoded], attempt: 1, budgetMs, signal, log });
+        const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
+        return record(tx, deliveryResult(engine, handler, stored, settled, { attempt: 1, startedAt }));
+      });
+    } catch (error) {
+      if (engine.signal.aborted || isUnavailable(error) || running === undefined) throw error;
+      if (isConflict(error) && conflicts < MAX_CONFLICTS) continue;
+      // Timed out, or COMMIT was refused: the transaction is gone, so what became of it is written by another one.
+      return recordFailure(engine, running.handler, running.stored, { ok: false, error }, startedAt);
+    }
+  }
+}
+
+async function finish(
+  tx: EngineTransaction,
+  event: StoredEvent,
+  quarantined: number,
+  results: DeliveryResult[],
+): Promise<Step> {
+  await tx.recordDeliveries(results);
+  await tx.finishEvent(event.seq);
+  return { is: "finished", quarantined, results };
+}
+
+async function record(tx: EngineTransaction, result: DeliveryResult): Promise<Step> {
+  await tx.recordDeliveries([result]);
+  return { is: "handled", result };
+}
+
+async function recordFailure(
+  engine: EngineContext,
+  handler: Handler,
+  event: StoredEvent,
+  outcome: HandlerOutcome,
+  startedAt: Date,
+): Promise<Step> {
+  return engine.store.transaction(async (tx): Promise<Step> => {
+    if ((await tx.claimEvent(event)) === null) return { is: "not-ours" };
+    return record(tx, deliveryResult(engine, handler, event, outcome, { attempt: 1, startedAt }));
+  });
+}
+
+function killedResult(handler: Handler, event: StoredEvent, startedAt: Date): DeliveryResult {
+  return {
+    event,
+    subscriber: handler.name,
+    state: "dead",
+    attempts: MAX_KILLS,
+    attempt: {
+      startedAt,
+      outcome: "interrupted",
+      errorClass: "ProcessDied",
+      errorMessage: `the worker process died ${MAX_KILLS} times while this handler ran`,
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import { type DecodedEvent, decodeEvent } from "./decode-event.ts";
+import {
+  addReports,
+  type BatchReport,
+  deliveriesForOthers,
+  deliveryResult,
+  pendingDelivery,
+  report,
+  wants,
+} from "./delivery-result.ts";
+import type { EngineContext } from "./engine-context.ts";
+import type { ClaimedBatch, EngineTransaction, QuarantineRecord, StoredEvent } from "./engine-store.ts";
+import { codeOf, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
+import { processAlone } from "./process-alone.ts";
+import { runHandler } from "./run-handler.ts";
+
+/** A pointer to a batch, as it came from the queue. */
+export interface BatchPointer {
+  readonly batchId: string;
+  /** True when somebody began this batch before and did not finish: its process may have died of one of its events. */
+  readonly startedBefore: boolean;
+}
+
+const MAX_CONFLICTS = 3;
+
+/**
+ * Processes a batch: one transaction claims its events and more of the oldest, runs every transactional handler behind
+ * a savepoint of its own, writes a delivery per event and handler, and drops the pending rows.
+ *
+ * Four things make it begin again: Postgres was away (once it is back; nothing is consumed), a handler took too long
+ * (without that handler, whose events become deliveries of their own), another transaction was in the way (as it was),
+ * and anything else that undid the whole transaction (one transaction per event and handler: it finds the culprit).
+ *
+ * @throws when the engine's signal is aborted meanwhile: what was not committed is still pending.
+ */
+export async function processBatch(engine: EngineContext, pointer: BatchPointer): Promise<BatchReport> {
+  const { store, log, demotions } = engine;
+  if (pointer.startedBefore) return processAlone(engine, () => store.pendingOf(pointer.batchId));
+  for (let conflicts = 0; ;) {
+    let claimed: ClaimedBatch = { events: [], startedAlone: [] };
+    try {
+      const done = await store.transaction(async (tx) => {
+        claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
+        return processClaimed(engine, tx, claimed.events);
+      });
+      const { startedAlone } = claimed;
+      if (startedAlone.length === 0) return done;
+      return addReports(done, await processAlone(engine, () => Promise.resolve(startedAlone)));
+    } catch (error) {
+      if (engine.signal.aborted) throw error;
+      if (isUnavailable(error)) {
+        await store.waitUntilAvailable(engine.signal);
+        continue;
+      }
+      if (error instanceof HandlerTimeoutError) {
+        demotions.add(error.handler);
+        log.warn({ handler: error.handler }, "handler took too long, its events become deliveries of their own");
+        continue;
+      }
+      if (isConflict(error) && ++conflicts <= MAX_CONFLICTS) continue;
+      log.warn(
+        { batchId: pointer.batchId, code: codeOf(error), err: error },
+        "batch failed, running it event by event",
+      );
+      const events = [...claimed.events, ...claimed.startedAlone];
+      return processAlone(engine, () => Promise.resolve(events));
+    }
+  }
+}
+
+async function processClaimed(
+  engine: EngineContext,
+  tx: EngineTransaction,
+  claimed: readonly StoredEvent[],
+): Promise<BatchReport> {
+  if (claimed.length === 0) return { events: 0, quarantined: 0, succeeded: 0, failed: 0 };
+  // Read after the claim: a handler that was registered before an event was claimed must not be forgotten.
+  const registered = await tx.registeredHandlers();
+  const decoded: DecodedEvent[] = [];
+  const quarantine: QuarantineRecord[] = [];
+  for (const stored of claimed) {
+    const decoding = decodeEvent(stored, engine.findSource);
+    if (decoding.ok) decoded.push(decoding.decoded);
+    else quarantine.push(decoding.quarantine);
+  }
+  const results = deliveriesForOthers(engine.handlers, registered, decoded);
+  for (const handler of engine.handlers) {
+    const wanted = decoded.filter(({ event }) => wants(handler, event));
+    if (wanted.length === 0) continue;
+    if (engine.demotions.has(handler.name)) {
+      results.push(...wanted.map(({ stored }) => pendingDelivery(stored, handler.name)));
+      continue;
+    }
+    const startedAt = new Date();
+    const log = engine.log.child({ handler: handler.name });
+    const { budgetMs, signal } = engine;
+    const outcomes = await runHandler({ tx, handler, events: wanted, attempt: 1, budgetMs, signal, log });
+    if (outcomes.some(({ ok }) => ok === "deferred")) {
+      engine.demotions.add(handler.name);
+      log.warn({ budgetMs }, "handler used up its budget in a batch, its events become deliveries of their own");
+    }
+    outcomes.forEach((outcome, at) => {
+      const event = wanted[at]?.stored;
+      if (event) results.push(deliveryResult(engine, handler, event, outcome, { attempt: 1, startedAt }));
+    });
+  }
+  await tx.recordQuarantine(quarantine);
+  await tx.recordDeliveries(results);
+  return report(claimed.length, quarantine.length, results);
+}

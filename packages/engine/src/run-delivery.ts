@@ -1,0 +1,107 @@
+import { decodeEvent } from "./decode-event.ts";
+import { deliveryResult, pendingDelivery, wants } from "./delivery-result.ts";
+import type { EngineContext } from "./engine-context.ts";
+import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
+import { isConflict, isUnavailable } from "./errors.ts";
+import { runHandler } from "./run-handler.ts";
+
+/** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
+const LEASE_MS = 60_000;
+/** A delivery whose worker vanished this often while running it is dead: it may be what kills them. */
+export const MAX_INTERRUPTIONS = 3;
+
+/** How long a delivery rests that this worker's version of the handler does not know, so that another can have it. */
+const NOT_FOR_US_MS = 10_000;
+
+const MAX_CONFLICTS = 3;
+
+/**
+ * Runs up to `limit` deliveries that are due, side by side, and returns how many there were: retries, what other
+ * workers left for a handler that they lack, and what demoted handlers did not get done in a batch.
+ *
+ * A delivery goes pending | retrying → running (claimed under a lease, committed) → succeeded | retrying | dead, the
+ * latter in the transaction of the handler's own writes, and only while the lease's token still matches.
+ */
+export async function runDueDeliveries(engine: EngineContext, limit: number): Promise<number> {
+  const subscribers = engine.handlers.map(({ name }) => name);
+  if (subscribers.length === 0) return 0;
+  const claimed = await engine.store.claimDeliveries({ subscribers, limit, leaseMs: LEASE_MS });
+  // All of them, also when one cannot be recorded: its lease runs out, and the others must not be left running.
+  const runs = await Promise.allSettled(claimed.map((delivery) => runDelivery(engine, delivery)));
+  for (const run of runs) {
+    if (run.status === "rejected") engine.log.warn({ err: run.reason as unknown }, "delivery could not be recorded");
+  }
+  return claimed.length;
+}
+
+async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery): Promise<void> {
+  const { store, log } = engine;
+  const startedAt = new Date();
+  for (let conflicts = 0; ; conflicts++) {
+    try {
+      await runOnce(engine, delivery, startedAt);
+      return;
+    } catch (error) {
+      if (isUnavailable(error) || engine.signal.aborted) {
+        if (!engine.signal.aborted) await store.waitUntilAvailable(engine.signal);
+        await store.releaseDeliveries([delivery]).catch((cause: unknown) => {
+          log.warn({ ...delivery, err: cause }, "delivery could not be handed back, its lease will run out");
+        });
+        return;
+      }
+      if (isConflict(error) && conflicts < MAX_CONFLICTS) continue;
+      await recordFailure(engine, delivery, error, startedAt);
+      return;
+    }
+  }
+}
+
+async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, startedAt: Date): Promise<void> {
+  const handler = engine.handlers.find(({ name }) => name === delivery.subscriber);
+  if (handler === undefined) return;
+  await engine.store.transaction(async (tx) => {
+    const stored = await tx.lockDelivery(delivery);
+    if (stored === null) return;
+    const decoding = decodeEvent(stored, engine.findSource);
+    if (!decoding.ok) {
+      // Understood when it was delivered, not any more: a schema became stricter. Kept, and said.
+      const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
+      await write(deliveryResult(engine, handler, stored, { ok: false, error }, { ...delivery, startedAt }));
+      return;
+    }
+    if (!wants(handler, decoding.decoded.event)) {
+      // Left by a worker with a newer version of the handler: for such a one it waits.
+      const waiting = { ...pendingDelivery(stored, handler.name), retryInMs: NOT_FOR_US_MS };
+      await write({ ...waiting, attempts: delivery.attempt - 1 });
+      return;
+    }
+    const log = engine.log.child({ handler: handler.name, attempt: delivery.attempt });
+    const events = [decoding.decoded];
+    const { signal, budgetMs } = engine;
+    const [outcome] = await runHandler({ tx, handler, events, attempt: delivery.attempt, budgetMs, signal, log });
+    const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
+    await write(deliveryResult(engine, handler, stored, settled, { ...delivery, startedAt }));
+
+    async function write(result: DeliveryResult): Promise<void> {
+      // The row is locked since lockDelivery saw the token, so nobody can have taken it in between.
+      if (!(await tx.finishDelivery(delivery, result))) throw new Error("delivery was taken by another worker");
+    }
+  });
+}
+
+/** Timed out, or COMMIT was refused: the transaction is gone, so what became of it is written by another one. */
+async function recordFailure(
+  engine: EngineContext,
+  delivery: ClaimedDelivery,
+  error: unknown,
+  startedAt: Date,
+): Promise<void> {
+  const handler = engine.handlers.find(({ name }) => name === delivery.subscriber);
+  if (handler === undefined) return;
+  await engine.store.transaction(async (tx) => {
+    const stored: StoredEvent | null = await tx.lockDelivery(delivery);
+    if (stored === null) return;
+    const outcome = { ok: false, error } as const;
+    await tx.finishDelivery(delivery, deliveryResult(engine, handler, stored, outcome, { ...delivery, startedAt }));
+  });
+}

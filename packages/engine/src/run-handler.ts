@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import type { BatchContext, Handler, HandlerLog } from "@penstock/handler-sdk";
+import type { Transaction } from "kysely";
+import type { DecodedEvent } from "./decode-event.ts";
+import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
+import { ConflictError, HandlerTimeoutError, isConflict } from "./errors.ts";
+
+/** What a handler made of one event. `deferred`: its budget in this batch was used up before the event's turn. */
+export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
+
+export interface HandlerRun {
+  readonly tx: EngineTransaction;
+  readonly handler: Handler;
+  readonly events: readonly DecodedEvent[];
+  /** Which try this is, the same for all its events. */
+  readonly attempt: number;
+  /** How long the handler may hold up this transaction, in milliseconds; checked between events. */
+  readonly budgetMs: number;
+  readonly signal: AbortSignal;
+  readonly log: HandlerLog & { child(fields: object): HandlerLog };
+}
+
+/**
+ * Runs a handler for events of one transaction: all behind one savepoint, and when that fails, each behind its own, so
+ * that only the culprits fail. Outcomes stand in the order of the events.
+ *
+ * @throws HandlerTimeoutError when a call took too long: the transaction is lost and is to be run without this handler.
+ * @throws ConflictError when another transaction was in the way: the transaction is to be run again.
+ * @throws the signal's reason when the handler failed after it was aborted.
+ */
+export async function runHandler(run: HandlerRun): Promise<HandlerOutcome[]> {
+  const { events, budgetMs } = run;
+  const startedAt = performance.now();
+  let handled = events.length;
+  const together = await attempt(run, async (tx) => {
+    handled = await handleTogether(run, tx);
+  });
+  if (together.ok) {
+    return events.map((_, at) => (at < handled ? together : { ok: "deferred" }));
+  }
+  if (events.length === 1) return [together];
+  const outcomes: HandlerOutcome[] = [];
+  for (const decoded of events) {
+    const overBudget = outcomes.length > 0 && performance.now() - startedAt > budgetMs;
+    outcomes.push(overBudget ? { ok: "deferred" } : await attempt(run, (tx) => handleOne(run, tx, decoded)));
+  }
+  return outcomes;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
+async function attempt(run: HandlerRun, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome> {
+  const outcome = await run.tx.savepoint(run.handler.schema, fn);
+  // Told to stop: what it threw then says nothing of the event, which is run again by another worker.
+  if (!outcome.ok && run.signal.aborted) throw run.signal.reason;
+  // Rows that another transaction holds stay held by what this one did before: only starting over gets out of the way.
+  if (!outcome.ok && isConflict(outcome.error)) throw new ConflictError("conflict", { cause: outcome.error });
+  return outcome;
+}
+
+/** Returns how many of the events were handled before the budget was used up. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
+async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<number> {
+  const { handler, events, log } = run;
+  if (handler.handleBatch && events.length > 1) {
+    const batch = events.map(({ event }) => event);
+    await withDeadline(run, (signal) =>
+      handler.handleBatch?.(batch, { tx, log, signal } satisfies BatchContext<unknown>),
+    );
+    return events.length;
+  }
+  const startedAt = performance.now();
+  for (const [at, decoded] of events.entries()) {
+    if (at > 0 && performance.now() - startedAt > run.budgetMs) return at;
+    await handleOne(run, tx, decoded);
+  }
+  return events.length;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
+async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored }: DecodedEvent): Promise<void> {
+  const { handler, attempt } = run;
+  let log: HandlerLog | undefined;
+  await withDeadline(run, (signal) =>
+    handler.handle(event, {
+      tx,
+      signal,
+      attempt,
+      // Made on first use: most handlers log nothing, and a child logger costs more than the rest of this call.
+      get log() {
+        return (log ??= run.log.child({ eventId: event.id, seq: event.seq }));
+      },
+      idempotencyKey: idempotencyKey(handler.name, stored.source, event.id, event.seq),
+    }),
+  );
+}
+
+/** Stable for (handler, event), and different between installations that share a provider's test events. */
+function idempotencyKey(handler: string, source: string, eventId: string, seq: number): string {
+  const name = JSON.stringify([handler, source, eventId, seq]);
+  return createHash("sha256").update(name).digest("hex").slice(0, 32);
+}
+
+/** Calls a handler with its own signal, and gives up on it when its time is up, whether it heeds the signal or not. */
+async function withDeadline(run: HandlerRun, call: (signal: AbortSignal) => Promise<void> | void): Promise<void> {
+  const { name, timeoutMs } = run.handler;
+  const abort = new AbortController();
+  const stop = (): void => abort.abort(run.signal.reason);
+  run.signal.addEventListener("abort", stop, { once: true });
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    if (run.signal.aborted) stop();
+    const timeUp = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const error = new HandlerTimeoutError(name, timeoutMs);
+        abort.abort(error);
+        reject(error);
+      }, timeoutMs);
+    });
+    await Promise.race([call(abort.signal), timeUp]);
+  } finally {
+    clearTimeout(timer);
+    run.signal.removeEventListener("abort", stop);
+  }
+}

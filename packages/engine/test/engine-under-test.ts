@@ -1,0 +1,122 @@
+import { createHash, randomUUID } from "node:crypto";
+import { createEngine, type Engine, type EngineOptions } from "@penstock/engine";
+import { defineHandler, type EventType, type Handler, type HandlerDefinition } from "@penstock/handler-sdk";
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { findSource } from "@penstock/sources";
+import { createEngineStore, createStore, insertEvents, migrate, type Store } from "@penstock/store";
+import { createLogger } from "@penstock/telemetry";
+import { createTestDatabase } from "@penstock/testing";
+
+/** The schema in which the handlers of these tests write; each effect is a row. */
+const EFFECTS = `
+  CREATE SCHEMA app;
+  CREATE TABLE app.effects (id bigserial PRIMARY KEY, handler text NOT NULL, event_id text NOT NULL, note text);
+  CREATE TABLE app.counters (subject text PRIMARY KEY, n int NOT NULL DEFAULT 0);`;
+
+/** Opens a store on a migrated database of its own, with the tables that handlers write to. */
+export async function openTestStore(url?: string): Promise<Store> {
+  const connectionString = url ?? (await createTestDatabase({ template: "engine", migrate: migrateForTests })).url;
+  return createStore({ connectionString, applicationName: "engine-test", maxConnections: 12 });
+}
+
+export async function migrateForTests(url: string): Promise<void> {
+  const store = createStore({ connectionString: url, applicationName: "engine-test-migrate", maxConnections: 2 });
+  await migrate(store);
+  await store.pool.query(EFFECTS);
+  await store.close();
+}
+
+/** A handler in schema `app` whose `handle` writes one effect per event, unless told otherwise. */
+export function effectHandler<const T extends EventType = "message.received">(
+  definition: Partial<HandlerDefinition<T>> = {},
+): Handler {
+  const name = definition.name ?? "effect";
+  return defineHandler({
+    name,
+    on: ["message.received"] as unknown as readonly T[],
+    schema: "app",
+    retry: { attempts: 3, baseMs: 1, capMs: 1 },
+    async handle(event, { tx }) {
+      await tx.insertInto("effects").values({ handler: name, event_id: event.id }).execute();
+    },
+    ...definition,
+  }) as Handler;
+}
+
+/** An engine on a store, as one worker has it. */
+export function engineOn(store: Store, handlers: readonly Handler[], options: Partial<EngineOptions> = {}): Engine {
+  return createEngine({
+    store: createEngineStore(store, "test-worker"),
+    handlers,
+    findSource,
+    log: createLogger({ service: "test", level: "silent" }),
+    signal: new AbortController().signal,
+    ...options,
+  });
+}
+
+/** One event to be, or the exact bytes of what claims to be one. */
+export interface TestEvent {
+  readonly id?: string;
+  readonly type?: EventType;
+  readonly subject?: string;
+  readonly data?: Record<string, unknown>;
+  readonly body?: Buffer;
+  readonly problem?: string;
+}
+
+/** Commits events as intake does, as one batch, and returns its id. Subjects are contact ids. */
+export async function addBatch(store: Store, events: readonly TestEvent[]): Promise<string> {
+  const batchId = randomUUID();
+  await insertEvents(
+    store,
+    batchId,
+    events.map(({ id, type = "message.received", subject = "cnt_1", data, body, problem = null }) => {
+      const event = makeEvent(type, { ...(id === undefined ? {} : { id }), data: { contactId: subject, ...data } });
+      const bytes = body ?? Buffer.from(JSON.stringify(event));
+      const sha = (text: string | Buffer): Buffer => createHash("sha256").update(text).digest();
+      return {
+        key: sha(event.id),
+        bodyHash: sha(bytes),
+        source: "buzzbip",
+        eventId: event.id,
+        type: event.type,
+        createdAt: new Date(event.createdAt),
+        subjects: [subject],
+        problem,
+        traceparent: null,
+        body: bytes,
+      };
+    }),
+  );
+  return batchId;
+}
+
+/** Rows of a query, as objects. */
+export async function rows<Row = Record<string, unknown>>(store: Store, sql: string): Promise<Row[]> {
+  return (await store.pool.query(sql)).rows as Row[];
+}
+
+/** Which handler wrote an effect for which event, sorted: `handler event`. */
+export async function effects(store: Store): Promise<string[]> {
+  const found = await rows<{ line: string }>(
+    store,
+    "SELECT handler || ' ' || event_id AS line FROM app.effects ORDER BY handler, event_id, id",
+  );
+  return found.map(({ line }) => line);
+}
+
+/** What became of each event at each subscriber, sorted: `event subscriber state`. */
+export async function deliveries(store: Store): Promise<string[]> {
+  const found = await rows<{ line: string }>(
+    store,
+    `SELECT e.event_id || ' ' || d.subscriber || ' ' || d.state AS line
+       FROM penstock.deliveries d JOIN penstock.events e USING (day, seq) ORDER BY 1`,
+  );
+  return found.map(({ line }) => line);
+}
+
+export async function pendingCount(store: Store): Promise<number> {
+  const [row] = await rows<{ n: number }>(store, "SELECT count(*)::int AS n FROM penstock.pending");
+  return row?.n ?? -1;
+}

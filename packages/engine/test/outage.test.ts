@@ -1,0 +1,109 @@
+import type { Store } from "@penstock/store";
+import { eventually, type ServerUnderTest, startPostgres } from "@penstock/testing";
+import { sql } from "kysely";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import {
+  addBatch,
+  deliveries,
+  effectHandler,
+  effects,
+  engineOn,
+  migrateForTests,
+  openTestStore,
+  pendingCount,
+  rows,
+} from "./engine-under-test.ts";
+
+// A Postgres of their own, since these tests take it away.
+let server: ServerUnderTest;
+let store: Store;
+beforeAll(async () => {
+  server = await startPostgres();
+  await migrateForTests(server.url);
+  store = await openTestStore(server.url);
+});
+afterAll(() => store.close());
+beforeEach(async () => {
+  await store.pool.query("TRUNCATE penstock.pending, penstock.event_keys, penstock.deliveries, app.effects");
+});
+
+test.each(["stop", "kill"] as const)(
+  "a worker waits out a Postgres that was ended by %s in the middle of a batch, and nothing is consumed",
+  async (how) => {
+    let started = 0;
+    const handler = effectHandler({
+      async handle(event, { tx }) {
+        started++;
+        await tx.insertInto("effects").values({ handler: "effect", event_id: event.id }).execute();
+        if (started === 1) await sql`SELECT pg_sleep(5)`.execute(tx);
+      },
+    });
+    const batchId = await addBatch(store, [{ id: "a" }, { id: "b" }]);
+    const processed = engineOn(store, [handler]).processBatch({ batchId, startedBefore: false });
+    await eventually(() => expect(started).toBe(1));
+    await server[how]();
+    await server.start();
+    expect(await processed).toEqual({ events: 2, quarantined: 0, succeeded: 2, failed: 0 });
+    expect(await effects(store)).toEqual(["effect a", "effect b"]);
+    expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
+    expect(await pendingCount(store)).toBe(0);
+  },
+);
+
+test("an outage while an event runs alone is no try of it", async () => {
+  let started = 0;
+  const handler = effectHandler({
+    async handle(_, { tx }) {
+      started++;
+      if (started === 1) await sql`SELECT pg_sleep(5)`.execute(tx);
+      expect(await sql`SELECT tries FROM penstock.pending`.execute(tx)).toMatchObject({ rows: [{ tries: 1 }] });
+    },
+  });
+  const batchId = await addBatch(store, [{ id: "a" }]);
+  const processed = engineOn(store, [handler]).processBatch({ batchId, startedBefore: true });
+  await eventually(() => expect(started).toBe(1));
+  await server.kill();
+  await server.start();
+  expect(await processed).toMatchObject({ succeeded: 1 });
+});
+
+test("a delivery that an outage interrupts keeps its attempt", async () => {
+  let started = 0;
+  const handler = effectHandler({
+    async handle(event, { tx, attempt }) {
+      if (attempt === 1) throw new Error("first");
+      started++;
+      if (started === 1) await sql`SELECT pg_sleep(5)`.execute(tx);
+      await tx
+        .insertInto("effects")
+        .values({ handler: `attempt ${attempt}`, event_id: event.id })
+        .execute();
+    },
+  });
+  const engine = engineOn(store, [handler]);
+  await engine.processBatch({ batchId: await addBatch(store, [{ id: "a" }]), startedBefore: false });
+  const running = eventually(async () => expect(await engine.runDueDeliveries(1)).toBe(1));
+  await eventually(() => expect(started).toBe(1));
+  await server.kill();
+  await server.start();
+  await running;
+  await eventually(async () => {
+    await engine.runDueDeliveries(1);
+    expect(await effects(store)).toEqual(["attempt 2 a"]);
+  });
+  expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+});
+
+test("a worker that is told to stop while Postgres is away stops, and its events stay pending", async () => {
+  const stop = new AbortController();
+  const batchId = await addBatch(store, [{ id: "a" }]);
+  await server.stop();
+  const processed = engineOn(store, [effectHandler()], { signal: stop.signal }).processBatch({
+    batchId,
+    startedBefore: false,
+  });
+  stop.abort(new Error("stopping"));
+  await expect(processed).rejects.toThrow();
+  await server.start();
+  expect(await pendingCount(store)).toBe(1);
+});

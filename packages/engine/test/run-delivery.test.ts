@@ -1,0 +1,164 @@
+import { PermanentError } from "@penstock/handler-sdk";
+import { createEngineStore, type Store } from "@penstock/store";
+import { beforeEach, describe, expect, test } from "vitest";
+import { addBatch, deliveries, effectHandler, effects, engineOn, openTestStore, rows } from "./engine-under-test.ts";
+
+let store: Store;
+beforeEach(async () => {
+  store = await openTestStore();
+  return () => store.close();
+});
+
+const dueNow = () =>
+  store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now() WHERE state = 'retrying'");
+const attempts = () =>
+  rows(store, "SELECT attempt, outcome, error_message FROM penstock.attempts ORDER BY started_at, attempt");
+
+/** Fails its first `failures` tries of an event. */
+function flaky(failures: number, error: () => Error = () => new Error("not yet")) {
+  const seen: { attempt: number; key: string }[] = [];
+  const handler = effectHandler({
+    async handle(event, { tx, attempt, idempotencyKey }) {
+      seen.push({ attempt, key: idempotencyKey });
+      await tx.insertInto("effects").values({ handler: "flaky", event_id: event.id }).execute();
+      if (attempt <= failures) throw error();
+    },
+  });
+  return { handler, seen };
+}
+
+async function processOne(handler: ReturnType<typeof effectHandler>) {
+  const engine = engineOn(store, [handler], { afterOutageMs: 0 });
+  const batchId = await addBatch(store, [{ id: "evt_1" }]);
+  await engine.processBatch({ batchId, startedBefore: false });
+  return engine;
+}
+
+describe("a delivery that failed", () => {
+  test("is tried again when it is due, not before, until it succeeds; each try knows its number and the one key", async () => {
+    const { handler, seen } = flaky(2);
+    const engine = await processOne(handler);
+    await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now() + interval '1 hour'");
+    expect(await engine.runDueDeliveries(10)).toBe(0);
+    await dueNow();
+    expect(await engine.runDueDeliveries(10)).toBe(1);
+    expect(await deliveries(store)).toEqual(["evt_1 effect retrying"]);
+    await dueNow();
+    expect(await engine.runDueDeliveries(10)).toBe(1);
+    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
+    expect(await effects(store)).toEqual(["flaky evt_1"]);
+    expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+    expect(new Set(seen.map(({ key }) => key)).size).toBe(1);
+    expect(await attempts()).toEqual([
+      { attempt: 1, outcome: "failed", error_message: "not yet" },
+      { attempt: 2, outcome: "failed", error_message: "not yet" },
+      { attempt: 3, outcome: "succeeded", error_message: null },
+    ]);
+  });
+
+  test.each([
+    { why: "its attempts are used up", error: () => new Error("not yet"), tries: 3 },
+    { why: "trying again cannot help", error: () => new PermanentError("deleted"), tries: 1 },
+  ])("is a dead letter when $why", async ({ error, tries }) => {
+    const engine = await processOne(flaky(99, error).handler);
+    for (let turn = 0; turn < 5; turn++) {
+      await dueNow();
+      await engine.runDueDeliveries(10);
+    }
+    expect(await deliveries(store)).toEqual(["evt_1 effect dead"]);
+    expect(await attempts()).toHaveLength(tries);
+    expect(await effects(store)).toEqual([]);
+  });
+
+  test("is run once when two workers look at the same moment", async () => {
+    const { handler } = flaky(1);
+    await processOne(handler);
+    await dueNow();
+    const engines = [engineOn(store, [handler]), engineOn(store, [handler])];
+    const ran = await Promise.all(engines.map((engine) => engine.runDueDeliveries(10)));
+    expect(new Set(ran)).toEqual(new Set([0, 1]));
+    expect(await effects(store)).toEqual(["flaky evt_1"]);
+  });
+
+  test("whose COMMIT is refused has failed", async () => {
+    await store.pool.query(`
+      CREATE SEQUENCE app.checks;
+      CREATE FUNCTION app.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF nextval('app.checks') % 2 = 0 THEN RAISE EXCEPTION 'refused at commit'; END IF; RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON app.effects DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION app.refuse();`);
+    const engine = await processOne(flaky(1).handler);
+    await dueNow();
+    await engine.runDueDeliveries(10);
+    expect((await attempts())[1]).toMatchObject({ attempt: 2, outcome: "failed" });
+    expect(await effects(store)).toEqual([]);
+  });
+});
+
+describe("a lease", () => {
+  const lose = (sql = "lease_until = now() - interval '1 minute'") =>
+    store.pool.query(`UPDATE penstock.deliveries SET ${sql} WHERE state = 'running'`);
+  const claim = () =>
+    createEngineStore(store, "lost").claimDeliveries({ subscribers: ["effect"], limit: 1, leaseMs: 60_000 });
+
+  test("that ran out is an interrupted attempt; the delivery is taken up again, and dies when that repeats", async () => {
+    const engine = await processOne(flaky(99).handler);
+    for (const [turn, expected] of ["retrying", "retrying", "dead"].entries()) {
+      await dueNow();
+      expect(await claim()).toHaveLength(1);
+      expect(await engine.reclaimDeliveries()).toEqual({ retrying: 0, dead: 0 });
+      await lose();
+      const dead = expected === "dead" ? 1 : 0;
+      expect(await engine.reclaimDeliveries(), `turn ${turn}`).toEqual({ retrying: 1 - dead, dead });
+      expect(await deliveries(store)).toEqual([`evt_1 effect ${expected}`]);
+    }
+    expect(await rows(store, "SELECT outcome FROM penstock.attempts WHERE outcome = 'interrupted'")).toHaveLength(3);
+  });
+
+  test("that ran out while Postgres was away is left to its worker for a while", async () => {
+    const { handler } = flaky(99);
+    await processOne(handler);
+    await dueNow();
+    await claim();
+    await lose();
+    const engine = engineOn(store, [handler], { afterOutageMs: 3_600_000 });
+    expect(await engine.reclaimDeliveries()).toEqual({ retrying: 0, dead: 0 });
+  });
+
+  test("that went to somebody else lets the one who lost it write nothing", async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const handler = effectHandler({
+      async handle(event, { tx, attempt }) {
+        if (attempt === 1) throw new Error("first");
+        await gate;
+        await tx.insertInto("effects").values({ handler: "late", event_id: event.id }).execute();
+      },
+    });
+    const engine = await processOne(handler);
+    await dueNow();
+    // The delivery is claimed, then taken away before its transaction locks it.
+    const [delivery] = await claim();
+    await lose("token = gen_random_uuid()");
+    const engineStore = createEngineStore(store, "late");
+    await engineStore.transaction(async (tx) => {
+      if (delivery === undefined) throw new Error("nothing was claimed");
+      expect(await tx.lockDelivery(delivery)).toBeNull();
+      const result = { event: delivery, subscriber: "effect", state: "succeeded", attempts: 2 } as const;
+      expect(await tx.finishDelivery(delivery, result)).toBe(false);
+    });
+    release();
+    expect(await deliveries(store)).toEqual(["evt_1 effect running"]);
+    expect(await engine.runDueDeliveries(10)).toBe(0);
+  });
+
+  test("handed back leaves no trace of an attempt", async () => {
+    await processOne(flaky(1).handler);
+    await dueNow();
+    const claimed = await claim();
+    await createEngineStore(store, "leaving").releaseDeliveries(claimed);
+    expect(await rows(store, "SELECT state, attempts, token FROM penstock.deliveries")).toEqual([
+      { state: "retrying", attempts: 1, token: null },
+    ]);
+  });
+});

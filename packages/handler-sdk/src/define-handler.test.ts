@@ -1,0 +1,91 @@
+import { BUZZBIP_EVENT_TYPES } from "@penstock/schemas";
+import { expect, test } from "vitest";
+import { defineHandler, type HandlerDefinition } from "./define-handler.ts";
+import { HandlerDefinitionError } from "./errors.ts";
+
+const replies: HandlerDefinition<"message.received"> = {
+  name: "replies",
+  on: ["message.received"],
+  handle: () => undefined,
+};
+
+/** A definition with something wrong, which the compiler would not let pass. */
+function define(wrong: object): () => unknown {
+  return () => defineHandler({ ...replies, ...wrong } as HandlerDefinition<"message.received">);
+}
+
+test.each([
+  [{ name: undefined }, /^handler undefined: a name is lower-case letters/],
+  [{ name: "" }, /^handler "": a name is/],
+  [{ name: "Replies" }, /^handler "Replies": a name is/],
+  [{ name: "auto replies" }, /a name is/],
+  [{ name: "1-replies" }, /a name is/],
+  [{ name: "a".repeat(49) }, /48 at most/],
+  [{ on: undefined }, /^handler "replies": `on` must list at least one event type$/],
+  [{ on: "message.received" }, /`on` must list at least one/],
+  [{ on: [] }, /`on` must list at least one/],
+  [{ on: ["message.received", "message.received"] }, /`on` lists an event type twice/],
+  [{ on: ["message.received", "message.read"] }, /unknown event type message\.read; known are message\.received, /],
+  [{ on: ["constructor"] }, /unknown event type constructor/],
+  [{ handle: undefined }, /`handle\(event, ctx\)` is missing/],
+  [{ handleBatch: "all" }, /`handleBatch` is not a function/],
+  [{ schema: "Replies" }, /schema "Replies" is not a plain lower-case identifier or is taken; set another `schema`/],
+  [{ schema: 'x"; DROP SCHEMA penstock' }, /not a plain lower-case identifier/],
+  [{ schema: "a".repeat(64) }, /not a plain lower-case identifier/],
+  [{ schema: "penstock" }, /or is taken/],
+  [{ schema: "bullmq" }, /or is taken/],
+  [{ schema: "public" }, /or is taken/],
+  [{ schema: "information_schema" }, /or is taken/],
+  [{ schema: "pg_replies" }, /or is taken/],
+  [{ name: "penstock" }, /schema "penstock" .* is taken; set another `schema`/],
+  [{ timeoutMs: 0 }, /`timeoutMs` must be a whole number from 1 to 30000/],
+  [{ timeoutMs: 1.5 }, /`timeoutMs`/],
+  [{ timeoutMs: 30_001 }, /`timeoutMs`/],
+  [{ retry: { attempts: 0 } }, /`retry\.attempts` must be a whole number of at least 1/],
+  [{ retry: { baseMs: Number.NaN } }, /`retry\.baseMs`/],
+  [{ retry: { capMs: Number.POSITIVE_INFINITY } }, /`retry\.capMs`/],
+])("a definition with %o is refused by name and with the reason", (wrong, message) => {
+  expect(define(wrong)).toThrow(HandlerDefinitionError);
+  expect(define(wrong)).toThrow(message);
+  expect(define(wrong)).toThrow(expect.objectContaining({ code: "HANDLER_DEFINITION" }));
+});
+
+test("what is not given has defaults", () => {
+  expect(defineHandler({ ...replies, name: "auto-replies" })).toEqual({
+    name: "auto-replies",
+    kind: "transactional",
+    on: ["message.received"],
+    schema: "auto_replies",
+    migrations: {},
+    retry: { attempts: 10, baseMs: 1_000, capMs: 3_600_000 },
+    timeoutMs: 10_000,
+    handle: replies.handle,
+  });
+});
+
+test("what is given is kept, and a retry policy may be given in part", () => {
+  const given = {
+    ...replies,
+    on: BUZZBIP_EVENT_TYPES,
+    schema: "answers",
+    migrations: { "0001-answers": { up: () => Promise.resolve() } },
+    timeoutMs: 30_000,
+    handleBatch: () => undefined,
+  };
+  expect(defineHandler({ ...given, retry: { attempts: 3 } })).toEqual({
+    ...given,
+    kind: "transactional",
+    retry: { attempts: 3, baseMs: 1_000, capMs: 3_600_000 },
+  });
+});
+
+test("a handler is frozen, and what it was made from can change without changing it", () => {
+  const on: "message.received"[] = ["message.received"];
+  const migrations = { "0001-first": { up: () => Promise.resolve() } };
+  const handler = defineHandler({ ...replies, on, migrations });
+  on.length = 0;
+  Object.assign(migrations, { "0002-second": { up: () => Promise.resolve() } });
+  expect(handler.on).toEqual(["message.received"]);
+  expect(Object.keys(handler.migrations)).toEqual(["0001-first"]);
+  for (const part of [handler, handler.on, handler.retry, handler.migrations]) expect(Object.isFrozen(part)).toBe(true);
+});

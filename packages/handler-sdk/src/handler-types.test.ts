@@ -1,0 +1,87 @@
+import type { Transaction } from "kysely";
+import { expectTypeOf, test } from "vitest";
+import { defineConfig, defineHandler, type EventOf, type Handler, type HandlerContext } from "./index.ts";
+
+interface Tables {
+  replies: { message_id: string; body: string };
+}
+
+test("a handler of one type sees exactly the data of that type", () => {
+  defineHandler({
+    name: "replies",
+    on: ["message.received"],
+    handle(event) {
+      expectTypeOf(event.type).toEqualTypeOf<"message.received">();
+      expectTypeOf(event.createdAt).toEqualTypeOf<Date>();
+      expectTypeOf(event.receivedAt).toEqualTypeOf<Date>();
+      expectTypeOf(event.data.messageId).toEqualTypeOf<string>();
+      expectTypeOf(event.data.body).toEqualTypeOf<string | null | undefined>();
+      // @ts-expect-error -- only a message that failed has an error
+      void event.data.error;
+      // What the schema does not name is kept, and is anything.
+      expectTypeOf(event.data["more"]).toEqualTypeOf<unknown>();
+    },
+    handleBatch(events) {
+      expectTypeOf(events).toEqualTypeOf<readonly EventOf<"message.received">[]>();
+    },
+  });
+});
+
+test("a handler of two types sees their union, and narrows it by type", () => {
+  defineHandler({
+    name: "both",
+    on: ["contact.created", "message.failed"],
+    handle(event) {
+      expectTypeOf(event.type).toEqualTypeOf<"contact.created" | "message.failed">();
+      expectTypeOf(event.data.contactId).toEqualTypeOf<string>();
+      expectTypeOf(event.data.name).toEqualTypeOf<unknown>();
+      if (event.type === "contact.created") {
+        expectTypeOf(event.data.name).toEqualTypeOf<string | null | undefined>();
+        expectTypeOf(event.data.tags).toEqualTypeOf<string[] | null | undefined>();
+      } else {
+        expectTypeOf(event.type).toEqualTypeOf<"message.failed">();
+        expectTypeOf(event.data.error?.code).toEqualTypeOf<string | number | null | undefined>();
+      }
+    },
+  });
+});
+
+test("a context that is annotated types the transaction, and the event is inferred all the same", () => {
+  const handler = defineHandler({
+    name: "replies",
+    on: ["message.received"],
+    async handle(event, ctx: HandlerContext<Tables>) {
+      expectTypeOf(event.data.messageId).toEqualTypeOf<string>();
+      expectTypeOf(ctx.tx).toEqualTypeOf<Transaction<Tables>>();
+      await ctx.tx.insertInto("replies").values({ message_id: event.data.messageId, body: "hello" }).execute();
+      // @ts-expect-error -- no such table
+      ctx.tx.selectFrom("reply");
+    },
+    handleBatch(events, ctx) {
+      expectTypeOf(events).toEqualTypeOf<readonly EventOf<"message.received">[]>();
+      expectTypeOf(ctx.tx).toEqualTypeOf<Transaction<Tables>>();
+      expectTypeOf(ctx).not.toHaveProperty("attempt");
+    },
+  });
+  expectTypeOf(handler).toEqualTypeOf<Handler<"message.received", Tables>>();
+});
+
+test("handlers of all kinds stand in one configuration", () => {
+  const one = defineHandler({ name: "one", on: ["message.received"], handle: () => undefined });
+  const two = defineHandler({
+    name: "two",
+    on: ["contact.created", "contact.updated"],
+    handle: (_event, _ctx: HandlerContext<Tables>) => undefined,
+  });
+  expectTypeOf(defineConfig({ handlers: [one, two] }).handlers).toEqualTypeOf<readonly Handler[]>();
+});
+
+test("an event type that does not exist, or a handler without handle, does not compile", () => {
+  const never = (): void => {
+    // @ts-expect-error -- BuzzBip sends no such event
+    defineHandler({ name: "x", on: ["message.read"], handle: () => undefined });
+    // @ts-expect-error -- handle is what a handler is for
+    defineHandler({ name: "x", on: ["message.received"] });
+  };
+  expectTypeOf(never).toBeFunction();
+});

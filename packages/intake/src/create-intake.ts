@@ -1,0 +1,293 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Logger, withSpan } from "@penstock/telemetry";
+import { IntakeUnavailableError } from "./errors.ts";
+import type { BatchQueue, EventStore, InsertOutcome, NewEvent } from "./event-store.ts";
+import { toConflict, toNewEvent, type VerifiedEvent } from "./new-event.ts";
+
+export interface IntakeOptions {
+  readonly store: EventStore;
+  readonly queue: BatchQueue;
+  readonly log: Logger;
+  /** How far back the ledger can vouch that an event is new, in days. */
+  readonly windowDays: number;
+  /** Events that wait for a commit before further ones are refused; 20,000 unless given. */
+  readonly maxWaitingEvents?: number;
+  /** Bytes of bodies that wait for a commit before further ones are refused; 128 MiB unless given. */
+  readonly maxWaitingBytes?: number;
+  /** The most events of one commit; 500 unless given. */
+  readonly maxBatchEvents?: number;
+  /** The most bytes of bodies of one commit; 4 MiB unless given. One event always fits. */
+  readonly maxBatchBytes?: number;
+  /** How long an event may wait to be committed before its sender is told to try again, in milliseconds; 5,000 unless given. */
+  readonly deadlineMs?: number;
+}
+
+/** Takes verified events and answers once each is on disk. */
+export interface Intake {
+  /**
+   * Resolves once the event is committed, with what it was: new, a duplicate, or another event with an id seen before
+   * (kept, for quarantine).
+   *
+   * @throws IntakeUnavailableError
+   */
+  accept(event: VerifiedEvent): Promise<InsertOutcome>;
+  /** Refuses further events and waits until those taken have their answer and their job. */
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  event: NewEvent;
+  /** The ledger knows its id with another body: it is stored under a key of its own. */
+  conflict: boolean;
+  readonly since: number;
+  answered: boolean;
+  /** The same event again, sent at the same time: one row answers them all. */
+  readonly twins: Waiting[];
+  resolve(outcome: InsertOutcome): void;
+  reject(error: Error): void;
+}
+
+const MAX_DEADLOCKS = 3;
+const SAY_AGAIN_MS = 10_000;
+
+/**
+ * Wires intake. The events that are in flight together are committed together, and what has been committed since the
+ * last job was added is a batch: one job points to it. One commit is under way at a time and the next gathers meanwhile,
+ * so that a lone event waits for nobody and batches grow with the load.
+ *
+ * The job is no part of the acknowledgement: when the queue is away, the events are found in `pending` and their job is
+ * added later.
+ */
+export function createIntake(options: IntakeOptions): Intake {
+  const { store, queue, log, windowDays } = options;
+  const { maxWaitingEvents = 20_000, maxWaitingBytes = 128 * 1024 * 1024 } = options;
+  const { maxBatchEvents = 500, maxBatchBytes = 4 * 1024 * 1024, deadlineMs = 5_000 } = options;
+  let waiting: Waiting[] = [];
+  let waitingBytes = 0;
+  let running: Promise<void> | undefined;
+  let closing = false;
+  let committing: readonly Waiting[] = [];
+  let expiry: NodeJS.Timeout | undefined;
+  const sayQueueAway = onceInAWhile();
+  const sayStoreAway = onceInAWhile();
+  /** The job that what is committed now belongs to; due once it points to something. */
+  let nextJob = { batchId: randomUUID(), due: false };
+  let adding: Promise<void> | undefined;
+
+  function accept(verified: VerifiedEvent): Promise<InsertOutcome> {
+    if (closing) return Promise.reject(new IntakeUnavailableError("intake is closing"));
+    if (waiting.length >= maxWaitingEvents || waitingBytes >= maxWaitingBytes) {
+      return Promise.reject(new IntakeUnavailableError("too many events are waiting to be committed"));
+    }
+    const event = toNewEvent(verified, windowDays, Date.now());
+    return new Promise((resolve, reject) => {
+      wait({ event, conflict: false, since: performance.now(), answered: false, twins: [], resolve, reject });
+      expiry ??= setTimeout(expire, deadlineMs).unref();
+      running ??= run();
+    });
+  }
+
+  function answer(one: Waiting, outcome: InsertOutcome | Error): void {
+    if (one.answered) return; // its time was up
+    one.answered = true;
+    if (outcome instanceof Error) one.reject(outcome);
+    else one.resolve(outcome);
+  }
+
+  /** Answers those whose time is up: one that waits behind a commit that hangs must not wait for its own as well. */
+  function expire(): void {
+    expiry = undefined;
+    const now = performance.now();
+    let nextMs = Infinity;
+    for (const one of [...committing, ...waiting].flatMap((each) => [each, ...each.twins])) {
+      const leftMs = one.since + deadlineMs - now;
+      if (one.answered) continue;
+      if (leftMs > 0) nextMs = Math.min(nextMs, leftMs);
+      else answer(one, new IntakeUnavailableError(`no commit within ${deadlineMs} ms: the outcome is unknown`));
+    }
+    if (nextMs < Infinity) expiry ??= setTimeout(expire, nextMs).unref();
+  }
+
+  function wait(one: Waiting): void {
+    waiting.push(one);
+    waitingBytes += one.event.body.length;
+  }
+
+  async function run(): Promise<void> {
+    // What else arrives in this turn of the event loop comes along.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) {
+      committing = takeBatch();
+      if (committing.length > 0) await commitBatch(committing);
+      committing = [];
+      enqueue();
+    }
+    running = undefined;
+  }
+
+  /**
+   * Takes the oldest that wait and are of use, each key once: the same event again goes with the first, and another body
+   * with its id learns from the ledger what it is.
+   */
+  function takeBatch(): Waiting[] {
+    const batch: Waiting[] = [];
+    const left: Waiting[] = [];
+    const byKey = new Map<string, Waiting>();
+    let bytes = 0;
+    for (const one of waiting) {
+      const key = one.event.key.toString("latin1");
+      const size = one.event.body.length;
+      const first = byKey.get(key);
+      const fits = batch.length === 0 || (batch.length < maxBatchEvents && bytes + size <= maxBatchBytes);
+      if (!isAwaited(one)) {
+        waitingBytes -= size;
+      } else if (first?.event.bodyHash.equals(one.event.bodyHash)) {
+        waitingBytes -= size;
+        first.twins.push(one, ...one.twins);
+      } else if (first !== undefined || !fits) {
+        left.push(one);
+      } else {
+        waitingBytes -= size;
+        bytes += size;
+        byKey.set(key, one);
+        batch.push(one);
+      }
+    }
+    waiting = left;
+    return batch;
+  }
+
+  function isAwaited(one: Waiting): boolean {
+    return !one.answered || one.twins.some(({ answered }) => !answered);
+  }
+
+  async function commitBatch(batch: readonly Waiting[]): Promise<void> {
+    const batchId = nextJob.batchId;
+    try {
+      const outcomes = await withSpan("accept batch", { "messaging.batch.message_count": batch.length }, () =>
+        insert(batchId, batch),
+      );
+      if (outcomes.includes("new")) nextJob.due = true;
+      settle(batch, outcomes);
+    } catch (error) {
+      if (batch.length > 1 && !isUnavailable(error)) {
+        // Something in one event that Postgres refuses must not fail its neighbours.
+        log.warn({ batchId, events: batch.length, err: error }, "batch was refused, storing its events one by one");
+        for (const one of batch) if (isAwaited(one)) await commitBatch([one]);
+        return;
+      }
+      sayStoreAway(() => {
+        log.error(
+          { batchId, events: batch.length, err: error },
+          "events could not be stored, their senders are to retry",
+        );
+      });
+      const message = error instanceof Error ? error.message : String(error);
+      const unavailable = new IntakeUnavailableError(message, { cause: error });
+      for (const one of batch) for (const each of [one, ...one.twins]) answer(each, unavailable);
+    }
+  }
+
+  async function insert(batchId: string, batch: readonly Waiting[]): Promise<InsertOutcome[]> {
+    const events = batch.map(({ event }) => event);
+    for (let deadlocks = 0; ; deadlocks++) {
+      try {
+        return await within(deadlineMs, store.insertEvents(batchId, events));
+      } catch (error) {
+        if (codeOf(error) !== "40P01" || deadlocks >= MAX_DEADLOCKS) throw error;
+        await delay(Math.random() * 20);
+      }
+    }
+  }
+
+  function settle(batch: readonly Waiting[], outcomes: readonly InsertOutcome[]): void {
+    batch.forEach((one, at) => {
+      const outcome = outcomes[at];
+      if (outcome === undefined) throw new Error("the store did not say what became of an event");
+      if (outcome === "conflict" && !one.conflict) {
+        one.event = toConflict(one.event);
+        one.conflict = true;
+        return wait(one);
+      }
+      answer(one, outcome === "new" && one.conflict ? "conflict" : outcome);
+      for (const twin of one.twins) answer(twin, "duplicate");
+    });
+  }
+
+  /**
+   * Adds the job of what has been committed. While one is being added, further commits gather under the next job's id,
+   * so that a queue that is slower than Postgres gets fewer jobs, not a backlog of them.
+   */
+  function enqueue(): void {
+    if (!nextJob.due || adding !== undefined) return;
+    const { batchId } = nextJob;
+    // A new id from here on: the job may be taken, and done, before anything else is committed.
+    nextJob = { batchId: randomUUID(), due: false };
+    adding = queue.add([batchId]).then(
+      () => added(),
+      (error: unknown) => {
+        // Not lost: the sweep finds the batch in `pending`.
+        sayQueueAway(() => {
+          log.warn({ batchId, err: error }, "queue is away, events are kept in Postgres and enqueued when it is back");
+        });
+        added();
+      },
+    );
+  }
+
+  function added(): void {
+    adding = undefined;
+    // What is being committed has the next job's id already: then the end of the commit adds it.
+    if (committing.length === 0) enqueue();
+  }
+
+  return {
+    accept,
+    async close() {
+      closing = true;
+      while (running !== undefined) await running;
+      clearTimeout(expiry);
+      while (adding !== undefined) await adding;
+    },
+  };
+}
+
+/** Says something at most every ten seconds: an outage is told, not every batch of it. */
+function onceInAWhile(): (say: () => void) => void {
+  let saidAt = -SAY_AGAIN_MS;
+  return (say) => {
+    if (performance.now() - saidAt < SAY_AGAIN_MS) return;
+    saidAt = performance.now();
+    say();
+  };
+}
+
+// insufficient_resources (a full disk), lock_not_available, query_canceled (statement_timeout) and system_error: no fault
+// of an event. One by one, each of a batch would run into the same.
+const NO_EVENTS_FAULT = /^(?:53|55P03|57|58)/;
+
+function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error);
+  if (error instanceof IntakeUnavailableError || code === "DATABASE_UNAVAILABLE") return true;
+  return typeof code === "string" && NO_EVENTS_FAULT.test(code);
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}
+
+async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new IntakeUnavailableError(`no commit within ${deadlineMs} ms: the outcome is unknown`));
+    }, deadlineMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined); // may still fail after nobody waits for it
+  }
+}

@@ -1,0 +1,59 @@
+import { hash } from "node:crypto";
+import type { EventIdentity } from "@penstock/sources";
+import type { NewEvent } from "./event-store.ts";
+
+/** A verified request: its bytes and what was read from them. */
+export interface VerifiedEvent {
+  readonly source: string;
+  readonly identity: EventIdentity;
+  readonly body: Buffer;
+  readonly traceparent: string | null;
+}
+
+const DISPLAY_CHARACTERS = 256;
+const DAY_MS = 86_400_000;
+
+/**
+ * Turns a verified event into the row to store. Its key is the SHA-256 of source and id, or of source and body when it
+ * has no id; `windowDays` is how far back the ledger can vouch that an event is new.
+ */
+export function toNewEvent(event: VerifiedEvent, windowDays: number, now: number): NewEvent {
+  const { source, identity, body, traceparent } = event;
+  const { id, type, createdAt, subjects } = identity;
+  const tooOld = createdAt !== null && createdAt.getTime() < now - windowDays * DAY_MS;
+  return {
+    key: keyOf(source, id, body),
+    bodyHash: sha256(body),
+    source,
+    eventId: id === null ? null : forDisplay(id),
+    type,
+    createdAt,
+    subjects,
+    problem: identity.problem ?? (tooOld ? "too-old" : null),
+    traceparent,
+    body,
+  };
+}
+
+function keyOf(source: string, id: string | null, body: Buffer): Buffer {
+  // A NUL between parts: "ab" + "c" is not "a" + "bc". Neither a source nor the words in front hold one.
+  if (id === null) return sha256(Buffer.concat([Buffer.from(`body\0${source}\0`), body]));
+  if (id.isWellFormed()) return sha256(`id\0${source}\0${id}`);
+  // UTF-8 has one replacement for every half of a surrogate pair: ids that differ there would become one.
+  return sha256(Buffer.concat([Buffer.from(`id-utf16\0${source}\0`), Buffer.from(id, "utf16le")]));
+}
+
+/** The same event under a key of its own, marked: its id was taken by another body. */
+export function toConflict(event: NewEvent): NewEvent {
+  const key = sha256(Buffer.concat([Buffer.from("conflict\0"), event.key, event.bodyHash]));
+  return { ...event, key, problem: "id-conflict" };
+}
+
+function sha256(data: string | Buffer): Buffer {
+  return hash("sha256", data, "buffer");
+}
+
+/** Postgres text holds no NUL and no lone surrogate, and nobody reads a kilobyte of id. */
+function forDisplay(id: string): string {
+  return id.slice(0, DISPLAY_CHARACTERS).toWellFormed().replaceAll("\0", "\ufffd");
+}

@@ -1,0 +1,87 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { batchJobSchema, EVENTS_QUEUE } from "@penstock/schemas";
+import { type ConnectionOptions, type Job, Worker } from "bullmq";
+import type { QueueBackend, QueueConnection } from "./create-queue.ts";
+import type { ConsumeOptions, QueueConsumer, QueuedBatch } from "./event-queue.ts";
+import { within } from "./within.ts";
+
+const RETRY_MS = 1_000;
+
+/** Runs `process` for each job, from when the backend first answers until it is closed. */
+export function consumeBatches(
+  backend: QueueBackend,
+  process: (batch: QueuedBatch) => Promise<void>,
+  options: ConsumeOptions & { readonly lockMs: number; readonly stalledCheckMs: number },
+): QueueConsumer {
+  const { concurrency, onError, lockMs, stalledCheckMs } = options;
+  const closing = new AbortController();
+  let opened: { readonly worker: Worker; readonly connection: QueueConnection; running: boolean } | undefined;
+  const report = (error: unknown): void => {
+    if (!closing.signal.aborted) onError?.(error instanceof Error ? error : new Error(String(error)));
+  };
+
+  async function start(): Promise<void> {
+    while (!closing.signal.aborted) {
+      const connection = backend.connectConsumer(concurrency);
+      const worker = openWorker(connection);
+      opened = { worker, connection, running: false };
+      try {
+        await worker.waitUntilReady();
+        if (closing.signal.aborted) return;
+        opened.running = true;
+        worker.run().catch(report);
+        return;
+      } catch (error) {
+        // BullMQ remembers for ever that it could not connect at first: another worker, another try.
+        report(error);
+        worker.close(true).catch(() => undefined);
+        await connection.cut();
+        await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  function openWorker({ connection }: QueueConnection): Worker {
+    const worker = new Worker(
+      EVENTS_QUEUE,
+      async (job: Job) => {
+        const { batchId } = batchJobSchema.parse(job.data);
+        await process({ batchId, startedBefore: job.attemptsStarted > 1 || job.stalledCounter > 0 });
+      },
+      {
+        ...(backend.prefix === undefined ? {} : { prefix: backend.prefix }),
+        connection: connection as ConnectionOptions,
+        autorun: false,
+        concurrency,
+        lockDuration: lockMs,
+        stalledInterval: stalledCheckMs,
+        // By default BullMQ throws a job away whose consumer vanished twice; added again by the sweep, it would come as
+        // one that nobody has begun.
+        maxStalledCount: 1_000_000,
+        // 15 seconds by default: a job that was done would by then have lost its lock, and be run again.
+        runRetryDelay: RETRY_MS,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      },
+      ...(backend.factory as readonly []),
+    );
+    // Without a listener an error of the connection would end the process.
+    worker.on("error", report);
+    return worker;
+  }
+
+  start().catch(report);
+
+  return {
+    async close(timeoutMs) {
+      closing.abort();
+      if (opened === undefined) return;
+      const { worker, connection, running } = opened;
+      const closed = worker.close(!running);
+      if (running) await within(timeoutMs, closed).catch(() => undefined);
+      else closed.catch(() => undefined);
+      // Also cuts off jobs that did not end in time: their locks are no longer renewed and they go to another consumer.
+      await connection.cut();
+    },
+  };
+}

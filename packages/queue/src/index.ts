@@ -1,0 +1,10 @@
+export type { QueueTuning } from "./create-queue.ts";
+export {
+  type ConsumeOptions,
+  type EventQueue,
+  type QueueConsumer,
+  type QueuedBatch,
+  QueueUnavailableError,
+} from "./event-queue.ts";
+export { migrateQueue, openQueue, type OpenQueuePool } from "./open-queue.ts";
+export { QUEUE_SCHEMA, type QueuePool } from "./postgres-backend.ts";

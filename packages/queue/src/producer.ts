@@ -1,0 +1,95 @@
+import { EVENTS_QUEUE } from "@penstock/schemas";
+import { type ConnectionOptions, Queue } from "bullmq";
+import type { ProducerConnection, QueueBackend } from "./create-queue.ts";
+import { NoAnswerError, within } from "./within.ts";
+
+/** Something that is asked of the backend. */
+export type Question<T> = (queue: Queue, connection: ProducerConnection) => Promise<T>;
+
+/** The side of the queue that adds jobs. */
+export interface Producer {
+  /** Has a question answered. Fails at once when the backend is away, and after `timeoutMs` when it stays silent. */
+  ask<T>(question: Question<T>, timeoutMs: number): Promise<T>;
+  close(): Promise<void>;
+}
+
+interface Opened {
+  readonly connection: ProducerConnection;
+  readonly queue: Promise<Queue>;
+  ready: boolean;
+}
+
+const CLOSE_MS = 1_000;
+
+/**
+ * Keeps one connection and the BullMQ queue on it, and replaces both where they are of no more use: BullMQ remembers for
+ * ever that it could not connect at first, and a connection that fell silent can stay so for a quarter of an hour.
+ */
+export function createProducer(backend: QueueBackend): Producer {
+  let current: Opened | undefined = open(backend);
+  let closed = false;
+
+  return {
+    async ask(question, timeoutMs) {
+      if (closed) throw new Error("it was closed");
+      const opened = (current ??= open(backend));
+      try {
+        return await within(timeoutMs, answer());
+      } catch (error) {
+        if (!opened.ready || error instanceof NoAnswerError) replace(opened);
+        throw error;
+      }
+
+      async function answer(): ReturnType<typeof question> {
+        const queue = await opened.queue;
+        // Between two attempts to connect a command fails at once; during one it is worth the wait.
+        await opened.connection.settled();
+        return question(queue, opened.connection);
+      }
+    },
+    async close() {
+      closed = true;
+      if (current !== undefined) await shut(current);
+    },
+  };
+
+  function replace(opened: Opened): void {
+    if (current !== opened) return;
+    current = undefined;
+    void shut(opened);
+  }
+}
+
+function open(backend: QueueBackend): Opened {
+  const connection = backend.connectProducer();
+  const opened: Opened = { connection, queue: openQueue(), ready: false };
+  opened.queue.catch(() => undefined); // told to whoever asks
+  return opened;
+
+  async function openQueue(): Promise<Queue> {
+    await connection.settled();
+    const queue = new Queue(
+      EVENTS_QUEUE,
+      {
+        ...(backend.prefix === undefined ? {} : { prefix: backend.prefix }),
+        connection: connection.connection as ConnectionOptions,
+        skipWaitingForReady: true,
+        streams: { events: { maxLen: 100 } },
+        // BullMQ asks for the version once, at once, and where that fails every later add does, too.
+        skipVersionCheck: true,
+      },
+      ...(backend.factory as readonly []),
+    );
+    // Without a listener an error of the connection would end the process.
+    queue.on("error", () => undefined);
+    await queue.waitUntilReady();
+    opened.ready = true;
+    return queue;
+  }
+}
+
+async function shut({ queue, connection }: Opened): Promise<void> {
+  const closing = queue.then((opened) => opened.close());
+  await within(CLOSE_MS, closing).catch(() => undefined);
+  await connection.cut();
+}

@@ -1,0 +1,391 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  type EventQueue,
+  type QueueConsumer,
+  type QueuedBatch,
+  QueueUnavailableError,
+  type QueueTuning,
+} from "@penstock/queue";
+import { eventually, type ServerUnderTest, startProcess } from "@penstock/testing";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openTestQueue } from "./open-test-queue.ts";
+import { startSilentProxy } from "./silent-proxy.ts";
+
+/** A backend of the suite's own, to be stopped, frozen and emptied. */
+export interface BackendUnderTest {
+  readonly server: ServerUnderTest;
+  /** Makes it ready for jobs again after its server has lost everything, or for the first time. */
+  prepare(): Promise<void>;
+  /** Takes all jobs away, as FLUSHALL does. */
+  loseEverything(): Promise<void>;
+  /** How many jobs it holds, in whatever state. */
+  countJobs(): Promise<number>;
+}
+
+/** Jobs of a consumer that vanished are found within two seconds instead of half a minute. */
+const QUICK = { lockMs: 1_000, stalledCheckMs: 500 } satisfies QueueTuning;
+/** Adds fail within one second instead of three. */
+const IMPATIENT = { addTimeoutMs: 1_000 } satisfies QueueTuning;
+const SOON_MS = 4_000;
+
+/** What every backend of the queue has to do, whichever it is. */
+export function queueContract(name: string, makeBackend: () => Promise<BackendUnderTest>): void {
+  describe(`the queue on ${name}`, () => {
+    let backend: BackendUnderTest;
+    let queue: EventQueue;
+    const queues: EventQueue[] = [];
+    const consumers: QueueConsumer[] = [];
+
+    beforeAll(async () => {
+      backend = await makeBackend();
+      await backend.prepare();
+    });
+    beforeEach(async () => {
+      await backend.loseEverything();
+      queue = open();
+    });
+    afterEach(async ({ task }) => {
+      await backend.server.thaw();
+      // One that failed in between must not fail those after it.
+      if (task.result?.state === "fail") await backend.server.start();
+      await Promise.all(consumers.splice(0).map((consumer) => consumer.close(200)));
+      await Promise.all(queues.splice(0).map((one) => one.close()));
+    });
+
+    function open(tuning?: QueueTuning, url = backend.server.url): EventQueue {
+      const opened = openTestQueue(url, tuning);
+      queues.push(opened);
+      return opened;
+    }
+
+    /** Consumes, and keeps a record of what came. */
+    function consume(
+      process: (batch: QueuedBatch) => Promise<void> = async () => {},
+      { concurrency = 1, on = queue }: { concurrency?: number; on?: EventQueue } = {},
+    ): { consumer: QueueConsumer; began: QueuedBatch[]; done: string[]; errors: Error[] } {
+      const began: QueuedBatch[] = [];
+      const done: string[] = [];
+      const errors: Error[] = [];
+      const consumer = on.consume(
+        async (batch) => {
+          began.push(batch);
+          await process(batch);
+          done.push(batch.batchId);
+        },
+        { concurrency, onError: (error) => errors.push(error) },
+      );
+      consumers.push(consumer);
+      return { consumer, began, done, errors };
+    }
+
+    /** Adds a batch of which nobody has heard, waits until it is done, and returns its id. */
+    async function addAndAwait(done: readonly string[], to = queue): Promise<string> {
+      const batchId = randomUUID();
+      await to.add([batchId]);
+      await eventually(() => expect(done).toContain(batchId));
+      return batchId;
+    }
+
+    describe("jobs", () => {
+      test("a job brings its batch id, on a queue that was opened a moment ago", async () => {
+        const batchId = randomUUID();
+        await queue.add([batchId]);
+        const { began } = consume();
+        await eventually(() => expect(began).toEqual([{ batchId, startedBefore: false }]));
+      });
+
+      test("a consumer that was there first gets a job as soon as it is added", async () => {
+        const { done } = consume();
+        await addAndAwait(done);
+        const before = performance.now();
+        await addAndAwait(done);
+        expect(performance.now() - before).toBeLessThan(1_000);
+      });
+
+      test("adding nothing adds nothing", async () => {
+        await queue.add([]);
+        expect(await backend.countJobs()).toBe(0);
+      });
+
+      test("a batch that is added again while it waits runs once", async () => {
+        const [twice, last] = [randomUUID(), randomUUID()];
+        await queue.add([twice]);
+        await queue.add([twice]);
+        await queue.add([twice, last]);
+        const { done } = consume();
+        await eventually(() => expect(done).toContain(last));
+        expect(done).toEqual([twice, last]);
+        expect(await backend.countJobs()).toBe(0);
+      });
+
+      test("a batch that is added again while it runs runs once", async () => {
+        const [running, last] = [randomUUID(), randomUUID()];
+        const gate = Promise.withResolvers<void>();
+        const { began, done } = consume(() => gate.promise);
+        await queue.add([running]);
+        await eventually(() => expect(began).toHaveLength(1));
+        await queue.add([running]);
+        await queue.add([running, last]);
+        gate.resolve();
+        await eventually(() => expect(done).toContain(last));
+        expect(done).toEqual([running, last]);
+      });
+
+      test.each([
+        ["finished", async () => {}],
+        ["failed", () => Promise.reject(new Error("the processor's own trouble"))],
+      ])("a batch whose job has %s leaves nothing behind and can be added again", async (_, process) => {
+        const batchId = randomUUID();
+        const { began } = consume(process);
+        for (let times = 1; times <= 3; times++) {
+          await queue.add([batchId]);
+          await eventually(() => expect(began).toHaveLength(times));
+          await eventually(async () => expect(await backend.countJobs()).toBe(0));
+        }
+        expect(began).toEqual(Array.from({ length: 3 }, () => ({ batchId, startedBefore: false })));
+      });
+
+      test("a job is not tried again when its processor rejects", async () => {
+        const { began, errors } = consume(({ batchId }) =>
+          batchId === bad ? Promise.reject(new Error("no")) : Promise.resolve(),
+        );
+        const [bad, last] = [randomUUID(), randomUUID()];
+        await queue.add([bad, last]);
+        await eventually(() => expect(began.map(({ batchId }) => batchId)).toEqual([bad, last]));
+        expect(errors).toEqual([]);
+      });
+
+      test("300 batches in one add all run, with as many at once as asked for and no more", async () => {
+        const batchIds = Array.from({ length: 300 }, () => randomUUID());
+        let inFlight = 0;
+        let most = 0;
+        await queue.add(batchIds);
+        const { done } = consume(
+          async () => {
+            most = Math.max(most, ++inFlight);
+            await delay(2);
+            inFlight--;
+          },
+          { concurrency: 4 },
+        );
+        await eventually(() => expect(done).toHaveLength(300));
+        expect(new Set(done)).toEqual(new Set(batchIds));
+        expect(most).toBe(4);
+      });
+
+      test("200 adds at once all succeed", async () => {
+        const batchIds = Array.from({ length: 200 }, () => randomUUID());
+        await Promise.all(batchIds.map((batchId) => queue.add([batchId])));
+        const { done } = consume(undefined, { concurrency: 4 });
+        await eventually(() => expect(new Set(done)).toEqual(new Set(batchIds)));
+      });
+
+      test("two consumers share the jobs, and none of them runs twice", async () => {
+        const batchIds = Array.from({ length: 60 }, () => randomUUID());
+        const two = [consume(() => delay(5)), consume(() => delay(5), { on: open() })];
+        await queue.add(batchIds);
+        const all = (): string[] => two.flatMap(({ done }) => done);
+        await eventually(() => expect(all()).toHaveLength(60));
+        expect(new Set(all())).toEqual(new Set(batchIds));
+        for (const { done } of two) expect(done.length).toBeGreaterThan(5);
+      });
+    });
+
+    describe("stopping", () => {
+      test("close waits for the job under way and takes no other", async () => {
+        const gate = Promise.withResolvers<void>();
+        const { consumer, began, done } = consume(() => gate.promise);
+        await queue.add([randomUUID(), randomUUID()]);
+        await eventually(() => expect(began).toHaveLength(1));
+        const closed = consumer.close(5_000);
+        expect(await Promise.race([closed.then(() => "closed"), delay(300, "waiting")])).toBe("waiting");
+        gate.resolve();
+        await closed;
+        expect(done).toHaveLength(1);
+        expect(began).toHaveLength(1);
+        expect(await backend.countJobs()).toBe(1);
+      });
+
+      test("an idle consumer closes at once", async () => {
+        const { consumer, done } = consume();
+        await addAndAwait(done);
+        const before = performance.now();
+        await consumer.close(5_000);
+        expect(performance.now() - before).toBeLessThan(1_000);
+      });
+
+      test("a job that does not end holds a close up no longer than told, nor the queue, and runs again elsewhere", async () => {
+        const batchId = randomUUID();
+        const stopping = open(QUICK);
+        const { consumer, began } = consume(() => new Promise(() => {}), { on: stopping });
+        await stopping.add([batchId]);
+        await eventually(() => expect(began).toHaveLength(1));
+        const before = performance.now();
+        await consumer.close(300);
+        await stopping.close();
+        expect(performance.now() - before).toBeLessThan(3_500);
+
+        const other = consume(undefined, { on: open(QUICK) });
+        await eventually(() => expect(other.began).toEqual([{ batchId, startedBefore: true }]));
+      });
+
+      test("a batch whose worker is killed runs again and says so, every time", async () => {
+        const batchId = randomUUID();
+        await queue.add([batchId]);
+        for (const words of ["", " again"]) {
+          const doomed = startProcess({
+            file: new URL("./fixtures/consume-and-stall.ts", import.meta.url),
+            env: { QUEUE_URL: backend.server.url },
+          });
+          await doomed.waitForLine(new RegExp(`^began ${batchId}${words}$`));
+          doomed.kill("SIGKILL");
+          await doomed.exited;
+        }
+        const { began } = consume(undefined, { on: open(QUICK) });
+        await eventually(() => expect(began).toEqual([{ batchId, startedBefore: true }]));
+        await eventually(async () => expect(await backend.countJobs()).toBe(0));
+      });
+    });
+
+    describe("outages", () => {
+      const failsSoon = async (call: () => Promise<unknown>): Promise<void> => {
+        const before = performance.now();
+        const error: unknown = await call().then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+        expect(error).toBeInstanceOf(QueueUnavailableError);
+        expect(performance.now() - before).toBeLessThan(SOON_MS);
+      };
+
+      test("losing every job, one that runs among them, leaves the queue usable", async () => {
+        const gate = Promise.withResolvers<void>();
+        const { began, done } = consume(() => gate.promise);
+        const [running, waiting] = [randomUUID(), randomUUID()];
+        await queue.add([running, waiting]);
+        await eventually(() => expect(began).toHaveLength(1));
+        await backend.loseEverything();
+        gate.resolve();
+        await eventually(() => expect(done).toEqual([running]));
+        await queue.add([running, waiting]);
+        await eventually(() => expect(done).toEqual([running, running, waiting]));
+      });
+
+      test.each([
+        [
+          "down",
+          () => backend.server.stop(),
+          async () => {
+            await backend.server.start();
+            await backend.prepare();
+          },
+        ],
+        ["frozen", () => backend.server.freeze(), () => backend.server.thaw()],
+      ])(
+        "while the backend is %s, adds and pings fail within seconds; afterwards both work, and consumers go on",
+        async (_, begin, end) => {
+          const impatient = open(IMPATIENT);
+          const { done } = consume(undefined, { on: impatient });
+          await addAndAwait(done, impatient);
+          await begin();
+          const added = randomUUID();
+          await Promise.all([
+            failsSoon(() => impatient.ping()),
+            failsSoon(() => impatient.add([added])),
+            failsSoon(() => impatient.add([randomUUID(), randomUUID()])),
+            ...Array.from({ length: 20 }, () => failsSoon(() => impatient.add([randomUUID()]))),
+          ]);
+          await failsSoon(() => impatient.add([randomUUID()]));
+          await end();
+          await eventually(() => impatient.ping());
+          await eventually(() => impatient.add([added]));
+          await eventually(() => expect(done).toContain(added));
+          await addAndAwait(done, impatient);
+        },
+      );
+
+      test("a queue and a consumer that are opened while the backend is down work once it is up", async () => {
+        await backend.server.stop();
+        const early = open(IMPATIENT);
+        const { done } = consume(undefined, { on: early });
+        await Promise.all([failsSoon(() => early.add([randomUUID()])), failsSoon(() => early.ping())]);
+        await backend.server.start();
+        await backend.prepare();
+        const batchId = randomUUID();
+        await eventually(() => early.add([batchId]));
+        await eventually(() => expect(done).toContain(batchId));
+      });
+
+      test("a job that ends while the backend is down is done, and makes room soon after the backend is back", async () => {
+        const ends = Promise.withResolvers<void>();
+        const { began, done } = consume(() => ends.promise);
+        await queue.add([randomUUID()]);
+        await eventually(() => expect(began).toHaveLength(1));
+        await backend.server.stop();
+        ends.resolve();
+        await eventually(() => expect(done).toHaveLength(1));
+        await backend.server.start();
+        await backend.prepare();
+        const next = randomUUID();
+        await eventually(() => queue.add([next]));
+        await eventually(() => expect(done).toContain(next), { timeoutMs: 5_000 });
+        expect(done).toHaveLength(2);
+      });
+
+      test("adds that are under way when the backend dies all end soon, and none of them hangs", async () => {
+        const impatient = open(IMPATIENT);
+        await impatient.add([randomUUID()]);
+        await backend.server.freeze();
+        const before = performance.now();
+        const adds = Promise.allSettled(Array.from({ length: 20 }, () => impatient.add([randomUUID()])));
+        await backend.server.kill();
+        for (const result of await adds) {
+          // One or the other may have been quicker than the frost.
+          if (result.status === "rejected") expect(result.reason).toBeInstanceOf(QueueUnavailableError);
+        }
+        expect(performance.now() - before).toBeLessThan(SOON_MS);
+        await backend.server.start();
+        await backend.prepare();
+        await eventually(() => impatient.add([randomUUID()]));
+      });
+
+      test("a connection that falls silent is given up: the next add goes by another", async () => {
+        const proxy = await startSilentProxy(backend.server.port);
+        const behindProxy = open(IMPATIENT, proxy.urlFor(backend.server.url));
+        await behindProxy.add([randomUUID()]);
+        proxy.silence();
+        // As many as the connections of a pool, should there be one.
+        await Promise.all(Array.from({ length: 4 }, () => failsSoon(() => behindProxy.add([randomUUID()]))));
+        await behindProxy.add([randomUUID()]);
+        await behindProxy.close();
+        await proxy.close();
+      });
+
+      test("connections that are cut in the middle of a job are made again", async () => {
+        const gate = Promise.withResolvers<void>();
+        const tuned = open(QUICK);
+        const { began, done } = consume(() => gate.promise, { on: tuned });
+        const batchId = randomUUID();
+        await tuned.add([batchId]);
+        await eventually(() => expect(began).toHaveLength(1));
+        await backend.server.kill();
+        await backend.server.start();
+        await backend.prepare();
+        gate.resolve();
+        await eventually(() => tuned.add([randomUUID()]));
+        await eventually(() => expect(done.length).toBeGreaterThanOrEqual(2));
+      });
+
+      test("closing while the backend is away does not hang", async () => {
+        const { consumer, done } = consume();
+        await addAndAwait(done);
+        await backend.server.freeze();
+        const before = performance.now();
+        await consumer.close(300);
+        await queue.close();
+        expect(performance.now() - before).toBeLessThan(SOON_MS);
+      });
+    });
+  });
+}

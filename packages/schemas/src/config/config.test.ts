@@ -1,0 +1,248 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError } from "./config-error.ts";
+import { parseIngestConfig } from "./ingest-config.ts";
+import { parseStoreConfig } from "./store-config.ts";
+import { parseWorkerConfig } from "./worker-config.ts";
+
+const DATABASE_URL = "postgres://penstock:pw@127.0.0.1:5432/penstock";
+const BUZZBIP_SIGNING_SECRETS = "whsec_0123456789abcdef";
+const required = { DATABASE_URL, BUZZBIP_SIGNING_SECRETS };
+
+function problemsOf(parse: () => unknown): readonly string[] {
+  try {
+    parse();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).problems;
+  }
+  return [];
+}
+
+describe("defaults", () => {
+  test("ingest needs a database and a secret, the rest is set", () => {
+    expect(parseIngestConfig(required)).toEqual({
+      port: 8080,
+      host: "0.0.0.0",
+      maxBodyBytes: 1_048_576,
+      addressRatePerSecond: 1_000,
+      sourceRatePerSecond: 0,
+      trustProxyHops: 0,
+      maxWaitingEvents: 20_000,
+      dedupeWindowDays: 400,
+      shutdownMs: 10_000,
+      logLevel: "info",
+      databaseUrl: DATABASE_URL,
+      queue: { kind: "postgres" },
+      secrets: { buzzbip: [BUZZBIP_SIGNING_SECRETS] },
+      warnings: [],
+    });
+  });
+
+  test("a worker needs a database, the rest is set", () => {
+    expect(parseWorkerConfig({ DATABASE_URL })).toEqual({
+      databaseUrl: DATABASE_URL,
+      queue: { kind: "postgres" },
+      configPath: null,
+      concurrency: 2,
+      batchEvents: 200,
+      lockMs: 20_000,
+      watchdogMs: 30_000,
+      shutdownMs: 10_000,
+      logLevel: "info",
+    });
+  });
+
+  test("a command needs a database", () => {
+    expect(parseStoreConfig({ DATABASE_URL })).toEqual({ databaseUrl: DATABASE_URL, queue: { kind: "postgres" } });
+  });
+
+  test("a variable that is set to nothing counts as not set", () => {
+    const set = parseWorkerConfig({ DATABASE_URL, QUEUE_URL: "", LOG_LEVEL: "", WATCHDOG_MS: "", PENSTOCK_CONFIG: "" });
+    expect(set).toEqual(parseWorkerConfig({ DATABASE_URL }));
+    expect(problemsOf(() => parseStoreConfig({ DATABASE_URL: "" }))).toEqual([
+      expect.stringMatching(/^DATABASE_URL is required/),
+    ]);
+  });
+});
+
+test("what is set is what is in force", () => {
+  const environment = {
+    ...required,
+    INGEST_PORT: "0",
+    INGEST_HOST: "::1",
+    MAX_BODY_BYTES: "2048",
+    LOG_LEVEL: "silent",
+    INGEST_TRUST_PROXY: "1",
+    PENSTOCK_CONFIG: "./penstock.config.ts",
+    WATCHDOG_MS: "0",
+    WORKER_CONCURRENCY: "4",
+  };
+  expect(parseIngestConfig(environment)).toMatchObject({
+    port: 0,
+    host: "::1",
+    maxBodyBytes: 2_048,
+    logLevel: "silent",
+    trustProxyHops: 1,
+  });
+  expect(parseWorkerConfig(environment)).toMatchObject({
+    configPath: "./penstock.config.ts",
+    watchdogMs: 0,
+    concurrency: 4,
+  });
+});
+
+test("a configuration is frozen through and through", () => {
+  const config = parseIngestConfig({ ...required, QUEUE_URL: "redis://127.0.0.1" });
+  for (const part of [config, config.queue, config.secrets, config.secrets.buzzbip, config.warnings]) {
+    expect(Object.isFrozen(part)).toBe(true);
+  }
+});
+
+describe("QUEUE_URL", () => {
+  test.each([
+    ["redis://127.0.0.1:6379/2", "redis"],
+    ["rediss://user:pw@cache.example.com:6380", "redis"],
+    ["postgres://127.0.0.1/queue", "postgres"],
+    ["postgresql://127.0.0.1/queue", "postgres"],
+  ])("%s is a queue on %s", (url, kind) => {
+    expect(parseStoreConfig({ DATABASE_URL, QUEUE_URL: url }).queue).toEqual({ kind, url });
+  });
+
+  test.each(["amqp://127.0.0.1", "127.0.0.1:6379", "redis:", "redis", "redis://a b", "redis+nonsense://a"])(
+    "%s is a problem",
+    (url) => {
+      expect(problemsOf(() => parseStoreConfig({ DATABASE_URL, QUEUE_URL: url }))).toEqual([
+        expect.stringMatching(/^QUEUE_URL must be a URL that starts with redis:/),
+      ]);
+    },
+  );
+
+  test.each(["redis+sentinel://a:26379/mymaster", "redis+cluster://a:6379"])(
+    "%s is named as not supported yet",
+    (url) => {
+      expect(problemsOf(() => parseStoreConfig({ DATABASE_URL, QUEUE_URL: url }))).toEqual([
+        expect.stringContaining("not supported yet"),
+      ]);
+    },
+  );
+});
+
+test.each(["mysql://a/b", "penstock", "postgres:/a/b", "postgres://user:p#ss@host/db"])(
+  "DATABASE_URL = %s is a problem",
+  (url) => {
+    expect(problemsOf(() => parseStoreConfig({ DATABASE_URL: url }))).toEqual([
+      expect.stringMatching(/^DATABASE_URL must be a URL that starts with postgres:/),
+    ]);
+  },
+);
+
+describe("BUZZBIP_SIGNING_SECRETS", () => {
+  const parse = (secrets: string) => parseIngestConfig({ DATABASE_URL, BUZZBIP_SIGNING_SECRETS: secrets });
+
+  test("several secrets are separated by commas, in order, with or without spaces", () => {
+    const { secrets, warnings } = parse("first_of_sixteen_bytes, second_of_sixteen_bytes");
+    expect(secrets.buzzbip).toEqual(["first_of_sixteen_bytes", "second_of_sixteen_bytes"]);
+    expect(warnings).toEqual([]);
+  });
+
+  test.each([
+    ["", "is empty"],
+    ["  ", "is empty"],
+    ["long_enough_for_a_secret,", "an empty secret at position 2 of 2"],
+    ["long_enough_for_a_secret,,another_long_secret", "an empty secret at position 2 of 3"],
+  ])("an empty one is refused: %j", (secrets, expected) => {
+    expect(problemsOf(() => parse(secrets))).toEqual([expect.stringContaining(expected)]);
+  });
+
+  test("one that is not set is told apart from an empty one", () => {
+    expect(problemsOf(() => parseIngestConfig({ DATABASE_URL }))).toEqual([
+      expect.stringMatching(/^BUZZBIP_SIGNING_SECRETS is required/),
+    ]);
+  });
+
+  test("a short one is warned about by its position, counted in bytes, never by its value", () => {
+    const { warnings } = parse("ééééééé§,fifteen_bytes_x,hunter2");
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toContain("position 2 of 3");
+    expect(warnings[1]).toContain("position 3 of 3");
+    expect(warnings.join()).not.toMatch(/fifteen|hunter2/);
+  });
+});
+
+describe("numbers", () => {
+  test.each(["12abc", "1e3", "-1", "+1", "1.5", "0x10", " 1", "01", "NaN", "99999999999999999999", "65536"])(
+    "INGEST_PORT = %j is a problem, not a guess",
+    (port) => {
+      expect(problemsOf(() => parseIngestConfig({ ...required, INGEST_PORT: port }))).toEqual([
+        "INGEST_PORT must be a whole number from 1 to 65535, or 0 (any free port)",
+      ]);
+    },
+  );
+
+  test.each([
+    ["MAX_BODY_BYTES", "1023"],
+    ["MAX_BODY_BYTES", "67108865"],
+    ["MAX_BODY_BYTES", "0"],
+    ["INGEST_MAX_WAITING", "0"],
+    ["DEDUPE_WINDOW_DAYS", "0"],
+  ])("%s = %s is out of range", (name, value) => {
+    expect(problemsOf(() => parseIngestConfig({ ...required, [name]: value }))).toEqual([
+      expect.stringMatching(`^${name} must be a whole number from`),
+    ]);
+  });
+
+  test.each([
+    ["MAX_BODY_BYTES", "1024"],
+    ["MAX_BODY_BYTES", "67108864"],
+    ["INGEST_PORT", "65535"],
+    ["INGEST_ADDRESS_RATE", "0"],
+  ])("%s = %s is still in range", (name, value) => {
+    expect(problemsOf(() => parseIngestConfig({ ...required, [name]: value }))).toEqual([]);
+  });
+});
+
+test.each(["http://127.0.0.1", "127.0.0.1:8080", "[::1]", "local host"])("INGEST_HOST = %j is a problem", (host) => {
+  expect(problemsOf(() => parseIngestConfig({ ...required, INGEST_HOST: host }))).toEqual([
+    expect.stringMatching(/^INGEST_HOST must be/),
+  ]);
+});
+
+test("every problem is told at once, by name and never by value", () => {
+  const wrong = {
+    INGEST_PORT: "CANARY-1",
+    INGEST_HOST: "CANARY 2",
+    DATABASE_URL: "mysql://CANARY-3",
+    QUEUE_URL: "amqp://CANARY-4",
+    BUZZBIP_SIGNING_SECRETS: "CANARY-5,,CANARY-6",
+    MAX_BODY_BYTES: "CANARY-7",
+    LOG_LEVEL: "CANARY-8",
+    INGEST_ADDRESS_RATE: "CANARY-9",
+    INGEST_SOURCE_RATE: "CANARY-10",
+    INGEST_TRUST_PROXY: "CANARY-11",
+    INGEST_MAX_WAITING: "CANARY-12",
+    DEDUPE_WINDOW_DAYS: "CANARY-13",
+    SHUTDOWN_MS: "CANARY-14",
+    WORKER_CONCURRENCY: "CANARY-15",
+    WORKER_BATCH_EVENTS: "CANARY-16",
+    WATCHDOG_MS: "CANARY-17",
+    WORKER_LOCK_MS: "CANARY-18",
+  };
+  const workerOnly = ["WORKER_CONCURRENCY", "WORKER_BATCH_EVENTS", "WORKER_LOCK_MS", "WATCHDOG_MS"];
+  const ingestOnly = Object.keys(wrong).filter((name) => /^(INGEST|MAX|BUZZBIP|DEDUPE)_/.test(name));
+  for (const [parse, otherNames] of [
+    [parseIngestConfig, workerOnly],
+    [parseWorkerConfig, ingestOnly],
+  ] as const) {
+    const problems = problemsOf(() => parse(wrong));
+    const named = problems.map((problem) => String(problem.split(" ")[0])).toSorted();
+    expect(named).toEqual(
+      Object.keys(wrong)
+        .filter((name) => !otherNames.includes(name))
+        .toSorted(),
+    );
+    const error = new ConfigError(problems);
+    expect(error.message).not.toContain("CANARY");
+    for (const problem of problems) expect(error.message).toContain(problem);
+    expect(error).toMatchObject({ name: "ConfigError", code: "CONFIG" });
+  }
+});

@@ -1,0 +1,89 @@
+import { deepFreeze } from "./deep-freeze.ts";
+import { type Environment, parseEnvironment } from "./parse-environment.ts";
+import { type LogLevel, type QueueConfig, variables } from "./variables.ts";
+
+/** All that ingest can be told, checked. Frozen through and through. */
+export type IngestConfig = {
+  /** 0: any free port. */
+  readonly port: number;
+  readonly host: string;
+  readonly maxBodyBytes: number;
+  /** Refused requests per second from one client address before it gets 429; 0: off. */
+  readonly addressRatePerSecond: number;
+  /** Accepted requests per second for one source before it gets 429; 0: off. */
+  readonly sourceRatePerSecond: number;
+  /** Number of proxies in front whose X-Forwarded-For entry is believed. */
+  readonly trustProxyHops: number;
+  /** Events that wait for a commit before further ones get 503. */
+  readonly maxWaitingEvents: number;
+  readonly dedupeWindowDays: number;
+  /** How long a stop waits for requests that are under way. */
+  readonly shutdownMs: number;
+  readonly logLevel: LogLevel;
+  readonly databaseUrl: string;
+  readonly queue: QueueConfig;
+  /** Live signing secrets by source; none is empty. */
+  readonly secrets: { readonly buzzbip: readonly string[] };
+  /** Things to tell the operator that do not stop the start; values are never in them. */
+  readonly warnings: readonly string[];
+};
+
+const { DATABASE_URL, QUEUE_URL, BUZZBIP_SIGNING_SECRETS, LOG_LEVEL, SHUTDOWN_MS, DEDUPE_WINDOW_DAYS } = variables;
+const { INGEST_HOST, INGEST_PORT, MAX_BODY_BYTES, INGEST_MAX_WAITING } = variables;
+const { INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY } = variables;
+
+const ingestVariables = {
+  INGEST_PORT,
+  INGEST_HOST,
+  DATABASE_URL,
+  QUEUE_URL,
+  BUZZBIP_SIGNING_SECRETS,
+  MAX_BODY_BYTES,
+  INGEST_ADDRESS_RATE,
+  INGEST_SOURCE_RATE,
+  INGEST_TRUST_PROXY,
+  INGEST_MAX_WAITING,
+  DEDUPE_WINDOW_DAYS,
+  SHUTDOWN_MS,
+  LOG_LEVEL,
+};
+
+/** Secrets shorter than this can be guessed offline from one captured request. */
+const MIN_SECRET_BYTES = 16;
+
+/**
+ * Reads ingest's configuration from the environment. DATABASE_URL and BUZZBIP_SIGNING_SECRETS are required.
+ *
+ * @throws {ConfigError} with every problem at once, by name and never by value.
+ * @example
+ * const config = parseIngestConfig(process.env);
+ */
+export function parseIngestConfig(environment: Environment): IngestConfig {
+  const values = parseEnvironment(ingestVariables, environment);
+  return deepFreeze({
+    port: values.INGEST_PORT,
+    host: values.INGEST_HOST,
+    maxBodyBytes: values.MAX_BODY_BYTES,
+    addressRatePerSecond: values.INGEST_ADDRESS_RATE,
+    sourceRatePerSecond: values.INGEST_SOURCE_RATE,
+    trustProxyHops: values.INGEST_TRUST_PROXY,
+    maxWaitingEvents: values.INGEST_MAX_WAITING,
+    dedupeWindowDays: values.DEDUPE_WINDOW_DAYS,
+    shutdownMs: values.SHUTDOWN_MS,
+    logLevel: values.LOG_LEVEL,
+    databaseUrl: values.DATABASE_URL,
+    queue: values.QUEUE_URL,
+    secrets: { buzzbip: values.BUZZBIP_SIGNING_SECRETS },
+    warnings: warnAboutShortSecrets(values.BUZZBIP_SIGNING_SECRETS),
+  });
+}
+
+function warnAboutShortSecrets(secrets: readonly string[]): string[] {
+  return secrets.flatMap((secret, index) =>
+    Buffer.byteLength(secret) >= MIN_SECRET_BYTES
+      ? []
+      : [
+          `BUZZBIP_SIGNING_SECRETS: the secret at position ${index + 1} of ${secrets.length} is shorter than ${MIN_SECRET_BYTES} bytes and could be guessed`,
+        ],
+  );
+}

@@ -1,0 +1,109 @@
+import { z } from "zod";
+
+/** How much is logged, from most to least. */
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+/** One of {@link LOG_LEVELS}. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/**
+ * Where BullMQ keeps its jobs: in Postgres (without `url`: in the database of DATABASE_URL) or in Redis.
+ */
+export type QueueConfig =
+  { readonly kind: "postgres"; readonly url?: string } | { readonly kind: "redis"; readonly url: string };
+
+/** A whole number in plain digits: "12abc", "1e3" and "-1" are mistakes to report, not numbers to guess. */
+function wholeNumber(fallback: number, { min, max, zeroIs }: { min: number; max: number; zeroIs?: string }) {
+  const range = `a whole number from ${min} to ${max}`;
+  const error = zeroIs === undefined ? `must be ${range}` : `must be ${range}, or 0 (${zeroIs})`;
+  return z
+    .string()
+    .refine(
+      (text) => {
+        if (!/^(?:0|[1-9]\d{0,14})$/.test(text)) return false;
+        const number = Number(text);
+        return (number >= min && number <= max) || (zeroIs !== undefined && number === 0);
+      },
+      { error },
+    )
+    .transform(Number)
+    .default(fallback);
+}
+
+const POSTGRES = /^postgres(?:ql)?:\/\/\S*$/;
+const REDIS = /^rediss?:\/\/\S*$/;
+
+function isUrl(text: string, form: RegExp): boolean {
+  return form.test(text) && URL.canParse(text);
+}
+
+const databaseUrl = z
+  .string({ error: "is required: set it to the URL of a Postgres database, postgres://user:password@host:5432/name" })
+  .refine((text) => isUrl(text, POSTGRES), {
+    error:
+      "must be a URL that starts with postgres:// or postgresql://; in user and password, percent-encode what is not a letter or digit",
+  });
+
+const queueUrl = z
+  .string()
+  .optional()
+  .transform((text, context): QueueConfig => {
+    if (text === undefined) return { kind: "postgres" };
+    if (isUrl(text, POSTGRES)) return { kind: "postgres", url: text };
+    if (isUrl(text, REDIS)) return { kind: "redis", url: text };
+    context.addIssue(
+      /^redis\+(?:sentinel|cluster):/.test(text)
+        ? "asks for Redis Sentinel or Redis Cluster, which is not supported yet: use redis:// or rediss://, or unset it for a queue in Postgres"
+        : "must be a URL that starts with redis://, rediss://, postgres:// or postgresql://; unset it for a queue in the database of DATABASE_URL",
+    );
+    return z.NEVER;
+  });
+
+const signingSecrets = z
+  .string({
+    error:
+      "is required: set it to the signing secret of the webhook in BuzzBip (Settings → Developer → Webhooks), several separated by commas",
+  })
+  .transform((text, context): readonly string[] => {
+    const secrets = text.split(",").map((secret) => secret.trim());
+    secrets.forEach((secret, index) => {
+      if (secret !== "") return;
+      context.addIssue(
+        secrets.length === 1
+          ? "is empty: anyone could sign with an empty secret; set it to the signing secret, several separated by commas"
+          : `holds an empty secret at position ${index + 1} of ${secrets.length}: anyone could sign with it; remove the comma too many`,
+      );
+    });
+    return secrets;
+  });
+
+const host = z
+  .string()
+  .refine((text) => /^[A-Za-z0-9.-]+$/.test(text) || z.ipv6().safeParse(text.replace(/%[\w.-]+$/, "")).success, {
+    error: "must be a host name or an IP address to listen on, without a scheme, brackets or a port",
+  })
+  .default("0.0.0.0");
+
+/** Every variable that Penstock reads, by name: its rule, its default, and what to tell who got it wrong. */
+export const variables = {
+  DATABASE_URL: databaseUrl,
+  QUEUE_URL: queueUrl,
+  BUZZBIP_SIGNING_SECRETS: signingSecrets,
+  LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` }).default("info"),
+  INGEST_HOST: host,
+  INGEST_PORT: wholeNumber(8080, { min: 1, max: 65_535, zeroIs: "any free port" }),
+  MAX_BODY_BYTES: wholeNumber(1_048_576, { min: 1_024, max: 64 * 1_048_576 }),
+  INGEST_ADDRESS_RATE: wholeNumber(1_000, { min: 1, max: 1_000_000, zeroIs: "off" }),
+  INGEST_SOURCE_RATE: wholeNumber(0, { min: 1, max: 1_000_000, zeroIs: "off" }),
+  INGEST_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
+  INGEST_MAX_WAITING: wholeNumber(20_000, { min: 1, max: 1_000_000 }),
+  DEDUPE_WINDOW_DAYS: wholeNumber(400, { min: 1, max: 36_500 }),
+  PENSTOCK_CONFIG: z.string().optional(),
+  WORKER_CONCURRENCY: wholeNumber(2, { min: 1, max: 256 }),
+  WORKER_BATCH_EVENTS: wholeNumber(200, { min: 1, max: 10_000 }),
+  // A queue renews a lock at half its time: a shorter one would be lost to a busy machine.
+  WORKER_LOCK_MS: wholeNumber(20_000, { min: 1_000, max: 600_000 }),
+  // Below a tenth of a second a garbage collection would look like a process that stands still.
+  WATCHDOG_MS: wholeNumber(30_000, { min: 100, max: 3_600_000, zeroIs: "off" }),
+  SHUTDOWN_MS: wholeNumber(10_000, { min: 1, max: 3_600_000, zeroIs: "do not wait" }),
+} as const;

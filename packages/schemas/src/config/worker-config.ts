@@ -1,0 +1,59 @@
+import { deepFreeze } from "./deep-freeze.ts";
+import { type Environment, parseEnvironment } from "./parse-environment.ts";
+import { type LogLevel, type QueueConfig, variables } from "./variables.ts";
+
+/** All that a worker can be told, checked. Frozen through and through. */
+export type WorkerConfig = {
+  readonly databaseUrl: string;
+  readonly queue: QueueConfig;
+  /** Path of penstock.config.ts as given; `null`: where the worker looks by itself. */
+  readonly configPath: string | null;
+  /** Batches processed at once. */
+  readonly concurrency: number;
+  /** Events that one batch transaction claims at most. */
+  readonly batchEvents: number;
+  /** How long a worker may be silent, in milliseconds, before its batches go to another. */
+  readonly lockMs: number;
+  /** How long the event loop may stand still before the process is ended; 0: off. */
+  readonly watchdogMs: number;
+  /** How long a stop waits for batches that are under way. */
+  readonly shutdownMs: number;
+  readonly logLevel: LogLevel;
+};
+
+const { DATABASE_URL, QUEUE_URL, PENSTOCK_CONFIG, WORKER_CONCURRENCY, WORKER_BATCH_EVENTS } = variables;
+const { WORKER_LOCK_MS, WATCHDOG_MS, SHUTDOWN_MS, LOG_LEVEL } = variables;
+
+const workerVariables = {
+  DATABASE_URL,
+  QUEUE_URL,
+  PENSTOCK_CONFIG,
+  WORKER_CONCURRENCY,
+  WORKER_BATCH_EVENTS,
+  WORKER_LOCK_MS,
+  WATCHDOG_MS,
+  SHUTDOWN_MS,
+  LOG_LEVEL,
+};
+
+/**
+ * Reads a worker's configuration from the environment. DATABASE_URL is required.
+ *
+ * @throws {ConfigError} with every problem at once, by name and never by value.
+ * @example
+ * const config = parseWorkerConfig(process.env);
+ */
+export function parseWorkerConfig(environment: Environment): WorkerConfig {
+  const values = parseEnvironment(workerVariables, environment);
+  return deepFreeze({
+    databaseUrl: values.DATABASE_URL,
+    queue: values.QUEUE_URL,
+    configPath: values.PENSTOCK_CONFIG ?? null,
+    concurrency: values.WORKER_CONCURRENCY,
+    batchEvents: values.WORKER_BATCH_EVENTS,
+    lockMs: values.WORKER_LOCK_MS,
+    watchdogMs: values.WATCHDOG_MS,
+    shutdownMs: values.SHUTDOWN_MS,
+    logLevel: values.LOG_LEVEL,
+  });
+}

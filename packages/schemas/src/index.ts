@@ -1,0 +1,20 @@
+export { envelopeSchema, parseCreatedAt, type Envelope } from "./envelope.ts";
+export {
+  BUZZBIP_EVENT_TYPES,
+  MAX_DATA_ID_LENGTH,
+  buzzbipEventSchema,
+  buzzbipEventSchemas,
+  isBuzzBipEventType,
+  type BuzzBipEvent,
+  type BuzzBipEventOf,
+  type BuzzBipEventType,
+} from "./buzzbip.ts";
+export { isStorableText } from "./storable-text.ts";
+export { EVENTS_QUEUE, batchJobSchema, type BatchJob } from "./queue.ts";
+export { ConfigError } from "./config/config-error.ts";
+export { type Environment } from "./config/parse-environment.ts";
+export { LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";
+export { parseIngestConfig, type IngestConfig } from "./config/ingest-config.ts";
+export { parseWorkerConfig, type WorkerConfig } from "./config/worker-config.ts";
+export { parseStoreConfig, type StoreConfig } from "./config/store-config.ts";
+export { toJsonSchema, type JsonSchemaDocument } from "./json-schema.ts";

@@ -1,0 +1,3 @@
+export { send } from "./send.ts";
+export { type SendOptions } from "./send-options.ts";
+export { type SendReport } from "./send-report.ts";

@@ -1,0 +1,24 @@
+import { isUtf8 } from "node:buffer";
+
+/** What became of reading a body as JSON. */
+export type ParsedBody =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: "not-utf8" | "not-json" };
+
+/**
+ * Reads bytes as JSON in strict UTF-8; a byte order mark in front is skipped, as RFC 8259 allows. Never throws.
+ * Decoding invalid bytes to U+FFFD instead would make two different ids one.
+ */
+export function parseJsonBody(body: Buffer): ParsedBody {
+  if (!isUtf8(body)) return { ok: false, problem: "not-utf8" };
+  const hasMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  try {
+    return { ok: true, value: JSON.parse(body.toString("utf8", hasMark ? 3 : 0)) as unknown };
+  } catch {
+    return { ok: false, problem: "not-json" };
+  }
+}
+
+/** Whether a JSON value is an object (not an array, not null), whose fields may then be looked at. */
+export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,89 @@
+import type { ClaimedDelivery } from "@penstock/engine";
+import { query, type Store } from "./create-store.ts";
+
+const CLAIM = {
+  name: "penstock-claim-deliveries",
+  text: `
+    UPDATE penstock.deliveries d
+       SET state = 'running', token = gen_random_uuid(), attempts = d.attempts + 1, next_attempt_at = NULL,
+           lease_until = now() + make_interval(secs => $3::float8 / 1000), changed_at = now()
+      FROM (SELECT day, seq, subscriber FROM penstock.deliveries
+             WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1::text[])
+             ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
+     WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = due.subscriber
+    RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts`,
+};
+
+/** Takes due deliveries of these subscribers, oldest first; see EngineStore.claimDeliveries. */
+export async function claimDeliveries(
+  store: Store,
+  { subscribers, limit, leaseMs }: { subscribers: readonly string[]; limit: number; leaseMs: number },
+): Promise<ClaimedDelivery[]> {
+  const { rows } = await query<{ seq: string; day: string; subscriber: string; token: string; attempts: number }>(
+    store.pool,
+    CLAIM,
+    [[...subscribers], limit, leaseMs],
+  );
+  return rows.map(({ seq, attempts, ...row }) => ({ ...row, seq: Number(seq), attempt: attempts }));
+}
+
+/** Hands deliveries back as they were before the claim; see EngineStore.releaseDeliveries. */
+export async function releaseDeliveries(store: Store, deliveries: readonly ClaimedDelivery[]): Promise<void> {
+  if (deliveries.length === 0) return;
+  await query(
+    store.pool,
+    `UPDATE penstock.deliveries d
+        SET state = CASE WHEN attempts > 1 THEN 'retrying' ELSE 'pending' END, attempts = attempts - 1,
+            token = NULL, lease_until = NULL, next_attempt_at = now(), changed_at = now()
+       FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[]) AS r (day, seq, subscriber, token)
+      WHERE d.day = r.day AND d.seq = r.seq AND d.subscriber = r.subscriber AND d.token = r.token
+        AND d.state = 'running'`,
+    [
+      deliveries.map(({ day }) => day),
+      deliveries.map(({ seq }) => seq),
+      deliveries.map(({ subscriber }) => subscriber),
+      deliveries.map(({ token }) => token),
+    ],
+  );
+}
+
+const RECLAIM = {
+  name: "penstock-reclaim-deliveries",
+  text: `
+    WITH lost AS (
+      SELECT day, seq, subscriber FROM penstock.deliveries
+       WHERE state = 'running' AND lease_until < now()
+         AND pg_postmaster_start_time() <= now() - make_interval(secs => $3::float8 / 1000)
+       ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
+    ), back AS (
+      UPDATE penstock.deliveries d
+         SET interruptions = d.interruptions + 1, token = NULL, lease_until = NULL, changed_at = now(),
+             state = CASE WHEN d.interruptions + 1 >= $1 THEN 'dead' ELSE 'retrying' END,
+             next_attempt_at = CASE WHEN d.interruptions + 1 >= $1 THEN NULL ELSE now() END
+        FROM lost WHERE d.day = lost.day AND d.seq = lost.seq AND d.subscriber = lost.subscriber
+      RETURNING d.*
+    ), noted AS (
+      INSERT INTO penstock.attempts
+             (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker)
+      SELECT day, seq, subscriber, attempts, now(), now(), 'interrupted', 'LeaseExpired',
+             'the worker that ran it vanished', $2
+        FROM back
+    )
+    SELECT count(*) FILTER (WHERE state = 'retrying')::int AS retrying,
+           count(*) FILTER (WHERE state = 'dead')::int AS dead
+      FROM back`,
+};
+
+/** Ends deliveries whose lease has run out; see EngineStore.reclaimDeliveries. */
+export async function reclaimDeliveries(
+  store: Store,
+  workerName: string,
+  { maxInterruptions, afterOutageMs }: { maxInterruptions: number; afterOutageMs: number },
+): Promise<{ retrying: number; dead: number }> {
+  const { rows } = await query<{ retrying: number; dead: number }>(store.pool, RECLAIM, [
+    maxInterruptions,
+    workerName,
+    afterOutageMs,
+  ]);
+  return rows[0] ?? { retrying: 0, dead: 0 };
+}

@@ -1,0 +1,111 @@
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import { toStoreError } from "./errors.ts";
+
+export interface StoreOptions {
+  readonly connectionString: string;
+  /** Shown in pg_stat_activity, e.g. `penstock-worker`. */
+  readonly applicationName: string;
+  /** The most connections at once. */
+  readonly maxConnections: number;
+  /** The most one statement may take, in milliseconds. */
+  readonly statementTimeoutMs?: number;
+  /**
+   * The most to wait for the answer to a statement before its connection is given up, in milliseconds: a half-open one
+   * (a cable pulled, a silent firewall) gives none, ever. No limit unless given: migrations may take long.
+   */
+  readonly answerTimeoutMs?: number;
+  /** How long to wait for a connection, in milliseconds; 5,000 unless given. */
+  readonly connectTimeoutMs?: number;
+  /** Hears of connections that broke while idle. */
+  readonly onConnectionError?: (error: Error) => void;
+}
+
+/** A pool of connections with the session settings that the guarantees rest on. */
+export interface Store {
+  readonly pool: pg.Pool;
+  /** Resolves when Postgres answers. @throws DatabaseUnavailableError */
+  ping(): Promise<void>;
+  /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
+  waitUntilAvailable(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a pool. Each of its connections commits synchronously, and bounds how long it waits for locks, how long it may
+ * stay idle inside a transaction and (Postgres 17 and later) how long a transaction may take, so that a worker that
+ * froze does not hold its rows for ever.
+ */
+export function createStore(options: StoreOptions): Store {
+  const settings: Record<string, string> = {
+    application_name: options.applicationName,
+    synchronous_commit: "on", // an acknowledgement means: on disk
+    lock_timeout: "5s",
+    idle_in_transaction_session_timeout: "40s", // longer than the longest timeoutMs of a handler
+    transaction_timeout: "180s",
+    client_connection_check_interval: "2s", // ends the statement of a client that has gone
+    statement_timeout: `${options.statementTimeoutMs ?? 60_000}ms`,
+    timezone: "UTC",
+  };
+  // By statement, not by start-up packet: a pooler refuses the latter, and so does a server without the setting.
+  const applySettings = (client: pg.ClientBase): Promise<unknown> =>
+    client.query(
+      `SELECT set_config(s.name, v.value, false)
+         FROM unnest($1::text[], $2::text[]) AS v (name, value) JOIN pg_catalog.pg_settings s ON s.name = v.name`,
+      [Object.keys(settings), Object.values(settings)],
+    );
+  const pool = new pg.Pool({
+    connectionString: options.connectionString,
+    max: options.maxConnections,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
+    idleTimeoutMillis: 30_000,
+    ...(options.answerTimeoutMs === undefined ? {} : { query_timeout: options.answerTimeoutMs }),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    // Statements that are sent together go out together: one round trip.
+    pipeline: true,
+    // pg waits for it, though its types do not say so.
+    onConnect: applySettings as (client: pg.ClientBase) => void,
+  });
+  // Without a listener a server that restarts would take this process down with it.
+  pool.on("error", (error) => options.onConnectionError?.(error));
+  pool.on("connect", (client) => client.on("error", () => undefined));
+
+  const store: Store = {
+    pool,
+    async ping() {
+      await query(pool, "SELECT 1");
+    },
+    async waitUntilAvailable(signal) {
+      for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+        signal.throwIfAborted();
+        try {
+          await store.ping();
+          return;
+        } catch {
+          await delay(waitMs, undefined, { signal, ref: true });
+        }
+      }
+    },
+    async close() {
+      await pool.end();
+    },
+  };
+  return store;
+}
+
+/** Anything that runs SQL: a pool, or one connection of it. */
+export type Queryable = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
+
+/** Runs one statement. @throws DatabaseUnavailableError when Postgres is away; else what Postgres said. */
+export async function query<Row extends pg.QueryResultRow>(
+  db: Queryable,
+  sql: string | { name: string; text: string },
+  values: unknown[] = [],
+): Promise<pg.QueryResult<Row>> {
+  try {
+    return await (typeof sql === "string" ? db.query<Row>(sql, values) : db.query<Row>({ ...sql, values }));
+  } catch (error) {
+    throw toStoreError(error);
+  }
+}

@@ -1,0 +1,74 @@
+import type {
+  ClaimedDelivery,
+  DeliveryResult,
+  EngineTransaction,
+  QuarantineRecord,
+  RegisteredHandler,
+  StoredEvent,
+} from "@penstock/engine";
+import type pg from "pg";
+import { claimBatch } from "./claim-batch.ts";
+import { query } from "./create-store.ts";
+import { finishDelivery, lockDelivery } from "./finish-delivery.ts";
+import { runBehindSavepoint } from "./handler-savepoint.ts";
+import { recordDeliveries } from "./record-deliveries.ts";
+import { EVENT_COLUMNS, type EventRow, toStoredEvent } from "./stored-event.ts";
+
+/** The engine's statements on a connection with an open transaction. */
+export function createEngineTransaction(client: pg.PoolClient, workerName: string): EngineTransaction {
+  return {
+    claimBatch: (batchId, limits) => claimBatch(client, batchId, limits),
+    claimEvent: (event) => claimEvent(client, event),
+    async finishEvent(seq) {
+      await query(client, "DELETE FROM penstock.pending WHERE seq = $1", [seq]);
+    },
+    registeredHandlers: () => registeredHandlers(client),
+    async subscribersOf({ day, seq }) {
+      const { rows } = await query<{ subscriber: string }>(
+        client,
+        "SELECT subscriber FROM penstock.deliveries WHERE day = $1 AND seq = $2",
+        [day, seq],
+      );
+      return rows.map(({ subscriber }) => subscriber);
+    },
+    savepoint: (schema, fn) => runBehindSavepoint(client, schema, fn),
+    recordDeliveries: (results: readonly DeliveryResult[]) => recordDeliveries(client, workerName, results),
+    recordQuarantine: (records) => recordQuarantine(client, records),
+    lockDelivery: (delivery: ClaimedDelivery) => lockDelivery(client, delivery),
+    finishDelivery: (delivery, result) => finishDelivery(client, workerName, delivery, result),
+  };
+}
+
+async function claimEvent(client: pg.PoolClient, event: { seq: number; day: string }): Promise<StoredEvent | null> {
+  const held = await query(client, "SELECT FROM penstock.pending WHERE seq = $1 FOR UPDATE SKIP LOCKED", [event.seq]);
+  if (held.rowCount === 0) return null;
+  const { rows } = await query<EventRow>(
+    client,
+    `SELECT ${EVENT_COLUMNS} FROM penstock.events e WHERE e.day = $1 AND e.seq = $2`,
+    [event.day, event.seq],
+  );
+  return rows[0] === undefined ? null : toStoredEvent(rows[0]);
+}
+
+async function registeredHandlers(client: pg.PoolClient): Promise<RegisteredHandler[]> {
+  const { rows } = await query<{ name: string; types: string[] }>(client, {
+    name: "penstock-registered-handlers",
+    text: "SELECT name, types FROM penstock.handlers",
+  });
+  return rows;
+}
+
+async function recordQuarantine(client: pg.PoolClient, records: readonly QuarantineRecord[]): Promise<void> {
+  if (records.length === 0) return;
+  await query(
+    client,
+    `INSERT INTO penstock.quarantine (seq, day, reason, detail)
+     SELECT * FROM unnest($1::bigint[], $2::date[], $3::text[], $4::text[])`,
+    [
+      records.map(({ event }) => event.seq),
+      records.map(({ event }) => event.day),
+      records.map(({ reason }) => reason),
+      records.map(({ detail }) => detail),
+    ],
+  );
+}

@@ -1,0 +1,46 @@
+import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "@penstock/engine";
+import type pg from "pg";
+import { query } from "./create-store.ts";
+import { recordAttempts } from "./record-deliveries.ts";
+import { EVENT_COLUMNS, type EventRow, toStoredEvent } from "./stored-event.ts";
+
+/** Locks a running delivery and reads its event; see EngineTransaction.lockDelivery. */
+export async function lockDelivery(client: pg.PoolClient, delivery: ClaimedDelivery): Promise<StoredEvent | null> {
+  const { rows } = await query<EventRow>(
+    client,
+    `SELECT ${EVENT_COLUMNS}
+       FROM penstock.deliveries d JOIN penstock.events e ON e.day = d.day AND e.seq = d.seq
+      WHERE d.day = $1 AND d.seq = $2 AND d.subscriber = $3 AND d.token = $4 AND d.state = 'running'
+        FOR UPDATE OF d`,
+    [delivery.day, delivery.seq, delivery.subscriber, delivery.token],
+  );
+  return rows[0] === undefined ? null : toStoredEvent(rows[0]);
+}
+
+/** Writes what became of a running delivery; see EngineTransaction.finishDelivery. */
+export async function finishDelivery(
+  client: pg.PoolClient,
+  workerName: string,
+  delivery: ClaimedDelivery,
+  result: DeliveryResult,
+): Promise<boolean> {
+  const { rowCount } = await query(
+    client,
+    `UPDATE penstock.deliveries
+        SET state = $5, attempts = $6, token = NULL, lease_until = NULL, changed_at = now(),
+            next_attempt_at = now() + make_interval(secs => $7::float8 / 1000)
+      WHERE day = $1 AND seq = $2 AND subscriber = $3 AND token = $4 AND state = 'running'`,
+    [
+      delivery.day,
+      delivery.seq,
+      delivery.subscriber,
+      delivery.token,
+      result.state,
+      result.attempts,
+      result.retryInMs ?? null,
+    ],
+  );
+  if (rowCount !== 1) return false;
+  await recordAttempts(client, workerName, [result]);
+  return true;
+}

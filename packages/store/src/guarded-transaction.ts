@@ -1,0 +1,94 @@
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryResult,
+  type Transaction,
+} from "kysely";
+import type pg from "pg";
+import { ForbiddenStatementError } from "./errors.ts";
+import { forbiddenCommand } from "./forbidden-statement.ts";
+
+/** A handler's view of a transaction that it shares. */
+export interface GuardedTransaction {
+  /** Runs `fn` with the transaction; afterwards it can be used no more. Rejects with what `fn` threw. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the store does not
+  run(fn: (tx: Transaction<any>) => Promise<void>): Promise<void>;
+  /** Waits for statements that `fn` began and did not await. Kysely refuses those that it begins later. */
+  drain(): Promise<void>;
+  /** The first statement that failed or was refused, also when the handler swallowed its error. */
+  readonly firstError: unknown;
+}
+
+/** Wraps a connection with an open transaction so that a handler can run statements on it and nothing else. */
+export function guardTransaction(client: pg.PoolClient): GuardedTransaction {
+  const underWay = new Set<Promise<unknown>>();
+  let firstError: unknown;
+
+  const connection: DatabaseConnection = {
+    async executeQuery<Row>(compiled: CompiledQuery): Promise<QueryResult<Row>> {
+      const execution = execute<Row>(compiled);
+      underWay.add(execution);
+      try {
+        return await execution;
+      } catch (error) {
+        firstError ??= error;
+        throw error;
+      } finally {
+        underWay.delete(execution);
+      }
+    },
+    // eslint-disable-next-line require-yield -- refused as a whole
+    async *streamQuery() {
+      throw new ForbiddenStatementError("ctx.tx cannot stream: it shares its connection. Read in pages instead.");
+    },
+  };
+
+  async function execute<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    const command = forbiddenCommand(sql);
+    if (command !== null) {
+      throw new ForbiddenStatementError(
+        `${command} is not allowed in ctx.tx: the transaction belongs to the worker, which commits it once the handler has returned`,
+      );
+    }
+    // The extended protocol takes one statement only: nothing can hide behind a semicolon.
+    const config = { text: sql, values: [...parameters], queryMode: "extended" };
+    const result = await client.query<Row & pg.QueryResultRow>(config);
+    const changed = ["INSERT", "UPDATE", "DELETE", "MERGE"].includes(result.command);
+    return { rows: result.rows, ...(changed ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}) };
+  }
+
+  const nothing = (): Promise<void> => Promise.resolve();
+  const driver: Driver = {
+    init: nothing,
+    acquireConnection: () => Promise.resolve(connection),
+    // The transaction is open already and is not the handler's to end.
+    beginTransaction: nothing,
+    commitTransaction: nothing,
+    rollbackTransaction: nothing,
+    releaseConnection: nothing,
+    destroy: nothing,
+  };
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see GuardedTransaction
+  const db = new Kysely<any>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => driver,
+      createIntrospector: (kysely) => new PostgresIntrospector(kysely),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+  });
+  return {
+    run: (fn) => db.transaction().execute(fn),
+    async drain() {
+      await Promise.allSettled(underWay);
+    },
+    get firstError() {
+      return firstError;
+    },
+  };
+}

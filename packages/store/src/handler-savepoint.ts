@@ -1,0 +1,64 @@
+import type { Transaction } from "kysely";
+import type pg from "pg";
+import { codeOf, DatabaseUnavailableError, isConnectionError, toStoreError } from "./errors.ts";
+import { guardTransaction } from "./guarded-transaction.ts";
+
+/** What a handler did behind its savepoint: kept, or undone with the reason. */
+export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; readonly error: unknown };
+
+/**
+ * Runs a handler's work behind a savepoint of an open transaction.
+ *
+ * It has succeeded when RELEASE has, with the transaction still open, not when its promise resolved: a handler can
+ * swallow the error of a statement (which aborts everything up to the savepoint), leave a deferred constraint broken,
+ * or forget to await a query.
+ *
+ * @throws DatabaseUnavailableError when the connection broke, and what `fn` threw when that has the code
+ *   HANDLER_TIMEOUT: the handler may still be using the connection, so it is not touched again.
+ */
+export async function runBehindSavepoint(
+  client: pg.PoolClient,
+  schema: string,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the store does not
+  fn: (tx: Transaction<any>) => Promise<void>,
+): Promise<SavepointOutcome> {
+  const guard = guardTransaction(client);
+  let error: unknown;
+  try {
+    // Not awaited by itself: it goes out ahead of the handler's first statement, in the same round trip.
+    const begun = client.query(`SAVEPOINT handler; SET LOCAL search_path TO "${schema}", public`);
+    begun.catch(() => undefined);
+    await guard.run(fn);
+    await guard.drain();
+    await begun;
+    error = guard.firstError;
+    if (error === undefined) {
+      await release(client);
+      return { ok: true };
+    }
+  } catch (thrown) {
+    if (codeOf(thrown) === "HANDLER_TIMEOUT") throw thrown;
+    await guard.drain();
+    // 25P02 only says that an earlier statement failed: that one is the reason.
+    error = codeOf(thrown) === "25P02" ? (guard.firstError ?? thrown) : thrown;
+  }
+  try {
+    await client.query("ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler");
+  } catch (cause) {
+    const reason = [error, cause].find(isConnectionError);
+    if (reason !== undefined) throw toStoreError(reason);
+    throw new DatabaseUnavailableError("the savepoint was lost", { cause: error });
+  }
+  return { ok: false, error };
+}
+
+/**
+ * Deferred constraints are checked here, where the handler that broke them is known, and left deferred: the inner
+ * savepoint takes the SET back. A string of statements stops at the first that fails.
+ */
+async function release(client: pg.PoolClient): Promise<void> {
+  await client.query(
+    "SAVEPOINT constraints; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK TO SAVEPOINT constraints; RELEASE SAVEPOINT handler",
+  );
+  if (client.getTransactionStatus() !== "T") throw new Error("the transaction was ended by the handler");
+}

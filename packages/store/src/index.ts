@@ -1,0 +1,23 @@
+export { createEngineStore } from "./create-engine-store.ts";
+export { createQueuePool } from "./create-queue-pool.ts";
+export { createStore, type Store, type StoreOptions } from "./create-store.ts";
+export {
+  CommitFailedError,
+  DatabaseUnavailableError,
+  ForbiddenStatementError,
+  MigrationsPendingError,
+} from "./errors.ts";
+export { findUnqueuedBatches } from "./find-unqueued-batches.ts";
+export { insertEvents } from "./insert-events.ts";
+export {
+  type AttemptSummary,
+  type DeliverySummary,
+  type EventDetail,
+  type EventFilter,
+  type EventSummary,
+  listEvents,
+  showEvents,
+} from "./list-events.ts";
+export { assertMigrated, migrate, MINIMUM_POSTGRES } from "./migrate.ts";
+export { ensurePartitions } from "./partitions.ts";
+export { type HandlerRow, listHandlers, markHandlersSeen, removeHandler } from "./registered-handlers.ts";

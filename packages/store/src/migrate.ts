@@ -1,0 +1,115 @@
+import type { Handler } from "@penstock/handler-sdk";
+import { Kysely, PostgresDialect } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { query, type Store } from "./create-store.ts";
+import { MigrationsPendingError, toStoreError } from "./errors.ts";
+import * as events from "./migrations/0001-events.ts";
+import * as deliveries from "./migrations/0002-deliveries.ts";
+import { ensurePartitions } from "./partitions.ts";
+
+/** Ours, by name, in the order of the names. Forward only: data that was acknowledged is never migrated away. */
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  "0001-events": { up: events.up },
+  "0002-deliveries": { up: deliveries.up },
+};
+
+const OWN = { schema: "penstock", migrations: MIGRATIONS };
+
+type Migrated = Pick<Handler, "schema" | "migrations">;
+
+/** The oldest major version of Postgres that works. */
+export const MINIMUM_POSTGRES = 15;
+
+/**
+ * Brings the database up to date: our schema, its partitions, then each handler's own schema. Safe to run from several
+ * processes at once: one works, the others wait and find nothing left. Returns what was applied, as `schema/name`.
+ */
+export async function migrate(store: Store, handlers: readonly Migrated[] = []): Promise<string[]> {
+  await assertPostgresVersion(store);
+  const applied: string[] = [];
+  for (const owner of [OWN, ...handlers]) {
+    if (owner !== OWN && Object.keys(owner.migrations).length === 0) continue;
+    applied.push(...(await migrateSchema(store, owner)));
+    if (owner === OWN) await ensurePartitions(store);
+  }
+  return applied;
+}
+
+/**
+ * Checks that the database is up to date, without changing it.
+ *
+ * @throws MigrationsPendingError naming what is missing and the command that applies it.
+ */
+export async function assertMigrated(store: Store, handlers: readonly Migrated[] = []): Promise<void> {
+  const pending: string[] = [];
+  for (const owner of [OWN, ...handlers]) {
+    const { rows } = await query<{ exists: boolean }>(store.pool, "SELECT to_regclass($1) IS NOT NULL AS exists", [
+      `${owner.schema}.kysely_migration`,
+    ]);
+    const names = Object.keys(owner.migrations).toSorted();
+    if (names.length === 0) continue;
+    const done = rows[0]?.exists
+      ? await query<{ name: string }>(store.pool, `SELECT name FROM "${owner.schema}".kysely_migration`)
+      : { rows: [] };
+    const missing = names.filter((name) => !done.rows.some((row) => row.name === name));
+    pending.push(...missing.map((name) => `${owner.schema}/${name}`));
+  }
+  if (pending.length > 0) {
+    throw new MigrationsPendingError(
+      `the database is behind by ${pending.length} migration(s): ${pending.join(", ")}. Run \`penstock migrate\` first.`,
+    );
+  }
+}
+
+async function migrateSchema(store: Store, { schema, migrations }: Migrated): Promise<string[]> {
+  // A connection of its own, whose search_path is the schema, so that migrations name their tables plainly.
+  const client = await store.pool.connect();
+  const dialect = new PostgresDialect({
+    pool: {
+      options: store.pool.options,
+      connect: () =>
+        Promise.resolve(
+          new Proxy(client, {
+            get: (target, name) => (name === "release" ? () => undefined : (Reflect.get(target, name) as unknown)),
+          }),
+        ),
+      end: () => Promise.resolve(),
+    },
+  });
+  const db = new Kysely<unknown>({ dialect });
+  try {
+    // A migration may rewrite a large table, and may wait for another process that migrates.
+    await client.query("SET statement_timeout = 0");
+    await client.query("SET lock_timeout = '60s'");
+    await client.query("SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'");
+    await client.query(`SET search_path TO "${schema}", public`);
+    const migrator = new Migrator({
+      db,
+      provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
+      migrationTableSchema: schema,
+    });
+    const { error, results = [] } = await migrator.migrateToLatest();
+    const failed = results.find(({ status }) => status === "Error");
+    if (error !== undefined) {
+      const where = failed ? ` in migration ${schema}/${failed.migrationName}` : "";
+      const message = error instanceof Error ? error.message : JSON.stringify(error);
+      throw new Error(`migrating schema ${schema} failed${where}: ${message}`, { cause: error });
+    }
+    return results.map(({ migrationName }) => `${schema}/${migrationName}`);
+  } catch (error) {
+    throw toStoreError(error);
+  } finally {
+    client.release(true); // its session settings are not those of the pool any more
+  }
+}
+
+async function assertPostgresVersion(store: Store): Promise<void> {
+  const { rows } = await query<{ version: number }>(
+    store.pool,
+    "SELECT current_setting('server_version_num')::int / 10000 AS version",
+  );
+  const version = rows[0]?.version ?? 0;
+  if (version < MINIMUM_POSTGRES) {
+    throw new Error(`Postgres ${version} is too old: Penstock needs ${MINIMUM_POSTGRES} or later`);
+  }
+}

@@ -1,0 +1,73 @@
+import type pg from "pg";
+import { query, type Store } from "./create-store.ts";
+import { codeOf } from "./errors.ts";
+
+/** The tables that have a partition for each day. */
+const PARTITIONED = ["events", "deliveries", "attempts"] as const;
+
+/** How many days ahead partitions are made. */
+const DAYS_AHEAD = 7;
+
+/**
+ * Makes the partitions of today (UTC, by the clock of Postgres) and of the days ahead that do not exist yet, and returns
+ * their names. Safe to run from several processes at once. Each is made apart and then attached, which waits for no
+ * reader; `CREATE TABLE … PARTITION OF` would.
+ */
+export async function ensurePartitions(store: Store, daysAhead = DAYS_AHEAD): Promise<string[]> {
+  const { rows } = await query<{ parent: string; day: string; next: string; name: string }>(
+    store.pool,
+    `SELECT parent, day::text, (day + 1)::text AS next, parent || '_' || to_char(day, 'YYYYMMDD') AS name
+       FROM unnest($1::text[]) AS parent,
+            LATERAL (SELECT (now() AT TIME ZONE 'UTC')::date + i AS day FROM generate_series(0, $2::int) AS i) AS days
+      WHERE NOT EXISTS (
+              SELECT FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class c ON c.oid = inhrelid
+               WHERE inhparent = ('penstock.' || parent)::regclass
+                 AND c.relname = parent || '_' || to_char(day, 'YYYYMMDD'))
+      ORDER BY day, parent`,
+    [[...PARTITIONED], daysAhead],
+  );
+  if (rows.length === 0) return [];
+  const client = await store.pool.connect();
+  let failed = true;
+  try {
+    const made: string[] = [];
+    for (const row of rows) if (await makePartition(client, row)) made.push(row.name);
+    failed = false;
+    return made;
+  } finally {
+    client.release(failed); // it may be in the middle of a transaction
+  }
+}
+
+async function makePartition(
+  client: pg.PoolClient,
+  { parent, day, next, name }: { parent: string; day: string; next: string; name: string },
+): Promise<boolean> {
+  try {
+    await query(client, "BEGIN");
+    // One at a time, whoever asks: two that attach the same table would deadlock.
+    await query(client, "SELECT pg_advisory_xact_lock(hashtext('penstock.partitions'))");
+    const { rows } = await query<{ exists: boolean }>(client, "SELECT to_regclass($1) IS NOT NULL AS exists", [
+      `penstock.${name}`,
+    ]);
+    if (rows[0]?.exists) {
+      await query(client, "ROLLBACK");
+      return false;
+    }
+    await query(client, `CREATE TABLE penstock.${name} (LIKE penstock.${parent} INCLUDING ALL)`);
+    await query(
+      client,
+      `ALTER TABLE penstock.${parent} ATTACH PARTITION penstock.${name} FOR VALUES FROM ('${day}') TO ('${next}')`,
+    );
+    await query(client, "COMMIT");
+    return true;
+  } catch (error) {
+    await client.query("ROLLBACK").catch(() => undefined);
+    throw error;
+  }
+}
+
+/** True when a row found no partition for its day: {@link ensurePartitions} has not run for too long. */
+export function isMissingPartition(error: unknown): boolean {
+  return codeOf(error) === "23514" && error instanceof Error && error.message.startsWith("no partition of relation");
+}

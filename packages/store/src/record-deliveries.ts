@@ -1,0 +1,62 @@
+import type { DeliveryResult } from "@penstock/engine";
+import type pg from "pg";
+import { query } from "./create-store.ts";
+
+// No ON CONFLICT: a delivery that is there already means that the effect is, too. The transaction must fail then.
+const INSERT = {
+  name: "penstock-record-deliveries",
+  text: `
+    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
+    SELECT day, seq, subscriber, state, attempts, now() + make_interval(secs => retry_in_ms / 1000)
+      FROM unnest($1::date[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::float8[])
+           AS d (day, seq, subscriber, state, attempts, retry_in_ms)`,
+};
+
+/** Writes the first record of deliveries, and their attempts where those are worth a row. */
+export async function recordDeliveries(
+  client: pg.PoolClient,
+  workerName: string,
+  results: readonly DeliveryResult[],
+): Promise<void> {
+  if (results.length === 0) return;
+  await query(client, INSERT, [
+    results.map(({ event }) => event.day),
+    results.map(({ event }) => event.seq),
+    results.map(({ subscriber }) => subscriber),
+    results.map(({ state }) => state),
+    results.map(({ attempts }) => attempts),
+    results.map(({ retryInMs }) => retryInMs ?? null),
+  ]);
+  await recordAttempts(client, workerName, results);
+}
+
+/** Writes the attempts of deliveries that carry one. */
+export async function recordAttempts(
+  client: pg.PoolClient,
+  workerName: string,
+  results: readonly DeliveryResult[],
+): Promise<void> {
+  const tried = results.flatMap((result) => (result.attempt ? [{ ...result, attempt: result.attempt }] : []));
+  if (tried.length === 0) return;
+  await query(
+    client,
+    `INSERT INTO penstock.attempts
+            (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker)
+     SELECT day, seq, subscriber, attempt, started_at, greatest(started_at, clock_timestamp()), outcome, error_class,
+            error_message, $9
+       FROM unnest($1::date[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
+                   $8::text[])
+            AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message)`,
+    [
+      tried.map(({ event }) => event.day),
+      tried.map(({ event }) => event.seq),
+      tried.map(({ subscriber }) => subscriber),
+      tried.map(({ attempts }) => attempts),
+      tried.map(({ attempt }) => attempt.startedAt),
+      tried.map(({ attempt }) => attempt.outcome),
+      tried.map(({ attempt }) => attempt.errorClass),
+      tried.map(({ attempt }) => attempt.errorMessage),
+      workerName,
+    ],
+  );
+}

@@ -1,0 +1,76 @@
+import { createHash, randomUUID } from "node:crypto";
+import { insertEvents, listEvents, showEvents, type Store } from "@penstock/store";
+import { beforeAll, expect, test } from "vitest";
+import { openMigrated } from "./open-test-store.ts";
+
+let store: Store;
+beforeAll(async () => {
+  store = await openMigrated();
+  const sha = (text: string): Buffer => createHash("sha256").update(text).digest();
+  const event = (eventId: string, type: string, body: string) => ({
+    key: sha(eventId + body),
+    bodyHash: sha(body),
+    source: "buzzbip",
+    eventId,
+    type,
+    createdAt: new Date("2026-06-01T14:32:00Z"),
+    subjects: ["cnt_1"],
+    problem: null,
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    body: Buffer.from(body),
+  });
+  const seqs = ["processed", "quarantined", "pending"];
+  await insertEvents(
+    store,
+    randomUUID(),
+    seqs.map((id) => event(id, id === "pending" ? "message.sent" : "x", id)),
+  );
+  await store.pool.query(`
+    DELETE FROM penstock.pending p USING penstock.events e WHERE e.seq = p.seq AND e.event_id <> 'pending';
+    INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'unknown-type' FROM penstock.events
+     WHERE event_id = 'quarantined';
+    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts) SELECT day, seq, s, 'succeeded', 1
+      FROM penstock.events, unnest(ARRAY['b', 'a']) AS s WHERE event_id = 'processed';
+    INSERT INTO penstock.attempts SELECT day, seq, 'a', 1, now(), now(), 'failed', 'Error', 'boom', 'w1'
+      FROM penstock.events WHERE event_id = 'processed';`);
+  return () => store.close();
+});
+
+test("events are listed newest first, with what became of them", async () => {
+  const listed = await listEvents(store);
+  expect(listed.map(({ id, status }) => [id, status])).toEqual([
+    ["pending", "pending"],
+    ["quarantined", "quarantined"],
+    ["processed", "processed"],
+  ]);
+  expect(listed[1]?.quarantine).toEqual({ reason: "unknown-type", detail: null });
+  expect(listed[2]?.deliveries.map(({ subscriber, state }) => [subscriber, state])).toEqual([
+    ["a", "succeeded"],
+    ["b", "succeeded"],
+  ]);
+});
+
+test.each([
+  [{ type: "message.sent" }, ["pending"]],
+  [{ status: "quarantined" as const }, ["quarantined"]],
+  [{ id: "processed" }, ["processed"]],
+  [{ source: "other" }, []],
+  [{ limit: 1 }, ["pending"]],
+])("%j finds %j", async (filter, ids) => {
+  expect((await listEvents(store, filter)).map(({ id }) => id)).toEqual(ids);
+});
+
+test("a page goes on where the one before ended", async () => {
+  const [newest] = await listEvents(store, { limit: 1 });
+  const next = await listEvents(store, { limit: 1, before: newest?.seq ?? 0 });
+  expect(next.map(({ id }) => id)).toEqual(["quarantined"]);
+});
+
+test("one event is shown whole, by id or by seq: attempts, trace and the exact body", async () => {
+  const [byId] = await showEvents(store, "processed");
+  expect(byId?.attempts).toMatchObject([{ subscriber: "a", outcome: "failed", errorMessage: "boom", worker: "w1" }]);
+  expect(byId?.body.toString()).toBe("processed");
+  expect(byId?.traceparent).toContain("0af7651916cd43dd8448eb211c80319c");
+  expect((await showEvents(store, String(byId?.seq))).map(({ id }) => id)).toEqual(["processed"]);
+  expect(await showEvents(store, "nothing")).toEqual([]);
+});

@@ -1,0 +1,108 @@
+import { defineHandler } from "@penstock/handler-sdk";
+import { assertMigrated, ensurePartitions, migrate } from "@penstock/store";
+import { createTestDatabase } from "@penstock/testing";
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import { open, openMigrated } from "./open-test-store.ts";
+
+const creates = (table: string) => ({
+  up: async (db: Parameters<ReturnType<typeof sql>["execute"]>[0]) =>
+    void (await sql.raw(`CREATE TABLE ${table} (id int)`).execute(db)),
+});
+
+const handler = (migrations: Record<string, ReturnType<typeof creates>>) =>
+  defineHandler({ name: "my-handler", on: ["message.sent"], handle: () => undefined, migrations });
+
+describe("migrate", () => {
+  test("run by several processes at once applies each migration once", async () => {
+    const { url } = await createTestDatabase();
+    const stores = [open(url), open(url), open(url)];
+    const applied = await Promise.all(stores.map((store) => migrate(store, [handler({ "1": creates("things") })])));
+    expect(applied.flat().toSorted()).toEqual(["my_handler/1", "penstock/0001-events", "penstock/0002-deliveries"]);
+    await Promise.all(stores.map((store) => store.close()));
+  });
+
+  test("gives a handler a schema of its own and applies what is new later", async () => {
+    const store = await openMigrated();
+    expect(await migrate(store, [handler({ "1": creates("things") })])).toEqual(["my_handler/1"]);
+    const both = handler({ "1": creates("things"), "2": creates("more") });
+    await expect(assertMigrated(store, [both])).rejects.toThrow(
+      /behind by 1 migration.*my_handler\/2.*penstock migrate/,
+    );
+    expect(await migrate(store, [both])).toEqual(["my_handler/2"]);
+    await assertMigrated(store, [both]);
+    const { rows } = await store.pool.query(
+      "SELECT tablename FROM pg_tables WHERE schemaname = 'my_handler' ORDER BY 1",
+    );
+    expect(rows.map((row) => (row as { tablename: string }).tablename)).toEqual(
+      expect.arrayContaining(["more", "things"]),
+    );
+    await store.close();
+  });
+
+  test("that fails names the migration and leaves nothing half done", async () => {
+    const store = await openMigrated();
+    const broken = handler({ "1": creates("things"), "2": creates("things") });
+    await expect(migrate(store, [broken])).rejects.toThrow(
+      /schema my_handler failed in migration my_handler\/2.*exists/,
+    );
+    const { rows } = await store.pool.query("SELECT to_regclass('my_handler.things') AS found");
+    expect(rows).toEqual([{ found: null }]);
+    await store.close();
+  });
+});
+
+test("a database that was never migrated is told from one that is", async () => {
+  const { url } = await createTestDatabase();
+  const store = open(url);
+  await expect(assertMigrated(store)).rejects.toMatchObject({ code: "MIGRATIONS_PENDING" });
+  await migrate(store);
+  await assertMigrated(store);
+  await store.close();
+});
+
+describe("partitions", () => {
+  const dropTomorrow = `
+    DO $$ DECLARE parent text; name text; BEGIN
+      FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts'] LOOP
+        name := parent || '_' || to_char((now() AT TIME ZONE 'UTC')::date + 1, 'YYYYMMDD');
+        EXECUTE format('ALTER TABLE penstock.%I DETACH PARTITION penstock.%I', parent, name);
+        EXECUTE format('DROP TABLE penstock.%I', name);
+      END LOOP; END $$`;
+
+  test("are made for today and the week ahead, once, by however many ask", async () => {
+    const store = await openMigrated();
+    await store.pool.query(dropTomorrow);
+    const made = await Promise.all([ensurePartitions(store), ensurePartitions(store), ensurePartitions(store)]);
+    expect(made.flat()).toHaveLength(3);
+    const { rows } = await store.pool.query(
+      "SELECT count(*)::int AS n FROM pg_inherits WHERE inhparent = 'penstock.events'::regclass",
+    );
+    expect(rows).toEqual([{ n: 8 }]);
+    await store.close();
+  });
+
+  test("are made while a reader holds the table, without waiting for it", async () => {
+    const store = await openMigrated();
+    await store.pool.query(dropTomorrow);
+    const reader = await store.pool.connect();
+    await reader.query("BEGIN");
+    await reader.query("SELECT count(*) FROM penstock.events");
+    expect(await ensurePartitions(store)).toHaveLength(3);
+    await reader.query("ROLLBACK");
+    reader.release();
+    await store.close();
+  });
+});
+
+test("every connection commits synchronously and bounds how long it holds rows", async () => {
+  const store = await openMigrated();
+  const setting = async (name: string) =>
+    ((await store.pool.query("SELECT current_setting($1, true) AS value", [name])).rows[0] as { value: string }).value;
+  expect(await setting("synchronous_commit")).toBe("on");
+  expect(await setting("lock_timeout")).toBe("5s");
+  expect(await setting("idle_in_transaction_session_timeout")).toBe("40s");
+  const version = Number(await setting("server_version_num"));
+  expect(await setting("transaction_timeout")).toBe(version >= 170_000 ? "3min" : null);
+  await store.close();
+});

@@ -1,0 +1,30 @@
+import { randomBytes } from "node:crypto";
+import type { TestProject } from "vitest/node";
+import { providePostgres } from "./provide-postgres.ts";
+import { provideRedis } from "./provide-redis.ts";
+import { removeAbandonedServers } from "./server-directory.ts";
+import "./provided-context.ts";
+
+/**
+ * Vitest's global setup: one real Postgres and one real Redis for the run, ended with it.
+ *
+ * Tests get at them by createTestDatabase and createTestRedis. Errors: one that says what to do when a server can neither
+ * be reached nor be started.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await removeAbandonedServers();
+  const runId = randomBytes(4).toString("hex");
+  const started = await Promise.allSettled([providePostgres(runId), provideRedis()]);
+  const teardown = async (): Promise<void> => {
+    await Promise.all(started.map(async (each) => each.status === "fulfilled" && (await each.value.end())));
+  };
+  const [postgres, redis] = started;
+  if (postgres.status === "rejected" || redis.status === "rejected") {
+    await teardown();
+    throw postgres.status === "rejected" ? postgres.reason : (redis as PromiseRejectedResult).reason;
+  }
+  project.provide("testDatabaseUrl", postgres.value.url);
+  project.provide("testRedisUrl", redis.value.url);
+  project.provide("testRunId", runId);
+  return teardown;
+}

@@ -1,0 +1,57 @@
+import { removeEmbeddedPostgres } from "@penstock/embedded-postgres";
+import { chmod, mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const PREFIX = "penstock-test-";
+
+/** A new temporary directory for one server, named for this process so that what outlives it can be found. */
+export async function makeServerDirectory(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  // As root, Postgres runs as another user, which has to pass through.
+  await chmod(dir, 0o711);
+  return dir;
+}
+
+/** Removes a server's directory; the server has ended. */
+export async function removeServerDirectory(dir: string): Promise<void> {
+  await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/**
+ * Ends the servers that test runs left behind that were killed (servers have a session of their own, or Ctrl-C would end
+ * them before the tests that use them) and removes their directories. Touches nothing of another user's.
+ */
+export async function removeAbandonedServers(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    const dir = join(tmpdir(), name);
+    const found = await stat(dir).catch(() => null);
+    if (found?.uid !== process.getuid?.()) continue;
+    try {
+      await removeEmbeddedPostgres(dir);
+      await killRedis(dir);
+      await removeServerDirectory(dir);
+    } catch {
+      // Another run tidies up at the same time, or something is wrong with old rubbish: no reason not to test.
+    }
+  }
+}
+
+async function killRedis(dir: string): Promise<void> {
+  const pid = Number(await readFile(join(dir, "redis.pid"), "utf8").catch(() => "0"));
+  if (pid === 0 || !isAlive(pid)) return;
+  // The number may have been given to another program; a Redis of ours works in this directory.
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null);
+  if (cwd === dir) process.kill(pid, "SIGKILL");
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -1,0 +1,47 @@
+import { defineConfig } from "vitest/config";
+
+// Packages of the workspace are loaded from their sources: by Vite, by Node where Vite leaves an import to it, and by
+// the processes that a test forks.
+const source = "@penstock/source";
+const conditions = [source, "module", "node", "development|production"];
+
+/** The folders that hold a package's or an app's `src` and `test`. */
+const folders = "{apps/*,packages/*,packages/handlers/*}";
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: [source, "node", "module-sync"] } },
+  // Where Vitest loads its global setup.
+  environments: { __vitest__: { resolve: { conditions } } },
+  test: {
+    pool: "forks",
+    execArgv: [`--conditions=${source}`],
+    // A test that is left out, or passes at the second try, proves nothing.
+    allowOnly: false,
+    passWithNoTests: false,
+    retry: 0,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: [`${folders}/src/**/*.test.ts`, "tools/*.test.ts"],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: [`${folders}/test/**/*.test.ts`],
+          globalSetup: ["packages/testing/src/global-setup.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          // Each worker keeps servers and child processes busy besides itself.
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
