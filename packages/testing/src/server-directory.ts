@@ -1,4 +1,4 @@
-import { removeEmbeddedPostgres } from "@penstock/embedded-postgres";
+import { isRunning, removeEmbeddedPostgres } from "@penstock/embedded-postgres";
 import { chmod, mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ export async function removeServerDirectory(dir: string): Promise<void> {
 export async function removeAbandonedServers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
+    if (owner === undefined || (await isRunning(Number(owner)))) continue;
     const dir = join(tmpdir(), name);
     const found = await stat(dir).catch(() => null);
     if (found?.uid !== process.getuid?.()) continue;
@@ -41,17 +41,8 @@ export async function removeAbandonedServers(): Promise<void> {
 
 async function killRedis(dir: string): Promise<void> {
   const pid = Number(await readFile(join(dir, "redis.pid"), "utf8").catch(() => "0"));
-  if (pid === 0 || !isAlive(pid)) return;
+  if (pid === 0 || !(await isRunning(pid))) return;
   // The number may have been given to another program; a Redis of ours works in this directory.
   const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null);
   if (cwd === dir) process.kill(pid, "SIGKILL");
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
