@@ -1,11 +1,13 @@
 import { createServer, IncomingMessage, type Server, ServerResponse } from "node:http";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
-import { createReadyz, type HealthCheck, healthz } from "./health-routes.ts";
+import type { Readiness } from "@penstock/telemetry";
+import { createReadyz, healthz } from "./health-routes.ts";
 import { problems, sendProblem } from "./problem.ts";
+import { traceRequests } from "./trace-requests.ts";
 import { createWebhookRoute, type WebhookRouteOptions } from "./webhook-route.ts";
 
 export interface IngestAppOptions extends Omit<WebhookRouteOptions, "addressOf"> {
-  readonly checks: readonly HealthCheck[];
+  readonly readiness: () => Promise<Readiness>;
   /** Proxies in front whose X-Forwarded-For entry is believed. */
   readonly trustProxyHops: number;
 }
@@ -19,9 +21,9 @@ export function createIngestApp(options: IngestAppOptions): Express {
   const addressOf = (req: Request): string =>
     (options.trustProxyHops > 0 ? req.ip : req.socket.remoteAddress) ?? "unknown";
 
-  app.all("/webhooks/:source", createWebhookRoute({ ...options, addressOf }));
+  app.all("/webhooks/:source", traceRequests(createWebhookRoute({ ...options, addressOf })));
   app.get("/healthz", healthz);
-  app.get("/readyz", createReadyz(options.checks, options.isClosing));
+  app.get("/readyz", createReadyz(options.readiness));
   app.use((_req, res) => sendProblem(res, problems.notFound));
   app.use((error: unknown, _req: Request, res: Response, _next: NextFunction) => {
     // E.g. a path that is not valid percent-encoding: Express knows it as a 4xx, everything else is ours.

@@ -5,13 +5,15 @@ import { createIntake } from "@penstock/intake";
 import type { IngestConfig } from "@penstock/schemas";
 import { findSource } from "@penstock/sources";
 import { assertMigrated, insertEvents, type Store } from "@penstock/store";
-import type { Logger } from "@penstock/telemetry";
+import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
 import { createIngestApp, createIngestServer } from "./app.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import type { ConfiguredSource } from "./webhook-route.ts";
 
 export interface Ingest {
   readonly server: Server;
+  /** Whether events can be accepted, and what is not in order. */
+  readonly readiness: () => Promise<Readiness>;
   /** Starts to listen and returns where. @throws when the address is taken */
   listen(): Promise<AddressInfo>;
   /** Refuses what is new, answers what is under way, at most `timeoutMs`, then closes every connection. */
@@ -33,6 +35,14 @@ export function createIngest(config: IngestConfig, store: Store, queue: EventQue
     windowDays: config.dedupeWindowDays,
     maxWaitingEvents: config.maxWaitingEvents,
   });
+  const readiness = createReadiness(
+    [
+      { name: "postgres", required: true, check: () => store.ping() },
+      { name: "migrations", required: true, check: () => assertMigrated(store) },
+      { name: "queue", required: false, check: () => queue.ping() },
+    ],
+    () => closing,
+  );
   const app = createIngestApp({
     intake,
     findSource: (name) => sources.get(name),
@@ -42,16 +52,13 @@ export function createIngest(config: IngestConfig, store: Store, queue: EventQue
     sourceLimit: createRateLimit(config.sourceRatePerSecond),
     isClosing: () => closing,
     log,
-    checks: [
-      { name: "postgres", required: true, check: () => store.ping() },
-      { name: "migrations", required: true, check: () => assertMigrated(store) },
-      { name: "queue", required: false, check: () => queue.ping() },
-    ],
+    readiness,
   });
   const server = createIngestServer(app);
 
   return {
     server,
+    readiness,
     listen: () =>
       new Promise((resolve, reject) => {
         server.once("error", reject);

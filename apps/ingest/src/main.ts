@@ -1,15 +1,18 @@
-import { openQueue, QUEUE_SCHEMA } from "@penstock/queue";
 import { parseIngestConfig } from "@penstock/schemas";
-import { assertMigrated, createQueuePool, createStore } from "@penstock/store";
-import { failStart, startTelemetry, stopOnSignal } from "@penstock/telemetry";
-import { createIngest } from "./create-ingest.ts";
+import { failStart, startInternalServer, startTelemetry, stopOnSignal } from "@penstock/telemetry";
 
 const applicationName = "penstock-ingest";
 
 try {
   const config = parseIngestConfig(process.env);
-  const { log, stop: stopTelemetry } = startTelemetry({ service: "ingest", level: config.logLevel });
+  const telemetry = await startTelemetry({ service: "ingest", level: config.logLevel, env: process.env });
+  const { log } = telemetry;
   for (const warning of config.warnings) log.warn(warning);
+  // Loaded only now: what is loaded before tracing has started can no longer be traced.
+  const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
+  const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
+  const { createIngest } = await import("./create-ingest.ts");
+
   const store = createStore({
     connectionString: config.databaseUrl,
     applicationName,
@@ -23,14 +26,16 @@ try {
     createQueuePool({ connectionString: url, schema: QUEUE_SCHEMA, maxConnections, applicationName }),
   );
   const ingest = createIngest(config, store, queue, log);
+  const internal = await startInternalServer({ ...config.internal, telemetry, readiness: ingest.readiness });
   const { address, port } = await ingest.listen();
-  log.info({ address, port, queue: queue.backend }, "ingest ready");
+  log.info({ address, port, internalPort: internal.port, queue: queue.backend }, "ingest ready");
 
   stopOnSignal(log, config.shutdownMs + 5_000, async () => {
     await ingest.close(config.shutdownMs);
     await queue.close();
     await store.close();
-    await stopTelemetry();
+    internal.close();
+    await telemetry.stop();
   });
 } catch (error) {
   failStart("ingest", error);

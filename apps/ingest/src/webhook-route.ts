@@ -1,6 +1,6 @@
-import type { Intake } from "@penstock/intake";
+import type { AcceptOutcome, Intake } from "@penstock/intake";
 import type { Source } from "@penstock/sources";
-import type { Logger } from "@penstock/telemetry";
+import { activeSpan, instruments, isTraceparent, type Logger } from "@penstock/telemetry";
 import type { Request, Response } from "express";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -40,21 +40,22 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
   const { intake, findSource, maxBodyBytes, addressLimit, sourceLimit, addressOf, isClosing, log } = options;
 
   return async function receiveWebhook(req, res) {
+    const arrivedAt = performance.now();
     // First of all: whoever is over it is not worth a log line either.
     const waitMs = addressLimit.waitMs(addressOf(req));
-    if (waitMs > 0) return sendProblem(res, problems.tooManyRequests, { "retry-after": seconds(waitMs) });
+    if (waitMs > 0) return turnAway(req, res, "tooManyRequests", "address-rate", { "retry-after": seconds(waitMs) });
     const name = String(req.params["source"]);
     const configured = findSource(name);
     if (configured === undefined) return refuse(req, res, "notFound", "unknown-source");
-    if (req.method !== "POST") return sendProblem(res, problems.methodNotAllowed, { allow: "POST" });
-    if (isClosing()) return sendProblem(res, problems.unavailable, NOT_WANTED);
+    if (req.method !== "POST") return turnAway(req, res, "methodNotAllowed", "method", { allow: "POST" });
+    if (isClosing()) return turnAway(req, res, "unavailable", "stopping", NOT_WANTED);
     const encoding = req.headers["content-encoding"];
     if (encoding !== undefined && encoding.toLowerCase() !== "identity")
       return refuse(req, res, "encodedBody", "content-encoding");
 
     const reading = await readBody(req, maxBodyBytes);
     if (!reading.ok) {
-      if (reading.reason === "aborted") return;
+      if (reading.reason === "aborted") return count(req, "aborted");
       recordRefusal(req, "tooLarge", reading.reason);
       writeProblem(res, problems.tooLarge, { connection: "close" });
       return endLingering(req, res);
@@ -68,13 +69,15 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const verification = source.verify({ header, body }, secrets);
     if (!verification.ok) return refuse(req, res, "unauthorized", verification.reason);
     const sourceWaitMs = sourceLimit.waitMs(name);
-    if (sourceWaitMs > 0) return sendProblem(res, problems.tooManyRequests, { "retry-after": seconds(sourceWaitMs) });
+    if (sourceWaitMs > 0)
+      return turnAway(req, res, "tooManyRequests", "source-rate", { "retry-after": seconds(sourceWaitMs) });
     sourceLimit.spend(name);
 
     const identity = source.identify(body);
     const traceparent = header("traceparent");
+    let outcome: AcceptOutcome;
     try {
-      const outcome = await intake.accept({
+      outcome = await intake.accept({
         source: name,
         identity,
         body,
@@ -85,10 +88,26 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
       log.debug({ source: name, eventId: identity.id, type: identity.type, outcome }, "event accepted");
     } catch (error) {
       log.debug({ source: name, eventId: identity.id, err: error }, "event not accepted");
-      return sendProblem(res, problems.unavailable, RETRY_SOON);
+      return turnAway(req, res, "unavailable", "unavailable", RETRY_SOON);
     }
     res.writeHead(200, isClosing() ? LAST_ACCEPTED_HEADERS : ACCEPTED_HEADERS).end(ACCEPTED);
+    instruments.acknowledgement().record((performance.now() - arrivedAt) / 1_000);
+    // Any type can be sent, and a label must not have any value.
+    const type = source.eventTypes.find((known) => known === identity.type) ?? "other";
+    instruments.accepted().add(1, { source: name, type, outcome });
   };
+
+  /** Refuses what says nothing of the sender: it is counted, and neither logged nor held against its address. */
+  function turnAway(
+    req: Request,
+    res: Response,
+    problem: keyof typeof problems,
+    reason: string,
+    headers: Readonly<Record<string, string>>,
+  ): void {
+    count(req, reason);
+    sendProblem(res, problems[problem], headers);
+  }
 
   function refuse(req: Request, res: Response, problem: keyof typeof problems, reason: string): void {
     recordRefusal(req, problem, reason);
@@ -96,18 +115,18 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
   }
 
   function recordRefusal(req: Request, problem: keyof typeof problems, reason: string): void {
+    count(req, reason);
+    const name = String(req.params["source"]);
     const address = addressOf(req);
     addressLimit.spend(address);
-    log.warn(
-      { reason, status: problems[problem].status, source: String(req.params["source"]).slice(0, 64), address },
-      "request refused",
-    );
+    log.warn({ reason, status: problems[problem].status, source: name.slice(0, 64), address }, "request refused");
   }
-}
 
-/** Nobody signs this header: what is not of its form (W3C Trace Context) must not be stored. */
-function isTraceparent(value: string | undefined): value is string {
-  return value !== undefined && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(value);
+  function count(req: Request, reason: string): void {
+    const name = String(req.params["source"]);
+    instruments.refused().add(1, { source: findSource(name) === undefined ? "unknown" : name, reason });
+    activeSpan()?.setAttribute("penstock.refused", reason);
+  }
 }
 
 function seconds(ms: number): string {

@@ -11,7 +11,8 @@ import {
   markHandlersSeen,
   type Store,
 } from "@penstock/store";
-import { type Logger, withSpan } from "@penstock/telemetry";
+import { activeSpan, instruments, type Logger, newTrace, type SpanOptions, withSpan } from "@penstock/telemetry";
+import { createBacklogMetrics } from "./backlog-metrics.ts";
 import { repeat } from "./repeat.ts";
 
 /** How long an event may be pending before its job is looked after, in milliseconds. */
@@ -21,6 +22,7 @@ const DELIVERIES_EVERY_MS = 1_000;
 const DELIVERIES_AT_ONCE = 10;
 const RECLAIM_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 600_000;
+const BACKLOG_EVERY_MS = 10_000;
 
 interface BatchLimits {
   readonly batchEvents: number;
@@ -28,6 +30,7 @@ interface BatchLimits {
 }
 
 export interface EventWorker {
+  isClosing(): boolean;
   /** Takes no more work, lets what is under way finish for `timeoutMs`, then aborts it: it is run again later. */
   close(timeoutMs: number): Promise<void>;
 }
@@ -40,6 +43,7 @@ export async function startWorker(
 ): Promise<EventWorker> {
   const outOfPatience = new AbortController();
   const closing = new AbortController();
+  const handlerNames = handlers.map((handler) => handler.name);
   const engineStore = createEngineStore(store, name);
   const engine = createEngine({
     store: engineStore,
@@ -71,12 +75,10 @@ export async function startWorker(
       const { retrying, dead } = await engine.reclaimDeliveries();
       if (retrying + dead > 0) log.warn({ retrying, dead }, "deliveries of lost workers were taken back");
     }),
+    loop(BACKLOG_EVERY_MS, "measuring the backlog", createBacklogMetrics(store, handlerNames)),
     loop(UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);
-      await markHandlersSeen(
-        store,
-        handlers.map((handler) => handler.name),
-      );
+      await markHandlersSeen(store, handlerNames);
     }),
   ]);
 
@@ -84,7 +86,10 @@ export async function startWorker(
   async function sweep(): Promise<void> {
     const batches = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS });
     if (batches.length === 0) return;
-    await queue.add(batches);
+    instruments.swept().add(batches.length);
+    await withSpan("sweep", { parent: newTrace, attributes: { "penstock.batches": batches.length } }, () =>
+      queue.add(batches),
+    );
     log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
   }
 
@@ -99,6 +104,7 @@ export async function startWorker(
   }
 
   return {
+    isClosing: () => closing.signal.aborted,
     async close(timeoutMs) {
       closing.abort();
       const force = setTimeout(() => outOfPatience.abort(new Error("the worker is stopping")), timeoutMs);
@@ -111,11 +117,20 @@ export async function startWorker(
 
 /** A batch can hold more than one transaction takes, and there may be a backlog: goes on until a claim comes back short. */
 async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, limits: BatchLimits): Promise<void> {
-  const attributes = { "messaging.batch.id": batch.batchId };
+  const job = activeSpan();
+  const attributes = { "penstock.batch.id": batch.batchId };
+  let span: SpanOptions = { attributes };
   for (let pointer = batch; ; pointer = { ...batch, startedBefore: false }) {
     const startedAt = performance.now();
-    const report = await withSpan("process batch", attributes, () => engine.processBatch(pointer));
+    const report = await withSpan("process batch", span, async (current) => {
+      const done = await engine.processBatch(pointer);
+      current.setAttribute("messaging.batch.message_count", done.events);
+      return done;
+    });
+    // A backlog can be a million events: one trace of all its transactions would be too large for anybody.
+    span = { attributes, parent: newTrace, links: [job?.spanContext() ?? null] };
     if (report.events === 0) return;
+    instruments.batchEvents().record(report.events, { stage: "process" });
     const durationMs = Math.round(performance.now() - startedAt);
     log.info({ batchId: batch.batchId, ...report, durationMs }, "batch processed");
     if (report.events < limits.batchEvents || limits.closing.aborted) return;

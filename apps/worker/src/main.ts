@@ -1,18 +1,21 @@
 import { hostname } from "node:os";
-import { openQueue, QUEUE_SCHEMA } from "@penstock/queue";
 import { parseWorkerConfig } from "@penstock/schemas";
-import { assertMigrated, createQueuePool, createStore } from "@penstock/store";
-import { failStart, startTelemetry, stopOnSignal } from "@penstock/telemetry";
-import { startWorker } from "./create-worker.ts";
-import { loadConfig } from "./load-config.ts";
+import { createReadiness, failStart, startInternalServer, startTelemetry, stopOnSignal } from "@penstock/telemetry";
 import { startWatchdog } from "./watchdog.ts";
 
 const applicationName = "penstock-worker";
 
 try {
   const config = parseWorkerConfig(process.env);
-  const { log, stop: stopTelemetry } = startTelemetry({ service: "worker", level: config.logLevel });
+  const telemetry = await startTelemetry({ service: "worker", level: config.logLevel, env: process.env });
+  const { log } = telemetry;
   startWatchdog(config.watchdogMs);
+  // Loaded only now: what is loaded before tracing has started can no longer be traced.
+  const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
+  const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
+  const { loadConfig } = await import("./load-config.ts");
+  const { startWorker } = await import("./create-worker.ts");
+
   const plugged = await loadConfig(config.configPath, process.cwd());
   const store = createStore({
     connectionString: config.databaseUrl,
@@ -35,14 +38,25 @@ try {
   process.on("unhandledRejection", (error) => log.error({ err: error }, "a promise was rejected and nobody heard"));
   const name = `${hostname()}:${process.pid}`;
   const worker = await startWorker(plugged, config, { store, queue, log, name });
+  const readiness = createReadiness(
+    [
+      { name: "postgres", required: true, check: () => store.ping() },
+      { name: "migrations", required: true, check: () => assertMigrated(store, plugged.handlers) },
+      { name: "queue", required: false, check: () => queue.ping() },
+    ],
+    () => worker.isClosing(),
+  );
+  const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
   const handlers = plugged.handlers.map(({ name }) => name);
-  log.info({ handlers, queue: queue.backend, concurrency: config.concurrency }, "worker ready");
+  const { concurrency } = config;
+  log.info({ handlers, queue: queue.backend, concurrency, internalPort: internal.port }, "worker ready");
 
   stopOnSignal(log, config.shutdownMs + 5_000, async () => {
     await worker.close(config.shutdownMs);
     await queue.close();
     await store.close();
-    await stopTelemetry();
+    internal.close();
+    await telemetry.stop();
   });
 } catch (error) {
   failStart("worker", error);

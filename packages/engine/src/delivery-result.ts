@@ -41,19 +41,26 @@ export function pendingDelivery(event: StoredEvent, subscriber: string): Deliver
   return { event, subscriber, state: "pending", retryInMs: 0, attempts: 0 };
 }
 
+/** A try of a delivery: which, since when, and its span for the next one to link to. */
+export interface Tried {
+  readonly attempt: number;
+  readonly startedAt: Date;
+  readonly traceparent: string | null;
+}
+
 /** What to record of a handler's outcome, and what comes next when it failed. */
 export function deliveryResult(
   engine: Pick<EngineContext, "random" | "log">,
   handler: Handler,
   event: Pick<StoredEvent, "seq" | "day" | "eventId">,
   outcome: HandlerOutcome,
-  tried: { attempt: number; startedAt: Date },
+  tried: Tried,
 ): DeliveryResult {
-  const { attempt, startedAt } = tried;
+  const { attempt, startedAt, traceparent } = tried;
   const delivery = { event, subscriber: handler.name, attempts: attempt };
   if (outcome.ok === "deferred") return { ...delivery, state: "pending", retryInMs: 0, attempts: attempt - 1 };
   if (outcome.ok) {
-    const success = { startedAt, outcome: "succeeded", errorClass: null, errorMessage: null } as const;
+    const success = { startedAt, outcome: "succeeded", errorClass: null, errorMessage: null, traceparent } as const;
     return { ...delivery, state: "succeeded", ...(attempt > 1 ? { attempt: success } : {}) };
   }
   const next = nextStep(handler.retry, attempt, outcome.error, engine.random);
@@ -66,7 +73,7 @@ export function deliveryResult(
   return {
     ...delivery,
     ...next,
-    attempt: { startedAt, outcome: timedOut ? "timed-out" : "failed", ...error },
+    attempt: { startedAt, outcome: timedOut ? "timed-out" : "failed", ...error, traceparent },
   };
 }
 

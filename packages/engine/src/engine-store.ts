@@ -40,6 +40,8 @@ export interface DeliveryResult {
     readonly outcome: AttemptOutcome;
     readonly errorClass: string | null;
     readonly errorMessage: string | null;
+    /** Of its span, for the next attempt to link to; null while tracing is off. */
+    readonly traceparent: string | null;
   };
 }
 
@@ -103,6 +105,10 @@ export interface ClaimedDelivery {
   readonly token: string;
   /** Which try this is; the first is 1. */
   readonly attempt: number;
+  /** The event's trace. */
+  readonly traceparent: string | null;
+  /** The span of the attempt before this one. */
+  readonly lastAttempt: string | null;
 }
 
 /** What the engine needs of a database. `packages/store` provides it. */

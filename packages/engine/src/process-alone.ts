@@ -1,9 +1,18 @@
 import type { Handler } from "@penstock/handler-sdk";
 import { decodeEvent } from "./decode-event.ts";
-import { addReports, type BatchReport, deliveriesForOthers, deliveryResult, report, wants } from "./delivery-result.ts";
+import {
+  addReports,
+  type BatchReport,
+  deliveriesForOthers,
+  deliveryResult,
+  report,
+  type Tried,
+  wants,
+} from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { DeliveryResult, EngineTransaction, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
+import { type EventTraces, traceEvents } from "./event-traces.ts";
 import { type HandlerOutcome, runHandler } from "./run-handler.ts";
 
 /** An event that took its process down this often is a dead letter of the handler that was running. */
@@ -71,13 +80,16 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
   const startedAt = new Date();
   for (let conflicts = 0; ; conflicts++) {
     let running: { handler: Handler; stored: StoredEvent } | undefined;
+    let traces: EventTraces | undefined;
     try {
-      return await engine.store.transaction(async (tx): Promise<Step> => {
+      const step = await engine.store.transaction(async (tx): Promise<Step> => {
         const stored = await tx.claimEvent(event);
         if (stored === null) return { is: "not-ours" };
+        traces = traceEvents([stored]);
         const decoding = decodeEvent(stored, engine.findSource);
         if (!decoding.ok) {
           await tx.recordQuarantine([decoding.quarantine]);
+          traces.quarantined(stored, decoding.quarantine.reason);
           return finish(tx, stored, 1, []);
         }
         const { decoded } = decoding;
@@ -93,18 +105,24 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
           );
         }
         running = { handler, stored };
-        if (killed) return record(tx, killedResult(handler, stored, startedAt));
+        if (killed) return record(tx, killedResult(handler, stored, startedAt, traces.traceparentOf(stored)));
         const log = engine.log.child({ handler: handler.name });
         const { budgetMs, signal } = engine;
-        const [outcome] = await runHandler({ tx, handler, events: [decoded], attempt: 1, budgetMs, signal, log });
+        const events = [decoded];
+        const [outcome] = await runHandler({ tx, handler, events, traces, attempt: 1, budgetMs, signal, log });
         const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
-        return record(tx, deliveryResult(engine, handler, stored, settled, { attempt: 1, startedAt }));
+        const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(stored) };
+        return record(tx, deliveryResult(engine, handler, stored, settled, tried));
       });
+      traces?.end();
+      return step;
     } catch (error) {
+      traces?.end(error);
       if (engine.signal.aborted || isUnavailable(error) || running === undefined) throw error;
       if (isConflict(error) && conflicts < MAX_CONFLICTS) continue;
       // Timed out, or COMMIT was refused: the transaction is gone, so what became of it is written by another one.
-      return recordFailure(engine, running.handler, running.stored, { ok: false, error }, startedAt);
+      const tried = { attempt: 1, startedAt, traceparent: traces?.traceparentOf(running.stored) ?? null };
+      return recordFailure(engine, running.handler, running.stored, { ok: false, error }, tried);
     }
   }
 }
@@ -130,15 +148,20 @@ async function recordFailure(
   handler: Handler,
   event: StoredEvent,
   outcome: HandlerOutcome,
-  startedAt: Date,
+  tried: Tried,
 ): Promise<Step> {
   return engine.store.transaction(async (tx): Promise<Step> => {
     if ((await tx.claimEvent(event)) === null) return { is: "not-ours" };
-    return record(tx, deliveryResult(engine, handler, event, outcome, { attempt: 1, startedAt }));
+    return record(tx, deliveryResult(engine, handler, event, outcome, tried));
   });
 }
 
-function killedResult(handler: Handler, event: StoredEvent, startedAt: Date): DeliveryResult {
+function killedResult(
+  handler: Handler,
+  event: StoredEvent,
+  startedAt: Date,
+  traceparent: string | null,
+): DeliveryResult {
   return {
     event,
     subscriber: handler.name,
@@ -149,6 +172,7 @@ function killedResult(handler: Handler, event: StoredEvent, startedAt: Date): De
       outcome: "interrupted",
       errorClass: "ProcessDied",
       errorMessage: `the worker process died ${MAX_KILLS} times while this handler ran`,
+      traceparent,
     },
   };
 }

@@ -11,6 +11,7 @@ import {
 import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedBatch, EngineTransaction, QuarantineRecord, StoredEvent } from "./engine-store.ts";
 import { codeOf, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
+import { type EventTraces, traceEvents } from "./event-traces.ts";
 import { processAlone } from "./process-alone.ts";
 import { runHandler } from "./run-handler.ts";
 
@@ -38,15 +39,19 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
   if (pointer.startedBefore) return processAlone(engine, () => store.pendingOf(pointer.batchId));
   for (let conflicts = 0; ;) {
     let claimed: ClaimedBatch = { events: [], startedAlone: [] };
+    let traces: EventTraces | undefined;
     try {
       const done = await store.transaction(async (tx) => {
         claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
-        return processClaimed(engine, tx, claimed.events);
+        traces = traceEvents(claimed.events);
+        return processClaimed(engine, tx, claimed.events, traces);
       });
+      traces?.end();
       const { startedAlone } = claimed;
       if (startedAlone.length === 0) return done;
       return addReports(done, await processAlone(engine, () => Promise.resolve(startedAlone)));
     } catch (error) {
+      traces?.end(error);
       if (engine.signal.aborted) throw error;
       if (isUnavailable(error)) {
         await store.waitUntilAvailable(engine.signal);
@@ -72,6 +77,7 @@ async function processClaimed(
   engine: EngineContext,
   tx: EngineTransaction,
   claimed: readonly StoredEvent[],
+  traces: EventTraces,
 ): Promise<BatchReport> {
   if (claimed.length === 0) return { events: 0, quarantined: 0, succeeded: 0, failed: 0 };
   // Read after the claim: a handler that was registered before an event was claimed must not be forgotten.
@@ -81,7 +87,10 @@ async function processClaimed(
   for (const stored of claimed) {
     const decoding = decodeEvent(stored, engine.findSource);
     if (decoding.ok) decoded.push(decoding.decoded);
-    else quarantine.push(decoding.quarantine);
+    else {
+      quarantine.push(decoding.quarantine);
+      traces.quarantined(stored, decoding.quarantine.reason);
+    }
   }
   const results = deliveriesForOthers(engine.handlers, registered, decoded);
   for (const handler of engine.handlers) {
@@ -94,14 +103,16 @@ async function processClaimed(
     const startedAt = new Date();
     const log = engine.log.child({ handler: handler.name });
     const { budgetMs, signal } = engine;
-    const outcomes = await runHandler({ tx, handler, events: wanted, attempt: 1, budgetMs, signal, log });
+    const outcomes = await runHandler({ tx, handler, events: wanted, traces, attempt: 1, budgetMs, signal, log });
     if (outcomes.some(({ ok }) => ok === "deferred")) {
       engine.demotions.add(handler.name);
       log.warn({ budgetMs }, "handler used up its budget in a batch, its events become deliveries of their own");
     }
     outcomes.forEach((outcome, at) => {
       const event = wanted[at]?.stored;
-      if (event) results.push(deliveryResult(engine, handler, event, outcome, { attempt: 1, startedAt }));
+      if (event === undefined) return;
+      const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(event) };
+      results.push(deliveryResult(engine, handler, event, outcome, tried));
     });
   }
   await tx.recordQuarantine(quarantine);

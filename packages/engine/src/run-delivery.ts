@@ -1,5 +1,15 @@
 import { decodeEvent } from "./decode-event.ts";
-import { deliveryResult, pendingDelivery, wants } from "./delivery-result.ts";
+import {
+  contextOf,
+  eventAttributes,
+  type Span,
+  SpanKind,
+  toContext,
+  toSpanContext,
+  toTraceparent,
+  withSpan,
+} from "@penstock/telemetry";
+import { deliveryResult, pendingDelivery, type Tried, wants } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
@@ -27,19 +37,37 @@ export async function runDueDeliveries(engine: EngineContext, limit: number): Pr
   if (subscribers.length === 0) return 0;
   const claimed = await engine.store.claimDeliveries({ subscribers, limit, leaseMs: LEASE_MS });
   // All of them, also when one cannot be recorded: its lease runs out, and the others must not be left running.
-  const runs = await Promise.allSettled(claimed.map((delivery) => runDelivery(engine, delivery)));
+  const runs = await Promise.allSettled(claimed.map((delivery) => traceDelivery(engine, delivery)));
   for (const run of runs) {
     if (run.status === "rejected") engine.log.warn({ err: run.reason as unknown }, "delivery could not be recorded");
   }
   return claimed.length;
 }
 
-async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery): Promise<void> {
+/** An attempt stands in its event's trace, beside the one before and not inside it: attempts can be many. */
+function traceDelivery(engine: EngineContext, delivery: ClaimedDelivery): Promise<void> {
+  const { seq, subscriber, attempt, traceparent, lastAttempt } = delivery;
+  const attributes = {
+    "penstock.seq": seq,
+    "penstock.handler": subscriber,
+    "penstock.attempt": attempt,
+    "messaging.operation.type": "process",
+    "messaging.operation.name": "process",
+  };
+  const links = [toSpanContext(lastAttempt)];
+  return withSpan(
+    "process event",
+    { kind: SpanKind.CONSUMER, parent: toContext(traceparent), links, attributes },
+    (span) => runDelivery(engine, delivery, span),
+  );
+}
+
+async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, span: Span): Promise<void> {
   const { store, log } = engine;
-  const startedAt = new Date();
+  const tried: Tried = { attempt: delivery.attempt, startedAt: new Date(), traceparent: toTraceparent(span) };
   for (let conflicts = 0; ; conflicts++) {
     try {
-      await runOnce(engine, delivery, startedAt);
+      await runOnce(engine, delivery, tried, span);
       return;
     } catch (error) {
       if (isUnavailable(error) || engine.signal.aborted) {
@@ -50,23 +78,24 @@ async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery): Pr
         return;
       }
       if (isConflict(error) && conflicts < MAX_CONFLICTS) continue;
-      await recordFailure(engine, delivery, error, startedAt);
+      await recordFailure(engine, delivery, error, tried);
       return;
     }
   }
 }
 
-async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, startedAt: Date): Promise<void> {
+async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: Tried, span: Span): Promise<void> {
   const handler = engine.handlers.find(({ name }) => name === delivery.subscriber);
   if (handler === undefined) return;
   await engine.store.transaction(async (tx) => {
     const stored = await tx.lockDelivery(delivery);
     if (stored === null) return;
+    span.setAttributes(eventAttributes(stored));
     const decoding = decodeEvent(stored, engine.findSource);
     if (!decoding.ok) {
       // Understood when it was delivered, not any more: a schema became stricter. Kept, and said.
       const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
-      await write(deliveryResult(engine, handler, stored, { ok: false, error }, { ...delivery, startedAt }));
+      await write(deliveryResult(engine, handler, stored, { ok: false, error }, tried));
       return;
     }
     if (!wants(handler, decoding.decoded.event)) {
@@ -78,9 +107,11 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, started
     const log = engine.log.child({ handler: handler.name, attempt: delivery.attempt });
     const events = [decoding.decoded];
     const { signal, budgetMs } = engine;
-    const [outcome] = await runHandler({ tx, handler, events, attempt: delivery.attempt, budgetMs, signal, log });
+    const traces = { contextOf: () => contextOf(span) };
+    const { attempt } = delivery;
+    const [outcome] = await runHandler({ tx, handler, events, traces, attempt, budgetMs, signal, log });
     const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
-    await write(deliveryResult(engine, handler, stored, settled, { ...delivery, startedAt }));
+    await write(deliveryResult(engine, handler, stored, settled, tried));
 
     async function write(result: DeliveryResult): Promise<void> {
       // The row is locked since lockDelivery saw the token, so nobody can have taken it in between.
@@ -94,7 +125,7 @@ async function recordFailure(
   engine: EngineContext,
   delivery: ClaimedDelivery,
   error: unknown,
-  startedAt: Date,
+  tried: Tried,
 ): Promise<void> {
   const handler = engine.handlers.find(({ name }) => name === delivery.subscriber);
   if (handler === undefined) return;
@@ -102,6 +133,6 @@ async function recordFailure(
     const stored: StoredEvent | null = await tx.lockDelivery(delivery);
     if (stored === null) return;
     const outcome = { ok: false, error } as const;
-    await tx.finishDelivery(delivery, deliveryResult(engine, handler, stored, outcome, { ...delivery, startedAt }));
+    await tx.finishDelivery(delivery, deliveryResult(engine, handler, stored, outcome, tried));
   });
 }

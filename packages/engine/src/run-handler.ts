@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
+import { instruments, isTracing, markFailed, startSpan, withSpan } from "@penstock/telemetry";
 import type { BatchContext, Handler, HandlerLog } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
-import { ConflictError, HandlerTimeoutError, isConflict } from "./errors.ts";
+import { codeOf, ConflictError, HandlerTimeoutError, isConflict } from "./errors.ts";
+import type { EventTraces } from "./event-traces.ts";
 
 /** What a handler made of one event. `deferred`: its budget in this batch was used up before the event's turn. */
 export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
@@ -12,6 +14,8 @@ export interface HandlerRun {
   readonly tx: EngineTransaction;
   readonly handler: Handler;
   readonly events: readonly DecodedEvent[];
+  /** Where the handler's spans belong. */
+  readonly traces: Pick<EventTraces, "contextOf">;
   /** Which try this is, the same for all its events. */
   readonly attempt: number;
   /** How long the handler may hold up this transaction, in milliseconds; checked between events. */
@@ -63,8 +67,8 @@ async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<nu
   const { handler, events, log } = run;
   if (handler.handleBatch && events.length > 1) {
     const batch = events.map(({ event }) => event);
-    await withDeadline(run, (signal) =>
-      handler.handleBatch?.(batch, { tx, log, signal } satisfies BatchContext<unknown>),
+    await inBatchSpan(run, () =>
+      withDeadline(run, (signal) => handler.handleBatch?.(batch, { tx, log, signal } satisfies BatchContext<unknown>)),
     );
     return events.length;
   }
@@ -80,18 +84,47 @@ async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<nu
 async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored }: DecodedEvent): Promise<void> {
   const { handler, attempt } = run;
   let log: HandlerLog | undefined;
-  await withDeadline(run, (signal) =>
-    handler.handle(event, {
-      tx,
-      signal,
-      attempt,
-      // Made on first use: most handlers log nothing, and a child logger costs more than the rest of this call.
-      get log() {
-        return (log ??= run.log.child({ eventId: event.id, seq: event.seq }));
-      },
-      idempotencyKey: idempotencyKey(handler.name, stored.source, event.id, event.seq),
-    }),
+  const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
+  await withSpan(spanName(handler), { attributes, parent: run.traces.contextOf(stored) }, () =>
+    withDeadline(run, (signal) =>
+      handler.handle(event, {
+        tx,
+        signal,
+        attempt,
+        // Made on first use: most handlers log nothing, and a child logger costs more than the rest of this call.
+        get log() {
+          return (log ??= run.log.child({ eventId: event.id, seq: event.seq }));
+        },
+        idempotencyKey: idempotencyKey(handler.name, stored.source, event.id, event.seq),
+      }),
+    ),
   );
+}
+
+const spanName = ({ name }: Handler): string => `handle ${name}`;
+
+/**
+ * The SQL of a `handleBatch` belongs to all of its events, so to the batch's trace. In each event's own the call is a span
+ * that links there.
+ */
+async function inBatchSpan(run: HandlerRun, call: () => Promise<void>): Promise<void> {
+  const { handler, events, traces, attempt } = run;
+  const attributes = { "penstock.handler": handler.name, "messaging.batch.message_count": events.length };
+  await withSpan(spanName(handler), { attributes }, async (span) => {
+    const own = { attributes: { "penstock.handler": handler.name, "penstock.attempt": attempt } };
+    const links = [span.spanContext()];
+    const spans = isTracing()
+      ? events.map(({ stored }) => startSpan(spanName(handler), { ...own, links, parent: traces.contextOf(stored) }))
+      : [];
+    try {
+      await call();
+    } catch (error) {
+      for (const each of spans) markFailed(each, error);
+      throw error;
+    } finally {
+      for (const each of spans) each.end();
+    }
+  });
 }
 
 /** Stable for (handler, event), and different between installations that share a provider's test events. */
@@ -104,6 +137,8 @@ function idempotencyKey(handler: string, source: string, eventId: string, seq: n
 async function withDeadline(run: HandlerRun, call: (signal: AbortSignal) => Promise<void> | void): Promise<void> {
   const { name, timeoutMs } = run.handler;
   const abort = new AbortController();
+  const startedAt = performance.now();
+  let outcome = "succeeded";
   const stop = (): void => abort.abort(run.signal.reason);
   run.signal.addEventListener("abort", stop, { once: true });
   let timer: NodeJS.Timeout | undefined;
@@ -117,7 +152,11 @@ async function withDeadline(run: HandlerRun, call: (signal: AbortSignal) => Prom
       }, timeoutMs);
     });
     await Promise.race([call(abort.signal), timeUp]);
+  } catch (error) {
+    outcome = codeOf(error) === "HANDLER_TIMEOUT" ? "timed-out" : "failed";
+    throw error;
   } finally {
+    instruments.handlerDuration().record((performance.now() - startedAt) / 1_000, { handler: name, outcome });
     clearTimeout(timer);
     run.signal.removeEventListener("abort", stop);
   }

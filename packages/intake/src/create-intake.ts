@@ -1,9 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Logger, withSpan } from "@penstock/telemetry";
+import {
+  addLink,
+  contextOf,
+  eventAttributes,
+  detached,
+  instruments,
+  type Logger,
+  markFailed,
+  newTrace,
+  onceInAWhile,
+  type Span,
+  type SpanOptions,
+  startSpan,
+  toTraceparent,
+  withSpan,
+} from "@penstock/telemetry";
 import { IntakeUnavailableError } from "./errors.ts";
 import type { BatchQueue, EventStore, InsertOutcome, NewEvent } from "./event-store.ts";
-import { toConflict, toNewEvent, type VerifiedEvent } from "./new-event.ts";
+import { forDisplay, toConflict, toNewEvent, type VerifiedEvent } from "./new-event.ts";
 
 export interface IntakeOptions {
   readonly store: EventStore;
@@ -23,15 +38,20 @@ export interface IntakeOptions {
   readonly deadlineMs?: number;
 }
 
+/**
+ * What became of an event: it is new; it is a duplicate; it has an id seen before with another body (kept, for
+ * quarantine); or it is new and could not be read whole or vouched for (kept, for quarantine).
+ */
+export type AcceptOutcome = InsertOutcome | "quarantined";
+
 /** Takes verified events and answers once each is on disk. */
 export interface Intake {
   /**
-   * Resolves once the event is committed, with what it was: new, a duplicate, or another event with an id seen before
-   * (kept, for quarantine).
+   * Resolves once the event is committed, with what it was.
    *
    * @throws IntakeUnavailableError
    */
-  accept(event: VerifiedEvent): Promise<InsertOutcome>;
+  accept(event: VerifiedEvent): Promise<AcceptOutcome>;
   /** Refuses further events and waits until those taken have their answer and their job. */
   close(): Promise<void>;
 }
@@ -41,15 +61,16 @@ interface Waiting {
   /** The ledger knows its id with another body: it is stored under a key of its own. */
   conflict: boolean;
   readonly since: number;
+  /** The wait, in the event's trace. */
+  readonly span: Span;
   answered: boolean;
   /** The same event again, sent at the same time: one row answers them all. */
   readonly twins: Waiting[];
-  resolve(outcome: InsertOutcome): void;
+  resolve(outcome: AcceptOutcome): void;
   reject(error: Error): void;
 }
 
 const MAX_DEADLOCKS = 3;
-const SAY_AGAIN_MS = 10_000;
 
 /**
  * Wires intake. The events that are in flight together are committed together, and what has been committed since the
@@ -71,28 +92,36 @@ export function createIntake(options: IntakeOptions): Intake {
   let expiry: NodeJS.Timeout | undefined;
   const sayQueueAway = onceInAWhile();
   const sayStoreAway = onceInAWhile();
-  /** The job that what is committed now belongs to; due once it points to something. */
-  let nextJob = { batchId: randomUUID(), due: false };
+  let nextJob = newJob();
   let adding: Promise<void> | undefined;
 
-  function accept(verified: VerifiedEvent): Promise<InsertOutcome> {
+  function accept(verified: VerifiedEvent): Promise<AcceptOutcome> {
     if (closing) return Promise.reject(new IntakeUnavailableError("intake is closing"));
     if (waiting.length >= maxWaitingEvents || waitingBytes >= maxWaitingBytes) {
       return Promise.reject(new IntakeUnavailableError("too many events are waiting to be committed"));
     }
-    const event = toNewEvent(verified, windowDays, Date.now());
+    const span = startEventSpan(verified);
+    const traceparent = toTraceparent(span) ?? verified.traceparent;
+    const event = toNewEvent({ ...verified, traceparent }, windowDays, Date.now());
     return new Promise((resolve, reject) => {
-      wait({ event, conflict: false, since: performance.now(), answered: false, twins: [], resolve, reject });
+      wait({ event, conflict: false, since: performance.now(), span, answered: false, twins: [], resolve, reject });
       expiry ??= setTimeout(expire, deadlineMs).unref();
-      running ??= run();
+      // It goes on for those that come after this one, whose request it must not seem to belong to.
+      running ??= detached(run);
     });
   }
 
-  function answer(one: Waiting, outcome: InsertOutcome | Error): void {
+  function answer(one: Waiting, outcome: AcceptOutcome | Error): void {
     if (one.answered) return; // its time was up
     one.answered = true;
-    if (outcome instanceof Error) one.reject(outcome);
-    else one.resolve(outcome);
+    if (outcome instanceof Error) {
+      markFailed(one.span, outcome);
+      one.reject(outcome);
+    } else {
+      one.span.setAttribute("penstock.event.outcome", outcome);
+      one.resolve(outcome);
+    }
+    one.span.end();
   }
 
   /** Answers those whose time is up: one that waits behind a commit that hangs must not wait for its own as well. */
@@ -100,7 +129,7 @@ export function createIntake(options: IntakeOptions): Intake {
     expiry = undefined;
     const now = performance.now();
     let nextMs = Infinity;
-    for (const one of [...committing, ...waiting].flatMap((each) => [each, ...each.twins])) {
+    for (const one of allOf([...committing, ...waiting])) {
       const leftMs = one.since + deadlineMs - now;
       if (one.answered) continue;
       if (leftMs > 0) nextMs = Math.min(nextMs, leftMs);
@@ -164,11 +193,16 @@ export function createIntake(options: IntakeOptions): Intake {
 
   async function commitBatch(batch: readonly Waiting[]): Promise<void> {
     const batchId = nextJob.batchId;
+    const job = nextJob;
     try {
-      const outcomes = await withSpan("accept batch", { "messaging.batch.message_count": batch.length }, () =>
-        insert(batchId, batch),
-      );
-      if (outcomes.includes("new")) nextJob.due = true;
+      instruments.batchEvents().record(batch.length, { stage: "accept" });
+      // A trace of its own: it belongs to all of its events and to none of them.
+      const outcomes = await withSpan("accept batch", batchSpan(batchId, batch), async (span) => {
+        for (const one of allOf(batch)) addLink(one.span, span.spanContext());
+        const inserted = await insert(batchId, batch);
+        if (inserted.includes("new")) job.commits.push(span);
+        return inserted;
+      });
       settle(batch, outcomes);
     } catch (error) {
       if (batch.length > 1 && !isUnavailable(error)) {
@@ -185,7 +219,7 @@ export function createIntake(options: IntakeOptions): Intake {
       });
       const message = error instanceof Error ? error.message : String(error);
       const unavailable = new IntakeUnavailableError(message, { cause: error });
-      for (const one of batch) for (const each of [one, ...one.twins]) answer(each, unavailable);
+      for (const one of allOf(batch)) answer(one, unavailable);
     }
   }
 
@@ -210,7 +244,8 @@ export function createIntake(options: IntakeOptions): Intake {
         one.conflict = true;
         return wait(one);
       }
-      answer(one, outcome === "new" && one.conflict ? "conflict" : outcome);
+      const kept = one.conflict ? "conflict" : one.event.problem === null ? "new" : "quarantined";
+      answer(one, outcome === "new" ? kept : outcome);
       for (const twin of one.twins) answer(twin, "duplicate");
     });
   }
@@ -220,11 +255,19 @@ export function createIntake(options: IntakeOptions): Intake {
    * so that a queue that is slower than Postgres gets fewer jobs, not a backlog of them.
    */
   function enqueue(): void {
-    if (!nextJob.due || adding !== undefined) return;
-    const { batchId } = nextJob;
+    const {
+      batchId,
+      commits: [first, ...others],
+    } = nextJob;
+    if (first === undefined || adding !== undefined) return;
     // A new id from here on: the job may be taken, and done, before anything else is committed.
-    nextJob = { batchId: randomUUID(), due: false };
-    adding = queue.add([batchId]).then(
+    nextJob = newJob();
+    const span = {
+      attributes: { "penstock.batch.id": batchId },
+      parent: contextOf(first, newTrace),
+      links: others.map((other) => other.spanContext()),
+    };
+    adding = withSpan("enqueue batch", span, () => queue.add([batchId])).then(
       () => added(),
       (error: unknown) => {
         // Not lost: the sweep finds the batch in `pending`.
@@ -253,13 +296,29 @@ export function createIntake(options: IntakeOptions): Intake {
   };
 }
 
-/** Says something at most every ten seconds: an outage is told, not every batch of it. */
-function onceInAWhile(): (say: () => void) => void {
-  let saidAt = -SAY_AGAIN_MS;
-  return (say) => {
-    if (performance.now() - saidAt < SAY_AGAIN_MS) return;
-    saidAt = performance.now();
-    say();
+/** The job that what is committed from now on belongs to; due once a commit has given it something to point to. */
+function newJob(): { readonly batchId: string; readonly commits: Span[] } {
+  return { batchId: randomUUID(), commits: [] };
+}
+
+/** Those that wait, and with each the same event sent again. */
+function allOf(waiting: readonly Waiting[]): Waiting[] {
+  return waiting.flatMap((one) => [one, ...one.twins]);
+}
+
+function startEventSpan({ source, identity: { id, type } }: VerifiedEvent): Span {
+  const span = startSpan("accept event");
+  if (span.isRecording()) {
+    span.setAttributes(eventAttributes({ source, eventId: id === null ? null : forDisplay(id), type }));
+  }
+  return span;
+}
+
+function batchSpan(batchId: string, batch: readonly Waiting[]): SpanOptions {
+  return {
+    parent: newTrace,
+    attributes: { "penstock.batch.id": batchId, "messaging.batch.message_count": batch.length },
+    links: allOf(batch).map(({ span }) => span.spanContext()),
   };
 }
 

@@ -54,6 +54,6 @@ function sha256(data: string | Buffer): Buffer {
 }
 
 /** Postgres text holds no NUL and no lone surrogate, and nobody reads a kilobyte of id. */
-function forDisplay(id: string): string {
+export function forDisplay(id: string): string {
   return id.slice(0, DISPLAY_CHARACTERS).toWellFormed().replaceAll("\0", "\ufffd");
 }

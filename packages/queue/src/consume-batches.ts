@@ -1,8 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { instruments } from "@penstock/telemetry";
 import { batchJobSchema, EVENTS_QUEUE } from "@penstock/schemas";
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
 import type { QueueBackend, QueueConnection } from "./create-queue.ts";
 import type { ConsumeOptions, QueueConsumer, QueuedBatch } from "./event-queue.ts";
+import { queueTelemetry } from "./queue-telemetry.ts";
 import { within } from "./within.ts";
 
 const RETRY_MS = 1_000;
@@ -46,6 +48,7 @@ export function consumeBatches(
       EVENTS_QUEUE,
       async (job: Job) => {
         const { batchId } = batchJobSchema.parse(job.data);
+        instruments.queueLag().record(Math.max(0, Date.now() - job.timestamp) / 1_000);
         await process({ batchId, startedBefore: job.attemptsStarted > 1 || job.stalledCounter > 0 });
       },
       {
@@ -60,6 +63,7 @@ export function consumeBatches(
         maxStalledCount: 1_000_000,
         // 15 seconds by default: a job that was done would by then have lost its lock, and be run again.
         runRetryDelay: RETRY_MS,
+        ...queueTelemetry(),
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
       },

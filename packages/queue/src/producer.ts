@@ -1,6 +1,7 @@
 import { EVENTS_QUEUE } from "@penstock/schemas";
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { ProducerConnection, QueueBackend } from "./create-queue.ts";
+import { queueTelemetry } from "./queue-telemetry.ts";
 import { NoAnswerError, within } from "./within.ts";
 
 /** Something that is asked of the backend. */
@@ -77,6 +78,7 @@ function open(backend: QueueBackend): Opened {
         streams: { events: { maxLen: 100 } },
         // BullMQ asks for the version once, at once, and where that fails every later add does, too.
         skipVersionCheck: true,
+        ...queueTelemetry(),
       },
       ...(backend.factory as readonly []),
     );

@@ -13,7 +13,7 @@ export { isStorableText } from "./storable-text.ts";
 export { EVENTS_QUEUE, batchJobSchema, type BatchJob } from "./queue.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type Environment } from "./config/parse-environment.ts";
-export { LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";
+export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";
 export { parseIngestConfig, type IngestConfig } from "./config/ingest-config.ts";
 export { parseWorkerConfig, type WorkerConfig } from "./config/worker-config.ts";
 export { parseStoreConfig, type StoreConfig } from "./config/store-config.ts";

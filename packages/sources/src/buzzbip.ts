@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import {
+  BUZZBIP_EVENT_TYPES,
   buzzbipEventSchemas,
   envelopeSchema,
   isBuzzBipEventType,
@@ -40,7 +41,14 @@ const MISMATCH: Verification = Object.freeze({ ok: false, reason: "mismatch" });
  * const headers = buzzbip.sign(body, secret);
  * buzzbip.verify({ header: (name) => request.headers[name], body }, [secret]); // { ok: true, secretIndex: 0 }
  */
-export const buzzbip = defineSource({ provider: "buzzbip", verify, sign, identify, check });
+export const buzzbip = defineSource({
+  provider: "buzzbip",
+  eventTypes: BUZZBIP_EVENT_TYPES,
+  verify,
+  sign,
+  identify,
+  check,
+});
 
 function verify(request: SignedRequest, secrets: readonly string[]): Verification {
   const signature = request.header(SIGNATURE_HEADER_LOWER);

@@ -45,12 +45,14 @@ export type EventCheck =
   | { readonly ok: false; readonly reason: "unknown-type" | "invalid-shape"; readonly detail: string };
 
 /**
- * How one provider signs, names and shapes its events. All four are pure functions of their arguments: no I/O, no
+ * How one provider signs, names and shapes its events. Its functions are pure functions of their arguments: no I/O, no
  * clock, no state that can be seen.
  */
 export interface Source {
   /** The provider's name: lower-case letters, digits and hyphens, as it stands in URLs and logs. */
   readonly provider: string;
+  /** The types that it knows the shape of. What anybody sends can be told by these alone in labels, which are bounded. */
+  readonly eventTypes: readonly string[];
   /**
    * Compares the signature with what each secret would make of the body, in constant time and always with all of them.
    * No secret, or an empty one, never matches.
@@ -69,7 +71,7 @@ export interface Source {
  *
  * @throws {TypeError} when the provider's name cannot stand in a URL as it is.
  * @example
- * export const acme = defineSource({ provider: "acme", verify, sign, identify, check });
+ * export const acme = defineSource({ provider: "acme", eventTypes: ["order.paid"], verify, sign, identify, check });
  */
 export function defineSource(source: Source): Source {
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(source.provider)) {

@@ -11,20 +11,35 @@ const CLAIM = {
              WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1::text[])
              ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
      WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = due.subscriber
-    RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts`,
+    RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts,
+              (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
+              (SELECT traceparent FROM penstock.attempts a
+                WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber
+                ORDER BY started_at DESC LIMIT 1) AS last_attempt`,
 };
+
+interface ClaimRow {
+  seq: string;
+  day: string;
+  subscriber: string;
+  token: string;
+  attempts: number;
+  traceparent: string | null;
+  last_attempt: string | null;
+}
 
 /** Takes due deliveries of these subscribers, oldest first; see EngineStore.claimDeliveries. */
 export async function claimDeliveries(
   store: Store,
   { subscribers, limit, leaseMs }: { subscribers: readonly string[]; limit: number; leaseMs: number },
 ): Promise<ClaimedDelivery[]> {
-  const { rows } = await query<{ seq: string; day: string; subscriber: string; token: string; attempts: number }>(
-    store.pool,
-    CLAIM,
-    [[...subscribers], limit, leaseMs],
-  );
-  return rows.map(({ seq, attempts, ...row }) => ({ ...row, seq: Number(seq), attempt: attempts }));
+  const { rows } = await query<ClaimRow>(store.pool, CLAIM, [[...subscribers], limit, leaseMs]);
+  return rows.map(({ seq, attempts, last_attempt, ...row }) => ({
+    ...row,
+    seq: Number(seq),
+    attempt: attempts,
+    lastAttempt: last_attempt,
+  }));
 }
 
 /** Hands deliveries back as they were before the claim; see EngineStore.releaseDeliveries. */

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { observePool } from "./observe-pool.ts";
 
 /**
  * Opens a pool for BullMQ on Postgres, whose tables live in a schema of their own. It needs direct connections: LISTEN
@@ -22,5 +23,6 @@ export function createQueuePool(options: {
   // Without listeners a server that restarts would take this process down with it.
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
+  observePool("queue", pool);
   return pool;
 }

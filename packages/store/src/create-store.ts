@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { toStoreError } from "./errors.ts";
+import { observePool } from "./observe-pool.ts";
 
 export interface StoreOptions {
   readonly connectionString: string;
@@ -70,6 +71,8 @@ export function createStore(options: StoreOptions): Store {
   // Without a listener a server that restarts would take this process down with it.
   pool.on("error", (error) => options.onConnectionError?.(error));
   pool.on("connect", (client) => client.on("error", () => undefined));
+
+  observePool("store", pool);
 
   const store: Store = {
     pool,

@@ -41,12 +41,13 @@ export async function recordAttempts(
   await query(
     client,
     `INSERT INTO penstock.attempts
-            (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker)
+            (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, traceparent,
+             worker)
      SELECT day, seq, subscriber, attempt, started_at, greatest(started_at, clock_timestamp()), outcome, error_class,
-            error_message, $9
+            error_message, traceparent, $10
        FROM unnest($1::date[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
-                   $8::text[])
-            AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message)`,
+                   $8::text[], $9::text[])
+            AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message, traceparent)`,
     [
       tried.map(({ event }) => event.day),
       tried.map(({ event }) => event.seq),
@@ -56,6 +57,7 @@ export async function recordAttempts(
       tried.map(({ attempt }) => attempt.outcome),
       tried.map(({ attempt }) => attempt.errorClass),
       tried.map(({ attempt }) => attempt.errorMessage),
+      tried.map(({ attempt }) => attempt.traceparent),
       workerName,
     ],
   );

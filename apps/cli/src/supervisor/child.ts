@@ -10,8 +10,8 @@ import type { TerminalLog } from "./terminal-log.ts";
 
 /** One of our own services, run by the supervisor. */
 export interface Child {
-  /** Resolves when it has logged its `<name> ready`. */
-  readonly ready: Promise<void>;
+  /** Resolves when it has logged its `<name> ready`, with the port of its metrics. */
+  readonly ready: Promise<number>;
   /** Rejects when it ends before `keepAlive`. */
   readonly failed: Promise<never>;
   keepAlive(): void;
@@ -45,7 +45,7 @@ const WARN = LOG_LEVELS.indexOf("warn");
 export function startChild(ctx: CliContext, options: ChildOptions): Child {
   const { name, root, env, terminal } = options;
   const { say } = ctx.output;
-  const ready = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<number>();
   const threshold = LOG_LEVELS.indexOf(options.logLevel);
   const log = openLogFile(join(options.logs, `${name}.log`), (error) => say(`${name}'s log is lost: ${error.message}`));
 
@@ -65,7 +65,9 @@ export function startChild(ctx: CliContext, options: ChildOptions): Child {
       const rank = LOG_LEVELS.indexOf(level as LogLevel);
       if (rank >= threshold) log.write(line, stream);
       if (rank >= Math.max(threshold, WARN)) terminal.write(line);
-      if (line.includes(`"msg":"${name} ready"`)) ready.resolve();
+      if (line.includes(`"msg":"${name} ready"`)) {
+        ready.resolve((JSON.parse(line) as { internalPort: number }).internalPort);
+      }
     },
     onStart: options.onStart,
     onRestart: (how, inMs) =>

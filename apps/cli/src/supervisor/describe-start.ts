@@ -13,6 +13,8 @@ export interface StartedFacts {
   readonly database: "embedded" | "external";
   readonly queue: "postgres" | "redis";
   readonly handlers: readonly string[];
+  /** Where ingest and worker serve their metrics. */
+  readonly metrics: readonly string[];
   readonly logs: string;
   readonly root: string;
 }
@@ -28,6 +30,7 @@ export function describeStart(facts: StartedFacts): string {
     ["database", database === "embedded" ? "embedded Postgres" : "DATABASE_URL", `${PENSTOCK} db url`],
     ["queue", `BullMQ on ${queue === "redis" ? "Redis" : "Postgres"}`],
     ["handlers", handlers.join(", ") || "none"],
+    ["metrics", facts.metrics.join("  ")],
     ["logs", describeFolder(facts.root, facts.logs)],
   ];
   // The commands stand in a column of their own, which must not be as far right as the longest address.

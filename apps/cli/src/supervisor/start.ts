@@ -99,7 +99,7 @@ async function run(ctx: CliContext, { root, home }: Project, configs: ChildConfi
       const childEnv = { ...env, INGEST_PORT: String(port) };
       children.push(startChild(ctx, { name, root, env: childEnv, logLevel, logs, terminal, onStart }));
     }
-    await allReady(ctx, ingestUrl, children, logs);
+    const internalPorts = await allReady(ctx, ingestUrl, children, logs);
     for (const child of children) child.keepAlive();
     result(
       describeStart({
@@ -110,6 +110,7 @@ async function run(ctx: CliContext, { root, home }: Project, configs: ChildConfi
         database: state.database,
         queue: config.queue.kind,
         handlers: plugged.handlers.map(({ name }) => name),
+        metrics: internalPorts.map((own) => `http://${toAuthority(config.internal.host)}:${own}/metrics`),
         logs,
         root,
       }),
@@ -143,16 +144,24 @@ async function prepareDatabase(ctx: CliContext, config: IngestConfig, plugged: P
   }
 }
 
-async function allReady(ctx: CliContext, ingestUrl: string, children: readonly Child[], logs: string): Promise<void> {
+/** Returns the ports of the children's metrics, in their order. */
+async function allReady(
+  ctx: CliContext,
+  ingestUrl: string,
+  children: readonly Child[],
+  logs: string,
+): Promise<readonly number[]> {
   const limit = AbortSignal.any([ctx.stop, AbortSignal.timeout(READY_MS)]);
-  const ready = Promise.all([waitUntilReady(ingestUrl, limit), ...children.map((child) => child.ready)]);
+  const ready = waitUntilReady(ingestUrl, limit).then(() => Promise.all(children.map((child) => child.ready)));
+  let ports: readonly number[] | void;
   try {
-    await Promise.race([ready, aborted(limit), ...children.map((child) => child.failed)]);
+    ports = await Promise.race([ready, aborted(limit), ...children.map((child) => child.failed)]);
   } finally {
     ready.catch(() => undefined);
   }
   ctx.stop.throwIfAborted();
-  if (limit.aborted) throw new CliError(`Not ready after ${formatDuration(READY_MS)}. See the logs in ${logs}.`);
+  if (ports !== undefined) return ports;
+  throw new CliError(`Not ready after ${formatDuration(READY_MS)}. See the logs in ${logs}.`);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -23,6 +23,7 @@ describe("defaults", () => {
     expect(parseIngestConfig(required)).toEqual({
       port: 8080,
       host: "0.0.0.0",
+      internal: { host: "127.0.0.1", port: 9464, orAnyPort: true },
       maxBodyBytes: 1_048_576,
       addressRatePerSecond: 1_000,
       sourceRatePerSecond: 0,
@@ -42,6 +43,7 @@ describe("defaults", () => {
     expect(parseWorkerConfig({ DATABASE_URL })).toEqual({
       databaseUrl: DATABASE_URL,
       queue: { kind: "postgres" },
+      internal: { host: "127.0.0.1", port: 9465, orAnyPort: true },
       configPath: null,
       concurrency: 2,
       batchEvents: 200,
@@ -76,6 +78,9 @@ test("what is set is what is in force", () => {
     PENSTOCK_CONFIG: "./penstock.config.ts",
     WATCHDOG_MS: "0",
     WORKER_CONCURRENCY: "4",
+    INTERNAL_HOST: "0.0.0.0",
+    INGEST_INTERNAL_PORT: "9464",
+    WORKER_INTERNAL_PORT: "0",
   };
   expect(parseIngestConfig(environment)).toMatchObject({
     port: 0,
@@ -83,11 +88,14 @@ test("what is set is what is in force", () => {
     maxBodyBytes: 2_048,
     logLevel: "silent",
     trustProxyHops: 1,
+    // The usual port, but asked for: no other will do.
+    internal: { host: "0.0.0.0", port: 9464, orAnyPort: false },
   });
   expect(parseWorkerConfig(environment)).toMatchObject({
     configPath: "./penstock.config.ts",
     watchdogMs: 0,
     concurrency: 4,
+    internal: { host: "0.0.0.0", port: 0, orAnyPort: false },
   });
 });
 
@@ -226,8 +234,17 @@ test("every problem is told at once, by name and never by value", () => {
     WORKER_BATCH_EVENTS: "CANARY-16",
     WATCHDOG_MS: "CANARY-17",
     WORKER_LOCK_MS: "CANARY-18",
+    INTERNAL_HOST: "CANARY 19",
+    INGEST_INTERNAL_PORT: "CANARY-20",
+    WORKER_INTERNAL_PORT: "CANARY-21",
   };
-  const workerOnly = ["WORKER_CONCURRENCY", "WORKER_BATCH_EVENTS", "WORKER_LOCK_MS", "WATCHDOG_MS"];
+  const workerOnly = [
+    "WORKER_CONCURRENCY",
+    "WORKER_BATCH_EVENTS",
+    "WORKER_LOCK_MS",
+    "WATCHDOG_MS",
+    "WORKER_INTERNAL_PORT",
+  ];
   const ingestOnly = Object.keys(wrong).filter((name) => /^(INGEST|MAX|BUZZBIP|DEDUPE)_/.test(name));
   for (const [parse, otherNames] of [
     [parseIngestConfig, workerOnly],

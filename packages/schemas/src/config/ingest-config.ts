@@ -1,12 +1,14 @@
 import { deepFreeze } from "./deep-freeze.ts";
 import { type Environment, parseEnvironment } from "./parse-environment.ts";
-import { type LogLevel, type QueueConfig, variables } from "./variables.ts";
+import { type InternalPort, type LogLevel, type QueueConfig, variables } from "./variables.ts";
 
 /** All that ingest can be told, checked. Frozen through and through. */
 export type IngestConfig = {
   /** 0: any free port. */
   readonly port: number;
   readonly host: string;
+  /** Where metrics and the details of health are served, for operators alone. */
+  readonly internal: InternalPort & { readonly host: string };
   readonly maxBodyBytes: number;
   /** Refused requests per second from one client address before it gets 429; 0: off. */
   readonly addressRatePerSecond: number;
@@ -29,12 +31,14 @@ export type IngestConfig = {
 };
 
 const { DATABASE_URL, QUEUE_URL, BUZZBIP_SIGNING_SECRETS, LOG_LEVEL, SHUTDOWN_MS, DEDUPE_WINDOW_DAYS } = variables;
-const { INGEST_HOST, INGEST_PORT, MAX_BODY_BYTES, INGEST_MAX_WAITING } = variables;
+const { INTERNAL_HOST, INGEST_INTERNAL_PORT, INGEST_HOST, INGEST_PORT, MAX_BODY_BYTES, INGEST_MAX_WAITING } = variables;
 const { INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY } = variables;
 
 const ingestVariables = {
   INGEST_PORT,
   INGEST_HOST,
+  INTERNAL_HOST,
+  INGEST_INTERNAL_PORT,
   DATABASE_URL,
   QUEUE_URL,
   BUZZBIP_SIGNING_SECRETS,
@@ -63,6 +67,7 @@ export function parseIngestConfig(environment: Environment): IngestConfig {
   return deepFreeze({
     port: values.INGEST_PORT,
     host: values.INGEST_HOST,
+    internal: { host: values.INTERNAL_HOST, ...values.INGEST_INTERNAL_PORT },
     maxBodyBytes: values.MAX_BODY_BYTES,
     addressRatePerSecond: values.INGEST_ADDRESS_RATE,
     sourceRatePerSecond: values.INGEST_SOURCE_RATE,

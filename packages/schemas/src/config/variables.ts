@@ -12,22 +12,43 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type QueueConfig =
   { readonly kind: "postgres"; readonly url?: string } | { readonly kind: "redis"; readonly url: string };
 
-/** A whole number in plain digits: "12abc", "1e3" and "-1" are mistakes to report, not numbers to guess. */
-function wholeNumber(fallback: number, { min, max, zeroIs }: { min: number; max: number; zeroIs?: string }) {
-  const range = `a whole number from ${min} to ${max}`;
-  const error = zeroIs === undefined ? `must be ${range}` : `must be ${range}, or 0 (${zeroIs})`;
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  /** What 0 stands for, where it is allowed beside the range. */
+  readonly zeroIs?: string;
+}
+
+/** True for plain digits in the range: "12abc", "1e3" and "-1" are mistakes to report, not numbers to guess. */
+function isWholeNumber(text: string, { min, max, zeroIs }: Range): boolean {
+  if (!/^(?:0|[1-9]\d{0,14})$/.test(text)) return false;
+  const number = Number(text);
+  return (number >= min && number <= max) || (zeroIs !== undefined && number === 0);
+}
+
+function mustBeWholeNumber({ min, max, zeroIs }: Range): string {
+  return `must be a whole number from ${min} to ${max}${zeroIs === undefined ? "" : `, or 0 (${zeroIs})`}`;
+}
+
+function wholeNumber(fallback: number, range: Range) {
   return z
     .string()
-    .refine(
-      (text) => {
-        if (!/^(?:0|[1-9]\d{0,14})$/.test(text)) return false;
-        const number = Number(text);
-        return (number >= min && number <= max) || (zeroIs !== undefined && number === 0);
-      },
-      { error },
-    )
+    .refine((text) => isWholeNumber(text, range), { error: mustBeWholeNumber(range) })
     .transform(Number)
     .default(fallback);
+}
+
+const PORT: Range = { min: 1, max: 65_535, zeroIs: "any free port" };
+
+/** A port for operators alone. Where nobody asked for one any other will do: several processes can share a machine. */
+export type InternalPort = { readonly port: number; readonly orAnyPort: boolean };
+
+function internalPort(usual: number) {
+  return z
+    .string()
+    .optional()
+    .refine((text) => text === undefined || isWholeNumber(text, PORT), { error: mustBeWholeNumber(PORT) })
+    .transform((text): InternalPort => ({ port: Number(text ?? usual), orAnyPort: text === undefined }));
 }
 
 const POSTGRES = /^postgres(?:ql)?:\/\/\S*$/;
@@ -77,12 +98,13 @@ const signingSecrets = z
     return secrets;
   });
 
-const host = z
-  .string()
-  .refine((text) => /^[A-Za-z0-9.-]+$/.test(text) || z.ipv6().safeParse(text.replace(/%[\w.-]+$/, "")).success, {
-    error: "must be a host name or an IP address to listen on, without a scheme, brackets or a port",
-  })
-  .default("0.0.0.0");
+const host = (usual: string) =>
+  z
+    .string()
+    .refine((text) => /^[A-Za-z0-9.-]+$/.test(text) || z.ipv6().safeParse(text.replace(/%[\w.-]+$/, "")).success, {
+      error: "must be a host name or an IP address to listen on, without a scheme, brackets or a port",
+    })
+    .default(usual);
 
 /** Every variable that Penstock reads, by name: its rule, its default, and what to tell who got it wrong. */
 export const variables = {
@@ -90,8 +112,11 @@ export const variables = {
   QUEUE_URL: queueUrl,
   BUZZBIP_SIGNING_SECRETS: signingSecrets,
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` }).default("info"),
-  INGEST_HOST: host,
-  INGEST_PORT: wholeNumber(8080, { min: 1, max: 65_535, zeroIs: "any free port" }),
+  INGEST_HOST: host("0.0.0.0"),
+  INGEST_PORT: wholeNumber(8080, PORT),
+  INTERNAL_HOST: host("127.0.0.1"),
+  INGEST_INTERNAL_PORT: internalPort(9464),
+  WORKER_INTERNAL_PORT: internalPort(9465),
   MAX_BODY_BYTES: wholeNumber(1_048_576, { min: 1_024, max: 64 * 1_048_576 }),
   INGEST_ADDRESS_RATE: wholeNumber(1_000, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_SOURCE_RATE: wholeNumber(0, { min: 1, max: 1_000_000, zeroIs: "off" }),

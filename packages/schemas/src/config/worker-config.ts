@@ -1,11 +1,13 @@
 import { deepFreeze } from "./deep-freeze.ts";
 import { type Environment, parseEnvironment } from "./parse-environment.ts";
-import { type LogLevel, type QueueConfig, variables } from "./variables.ts";
+import { type InternalPort, type LogLevel, type QueueConfig, variables } from "./variables.ts";
 
 /** All that a worker can be told, checked. Frozen through and through. */
 export type WorkerConfig = {
   readonly databaseUrl: string;
   readonly queue: QueueConfig;
+  /** Where metrics and health are served, for operators alone. */
+  readonly internal: InternalPort & { readonly host: string };
   /** Path of penstock.config.ts as given; `null`: where the worker looks by itself. */
   readonly configPath: string | null;
   /** Batches processed at once. */
@@ -22,11 +24,13 @@ export type WorkerConfig = {
 };
 
 const { DATABASE_URL, QUEUE_URL, PENSTOCK_CONFIG, WORKER_CONCURRENCY, WORKER_BATCH_EVENTS } = variables;
-const { WORKER_LOCK_MS, WATCHDOG_MS, SHUTDOWN_MS, LOG_LEVEL } = variables;
+const { INTERNAL_HOST, WORKER_INTERNAL_PORT, WORKER_LOCK_MS, WATCHDOG_MS, SHUTDOWN_MS, LOG_LEVEL } = variables;
 
 const workerVariables = {
   DATABASE_URL,
   QUEUE_URL,
+  INTERNAL_HOST,
+  WORKER_INTERNAL_PORT,
   PENSTOCK_CONFIG,
   WORKER_CONCURRENCY,
   WORKER_BATCH_EVENTS,
@@ -48,6 +52,7 @@ export function parseWorkerConfig(environment: Environment): WorkerConfig {
   return deepFreeze({
     databaseUrl: values.DATABASE_URL,
     queue: values.QUEUE_URL,
+    internal: { host: values.INTERNAL_HOST, ...values.WORKER_INTERNAL_PORT },
     configPath: values.PENSTOCK_CONFIG ?? null,
     concurrency: values.WORKER_CONCURRENCY,
     batchEvents: values.WORKER_BATCH_EVENTS,

@@ -1,0 +1,129 @@
+import { readFile } from "node:fs/promises";
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { eventually } from "@penstock/testing";
+import { Redis } from "ioredis";
+import { expect, test } from "vitest";
+import { startSystem } from "./system.ts";
+
+interface Documented {
+  readonly otlp: string;
+  readonly prometheus: string;
+}
+
+/** The rows of docs/metrics.md: the first two columns of its tables. */
+async function documented(): Promise<Documented[]> {
+  const text = await readFile(new URL("../../../../docs/metrics.md", import.meta.url), "utf8");
+  return [...text.matchAll(/^\| `([^`]+)` +\| `([^`]+)` /gm)].map(([, otlp = "", prometheus = ""]) => ({
+    otlp,
+    prometheus,
+  }));
+}
+
+async function scrape(url: string): Promise<string> {
+  return (await fetch(`${url}/metrics`)).text();
+}
+
+/** The value of the one sample with this name and these labels, whatever others it has. */
+function valueOf(text: string, name: string, labels: Record<string, string> = {}): number | undefined {
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  const line = text
+    .split("\n")
+    .find((each) => /^\w+/.exec(each)?.[0] === name && wanted.every((label) => each.includes(label)));
+  return line === undefined ? undefined : Number(line.split(" ").at(-1));
+}
+
+const namesIn = (text: string): string[] => [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = ""]) => name);
+
+test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP", async () => {
+  const system = await startSystem();
+  await system.send(makeEvent("contact.created"));
+  await fetch(system.ingest.url, { method: "POST", body: "{}" });
+  // The job is lost, so that the sweep finds something.
+  const redis = new Redis(system.redisUrl);
+  await eventually(async () => expect(await redis.dbsize()).toBeGreaterThan(0));
+  await redis.flushdb();
+  await redis.quit();
+  const worker = await system.startWorker();
+  const rows = await documented();
+  const names = (which: keyof Documented): string[] => rows.map((row) => row[which]).toSorted();
+  const scraped = async (): Promise<string[]> => {
+    const texts = await Promise.all([scrape(system.ingest.internalUrl), scrape(worker.internalUrl)]);
+    return [...new Set(texts.flatMap(namesIn))].filter((name) => name !== "target_info").toSorted();
+  };
+  await eventually(async () => expect(await scraped()).toEqual(names("prometheus")), { timeoutMs: 30_000 });
+  await eventually(() => Promise.resolve(expect([...system.sink.metrics].toSorted()).toEqual(names("otlp"))));
+});
+
+test("metrics count what happens, and what anybody can send makes no new label", async () => {
+  const system = await startSystem();
+  const worker = await system.startWorker();
+  const event = makeEvent("message.received");
+  await system.send(event);
+  await system.send(event);
+  await system.send({ ...event, createdAt: "2026-06-02T00:00:00Z" });
+  await system.send(makeEvent("message.sent", { createdAt: "2001-01-01T00:00:00Z" }));
+  for (let at = 0; at < 5; at++) await system.send({ ...makeEvent("message.sent"), type: `made.up.${at}` } as never);
+  for (let at = 0; at < 5; at++) {
+    await fetch(new URL(`nobody${at}`, system.ingest.url), { method: "POST", body: "{}" });
+  }
+  await fetch(system.ingest.url, { method: "POST", body: "{}" });
+  await fetch(system.ingest.url);
+  await system.send(makeEvent("contact.created"));
+
+  const ingest = await scrape(system.ingest.internalUrl);
+  const accepted = (type: string, outcome: string): number | undefined =>
+    valueOf(ingest, "penstock_events_accepted_total", { source: "buzzbip", type, outcome });
+  expect(accepted("message.received", "new")).toBe(1);
+  expect(accepted("message.received", "duplicate")).toBe(1);
+  expect(accepted("message.received", "conflict")).toBe(1);
+  expect(accepted("message.sent", "quarantined")).toBe(1);
+  expect(accepted("other", "new")).toBe(5);
+  expect(valueOf(ingest, "penstock_acknowledgement_duration_count")).toBe(10);
+  const refused = (source: string, reason: string): number | undefined =>
+    valueOf(ingest, "penstock_requests_refused_total", { source, reason });
+  expect(refused("unknown", "unknown-source")).toBe(5);
+  expect(refused("buzzbip", "missing-signature")).toBe(1);
+  expect(refused("buzzbip", "method")).toBe(1);
+  expect(valueOf(ingest, "penstock_pool_connections", { pool: "store", state: "waiting" })).toBe(0);
+
+  await eventually(
+    async () => {
+      const text = await scrape(worker.internalUrl);
+      const calls = (handler: string, outcome: string): number | undefined =>
+        valueOf(text, "penstock_handler_duration_count", { handler, outcome });
+      expect(calls("plain", "succeeded")).toBe(1);
+      expect(calls("stubborn", "failed")).toBe(2);
+      expect(calls("stubborn", "succeeded")).toBe(1);
+      expect(valueOf(text, "penstock_pending_events")).toBe(0);
+    },
+    { timeoutMs: 30_000 },
+  );
+});
+
+test("what waits is measured: pending events, their age, and deliveries that are dead", async () => {
+  const system = await startSystem();
+  await system.store.pool.query(
+    `INSERT INTO penstock.deliveries (day, seq, subscriber, state)
+     SELECT current_date, n, 'plain', 'dead' FROM generate_series(1, 3) AS n`,
+  );
+  const holder = await system.store.pool.connect();
+  await holder.query(
+    `INSERT INTO penstock.pending VALUES (1, current_date, gen_random_uuid(), 1, 0, now() - interval '1 hour')`,
+  );
+  // Held, so that no worker can take it.
+  await holder.query("BEGIN; SELECT FROM penstock.pending FOR UPDATE");
+  const worker = await system.startWorker();
+  try {
+    await eventually(
+      async () => {
+        const text = await scrape(worker.internalUrl);
+        expect(valueOf(text, "penstock_pending_events")).toBe(1);
+        expect(valueOf(text, "penstock_pending_oldest_age")).toBeGreaterThanOrEqual(3_600);
+        expect(valueOf(text, "penstock_deliveries", { handler: "plain", state: "dead" })).toBe(3);
+      },
+      { timeoutMs: 30_000 },
+    );
+  } finally {
+    holder.release(true);
+  }
+});

@@ -1,0 +1,55 @@
+import { defineConfig, defineHandler, type HandlerContext } from "@penstock/handler-sdk";
+import { type Kysely, sql } from "kysely";
+
+interface Tables {
+  effects: { event_id: string };
+}
+
+const migrations = {
+  "1": {
+    async up(db: Kysely<unknown>) {
+      await sql`CREATE TABLE effects (event_id text NOT NULL)`.execute(db);
+    },
+  },
+};
+
+/** One statement per event. */
+const plain = defineHandler({
+  name: "plain",
+  on: ["message.received"],
+  migrations,
+  async handle(event, ctx: HandlerContext<Tables>) {
+    ctx.log.info({}, "handling");
+    await ctx.tx.insertInto("effects").values({ event_id: event.id }).execute();
+  },
+});
+
+/** One statement for all events of a batch. */
+const batched = defineHandler({
+  name: "batched",
+  on: ["message.sent"],
+  migrations,
+  async handle(event, ctx: HandlerContext<Tables>) {
+    await ctx.tx.insertInto("effects").values({ event_id: event.id }).execute();
+  },
+  async handleBatch(events, ctx) {
+    await ctx.tx
+      .insertInto("effects")
+      .values(events.map(({ id }) => ({ event_id: id })))
+      .execute();
+  },
+});
+
+/** Succeeds at the third attempt. */
+const stubborn = defineHandler({
+  name: "stubborn",
+  on: ["contact.created"],
+  retry: { attempts: 3, baseMs: 10, capMs: 10 },
+  migrations,
+  async handle(event, ctx: HandlerContext<Tables>) {
+    if (ctx.attempt < 3) throw new Error(`not at attempt ${ctx.attempt}`);
+    await ctx.tx.insertInto("effects").values({ event_id: event.id }).execute();
+  },
+});
+
+export default defineConfig({ handlers: [plain, batched, stubborn] });

@@ -1,0 +1,225 @@
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { eventually } from "@penstock/testing";
+import { Redis } from "ioredis";
+import { expect, test } from "vitest";
+import { createPenstock } from "../penstock.ts";
+import type { OtlpSink, ReceivedSpan } from "./otlp-sink.ts";
+import { newTraceparent, startSystem, type System } from "./system.ts";
+
+const idOf = ({ traceId, spanId }: ReceivedSpan): object => ({ traceId, spanId });
+
+/** The one span of a trace with this name. */
+async function only(sink: OtlpSink, traceId: string, name: string): Promise<ReceivedSpan> {
+  const [found, ...more] = await sink.inTrace(traceId, name);
+  expect(more).toEqual([]);
+  return found!;
+}
+
+/** The names from a span up to the root of its trace, or to where it leaves what was received. */
+async function pathUp(sink: OtlpSink, span: ReceivedSpan): Promise<string[]> {
+  if (span.parentSpanId === undefined) return [span.name];
+  const parent = sink.spans.find(({ spanId }) => spanId === span.parentSpanId);
+  return [span.name, ...(parent ? await pathUp(sink, parent) : ["(the sender)"])];
+}
+
+/** The SQL right below a span. */
+function sqlBelow(sink: OtlpSink, span: ReceivedSpan): string[] {
+  return sink
+    .childrenOf(span)
+    .filter(({ scope }) => scope === "@opentelemetry/instrumentation-pg")
+    .map(({ attributes }) => String(attributes["db.query.text"] ?? attributes["db.statement"]));
+}
+
+async function untilProcessed({ store }: System, count: number): Promise<void> {
+  await eventually(async () => {
+    const { rows } = await store.pool.query("SELECT FROM penstock.deliveries WHERE state = 'succeeded'");
+    expect(rows).toHaveLength(count);
+  });
+}
+
+test.each(["redis", "postgres"])("an event is one trace from its sender to its SQL (queue on %s)", async (queue) => {
+  const system = await startSystem(queue === "postgres" ? { QUEUE_URL: "" } : {});
+  const { sink } = system;
+  const worker = await system.startWorker();
+  const sender = newTraceparent();
+  const event = makeEvent("message.received", { data: { body: "a body that nobody may see" } });
+  await system.send(event, sender.traceparent);
+  await untilProcessed(system, 1);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+
+  const request = await only(sink, sender.traceId, "POST /webhooks/:source");
+  expect(request).toMatchObject({
+    service: "penstock-ingest",
+    kind: "server",
+    parentSpanId: sender.spanId,
+    attributes: {
+      "http.request.method": "POST",
+      "http.route": "/webhooks/:source",
+      "url.path": "/webhooks/buzzbip",
+      "http.response.status_code": 200,
+    },
+  });
+  const handled = await only(sink, sender.traceId, "handle plain");
+  expect(await pathUp(sink, handled)).toEqual([
+    "handle plain",
+    "process event",
+    "accept event",
+    "POST /webhooks/:source",
+    "(the sender)",
+  ]);
+  expect(handled).toMatchObject({ service: "penstock-worker", attributes: { "penstock.attempt": 1 } });
+  expect(sqlBelow(sink, handled)).toEqual([expect.stringContaining('insert into "effects"')]);
+
+  // The batch has a trace of its own, and the two know of each other.
+  const accepted = await only(sink, sender.traceId, "accept event");
+  const part = await only(sink, sender.traceId, "process event");
+  const about = { "penstock.source": "buzzbip", "penstock.event.id": event.id, "penstock.event.type": event.type };
+  expect(accepted.attributes).toEqual({ ...about, "penstock.event.outcome": "new" });
+  expect(part).toMatchObject({ kind: "consumer", attributes: { ...about, "messaging.operation.type": "process" } });
+  const acceptBatch = await sink.bySpanId(accepted.links[0]!.spanId);
+  const processBatch = await sink.bySpanId(part.links[0]!.spanId);
+  expect([acceptBatch.links, processBatch.links]).toEqual([
+    [expect.objectContaining(idOf(accepted))],
+    [expect.objectContaining(idOf(part))],
+  ]);
+  expect(acceptBatch.traceId).not.toBe(sender.traceId);
+  expect(await pathUp(sink, processBatch)).toEqual([
+    "process batch",
+    "process events",
+    "add events",
+    "enqueue batch",
+    "accept batch",
+  ]);
+  const [added, processed] = ["add events", "process events"].map((name) =>
+    sink.spans.find((span) => span.name === name && span.traceId === acceptBatch.traceId),
+  );
+  expect([added, processed]).toMatchObject([
+    { kind: "producer", attributes: { "messaging.system": "bullmq", "messaging.operation.type": "send" } },
+    { kind: "consumer", attributes: { "messaging.destination.name": "events", "messaging.operation.type": "process" } },
+  ]);
+  expect(sqlBelow(sink, acceptBatch)).toEqual([expect.stringContaining("INSERT INTO penstock.event_keys")]);
+  const batchSql = sqlBelow(sink, processBatch).join("\n");
+  for (const part of ["BEGIN", "DELETE FROM penstock.pending", "INSERT INTO penstock.deliveries", "COMMIT"]) {
+    expect(batchSql).toContain(part);
+  }
+
+  // Nothing of the body is told, and nothing else is: no polls, no locks, no checks for stalled jobs.
+  expect(sink.text()).not.toContain("a body that nobody may see");
+  const roots = sink.spans.filter(({ parentSpanId }) => parentSpanId === undefined).map(({ name }) => name);
+  expect(new Set(roots)).toEqual(new Set(["accept batch"]));
+
+  // What is stored and logged names the same trace.
+  const penstock = await createPenstock({ DATABASE_URL: system.databaseUrl });
+  const shown = await penstock.run(["events", "show", event.id]);
+  await penstock.remove();
+  expect(shown.stdout.join("\n")).toMatch(new RegExp(`^trace +${sender.traceId}$`, "m"));
+  const logged = worker.process.stdout.map((line) => JSON.parse(line) as Record<string, string>);
+  expect(logged.find(({ msg }) => msg === "handling")).toMatchObject({
+    eventId: event.id,
+    traceId: sender.traceId,
+    spanId: handled.spanId,
+  });
+  expect(logged.find(({ msg }) => msg === "batch processed")).toMatchObject({ traceId: processBatch.traceId });
+});
+
+test("a batch of 50 has its SQL in a trace of its own, linked to and from each event's", async () => {
+  const system = await startSystem();
+  const { sink } = system;
+  const senders = Array.from({ length: 50 }, newTraceparent);
+  await Promise.all(senders.map(({ traceparent }) => system.send(makeEvent("message.sent"), traceparent)));
+  const worker = await system.startWorker();
+  await untilProcessed(system, 50);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+
+  const parts = await Promise.all(senders.map(({ traceId }) => only(sink, traceId, "process event")));
+  const handled = await Promise.all(senders.map(({ traceId }) => only(sink, traceId, "handle batched")));
+  const [batchId] = new Set(parts.map(({ links }) => links[0]!.spanId));
+  const batch = await sink.bySpanId(batchId!);
+  const [call] = sink.childrenOf(batch).filter(({ name }) => name === "handle batched");
+  expect(sqlBelow(sink, call!)).toEqual([expect.stringContaining('insert into "effects"')]);
+  expect(call!.attributes).toMatchObject({ "messaging.batch.message_count": 50 });
+  expect(batch.attributes).toMatchObject({ "messaging.batch.message_count": 50 });
+  expect(batch.links).toHaveLength(50);
+  for (const [at, part] of parts.entries()) {
+    expect(part.links).toEqual([expect.objectContaining(idOf(batch))]);
+    expect(batch.links).toContainEqual(expect.objectContaining(idOf(part)));
+    expect(handled[at]).toMatchObject({ parentSpanId: part.spanId, links: [idOf(call!)] });
+    expect(sink.childrenOf(handled[at]!)).toEqual([]);
+  }
+});
+
+test("a duplicate's trace ends with its acknowledgement", async () => {
+  const system = await startSystem();
+  const { sink } = system;
+  const worker = await system.startWorker();
+  const event = makeEvent("message.received");
+  const [first, again] = [newTraceparent(), newTraceparent()];
+  await system.send(event, first.traceparent);
+  await system.send(event, again.traceparent);
+  await untilProcessed(system, 1);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+
+  const accepted = await only(sink, again.traceId, "accept event");
+  expect(accepted.attributes).toMatchObject({ "penstock.event.outcome": "duplicate", "penstock.event.id": event.id });
+  expect((await sink.bySpanId(accepted.links[0]!.spanId)).name).toBe("accept batch");
+  expect(sink.spans.filter(({ traceId }) => traceId === again.traceId).map(({ name }) => name)).toEqual([
+    "accept event",
+    "POST /webhooks/:source",
+  ]);
+  expect((await only(sink, first.traceId, "handle plain")).failed).toBe(false);
+});
+
+test("retries stand side by side in the event's trace, each linked to the one before", async () => {
+  const system = await startSystem();
+  const { sink } = system;
+  const worker = await system.startWorker();
+  const { traceId, traceparent } = newTraceparent();
+  await system.send(makeEvent("contact.created"), traceparent);
+  await untilProcessed(system, 1);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+
+  const accepted = await only(sink, traceId, "accept event");
+  const attempts = await sink.inTrace(traceId, "process event", 3);
+  expect(attempts.map(({ parentSpanId }) => parentSpanId)).toEqual(Array(3).fill(accepted.spanId));
+  const calls = attempts.map((attempt) => sink.childrenOf(attempt).filter(({ name }) => name === "handle stubborn"));
+  expect(calls).toMatchObject([
+    [{ failed: true, attributes: { "penstock.handler": "stubborn", "penstock.attempt": 1 } }],
+    [{ failed: true, attributes: { "penstock.attempt": 2 } }],
+    [{ failed: false, attributes: { "penstock.attempt": 3 } }],
+  ]);
+  expect((await sink.bySpanId(attempts[0]!.links[0]!.spanId)).name).toBe("process batch");
+  expect(attempts[1]!.links).toEqual([expect.objectContaining(idOf(attempts[0]!))]);
+  expect(attempts[2]!.links).toEqual([expect.objectContaining(idOf(attempts[1]!))]);
+});
+
+test("after a queue was lost, the sweep begins a new trace for the batch and the event goes on in its own", async () => {
+  const system = await startSystem();
+  const { sink } = system;
+  const { traceId, traceparent } = newTraceparent();
+  await system.send(makeEvent("message.received"), traceparent);
+  const redis = new Redis(system.redisUrl);
+  await eventually(async () => expect(await redis.dbsize()).toBeGreaterThan(0));
+  await redis.flushdb();
+  await redis.quit();
+  const worker = await system.startWorker();
+  await untilProcessed(system, 1);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+
+  const handled = await only(sink, traceId, "handle plain");
+  expect(await pathUp(sink, handled)).toEqual([
+    "handle plain",
+    "process event",
+    "accept event",
+    "POST /webhooks/:source",
+    "(the sender)",
+  ]);
+  const part = await only(sink, traceId, "process event");
+  const batch = await sink.bySpanId(part.links[0]!.spanId);
+  expect(await pathUp(sink, batch)).toEqual([
+    "process batch",
+    "process events",
+    expect.stringMatching(/^add/),
+    "sweep",
+  ]);
+  expect(batch.links).toEqual([expect.objectContaining(idOf(part))]);
+});

@@ -1,0 +1,67 @@
+import {
+  activeSpan,
+  addLink,
+  type Context,
+  contextOf,
+  eventAttributes,
+  isTracing,
+  markFailed,
+  newTrace,
+  type Span,
+  SpanKind,
+  startSpan,
+  toContext,
+  toTraceparent,
+} from "@penstock/telemetry";
+import type { StoredEvent } from "./engine-store.ts";
+
+/**
+ * The parts that events have in a transaction they share, each as a span in its event's own trace: linked to the span of
+ * the batch, which is active now, and that one to each of them.
+ */
+export interface EventTraces {
+  /** Where spans of an event belong. */
+  contextOf(event: StoredEvent): Context;
+  /** What later attempts link to; null while tracing is off. */
+  traceparentOf(event: StoredEvent): string | null;
+  quarantined(event: StoredEvent, reason: string): void;
+  /** Ends them all: committed, or, with an error, undone together. */
+  end(error?: unknown): void;
+}
+
+const untraced: EventTraces = {
+  contextOf: () => newTrace,
+  traceparentOf: () => null,
+  quarantined: () => undefined,
+  end: () => undefined,
+};
+
+/** Starts the spans of events. */
+export function traceEvents(events: readonly StoredEvent[]): EventTraces {
+  if (!isTracing()) return untraced;
+  const batch = activeSpan();
+  const spans = new Map<number, { span: Span; context: Context }>();
+  for (const event of events) {
+    const parent = toContext(event.traceparent);
+    const span = startSpan("process event", { kind: SpanKind.CONSUMER, parent, links: [batch?.spanContext() ?? null] });
+    if (span.isRecording()) span.setAttributes({ ...eventAttributes(event), ...OPERATION, "penstock.seq": event.seq });
+    if (batch !== undefined) addLink(batch, span.spanContext());
+    spans.set(event.seq, { span, context: contextOf(span, parent) });
+  }
+  return {
+    contextOf: ({ seq }) => spans.get(seq)?.context ?? newTrace,
+    traceparentOf({ seq }) {
+      const traced = spans.get(seq);
+      return traced === undefined ? null : toTraceparent(traced.span);
+    },
+    quarantined: ({ seq }, reason) => void spans.get(seq)?.span.setAttribute("penstock.quarantine.reason", reason),
+    end(error) {
+      for (const { span } of spans.values()) {
+        if (error !== undefined) markFailed(span, error);
+        span.end();
+      }
+    },
+  };
+}
+
+const OPERATION = { "messaging.operation.type": "process", "messaging.operation.name": "process" };

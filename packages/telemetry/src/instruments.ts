@@ -1,0 +1,106 @@
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Meter,
+  metrics,
+  type ObservableGauge,
+} from "@opentelemetry/api";
+
+/**
+ * Every metric of Penstock's own, by what it counts; docs/metrics.md says what each means, and a test compares the two.
+ *
+ * An instrument is made at its first use: one that is made before the process has started its metrics counts nothing,
+ * ever. Values of attributes are bounded: sources, handlers and types that are known, states, reasons.
+ */
+export const instruments = {
+  /** Seconds from a request's arrival to its 200. */
+  acknowledgement: lazily<Histogram>((meter) =>
+    meter.createHistogram("penstock.acknowledgement.duration", {
+      unit: "s",
+      description: "Time from the arrival of a request to its acknowledgement",
+      advice: {
+        explicitBucketBoundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      },
+    }),
+  ),
+  /** By source, type and outcome: new, duplicate, conflict, quarantined. */
+  accepted: lazily<Counter>((meter) =>
+    meter.createCounter("penstock.events.accepted", {
+      unit: "{event}",
+      description: "Events acknowledged, by what they were",
+    }),
+  ),
+  /** By source and reason. */
+  refused: lazily<Counter>((meter) =>
+    meter.createCounter("penstock.requests.refused", {
+      unit: "{request}",
+      description: "Requests not acknowledged, by reason",
+    }),
+  ),
+  /** By stage: accept, process. */
+  batchEvents: lazily<Histogram>((meter) =>
+    meter.createHistogram("penstock.batch.events", {
+      unit: "{event}",
+      description: "Events that shared a transaction",
+      advice: { explicitBucketBoundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500] },
+    }),
+  ),
+  /** By handler and outcome: succeeded, failed, timed-out. */
+  handlerDuration: lazily<Histogram>((meter) =>
+    meter.createHistogram("penstock.handler.duration", {
+      unit: "s",
+      description: "Time of one call of a handler, for an event or, with handleBatch, for several",
+      advice: {
+        explicitBucketBoundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      },
+    }),
+  ),
+  /** Seconds a job waited. */
+  queueLag: lazily<Histogram>((meter) =>
+    meter.createHistogram("penstock.queue.lag", {
+      unit: "s",
+      description: "Time from the adding of a job to its start",
+      advice: {
+        explicitBucketBoundaries: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      },
+    }),
+  ),
+  swept: lazily<Counter>((meter) =>
+    meter.createCounter("penstock.sweep.batches", {
+      unit: "{batch}",
+      description: "Batches whose job the sweep added again because events of theirs were pending for long",
+    }),
+  ),
+  pendingEvents: lazily<Gauge>((meter) =>
+    meter.createGauge("penstock.pending.events", {
+      unit: "{event}",
+      description: "Events accepted and not yet processed",
+    }),
+  ),
+  pendingAge: lazily<Gauge>((meter) =>
+    meter.createGauge("penstock.pending.oldest_age", {
+      unit: "s",
+      description: "Age of the oldest event that is accepted and not yet processed; 0 when there is none",
+    }),
+  ),
+  /** By handler and state: pending, running, retrying, dead. */
+  deliveries: lazily<Gauge>((meter) =>
+    meter.createGauge("penstock.deliveries", {
+      unit: "{delivery}",
+      description: "Deliveries that have not succeeded, by state",
+    }),
+  ),
+  /** By pool and state: used, idle, waiting. */
+  poolConnections: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.pool.connections", {
+      unit: "{connection}",
+      description: "Connections to Postgres by pool and state, and requests that wait for one",
+    }),
+  ),
+};
+
+function lazily<T>(make: (meter: Meter) => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make(metrics.getMeter("penstock")));
+}
