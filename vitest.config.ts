@@ -26,6 +26,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: [`${folders}/src/**/*.test.ts`, "tools/*.test.ts"],
+          testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
       },
@@ -35,7 +36,8 @@ export default defineConfig({
           name: "integration",
           include: [`${folders}/test/**/*.test.ts`],
           globalSetup: ["packages/testing/src/global-setup.ts"],
-          testTimeout: 60_000,
+          // Bounds, not expectations: a machine that is busy is no failure.
+          testTimeout: 180_000,
           hookTimeout: 120_000,
           // Each worker keeps servers and child processes busy besides itself.
           maxWorkers: 2,

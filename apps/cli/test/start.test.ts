@@ -135,7 +135,7 @@ test("a worker that does not stop in time is killed; a second Ctrl-C waits for n
   const secondAt = performance.now();
   hurried.kill("SIGINT");
   expect(await hurried.exited).toEqual({ code: 130, signal: null });
-  expect(performance.now() - secondAt).toBeLessThan(2_000);
+  expect(performance.now() - secondAt).toBeLessThan(8_000);
   await eventually(() => expect(children.filter(isRunning)).toEqual([]));
   await eventually(async () => expect(await findEmbeddedPostgres(penstock.home)).toMatchObject({ running: false }));
 });

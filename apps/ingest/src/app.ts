@@ -24,7 +24,7 @@ export function createIngestApp(options: IngestAppOptions): Express {
   app.all("/webhooks/:source", traceRequests(createWebhookRoute({ ...options, addressOf })));
   app.get("/healthz", healthz);
   app.get("/readyz", createReadyz(options.readiness));
-  app.use((_req, res) => sendProblem(res, problems.notFound));
+  app.use((_req, res) => sendProblem(res, problems.noSuchPath));
   app.use((error: unknown, _req: Request, res: Response, _next: NextFunction) => {
     // E.g. a path that is not valid percent-encoding: Express knows it as a 4xx, everything else is ours.
     const status = error instanceof Error && "status" in error ? Number(error.status) : 500;

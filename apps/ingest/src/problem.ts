@@ -4,6 +4,7 @@ import type { ServerResponse } from "node:http";
 export const problems = {
   unauthorized: { status: 401, title: "Signature missing or wrong" },
   notFound: { status: 404, title: "No such webhook source" },
+  noSuchPath: { status: 404, title: "Nothing here: webhooks are sent to /webhooks/<source>" },
   methodNotAllowed: { status: 405, title: "Webhooks are sent by POST" },
   tooLarge: { status: 413, title: "Body too large" },
   encodedBody: { status: 415, title: "Encoded bodies are not taken: send the body as it was signed" },

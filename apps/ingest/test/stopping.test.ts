@@ -47,7 +47,7 @@ describe("closing", () => {
     const { ingest, port } = await startIngest(databaseUrl);
     const agent = new Agent({ keepAlive: true });
     await send(port, { agent });
-    expect(await took(ingest.close(10_000))).toBeLessThan(1_000);
+    expect(await took(ingest.close(10_000))).toBeLessThan(5_000);
     agent.destroy();
   });
 
@@ -61,7 +61,7 @@ describe("closing", () => {
     await eventually(() => expect(send(port)).rejects.toMatchObject({ code: "ECONNREFUSED" }));
     await release();
     expect(await underWay).toMatchObject({ status: 200, headers: { connection: "close" } });
-    expect(await took(closed)).toBeLessThan(2_000);
+    expect(await took(closed)).toBeLessThan(8_000);
     agent.destroy();
   });
 
@@ -72,12 +72,12 @@ describe("closing", () => {
     connection.write(wire.subarray(0, 40));
     await send(port); // by the time it is answered the bytes above have arrived as well
     const before = await countRows(store);
-    const closed = ingest.close(5_000);
+    const closed = ingest.close(10_000);
     connection.write(wire.subarray(40));
     await eventually(() => expect(connection.received()).toMatch(/^HTTP\/1\.1 503 [^]*connection: close/i));
     expect(connection.received()).toMatch(/retry-after: 5/i);
     await connection.closed;
-    expect(await took(closed)).toBeLessThan(2_000);
+    expect(await took(closed)).toBeLessThan(8_000);
     expect(await countRows(store)).toEqual(before);
   });
 
@@ -88,7 +88,7 @@ describe("closing", () => {
     await eventually(() => expect(send(port)).resolves.toMatchObject({ status: 200 }));
     const ms = await took(ingest.close(400));
     expect(ms).toBeGreaterThan(350);
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(8_000);
   });
 });
 
@@ -113,7 +113,7 @@ describe("the process", () => {
     await eventually(() => expect(send(port)).rejects.toMatchObject({ code: "ECONNREFUSED" }));
     await release();
     expect(await underWay).toMatchObject({ status: 200 });
-    expect(await took(ingest.exited)).toBeLessThan(4_000);
+    expect(await took(ingest.exited)).toBeLessThan(8_000);
     expect(await ingest.exited).toEqual({ code: 0, signal: null });
     expect(ingest.stderr).toEqual([]);
   });

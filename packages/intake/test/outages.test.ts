@@ -50,7 +50,7 @@ test("while Postgres is down every event is refused at once; afterwards a retry 
   await server.stop();
   for (const { ms, error } of await Promise.all(events.map((event) => timed(() => intake.accept(event))))) {
     expect(error).toBeInstanceOf(IntakeUnavailableError);
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(4_000);
   }
   await server.start();
   await retryAll(intake, events);
@@ -58,17 +58,17 @@ test("while Postgres is down every event is refused at once; afterwards a retry 
 });
 
 test("while Postgres is frozen no sender waits longer than the deadline, also behind others; afterwards a retry is stored, once", async () => {
-  const { intake } = intakeOn(store, { deadlineMs: 1_000, maxBatchEvents: 10 });
+  const { intake } = intakeOn(store, { deadlineMs: 3_000, maxBatchEvents: 10 });
   const events = verifiedMany(60);
   await server.freeze();
-  const waves = [0, 500].map(async (afterMs, at) => {
+  const waves = [0, 1_500].map(async (afterMs, at) => {
     await new Promise((resolve) => setTimeout(resolve, afterMs));
     return Promise.all(events.slice(at * 30, at * 30 + 30).map((event) => timed(() => intake.accept(event))));
   });
   for (const { ms, error } of (await Promise.all(waves)).flat()) {
     expect(error).toBeInstanceOf(IntakeUnavailableError);
-    expect(ms).toBeGreaterThan(950);
-    expect(ms).toBeLessThan(1_800);
+    expect(ms).toBeGreaterThan(2_900);
+    expect(ms).toBeLessThan(5_400);
   }
   await server.thaw();
   await retryAll(intake, events);
@@ -106,7 +106,7 @@ test("a batch that runs into a time-out of the database is not tried event by ev
     const events = verifiedMany(20);
     for (const { ms, error } of await Promise.all(events.map((event) => timed(() => intake.accept(event))))) {
       expect(error).toBeInstanceOf(IntakeUnavailableError);
-      expect(ms).toBeLessThan(2_500);
+      expect(ms).toBeLessThan(5_000);
     }
     expect(commits).toEqual([20]);
     await blocker.query("COMMIT");
@@ -119,10 +119,10 @@ test("a batch that runs into a time-out of the database is not tried event by ev
 });
 
 test("close waits no longer than the deadline for a database that does not answer", async () => {
-  const { intake } = intakeOn(store, { deadlineMs: 500, maxBatchEvents: 10 });
+  const { intake } = intakeOn(store, { deadlineMs: 1_000, maxBatchEvents: 10 });
   await server.freeze();
   const accepted = Promise.all(verifiedMany(50).map((event) => timed(() => intake.accept(event))));
-  expect((await timed(() => intake.close())).ms).toBeLessThan(1_500);
+  expect((await timed(() => intake.close())).ms).toBeLessThan(3_500);
   for (const { error } of await accepted) expect(error).toBeInstanceOf(IntakeUnavailableError);
 });
 
@@ -131,7 +131,7 @@ test.each(["stop", "freeze"] as const)(
   async (away) => {
     const redis = await startRedis();
     const queue = openQueue({ kind: "redis", url: redis.url }, () => Promise.reject(new Error("none")) as never, {
-      addTimeoutMs: 1_000,
+      addTimeoutMs: 3_000,
     });
     const { intake } = intakeOn(store, { queue });
     await intake.accept(verified());
@@ -139,11 +139,11 @@ test.each(["stop", "freeze"] as const)(
     const events = verifiedMany(20);
     for (const { ms, error } of await Promise.all(events.map((event) => timed(() => intake.accept(event))))) {
       expect(error).toBeUndefined();
-      expect(ms).toBeLessThan(800);
+      expect(ms).toBeLessThan(2_500);
     }
     const pending = new Set((await storedRows(store)).filter((row) => row.batch_id).map((row) => row.event_id));
     expect(events.filter(({ identity }) => !pending.has(identity.id))).toEqual([]);
-    expect((await timed(() => intake.close())).ms).toBeLessThan(3_000);
+    expect((await timed(() => intake.close())).ms).toBeLessThan(9_000);
     await queue.close();
   },
 );

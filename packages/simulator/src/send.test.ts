@@ -175,7 +175,8 @@ describe("the schedule of a rate", () => {
     const lateness = received.map(({ at }, index) => at - startedAt - index * 2);
     expect(Math.min(...lateness)).toBeGreaterThanOrEqual(0);
     // Timers that add up would be late by half a millisecond and more per event, 150 ms at the end.
-    expect(lateness.at(-1)).toBeLessThan(100);
+    // The least of the last ones: a machine that is busy makes some late, never all.
+    expect(Math.min(...lateness.slice(-50))).toBeLessThan(100);
     expect(report.durationMs).toBeGreaterThanOrEqual(299 * 2);
   });
 

@@ -85,7 +85,7 @@ export function startProcess({ file, args = [], env = {}, name }: ProcessOptions
     stdout,
     stderr,
     exited,
-    waitForLine: (pattern, timeoutMs = 10_000) =>
+    waitForLine: (pattern, timeoutMs = 30_000) =>
       new Promise((resolve, reject) => {
         const look = (line: string): boolean => {
           const match = new RegExp(pattern.source, pattern.flags.replace("g", "")).exec(line);
@@ -107,7 +107,7 @@ export function startProcess({ file, args = [], env = {}, name }: ProcessOptions
           settle(() => reject(describe(`ended with ${signal ?? code} and printed no line like ${pattern}`))),
         );
       }),
-    waitForPort: async (port, timeoutMs = 10_000) => {
+    waitForPort: async (port, timeoutMs = 30_000) => {
       const accepts = (): Promise<boolean> => Promise.race([acceptsConnections(port), exited.then(() => true)]);
       const listening = await eventually(async () => (await accepts()) || Promise.reject(new Error("nobody listens")), {
         timeoutMs,

@@ -33,7 +33,7 @@ interface Report {
   pids: number[];
 }
 
-function readReport(file: string, timeoutMs = 50_000): Promise<Report> {
+function readReport(file: string, timeoutMs = 100_000): Promise<Report> {
   return eventually(async () => JSON.parse(await readFile(file, "utf8")) as Report, { timeoutMs });
 }
 
@@ -79,7 +79,7 @@ test("whatever a test file opened has ended when its run has", async () => {
   expect(await Promise.all(opened.ports.map(isListening))).toEqual([false, false, false, false]);
   expect(opened.pids.map(isAlive)).toEqual([false]);
   expect(await serversIn(temporary)).toEqual([]);
-}, 90_000);
+}, 180_000);
 
 test("servers of a run that was killed are ended by the next one", async () => {
   const temporary = await makeTemporary();
@@ -93,4 +93,4 @@ test("servers of a run that was killed are ended by the next one", async () => {
   expect(await next.run.exited).toEqual({ code: 0, signal: null });
   expect(await Promise.all(killed.opened.ports.map(isListening))).toEqual([false, false, false, false]);
   expect(await serversIn(temporary)).toEqual([]);
-}, 120_000);
+}, 300_000);

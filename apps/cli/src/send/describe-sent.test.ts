@@ -29,7 +29,7 @@ function event(over: Partial<EventSummary> = {}): EventSummary {
 }
 
 function events(over: Partial<SentEvents> = {}): SentEvents {
-  const counts = { acknowledged: 1, processed: 1, pending: 0, quarantined: 0, known: 0 };
+  const counts = { acknowledged: 1, processed: 1, unfinished: 0, dead: 0, pending: 0, quarantined: 0, known: 0 };
   return { ...counts, settledMs: 38.2, event: event(), ...over };
 }
 
@@ -85,11 +85,19 @@ test("of many events the counts are told", () => {
     eventIds: Array.from({ length: 8 }, (_, at) => `evt_${at}`),
     durationMs: 6_000,
   });
-  const became = events({ acknowledged: 8, processed: 5, pending: 2, known: 1, settledMs: null });
+  const became = events({
+    acknowledged: 8,
+    processed: 5,
+    unfinished: 3,
+    dead: 1,
+    pending: 2,
+    known: 1,
+    settledMs: null,
+  });
   expect(describeManySent(sent, became).split("\n")).toEqual([
     "sent     12 in 6 s (2/s)",
     "answers  200 × 9, 503 × 1, TIMEOUT × 2",
     "latency  p50 2.1 ms, p99 8.4 ms, max 22 ms",
-    "events   8 acknowledged: 5 processed, 2 pending, 1 known before",
+    "events   8 acknowledged: 5 processed, 3 of them not yet by every handler, 1 of them with a dead letter, 2 pending, 1 known before",
   ]);
 });

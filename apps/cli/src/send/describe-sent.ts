@@ -39,8 +39,15 @@ export function describeManySent(report: SendReport, events: SentEvents | null):
 function describeCounts({ eventIds }: SendReport, events: SentEvents | null): string {
   const acknowledged = `${eventIds.length} acknowledged`;
   if (events === null || eventIds.length === 0) return acknowledged;
-  const { processed, pending, quarantined, known } = events;
-  const counts = Object.entries({ processed, pending, quarantined, "known before": known });
+  const { processed, unfinished, dead, pending, quarantined, known } = events;
+  const counts = Object.entries({
+    processed,
+    "of them not yet by every handler": unfinished,
+    "of them with a dead letter": dead,
+    pending,
+    quarantined,
+    "known before": known,
+  });
   return `${acknowledged}: ${counts.flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : [])).join(", ")}`;
 }
 

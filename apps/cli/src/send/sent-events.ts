@@ -6,6 +6,10 @@ export interface SentEvents {
   /** Different event ids. */
   readonly acknowledged: number;
   readonly processed: number;
+  /** Those of the processed whose handlers are not all done: a delivery waits, runs or is tried again. */
+  readonly unfinished: number;
+  /** Those of the processed that have a dead letter. */
+  readonly dead: number;
   readonly pending: number;
   readonly quarantined: number;
   /** Ids that brought nothing new: they had been received before. */
@@ -17,11 +21,11 @@ export interface SentEvents {
 }
 
 const PAGE = 2_000;
-const WAIT_MS = 5_000;
+const WAIT_MS = 10_000;
 
 /**
  * Remembers what a database holds before events are sent. The function that it returns waits until those that were
- * acknowledged are processed, 5 s at most, and counts them.
+ * acknowledged are processed, while there is progress or 10 s without, and counts them.
  */
 export async function watchEvents(
   store: Store,
@@ -32,7 +36,8 @@ export async function watchEvents(
 
   return async (ids) => {
     const acknowledged = new Set(ids);
-    const deadline = performance.now() + WAIT_MS;
+    let deadline = performance.now() + WAIT_MS;
+    let left = Infinity;
     const [only] = ids;
     for (;;) {
       const found =
@@ -41,6 +46,10 @@ export async function watchEvents(
           : await countAll(store, acknowledged, newestBefore);
       const now = performance.now();
       const settled = found.pending === 0;
+      if (found.pending < left) {
+        left = found.pending;
+        deadline = now + WAIT_MS;
+      }
       if (settled || now > deadline || signal.aborted) {
         return { acknowledged: acknowledged.size, ...found, settledMs: settled ? now - startedAt : null };
       }
@@ -53,25 +62,36 @@ type Counts = Omit<SentEvents, "acknowledged" | "settledMs">;
 
 async function countOne(store: Store, id: string, newestBefore: number): Promise<Counts> {
   const [event] = await listEvents(store, { id, limit: 1 });
-  const counts = { processed: 0, pending: 0, quarantined: 0, known: 0 };
+  const counts = { processed: 0, unfinished: 0, dead: 0, pending: 0, quarantined: 0, known: 0 };
   if (event === undefined) return counts;
-  counts[event.status === "pending" || event.seq > newestBefore ? event.status : "known"] = 1;
+  if (event.status === "pending" || event.seq > newestBefore) count(event, counts);
+  else counts.known = 1;
   return { ...counts, event };
 }
 
 /** Goes through the new events page by page: one look-up per id would go through the archive as often. */
 async function countAll(store: Store, ids: ReadonlySet<string>, newestBefore: number): Promise<Counts> {
-  const counts = { processed: 0, pending: 0, quarantined: 0 };
+  const counts = { processed: 0, unfinished: 0, dead: 0, pending: 0, quarantined: 0 };
   const seen = new Set<string>();
   for (let before: number | undefined; ;) {
     const page = await listEvents(store, { limit: PAGE, ...(before === undefined ? {} : { before }) });
     const fresh = page.filter(({ seq }) => seq > newestBefore);
-    for (const { id, status } of fresh) {
-      if (id === null || !ids.has(id)) continue;
-      counts[status] += 1;
-      seen.add(id);
+    for (const event of fresh) {
+      if (event.id === null || !ids.has(event.id)) continue;
+      count(event, counts);
+      seen.add(event.id);
     }
     before = fresh.at(-1)?.seq;
     if (before === undefined || fresh.length < PAGE) return { ...counts, known: ids.size - seen.size };
   }
+}
+
+function count(
+  { status, deliveries }: EventSummary,
+  counts: Record<EventSummary["status"] | "unfinished" | "dead", number>,
+): void {
+  counts[status] += 1;
+  const states = new Set(deliveries.map(({ state }) => state));
+  if (["pending", "running", "retrying"].some((state) => states.has(state))) counts.unfinished += 1;
+  if (states.has("dead")) counts.dead += 1;
 }

@@ -42,7 +42,7 @@ export async function start(ctx: CliContext): Promise<void> {
   // Passable for others: as root, Postgres runs as another user inside it.
   await mkdir(join(project.home, "logs"), { recursive: true, mode: 0o711 });
   const other = await findRun(project.home);
-  const busy = `penstock start is already running here${other ? `: process ${other.pid}, ${other.ingestUrl}` : ""}.`;
+  const busy = `penstock start is already running here${other ? `: process ${other.pid}, ${other.ingestUrl}. To stop it: kill ${other.pid}` : ""}.`;
   // The kernel's lock, which goes away with the process; a process id in a file would have to be judged stale.
   await withFileLock({ file: join(project.home, "start.lock"), waitMs: 0, busy }, () => run(ctx, project, configs));
 }
