@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { type CliContext, PENSTOCK } from "./cli-context.ts";
 import { ReportedFailure, UsageError } from "./cli-error.ts";
 import { registerDb } from "./commands/db-url.ts";
+import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEvents } from "./commands/events.ts";
 import { registerHandlers } from "./commands/handlers.ts";
 import { registerMigrate } from "./commands/migrate.ts";
@@ -36,6 +37,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
   registerStart(program, ctx);
   registerSend(program, ctx);
   registerEvents(program, ctx);
+  registerDeliveries(program, ctx);
   registerHandlers(program, ctx);
   registerMigrate(program, ctx);
   registerDb(program, ctx);

@@ -23,7 +23,7 @@ export interface RegisteredHandler {
   readonly types: readonly string[];
 }
 
-export type DeliveryState = "pending" | "running" | "succeeded" | "retrying" | "dead";
+export type DeliveryState = "pending" | "running" | "succeeded" | "retrying" | "dead" | "skipped" | "cancelled";
 export type AttemptOutcome = "succeeded" | "failed" | "timed-out" | "interrupted";
 
 /** One event for one subscriber, as the engine leaves it. */

@@ -1,3 +1,4 @@
+export { CHANGEABLE, changeDeliveries, type DeliveryChange } from "./change-deliveries.ts";
 export { createEngineStore } from "./create-engine-store.ts";
 export { createQueuePool } from "./create-queue-pool.ts";
 export { createStore, type Store, type StoreOptions } from "./create-store.ts";
@@ -9,6 +10,14 @@ export {
 } from "./errors.ts";
 export { findUnqueuedBatches } from "./find-unqueued-batches.ts";
 export { insertEvents } from "./insert-events.ts";
+export {
+  DELIVERY_STATES,
+  type DeliveryCursor,
+  type DeliveryFilter,
+  type DeliveryRow,
+  type DeliveryStateName,
+  listDeliveries,
+} from "./list-deliveries.ts";
 export {
   type AttemptSummary,
   type DeliverySummary,

@@ -1,0 +1,65 @@
+import { beforeAll, expect, test } from "vitest";
+import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
+
+let penstock: Penstock;
+beforeAll(async () => {
+  penstock = await createPenstock();
+  await penstock.start();
+  return penstock.remove;
+});
+
+/** Sends an event that its handler fails; it is to be tried again in an hour. */
+async function sendFailing(id: string): Promise<void> {
+  const { stdout } = await penstock.run(["send", "message.received", "--id", id, "--data", '{"body":"fail"}']);
+  expect(stdout.join()).toContain("picky retrying");
+}
+
+async function stateOf(id: string): Promise<unknown> {
+  const { stdout } = await penstock.run(["deliveries", "list", "--json", "--handler", "picky", "--limit", "1000"]);
+  return parseLines(stdout).find(({ eventId }) => eventId === id)?.["state"];
+}
+
+test("a delivery that fails is listed with its error, retried now when asked, and skipped for good", async () => {
+  await sendFailing("evt_repaired");
+  const { stdout } = await penstock.run(["deliveries", "list", "--state", "retrying", "--since", "1h"]);
+  expect(stdout[0]).toMatch(/^AGE +EVENT +TYPE +HANDLER +STATE +TRIES +NEXT +ERROR$/);
+  expect(stdout[1]).toMatch(
+    /evt_repaired +message.received +picky +retrying +1 +in \d+ (min|h) +RetryAfterError: asked to \\u001b\[31mfail$/,
+  );
+
+  const retried = await penstock.run(["deliveries", "retry", "evt_repaired"]);
+  expect(retried).toMatchObject({ code: 0, stdout: ["1 delivery to be tried again"] });
+  const skipped = await penstock.run(["deliveries", "skip", "evt_repaired"]);
+  // It may be running again at this very moment: then it is left alone.
+  if (skipped.code === 0) expect(await stateOf("evt_repaired")).toBe("skipped");
+  else expect(skipped.stderr.join()).toMatch(/is running, and skip takes pending, retrying, dead/);
+});
+
+test("many are changed at once only when that is meant", async () => {
+  await sendFailing("evt_many_1");
+  await sendFailing("evt_many_2");
+  const careless = await penstock.run(["deliveries", "cancel", "--handler", "picky", "--state", "retrying"]);
+  expect({ code: careless.code, stderr: careless.stderr.join() }).toEqual({
+    code: 2,
+    stderr: expect.stringContaining("--yes") as string,
+  });
+  const meant = ["deliveries", "cancel", "--handler", "picky", "--state", "retrying", "--yes", "--json"];
+  const [answer] = parseLines((await penstock.run(meant)).stdout);
+  expect(answer).toMatchObject({ change: "cancel" });
+  expect(answer?.["deliveries"]).toBeGreaterThanOrEqual(2);
+  expect([await stateOf("evt_many_1"), await stateOf("evt_many_2")]).toEqual(["cancelled", "cancelled"]);
+  const again = await penstock.run(["deliveries", "cancel", "evt_many_1"]);
+  expect({ code: again.code, stderr: again.stderr.join() }).toEqual({
+    code: 1,
+    stderr: expect.stringContaining("is cancelled, and cancel takes pending, retrying") as string,
+  });
+});
+
+test.each([
+  [["deliveries", "retry"], 2],
+  [["deliveries", "list", "--state", "lost"], 2],
+  [["deliveries", "list", "--since", "yesterday"], 2],
+  [["deliveries", "skip", "evt_nobody"], 1],
+])("penstock %j ends with %i", async (args, code) => {
+  expect((await penstock.run(args)).code).toBe(code);
+});

@@ -1,0 +1,140 @@
+import { changeDeliveries, listDeliveries, type DeliveryChange, type Store } from "@penstock/store";
+import { beforeEach, describe, expect, test } from "vitest";
+import { openMigrated } from "./open-test-store.ts";
+
+let store: Store;
+beforeEach(async () => {
+  store = await openMigrated();
+  return () => store.close();
+});
+
+/** Adds events `evt_1` to `evt_<count>`, each with a delivery to `a` and one to `b`. */
+async function seed(count: number, state = "'dead'"): Promise<void> {
+  await store.pool.query(
+    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
+     SELECT n, (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_' || n,
+            CASE WHEN n % 2 = 0 THEN 'message.sent' ELSE 'message.received' END, ARRAY['cnt_' || n % 10], ''
+       FROM generate_series(1, $1::int) AS n`,
+    [count],
+  );
+  await store.pool.query(
+    `INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
+     SELECT e.day, e.seq, s, ${state}, 3 FROM penstock.events e, unnest(ARRAY['a', 'b']) AS s`,
+  );
+}
+
+async function states(): Promise<string[]> {
+  const { rows } = await store.pool.query<{ line: string }>(
+    `SELECT subscriber || seq || ' ' || state || ' ' || attempts AS line FROM penstock.deliveries ORDER BY 1`,
+  );
+  return rows.map(({ line }) => line);
+}
+
+describe("listing deliveries", () => {
+  test("the newest come first, and a page goes on where the one before ended", async () => {
+    await seed(3);
+    const names = (rows: { seq: number; subscriber: string }[]): string[] =>
+      rows.map(({ seq, subscriber }) => `${subscriber}${seq}`);
+    const first = await listDeliveries(store, {}, { limit: 4 });
+    expect(names(first)).toEqual(["b3", "a3", "b2", "a2"]);
+    expect(names(await listDeliveries(store, {}, { limit: 4, after: first.at(-1)! }))).toEqual(["b1", "a1"]);
+  });
+
+  test.each([
+    [{ handler: "a" }, ["a3", "a2", "a1"]],
+    [{ handler: "a", type: "message.sent" }, ["a2"]],
+    [{ handler: "b", subject: "cnt_3" }, ["b3"]],
+    [{ event: "evt_1" }, ["b1", "a1"]],
+    [{ event: "2", handler: "a" }, ["a2"]],
+    [{ state: "retrying" as const }, []],
+    [{ source: "other" }, []],
+    [{ until: new Date(Date.now() - 3_600_000) }, []],
+    [{ since: new Date(Date.now() - 3_600_000), handler: "a", event: "evt_1" }, ["a1"]],
+    [{ since: new Date(Date.now() + 3_600_000) }, []],
+  ])("%j finds %j", async (filter, expected) => {
+    await seed(3);
+    const rows = await listDeliveries(store, filter);
+    expect(rows.map(({ seq, subscriber }) => `${subscriber}${seq}`)).toEqual(expected);
+  });
+
+  test("of a delivery that failed the last error is told", async () => {
+    await seed(1);
+    await store.pool.query(
+      `INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class,
+                                      error_message, worker)
+       SELECT day, seq, 'a', n, now() + n * interval '1 s', now() + n * interval '1 s', 'failed', 'Error', 'try ' || n, 'w'
+         FROM penstock.events, generate_series(1, 2) AS n`,
+    );
+    const rows = await listDeliveries(store);
+    expect(rows.map(({ subscriber, error }) => [subscriber, error])).toEqual([
+      ["b", null],
+      ["a", "Error: try 2"],
+    ]);
+  });
+});
+
+describe("changing deliveries", () => {
+  test.each<[DeliveryChange, string, string]>([
+    ["retry", "dead", "pending 0"],
+    ["retry", "retrying", "pending 0"],
+    ["retry", "skipped", "pending 0"],
+    ["retry", "cancelled", "pending 0"],
+    ["retry", "succeeded", "succeeded 3"],
+    ["retry", "running", "running 3"],
+    ["retry", "pending", "pending 3"],
+    ["skip", "pending", "skipped 3"],
+    ["skip", "retrying", "skipped 3"],
+    ["skip", "dead", "skipped 3"],
+    ["skip", "running", "running 3"],
+    ["skip", "succeeded", "succeeded 3"],
+    ["skip", "cancelled", "cancelled 3"],
+    ["cancel", "pending", "cancelled 3"],
+    ["cancel", "retrying", "cancelled 3"],
+    ["cancel", "dead", "dead 3"],
+    ["cancel", "running", "running 3"],
+    ["cancel", "succeeded", "succeeded 3"],
+    ["cancel", "skipped", "skipped 3"],
+  ])("%s makes of %s: %s", async (change, before, after) => {
+    await seed(1, `'${before}'`);
+    const [b] = await listDeliveries(store, { handler: "b" });
+    const changed = await changeDeliveries(store, change, [b!]);
+    expect(await states()).toEqual([`a1 ${before} 3`, `b1 ${after}`]);
+    expect(changed).toHaveLength(after.startsWith(before) ? 0 : 1);
+  });
+
+  test("what is to be retried is due at once, with its attempts kept on record", async () => {
+    await seed(1);
+    await changeDeliveries(store, "retry", await listDeliveries(store, { handler: "a" }));
+    const { rows } = await store.pool.query(
+      "SELECT subscriber FROM penstock.deliveries WHERE state = 'pending' AND next_attempt_at <= now()",
+    );
+    expect(rows).toEqual([{ subscriber: "a" }]);
+  });
+});
+
+test("on a million deliveries no list scans a table, whatever it asks for", async () => {
+  await seed(500_000, "CASE WHEN e.seq % 1000 = 0 THEN 'dead' ELSE 'succeeded' END");
+  await store.pool.query("ANALYZE penstock.events; ANALYZE penstock.deliveries");
+  const plans: string[] = [];
+  const client = await store.pool.connect();
+  try {
+    await client.query("LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET client_min_messages = log");
+    client.on("notice", ({ message }) => plans.push(message ?? ""));
+    const alone = { ...store, pool: client as unknown as Store["pool"] };
+    for (const filter of [{}, { state: "dead" as const }, { handler: "a", state: "dead" as const }, { handler: "a" }]) {
+      plans.length = 0;
+      const rows = await listDeliveries(alone, filter, { limit: 100 });
+      expect(rows).toHaveLength(100);
+      const next = await listDeliveries(alone, filter, { limit: 100, after: rows.at(-1)! });
+      expect(next[0]!.seq).toBeLessThanOrEqual(rows.at(-1)!.seq);
+      expect(plans.join("\n")).toContain("Query Text");
+      // Empty partitions, those of the days ahead, may be scanned.
+      const scanned = [...plans.join("\n").matchAll(/Seq Scan on (\w+)[^(]*\([^)]*rows=(\d+)/g)].filter(
+        ([, , rows]) => Number(rows) > 1,
+      );
+      expect(scanned).toEqual([]);
+    }
+  } finally {
+    client.release(true);
+  }
+});
