@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, min: 60_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A moment: an ISO date or time, or how long ago, e.g. `2h` or `3d`. */
-export function moment(text: string): Date {
+function moment(text: string): Date {
   const [, count = "", unit = ""] = /^(\d{1,6}) ?(s|min|m|h|d)$/.exec(text) ?? [];
   const ms = UNITS[unit];
   if (ms !== undefined) return new Date(Date.now() - Number(count) * ms);
