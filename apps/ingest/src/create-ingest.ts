@@ -4,7 +4,7 @@ import type { EventQueue } from "@penstock/queue";
 import { createIntake } from "@penstock/intake";
 import type { IngestConfig } from "@penstock/schemas";
 import { findSource } from "@penstock/sources";
-import { assertMigrated, insertEvents, type Store } from "@penstock/store";
+import { assertMigrated, insertEvents, observeBacklog, type Store } from "@penstock/store";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
 import { createIngestApp, createIngestServer } from "./app.ts";
 import { createRateLimit } from "./rate-limit.ts";
@@ -23,6 +23,7 @@ export interface Ingest {
 /** Wires ingest: HTTP in front, intake behind. */
 export function createIngest(config: IngestConfig, store: Store, queue: EventQueue, log: Logger): Ingest {
   let closing = false;
+  const stopped = new AbortController();
   const sources = new Map<string, ConfiguredSource>();
   for (const [name, secrets] of Object.entries(config.secrets)) {
     const source = findSource(name);
@@ -56,6 +57,11 @@ export function createIngest(config: IngestConfig, store: Store, queue: EventQue
   });
   const server = createIngestServer(app);
 
+  // Here as well as in the workers: when none of them is left, this is what tells.
+  observeBacklog(store, null, stopped.signal, (error) =>
+    log.warn({ err: error }, "what waits could not be measured, it is tried again"),
+  );
+
   return {
     server,
     readiness,
@@ -77,6 +83,7 @@ export function createIngest(config: IngestConfig, store: Store, queue: EventQue
       clearTimeout(force);
       clearInterval(idle);
       await intake.close();
+      stopped.abort();
     },
   };
 }

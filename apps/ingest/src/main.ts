@@ -30,7 +30,7 @@ try {
   const { address, port } = await ingest.listen();
   log.info({ address, port, internalPort: internal.port, queue: queue.backend }, "ingest ready");
 
-  stopOnSignal(log, config.shutdownMs + 5_000, async () => {
+  stopOnSignal(log, config.shutdownMs + 8_000, async () => {
     await ingest.close(config.shutdownMs);
     await queue.close();
     await store.close();

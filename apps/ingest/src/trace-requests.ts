@@ -20,6 +20,8 @@ export function traceRequests(route: Route): Route {
     const parent = contextFromHeaders(req.headers);
     return withSpan(`${req.method} /webhooks/:source`, { kind: SpanKind.SERVER, attributes, parent }, async (span) => {
       await route(req, res);
+      // A sender that has gone got no answer.
+      if (!res.headersSent) return;
       span.setAttribute("http.response.status_code", res.statusCode);
       // What a sender did wrong is no error of ours.
       if (res.statusCode >= 500) markFailed(span);

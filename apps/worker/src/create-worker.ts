@@ -9,10 +9,10 @@ import {
   findUnqueuedBatches,
   listHandlers,
   markHandlersSeen,
+  observeBacklog,
   type Store,
 } from "@penstock/store";
 import { activeSpan, instruments, type Logger, newTrace, type SpanOptions, withSpan } from "@penstock/telemetry";
-import { createBacklogMetrics } from "./backlog-metrics.ts";
 import { repeat } from "./repeat.ts";
 
 /** How long an event may be pending before its job is looked after, in milliseconds. */
@@ -22,7 +22,6 @@ const DELIVERIES_EVERY_MS = 1_000;
 const DELIVERIES_AT_ONCE = 10;
 const RECLAIM_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 600_000;
-const BACKLOG_EVERY_MS = 10_000;
 
 interface BatchLimits {
   readonly batchEvents: number;
@@ -66,6 +65,9 @@ export async function startWorker(
   });
   const loop = (everyMs: number, what: string, work: () => Promise<boolean | void>): Promise<void> =>
     repeat(everyMs, closing.signal, work, (error) => log.warn({ err: error }, `${what} failed, it is tried again`));
+  observeBacklog(store, handlerNames, closing.signal, (error) =>
+    log.warn({ err: error }, "what waits could not be measured, it is tried again"),
+  );
   const loops = Promise.all([
     loop(SWEEP_EVERY_MS, "sweep", sweep),
     loop(DELIVERIES_EVERY_MS, "running due deliveries", async () => {
@@ -75,7 +77,6 @@ export async function startWorker(
       const { retrying, dead } = await engine.reclaimDeliveries();
       if (retrying + dead > 0) log.warn({ retrying, dead }, "deliveries of lost workers were taken back");
     }),
-    loop(BACKLOG_EVERY_MS, "measuring the backlog", createBacklogMetrics(store, handlerNames)),
     loop(UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);
       await markHandlersSeen(store, handlerNames);
@@ -86,10 +87,10 @@ export async function startWorker(
   async function sweep(): Promise<void> {
     const batches = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS });
     if (batches.length === 0) return;
-    instruments.swept().add(batches.length);
     await withSpan("sweep", { parent: newTrace, attributes: { "penstock.batches": batches.length } }, () =>
       queue.add(batches),
     );
+    instruments.swept().add(batches.length);
     log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
   }
 

@@ -1,9 +1,11 @@
 import { hostname } from "node:os";
 import { parseWorkerConfig } from "@penstock/schemas";
 import { createReadiness, failStart, startInternalServer, startTelemetry, stopOnSignal } from "@penstock/telemetry";
+import type { EventWorker } from "./create-worker.ts";
 import { startWatchdog } from "./watchdog.ts";
 
 const applicationName = "penstock-worker";
+const STARTING = new Error("it is starting");
 
 try {
   const config = parseWorkerConfig(process.env);
@@ -36,23 +38,26 @@ try {
   for (const warning of await queue.warnings().catch(() => [])) log.warn(warning);
   // A promise that a handler forgot must not take down the others: it is said, and the event is judged by its rows.
   process.on("unhandledRejection", (error) => log.error({ err: error }, "a promise was rejected and nobody heard"));
-  const name = `${hostname()}:${process.pid}`;
-  const worker = await startWorker(plugged, config, { store, queue, log, name });
+  let worker: EventWorker | undefined;
   const readiness = createReadiness(
     [
+      { name: "worker", required: true, check: () => (worker ? Promise.resolve() : Promise.reject(STARTING)) },
       { name: "postgres", required: true, check: () => store.ping() },
       { name: "migrations", required: true, check: () => assertMigrated(store, plugged.handlers) },
       { name: "queue", required: false, check: () => queue.ping() },
     ],
-    () => worker.isClosing(),
+    () => worker?.isClosing() ?? false,
   );
+  // Before it takes work: a port that is taken ends the process, and would leave what it had begun behind.
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
+  const name = `${hostname()}:${process.pid}`;
+  worker = await startWorker(plugged, config, { store, queue, log, name });
   const handlers = plugged.handlers.map(({ name }) => name);
   const { concurrency } = config;
   log.info({ handlers, queue: queue.backend, concurrency, internalPort: internal.port }, "worker ready");
 
-  stopOnSignal(log, config.shutdownMs + 5_000, async () => {
-    await worker.close(config.shutdownMs);
+  stopOnSignal(log, config.shutdownMs + 8_000, async () => {
+    await worker?.close(config.shutdownMs);
     await queue.close();
     await store.close();
     internal.close();

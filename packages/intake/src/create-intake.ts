@@ -195,7 +195,6 @@ export function createIntake(options: IntakeOptions): Intake {
     const batchId = nextJob.batchId;
     const job = nextJob;
     try {
-      instruments.batchEvents().record(batch.length, { stage: "accept" });
       // A trace of its own: it belongs to all of its events and to none of them.
       const outcomes = await withSpan("accept batch", batchSpan(batchId, batch), async (span) => {
         for (const one of allOf(batch)) addLink(one.span, span.spanContext());
@@ -203,6 +202,7 @@ export function createIntake(options: IntakeOptions): Intake {
         if (inserted.includes("new")) job.commits.push(span);
         return inserted;
       });
+      instruments.batchEvents().record(batch.length, { stage: "accept" });
       settle(batch, outcomes);
     } catch (error) {
       if (batch.length > 1 && !isUnavailable(error)) {

@@ -48,8 +48,9 @@ export function consumeBatches(
       EVENTS_QUEUE,
       async (job: Job) => {
         const { batchId } = batchJobSchema.parse(job.data);
-        instruments.queueLag().record(Math.max(0, Date.now() - job.timestamp) / 1_000);
-        await process({ batchId, startedBefore: job.attemptsStarted > 1 || job.stalledCounter > 0 });
+        const startedBefore = job.attemptsStarted > 1 || job.stalledCounter > 0;
+        if (!startedBefore) instruments.queueLag().record(Math.max(0, Date.now() - job.timestamp) / 1_000);
+        await process({ batchId, startedBefore });
       },
       {
         ...(backend.prefix === undefined ? {} : { prefix: backend.prefix }),

@@ -1,4 +1,5 @@
 import { EVENTS_QUEUE } from "@penstock/schemas";
+import { detached } from "@penstock/telemetry";
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { ProducerConnection, QueueBackend } from "./create-queue.ts";
 import { queueTelemetry } from "./queue-telemetry.ts";
@@ -27,13 +28,15 @@ const CLOSE_MS = 1_000;
  * ever that it could not connect at first, and a connection that fell silent can stay so for a quarter of an hour.
  */
 export function createProducer(backend: QueueBackend): Producer {
-  let current: Opened | undefined = open(backend);
+  // A connection outlives whoever asked first: its reconnects must not stand in that one's trace for ever.
+  const openAnew = (): Opened => detached(() => open(backend));
+  let current: Opened | undefined = openAnew();
   let closed = false;
 
   return {
     async ask(question, timeoutMs) {
       if (closed) throw new Error("it was closed");
-      const opened = (current ??= open(backend));
+      const opened = (current ??= openAnew());
       try {
         return await within(timeoutMs, answer());
       } catch (error) {

@@ -1,4 +1,4 @@
-import { type Context, isTracing, SpanKind } from "@penstock/telemetry";
+import { type Context, isTracing, SpanKind, toVisible } from "@penstock/telemetry";
 import type { Span, Telemetry } from "bullmq";
 import { BullMQOtel } from "bullmq-otel";
 
@@ -24,7 +24,7 @@ export function queueTelemetry(): { readonly telemetry?: Telemetry<Context> } {
     const kind = options?.kind;
     if (kind !== SpanKind.PRODUCER && kind !== SpanKind.CONSUMER) return nobody;
     const [operation = "", queue = ""] = name.split(" ", 2);
-    const span = tracer.startSpan(`${operation} ${queue.split(".", 1)[0]}`, options, context);
+    const span = tracer.startSpan(`${operation} ${queue.split(".", 1)[0]}`, options, toVisible(context));
     span.setAttributes({
       "messaging.system": "bullmq",
       "messaging.operation.name": operation,

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { keepContext } from "./keep-context.ts";
 import { observePool } from "./observe-pool.ts";
 
 /**
@@ -24,5 +25,6 @@ export function createQueuePool(options: {
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
   observePool("queue", pool);
+  keepContext(pool);
   return pool;
 }

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { detached } from "@penstock/telemetry";
 import pg from "pg";
 import { toStoreError } from "./errors.ts";
+import { keepContext } from "./keep-context.ts";
 import { observePool } from "./observe-pool.ts";
 
 export interface StoreOptions {
@@ -69,10 +71,11 @@ export function createStore(options: StoreOptions): Store {
     onConnect: applySettings as (client: pg.ClientBase) => void,
   });
   // Without a listener a server that restarts would take this process down with it.
-  pool.on("error", (error) => options.onConnectionError?.(error));
+  pool.on("error", (error) => detached(() => options.onConnectionError?.(error)));
   pool.on("connect", (client) => client.on("error", () => undefined));
 
   observePool("store", pool);
+  keepContext(pool);
 
   const store: Store = {
     pool,

@@ -29,5 +29,5 @@ export {
 } from "./list-events.ts";
 export { assertMigrated, migrate, MINIMUM_POSTGRES } from "./migrate.ts";
 export { ensurePartitions } from "./partitions.ts";
-export { type Backlog, readBacklog } from "./read-backlog.ts";
+export { observeBacklog } from "./observe-backlog.ts";
 export { type HandlerRow, listHandlers, markHandlersSeen, removeHandler } from "./registered-handlers.ts";

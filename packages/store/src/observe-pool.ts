@@ -7,13 +7,15 @@ const pools = new Map<"store" | "queue", Set<pg.Pool>>();
 export function observePool(name: "store" | "queue", pool: pg.Pool): void {
   const siblings = pools.get(name);
   if (siblings !== undefined) {
+    // Here, too: in an outage pools come and go, and perhaps nobody ever asks for the metrics.
+    for (const each of siblings) if (each.ending) siblings.delete(each);
     siblings.add(pool);
     return;
   }
   const all = new Set([pool]);
   pools.set(name, all);
   instruments.poolConnections().addCallback((result) => {
-    for (const each of all) if (each.ended) all.delete(each);
+    for (const each of all) if (each.ending) all.delete(each);
     const sum = (count: (pool: pg.Pool) => number): number => [...all].reduce((total, each) => total + count(each), 0);
     result.observe(
       sum(({ totalCount, idleCount }) => totalCount - idleCount),

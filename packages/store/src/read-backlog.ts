@@ -6,14 +6,19 @@ export interface Backlog {
   readonly pendingEvents: number;
   /** Age of the oldest of them in seconds; 0 when there is none. */
   readonly oldestPendingSeconds: number;
-  /** How many deliveries have not succeeded, by subscriber and state; those of which there are none are left out. */
+  /**
+   * How many deliveries have not succeeded, by subscriber and state, of each state up to {@link DELIVERIES_LIMIT}; those
+   * of which there are none are left out.
+   */
   readonly deliveries: readonly { readonly subscriber: string; readonly state: string; readonly count: number }[];
 }
 
 /** Counting more would cost more than the number is worth. */
 const COUNT_LIMIT = 1_000_000;
+/** The same for deliveries, of each state. */
+const DELIVERIES_LIMIT = 100_000;
 
-// One SELECT for each partial index of deliveries.
+// State by state, by the index of what has not succeeded.
 const READ = {
   name: "penstock-read-backlog",
   text: `
@@ -21,14 +26,11 @@ const READ = {
            (SELECT greatest(0, extract(epoch FROM now() - accepted_at))::float8
               FROM penstock.pending ORDER BY seq LIMIT 1) AS oldest,
            (SELECT coalesce(jsonb_agg(d), '[]') FROM (
-              SELECT subscriber, state, count(*)::int AS count FROM penstock.deliveries
-               WHERE state IN ('pending', 'retrying') GROUP BY subscriber, state
-               UNION ALL
-              SELECT subscriber, state, count(*)::int FROM penstock.deliveries
-               WHERE state = 'running' GROUP BY subscriber, state
-               UNION ALL
-              SELECT subscriber, state, count(*)::int FROM penstock.deliveries
-               WHERE state = 'dead' GROUP BY subscriber, state) AS d) AS deliveries`,
+              SELECT subscriber, state, count(*)::int AS count
+                FROM unnest(ARRAY['pending', 'running', 'retrying', 'dead']) AS states (wanted),
+                     LATERAL (SELECT subscriber, state FROM penstock.deliveries
+                               WHERE state = wanted AND state <> 'succeeded' LIMIT $2) AS some_of
+               GROUP BY subscriber, state) AS d) AS deliveries`,
 };
 
 /** Reads what waits to be done, for metrics. */
@@ -36,7 +38,7 @@ export async function readBacklog(store: Store): Promise<Backlog> {
   const { rows } = await query<{ pending: number; oldest: number | null; deliveries: Backlog["deliveries"] }>(
     store.pool,
     READ,
-    [COUNT_LIMIT],
+    [COUNT_LIMIT, DELIVERIES_LIMIT],
   );
   const [row] = rows;
   return {

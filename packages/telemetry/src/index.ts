@@ -16,10 +16,12 @@ export {
   type Span,
   type SpanContext,
   SpanKind,
+  toVisible,
   type SpanOptions,
   startSpan,
   withSpan,
 } from "./span.ts";
-export { isTracing, startTelemetry, type Telemetry } from "./start-telemetry.ts";
+export { startTelemetry, type Telemetry } from "./start-telemetry.ts";
 export { stopOnSignal } from "./stop-on-signal.ts";
+export { isTracing } from "./tracing-state.ts";
 export { contextFromHeaders, isTraceparent, toContext, toSpanContext, toTraceparent } from "./trace-context.ts";

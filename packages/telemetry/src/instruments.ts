@@ -1,11 +1,4 @@
-import {
-  type Counter,
-  type Gauge,
-  type Histogram,
-  type Meter,
-  metrics,
-  type ObservableGauge,
-} from "@opentelemetry/api";
+import { type Counter, type Histogram, type Meter, metrics, type ObservableGauge } from "@opentelemetry/api";
 
 /**
  * Every metric of Penstock's own, by what it counts; docs/metrics.md says what each means, and a test compares the two.
@@ -72,21 +65,21 @@ export const instruments = {
       description: "Batches whose job the sweep added again because events of theirs were pending for long",
     }),
   ),
-  pendingEvents: lazily<Gauge>((meter) =>
-    meter.createGauge("penstock.pending.events", {
+  pendingEvents: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.pending.events", {
       unit: "{event}",
       description: "Events accepted and not yet processed",
     }),
   ),
-  pendingAge: lazily<Gauge>((meter) =>
-    meter.createGauge("penstock.pending.oldest_age", {
+  pendingAge: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.pending.oldest_age", {
       unit: "s",
       description: "Age of the oldest event that is accepted and not yet processed; 0 when there is none",
     }),
   ),
   /** By handler and state: pending, running, retrying, dead. */
-  deliveries: lazily<Gauge>((meter) =>
-    meter.createGauge("penstock.deliveries", {
+  deliveries: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.deliveries", {
       unit: "{delivery}",
       description: "Deliveries that have not succeeded, by state",
     }),

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { startInternalServer } from "./internal-server.ts";
 import { createLogger } from "./logger.ts";
 import { createReadiness, type HealthCheck } from "./readiness.ts";
+import { createResource } from "./resource.ts";
 import { startMetrics } from "./start-metrics.ts";
 import type { Telemetry } from "./start-telemetry.ts";
 
@@ -68,7 +69,7 @@ test("healthz says that the process lives; other paths and methods are told what
 });
 
 test("metrics are those of the process, in the Prometheus format", async () => {
-  const metrics = await startMetrics("penstock-test", {}, false);
+  const metrics = await startMetrics(createResource("penstock-test"), {}, false);
   onTestFinished(() => metrics.stop());
   const { get } = await serve({ respondMetrics: metrics.respond });
   const answer = await get("/metrics");

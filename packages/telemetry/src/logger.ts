@@ -1,5 +1,5 @@
-import { trace } from "@opentelemetry/api";
 import { type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
+import { activeSpan } from "./span.ts";
 
 /** A pino logger: the object first, a constant message second. */
 export type Logger = PinoLogger;
@@ -46,7 +46,7 @@ export function createLogger({ service, level, destination }: LoggerOptions): Lo
 }
 
 function traceIds(): object {
-  const context = trace.getActiveSpan()?.spanContext();
+  const context = activeSpan()?.spanContext();
   return context ? { traceId: context.traceId, spanId: context.spanId } : {};
 }
 

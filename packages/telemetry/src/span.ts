@@ -2,6 +2,7 @@ import {
   type Attributes,
   type Context,
   context,
+  createContextKey,
   type Link,
   ROOT_CONTEXT,
   type Span,
@@ -30,9 +31,17 @@ export const newTrace: Context = ROOT_CONTEXT;
 
 const tracer = trace.getTracer("penstock");
 
+/**
+ * Where the span of a trace that is not sampled stands in a context. Not in OpenTelemetry's own place: the instrumentations
+ * of pg and ioredis do their whole work for every command below any span, also below one that records nothing.
+ */
+const UNSAMPLED = createContextKey("penstock.unsampled");
+
 /** Starts a span that the caller ends. */
 export function startSpan(name: string, options: SpanOptions = {}): Span {
-  const { attributes, kind, links, parent } = options;
+  const { attributes, kind, links, parent = context.active() } = options;
+  const unsampled = parent.getValue(UNSAMPLED) as Span | undefined;
+  if (unsampled !== undefined) return unsampled;
   return tracer.startSpan(
     name,
     {
@@ -40,7 +49,7 @@ export function startSpan(name: string, options: SpanOptions = {}): Span {
       ...(kind !== undefined && { kind }),
       ...(links && { links: links.flatMap(toLink) }),
     },
-    parent ?? context.active(),
+    parent,
   );
 }
 
@@ -65,7 +74,10 @@ export async function withSpan<T>(name: string, options: SpanOptions, stage: (sp
 
 /** The context in which spans are children of this one. */
 export function contextOf(span: Span, parent: Context = context.active()): Context {
-  return trace.setSpan(parent, span);
+  const spanContext = span.spanContext();
+  // Not isRecording(): a span that has ended records no more, and can still be a parent.
+  if (isSampled(spanContext)) return trace.setSpan(parent, span);
+  return trace.isSpanContextValid(spanContext) ? trace.deleteSpan(parent).setValue(UNSAMPLED, span) : parent;
 }
 
 /** Runs something outside of every span: what outlives a request must not belong to it. */
@@ -73,11 +85,17 @@ export function detached<T>(work: () => T): T {
   return context.with(ROOT_CONTEXT, work);
 }
 
-/** Says that what a span stands for has failed, and why where an error tells. */
+/**
+ * Says that what a span stands for has failed, and by which kind of error. Not its message, which can quote a body:
+ * JSON.parse does, and so does Postgres. The message stands in the record of the attempt.
+ */
 export function markFailed(span: Span, error?: unknown): void {
   if (!span.isRecording()) return;
-  if (error instanceof Error) span.recordException(error);
-  span.setStatus({ code: SpanStatusCode.ERROR, ...(error instanceof Error && { message: error.message }) });
+  if (error instanceof Error) {
+    const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
+    span.setAttribute("error.type", code ?? error.name);
+  }
+  span.setStatus({ code: SpanStatusCode.ERROR });
 }
 
 /** Links a span to another one that it came to know after its start. */
@@ -85,11 +103,26 @@ export function addLink(span: Span, to: SpanContext): void {
   if (span.isRecording()) span.addLinks(toLink(to));
 }
 
-/** The span that is active; undefined outside of any. */
+/** A context as OpenTelemetry's own API sees it: for libraries that propagate what is not sampled, too. */
+export function toVisible(from: Context = context.active()): Context {
+  const unsampled = from.getValue(UNSAMPLED) as Span | undefined;
+  return unsampled === undefined ? from : trace.setSpan(from, unsampled);
+}
+
+/** The span that is active, also one that is not sampled; undefined outside of any. */
 export function activeSpan(): Span | undefined {
-  return trace.getActiveSpan();
+  return spanOf(context.active());
+}
+
+/** The span of a context, also one that is not sampled. */
+export function spanOf(from: Context): Span | undefined {
+  return trace.getSpan(from) ?? (from.getValue(UNSAMPLED) as Span | undefined);
 }
 
 function toLink(to: SpanContext | null): Link[] {
-  return to !== null && (to.traceFlags & TraceFlags.SAMPLED) !== 0 ? [{ context: to }] : [];
+  return to !== null && isSampled(to) ? [{ context: to }] : [];
+}
+
+function isSampled({ traceFlags }: SpanContext): boolean {
+  return (traceFlags & TraceFlags.SAMPLED) !== 0;
 }

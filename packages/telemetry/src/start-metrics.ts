@@ -2,14 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { metrics } from "@opentelemetry/api";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { RuntimeNodeInstrumentation } from "@opentelemetry/instrumentation-runtime-node";
-import {
-  defaultResource,
-  detectResources,
-  resourceAttributesEnvDetector,
-  resourceFromAttributes,
-  serviceInstanceIdDetector,
-  serviceNameEnvDetector,
-} from "@opentelemetry/resources";
+import type { Resource } from "@opentelemetry/resources";
 import {
   AggregationType,
   MeterProvider,
@@ -27,15 +20,11 @@ export interface Metrics {
   stop(): Promise<void>;
 }
 
-const FROM_ENVIRONMENT = [serviceInstanceIdDetector, resourceAttributesEnvDetector, serviceNameEnvDetector];
-
 /** Starts to keep metrics for `/metrics`, those of Node's runtime among them, and to send them by OTLP when asked to. */
-export async function startMetrics(serviceName: string, env: Environment, send: boolean): Promise<Metrics> {
+export async function startMetrics(resource: Resource, env: Environment, send: boolean): Promise<Metrics> {
   const prometheus = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
   const provider = new MeterProvider({
-    resource: defaultResource()
-      .merge(resourceFromAttributes({ "service.name": serviceName }))
-      .merge(detectResources({ detectors: FROM_ENVIRONMENT })),
+    resource,
     // Per statement, and pools are told by penstock.pool.connections whether SQL is traced or not.
     views: [{ meterName: "@opentelemetry/instrumentation-pg", aggregation: { type: AggregationType.DROP } }],
     readers: [prometheus, ...(send ? [await periodicReader(env)] : [])],

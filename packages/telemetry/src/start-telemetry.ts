@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { createLogger, type Logger, type LoggerOptions } from "./logger.ts";
+import { reportTrouble } from "./report-trouble.ts";
 import { type Environment, planTelemetry } from "./telemetry-plan.ts";
+import { setTracing } from "./tracing-state.ts";
 
 /** The telemetry of one process: started before anything else, stopped last. */
 export interface Telemetry {
@@ -14,13 +16,6 @@ export interface Telemetry {
 
 const STOP_MS = 3_000;
 
-let tracing = false;
-
-/** Whether spans are made in this process. */
-export function isTracing(): boolean {
-  return tracing;
-}
-
 /**
  * Starts logs, metrics and, where the standard OTEL_* variables ask for them, traces of a process. To be called before
  * the packages that use pg and ioredis are loaded: what is loaded already can no longer be traced.
@@ -30,14 +25,14 @@ export async function startTelemetry(options: LoggerOptions & { readonly env: En
   const log = createLogger(options);
   const serviceName = `penstock-${options.service}`;
   const plan = planTelemetry(env);
-  tracing = plan.traces;
+  setTracing(plan.traces);
+  if (env["OTEL_LOG_LEVEL"] === undefined) reportTrouble(log);
   // Loaded only when wanted: the SDK takes a third of a second and 30 MB.
-  const stopTracing = plan.traces
-    ? (await import("./start-tracing.ts")).startTracing(serviceName, env, log)
-    : undefined;
-  const metrics = plan.metrics
-    ? await (await import("./start-metrics.ts")).startMetrics(serviceName, env, plan.sendMetrics)
-    : undefined;
+  const resource = plan.metrics ? (await import("./resource.ts")).createResource(serviceName) : undefined;
+  const stopTracing =
+    resource && plan.traces ? (await import("./start-tracing.ts")).startTracing(resource, env, log) : undefined;
+  const metrics =
+    resource && (await (await import("./start-metrics.ts")).startMetrics(resource, env, plan.sendMetrics));
   return {
     log,
     ...(metrics && { respondMetrics: metrics.respond }),

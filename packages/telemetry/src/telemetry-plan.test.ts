@@ -10,6 +10,8 @@ test.each([
   ["an endpoint is named for metrics alone", { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ENDPOINT }, [false, true, true]],
   ["an exporter is named", { OTEL_TRACES_EXPORTER: "console" }, [true, true, false]],
   ["an exporter is none", { OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT, OTEL_TRACES_EXPORTER: "none" }, [false, true, true]],
+  ["metrics go to Prometheus alone", { OTEL_METRICS_EXPORTER: "prometheus" }, [false, true, false]],
+  ["several exporters are named", { OTEL_METRICS_EXPORTER: "prometheus, otlp" }, [false, true, true]],
   ["a variable is set to nothing", { OTEL_EXPORTER_OTLP_ENDPOINT: "", OTEL_TRACES_EXPORTER: "" }, [false, true, false]],
   ["all is off", { OTEL_SDK_DISABLED: "TRUE", OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT }, [false, false, false]],
 ] as const)("%s", (_, env, [traces, metrics, sendMetrics]) => {

@@ -17,10 +17,15 @@ export interface TelemetryPlan {
  */
 export function planTelemetry(env: Environment): TelemetryPlan {
   const disabled = env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true";
-  const wants = (signal: "TRACES" | "METRICS"): boolean => {
-    const exporter = env[`OTEL_${signal}_EXPORTER`]?.trim();
-    if (exporter) return exporter !== "none";
+  const wants = (signal: "TRACES" | "METRICS", known: readonly string[]): boolean => {
+    const exporters = env[`OTEL_${signal}_EXPORTER`]?.split(",").map((name) => name.trim());
+    if (exporters?.some((name) => name !== "")) return exporters.some((name) => known.includes(name));
     return Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"] || env[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`]);
   };
-  return { traces: !disabled && wants("TRACES"), metrics: !disabled, sendMetrics: !disabled && wants("METRICS") };
+  return {
+    traces: !disabled && wants("TRACES", ["otlp", "console"]),
+    metrics: !disabled,
+    // Those for Prometheus are served on the internal port whatever this variable says.
+    sendMetrics: !disabled && wants("METRICS", ["otlp"]),
+  };
 }

@@ -7,6 +7,7 @@ import {
   trace,
   TraceFlags,
 } from "@opentelemetry/api";
+import { isTracing } from "./tracing-state.ts";
 
 const FORM = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
@@ -36,7 +37,8 @@ export function contextFromHeaders(headers: Readonly<Record<string, string | str
 /** What to store of a span, so that whatever comes later can belong to its trace; null while tracing is off. */
 export function toTraceparent(span: Span): string | null {
   const spanContext = span.spanContext();
-  if (!trace.isSpanContextValid(spanContext)) return null;
+  // While it is off, spans are those that were handed in.
+  if (!isTracing() || !trace.isSpanContextValid(spanContext)) return null;
   const { traceId, spanId, traceFlags } = spanContext;
   return `00-${traceId}-${spanId}-${(traceFlags & TraceFlags.SAMPLED).toString(16).padStart(2, "0")}`;
 }

@@ -25,7 +25,7 @@ import { waitUntilReady } from "./wait-until-ready.ts";
 const DATABASE_MS = 10_000;
 const READY_MS = 60_000;
 /** What ingest and worker get on top of SHUTDOWN_MS before they are killed. */
-const GRACE_MS = 2_000;
+const GRACE_MS = 8_000;
 
 /**
  * Runs everything until it is told to stop: the embedded Postgres where DATABASE_URL is not set, ingest and worker. What

@@ -8,15 +8,32 @@ import { startSystem } from "./system.ts";
 interface Documented {
   readonly otlp: string;
   readonly prometheus: string;
+  readonly unit: string;
+  readonly labels: readonly string[];
+  readonly of: string;
 }
 
-/** The rows of docs/metrics.md: the first two columns of its tables. */
+/** The rows of the tables of docs/metrics.md. */
 async function documented(): Promise<Documented[]> {
   const text = await readFile(new URL("../../../../docs/metrics.md", import.meta.url), "utf8");
-  return [...text.matchAll(/^\| `([^`]+)` +\| `([^`]+)` /gm)].map(([, otlp = "", prometheus = ""]) => ({
+  const rows = text.matchAll(/^\| `([^`]+)` +\| `([^`]+)` +\| `([^`]+)` +\| ([^|]*)\| (\w+) +\|/gm);
+  return [...rows].map(([, otlp = "", prometheus = "", unit = "", labels = "", of = ""]) => ({
     otlp,
     prometheus,
+    unit,
+    labels: [...labels.matchAll(/`(\w+)`/g)].map(([, label = ""]) => label).toSorted(),
+    of,
   }));
+}
+
+/** The metrics of a scrape with the labels of their samples. */
+function labelsIn(text: string): Map<string, string[]> {
+  const found = new Map(namesIn(text).map((name) => [name, new Set<string>()]));
+  for (const [, name = "", labels = ""] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
+    const labelsOfName = found.get(name) ?? found.get(name.replace(/_(?:bucket|sum|count)$/, ""));
+    for (const [, label = ""] of labels.matchAll(/(\w+)="/g)) if (label !== "le") labelsOfName?.add(label);
+  }
+  return new Map([...found].map(([name, labels]) => [name, [...labels].toSorted()]));
 }
 
 async function scrape(url: string): Promise<string> {
@@ -40,18 +57,32 @@ test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP",
   await fetch(system.ingest.url, { method: "POST", body: "{}" });
   // The job is lost, so that the sweep finds something.
   const redis = new Redis(system.redisUrl);
-  await eventually(async () => expect(await redis.dbsize()).toBeGreaterThan(0));
+  await eventually(async () => expect(await redis.llen("bull:events:wait")).toBe(1));
   await redis.flushdb();
   await redis.quit();
   const worker = await system.startWorker();
   const rows = await documented();
-  const names = (which: keyof Documented): string[] => rows.map((row) => row[which]).toSorted();
-  const scraped = async (): Promise<string[]> => {
-    const texts = await Promise.all([scrape(system.ingest.internalUrl), scrape(worker.internalUrl)]);
-    return [...new Set(texts.flatMap(namesIn))].filter((name) => name !== "target_info").toSorted();
-  };
-  await eventually(async () => expect(await scraped()).toEqual(names("prometheus")), { timeoutMs: 30_000 });
-  await eventually(() => Promise.resolve(expect([...system.sink.metrics].toSorted()).toEqual(names("otlp"))));
+  const sorted = (list: readonly Documented[]): object[] =>
+    list
+      .map(({ prometheus, labels, of }) => ({ prometheus, labels, of }))
+      .toSorted((a, b) => (a.prometheus < b.prometheus ? -1 : 1));
+  await eventually(
+    async () => {
+      const [ingest, work] = (await Promise.all([system.ingest.internalUrl, worker.internalUrl].map(scrape))).map(
+        labelsIn,
+      );
+      const names = [...new Set([...ingest!.keys(), ...work!.keys()])].filter((name) => name !== "target_info");
+      const exported = names.map((prometheus) => ({
+        prometheus,
+        labels: [...new Set([...(ingest!.get(prometheus) ?? []), ...(work!.get(prometheus) ?? [])])].toSorted(),
+        of: !work!.has(prometheus) ? "ingest" : ingest!.has(prometheus) ? "both" : "worker",
+      }));
+      expect(sorted(exported as never)).toEqual(sorted(rows));
+    },
+    { timeoutMs: 60_000 },
+  );
+  const units = rows.map(({ otlp, unit }) => [otlp, unit]).toSorted();
+  await eventually(() => Promise.resolve(expect([...system.sink.metrics].toSorted()).toEqual(units)));
 });
 
 test("metrics count what happens, and what anybody can send makes no new label", async () => {

@@ -22,8 +22,8 @@ export interface ReceivedSpan {
 export interface OtlpSink {
   readonly url: string;
   readonly spans: readonly ReceivedSpan[];
-  /** Names of the metrics that came. */
-  readonly metrics: ReadonlySet<string>;
+  /** The metrics that came, by name, with their units. */
+  readonly metrics: ReadonlyMap<string, string>;
   /** All that came, as text. */
   readonly text: () => string;
   /** The spans of a trace with this name, once there are as many as wanted. */
@@ -56,7 +56,7 @@ interface TraceRequest {
       }[];
     }[];
   }[];
-  resourceMetrics?: { scopeMetrics: { metrics: { name: string }[] }[] }[];
+  resourceMetrics?: { scopeMetrics: { metrics: { name: string; unit: string }[] }[] }[];
 }
 
 const KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"];
@@ -64,7 +64,7 @@ const KINDS = ["unspecified", "internal", "server", "client", "producer", "consu
 /** Starts a sink on a free port of this machine. */
 export async function startOtlpSink(): Promise<OtlpSink> {
   const spans: ReceivedSpan[] = [];
-  const metrics = new Set<string>();
+  const metrics = new Map<string, string>();
   const texts: string[] = [];
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
@@ -75,7 +75,7 @@ export async function startOtlpSink(): Promise<OtlpSink> {
       const body = JSON.parse(text) as TraceRequest;
       spans.push(...toSpans(body));
       for (const { scopeMetrics } of body.resourceMetrics ?? []) {
-        for (const scope of scopeMetrics) for (const { name } of scope.metrics) metrics.add(name);
+        for (const scope of scopeMetrics) for (const { name, unit } of scope.metrics) metrics.set(name, unit);
       }
       response.writeHead(200, { "content-type": "application/json" }).end("{}");
     });

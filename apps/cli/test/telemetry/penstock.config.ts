@@ -47,7 +47,8 @@ const stubborn = defineHandler({
   retry: { attempts: 3, baseMs: 10, capMs: 10 },
   migrations,
   async handle(event, ctx: HandlerContext<Tables>) {
-    if (ctx.attempt < 3) throw new Error(`not at attempt ${ctx.attempt}`);
+    if (ctx.attempt === 1) await sql`SELECT ${event.data.name}::int`.execute(ctx.tx);
+    if (ctx.attempt === 2) throw new Error(`not yet: ${event.data.name}`);
     await ctx.tx.insertInto("effects").values({ event_id: event.id }).execute();
   },
 });

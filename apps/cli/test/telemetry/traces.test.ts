@@ -1,5 +1,5 @@
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { eventually } from "@penstock/testing";
+import { eventually, startRedis } from "@penstock/testing";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { createPenstock } from "../penstock.ts";
@@ -103,10 +103,7 @@ test.each(["redis", "postgres"])("an event is one trace from its sender to its S
     expect(batchSql).toContain(part);
   }
 
-  // Nothing of the body is told, and nothing else is: no polls, no locks, no checks for stalled jobs.
   expect(sink.text()).not.toContain("a body that nobody may see");
-  const roots = sink.spans.filter(({ parentSpanId }) => parentSpanId === undefined).map(({ name }) => name);
-  expect(new Set(roots)).toEqual(new Set(["accept batch"]));
 
   // What is stored and logged names the same trace.
   const penstock = await createPenstock({ DATABASE_URL: system.databaseUrl });
@@ -123,7 +120,7 @@ test.each(["redis", "postgres"])("an event is one trace from its sender to its S
 });
 
 test("a batch of 50 has its SQL in a trace of its own, linked to and from each event's", async () => {
-  const system = await startSystem();
+  const system = await startSystem({ WORKER_CONCURRENCY: "1" });
   const { sink } = system;
   const senders = Array.from({ length: 50 }, newTraceparent);
   await Promise.all(senders.map(({ traceparent }) => system.send(makeEvent("message.sent"), traceparent)));
@@ -146,6 +143,68 @@ test("a batch of 50 has its SQL in a trace of its own, linked to and from each e
     expect(handled[at]).toMatchObject({ parentSpanId: part.spanId, links: [idOf(call!)] });
     expect(sink.childrenOf(handled[at]!)).toEqual([]);
   }
+});
+
+test("what the queue does by itself belongs to no trace: polls, locks, stalled checks, reconnects", async () => {
+  const redis = await startRedis();
+  const system = await startSystem({ QUEUE_URL: redis.url, WORKER_LOCK_MS: "1000" });
+  const { sink } = system;
+  const worker = await system.startWorker();
+  const [first, second] = [newTraceparent(), newTraceparent()];
+  await system.send(makeEvent("message.received"), first.traceparent);
+  await untilProcessed(system, 1);
+  await redis.stop();
+  await redis.start();
+  // Long enough for polls and stalled checks, which come twice a second here.
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  await system.send(makeEvent("message.received"), second.traceparent);
+  await untilProcessed(system, 2);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+
+  for (const { traceId } of [first, second]) {
+    const names = sink.spans.filter((span) => span.traceId === traceId).map(({ name }) => name);
+    expect(names.filter((name) => !name.startsWith("pg.query")).toSorted()).toEqual([
+      "POST /webhooks/:source",
+      "accept event",
+      "handle plain",
+      "process event",
+    ]);
+  }
+  const roots = sink.spans.filter(({ parentSpanId }) => parentSpanId === undefined).map(({ name }) => name);
+  expect([...new Set(roots)].filter((name) => name !== "sweep")).toEqual(["accept batch"]);
+  const redisSpans = sink.spans.filter(({ scope }) => scope === "@opentelemetry/instrumentation-ioredis");
+  expect(redisSpans.map(({ name }) => name)).not.toContain("connect");
+  const above = await Promise.all(
+    redisSpans.map(async ({ parentSpanId }) => (await sink.bySpanId(parentSpanId!)).name),
+  );
+  expect([...new Set(above)].toSorted()).toEqual(["add events", "process events"]);
+});
+
+test("what its sender does not sample leaves no span, and is still told by its trace id", async () => {
+  const system = await startSystem();
+  const worker = await system.startWorker();
+  const { traceId, traceparent } = newTraceparent();
+  await system.send(makeEvent("message.received"), traceparent.replace(/01$/, "00"));
+  await untilProcessed(system, 1);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+  expect(system.sink.spans.filter((span) => span.traceId === traceId)).toEqual([]);
+  const { rows } = await system.store.pool.query<{ traceparent: string }>("SELECT traceparent FROM penstock.events");
+  expect(rows).toEqual([{ traceparent: expect.stringMatching(new RegExp(`^00-${traceId}-.*-00$`)) as string }]);
+  const logged = worker.process.stdout.map((line) => JSON.parse(line) as Record<string, string>);
+  expect(logged.find(({ msg }) => msg === "handling")).toMatchObject({ traceId });
+});
+
+test("an event whose sender begins no trace begins one", async () => {
+  const system = await startSystem();
+  const { sink } = system;
+  const worker = await system.startWorker();
+  await system.send(makeEvent("message.received"));
+  await untilProcessed(system, 1);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+  const request = sink.spans.find(({ name }) => name === "POST /webhooks/:source");
+  expect(request?.parentSpanId).toBeUndefined();
+  const handled = await only(sink, request!.traceId, "handle plain");
+  expect((await pathUp(sink, handled)).at(-1)).toBe("POST /webhooks/:source");
 });
 
 test("a duplicate's trace ends with its acknowledgement", async () => {
@@ -174,7 +233,7 @@ test("retries stand side by side in the event's trace, each linked to the one be
   const { sink } = system;
   const worker = await system.startWorker();
   const { traceId, traceparent } = newTraceparent();
-  await system.send(makeEvent("contact.created"), traceparent);
+  await system.send(makeEvent("contact.created", { data: { name: "a name that nobody may see" } }), traceparent);
   await untilProcessed(system, 1);
   await Promise.all([system.ingest.stop(), worker.stop()]);
 
@@ -187,6 +246,8 @@ test("retries stand side by side in the event's trace, each linked to the one be
     [{ failed: true, attributes: { "penstock.attempt": 2 } }],
     [{ failed: false, attributes: { "penstock.attempt": 3 } }],
   ]);
+  // The errors quote the body, one in the words of Postgres.
+  expect(sink.text()).not.toContain("a name that nobody may see");
   expect((await sink.bySpanId(attempts[0]!.links[0]!.spanId)).name).toBe("process batch");
   expect(attempts[1]!.links).toEqual([expect.objectContaining(idOf(attempts[0]!))]);
   expect(attempts[2]!.links).toEqual([expect.objectContaining(idOf(attempts[1]!))]);
@@ -198,7 +259,7 @@ test("after a queue was lost, the sweep begins a new trace for the batch and the
   const { traceId, traceparent } = newTraceparent();
   await system.send(makeEvent("message.received"), traceparent);
   const redis = new Redis(system.redisUrl);
-  await eventually(async () => expect(await redis.dbsize()).toBeGreaterThan(0));
+  await eventually(async () => expect(await redis.llen("bull:events:wait")).toBe(1));
   await redis.flushdb();
   await redis.quit();
   const worker = await system.startWorker();

@@ -1,0 +1,10 @@
+let tracing = false;
+
+/** Whether spans are made in this process. */
+export function isTracing(): boolean {
+  return tracing;
+}
+
+export function setTracing(on: boolean): void {
+  tracing = on;
+}
