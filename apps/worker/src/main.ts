@@ -38,7 +38,7 @@ try {
   for (const warning of await queue.warnings().catch(() => [])) log.warn(warning);
   // A promise that a handler forgot must not take down the others: it is said, and the event is judged by its rows.
   process.on("unhandledRejection", (error) => log.error({ err: error }, "a promise was rejected and nobody heard"));
-  let worker: EventWorker | undefined;
+  let worker: EventWorker | null = null;
   const readiness = createReadiness(
     [
       { name: "worker", required: true, check: () => (worker ? Promise.resolve() : Promise.reject(STARTING)) },
