@@ -87,7 +87,7 @@ test("a file's problem is told together with all others, and never by the file's
       BUZZBIP_SIGNING_SECRETS,
     }),
   );
-  expect(problems.map((problem) => problem.split(" ")[0]).toSorted()).toEqual([
+  expect(problems.map((problem) => String(problem.split(" ")[0])).toSorted()).toEqual([
     "DATABASE_URL_FILE",
     "INGEST_PORT",
     "QUEUE_URL",
