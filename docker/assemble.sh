@@ -10,9 +10,6 @@ for filter; do
   set -- "$@" --filter-prod "$filter"
   shift
 done
-# Declarations and maps name sources that are not here.
-prune() { find "$1" -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) -delete; }
-
 pnpm "$@" list --depth -1 --parseable | while read -r folder; do
   name=${folder#"$PWD"}
   mkdir -p "$target$name"
@@ -25,5 +22,9 @@ pnpm "$@" list --depth -1 --parseable | while read -r folder; do
 done
 mkdir -p "$target/node_modules"
 cp -a node_modules/.pnpm "$target/node_modules/"
-prune "$target"
-find "$target" -name '.tsbuildinfo' -delete
+
+# Declarations and maps name sources that are not here; nobody runs the tests of others.
+find "$target" -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \
+  -o -name '*.test.js' -o -name '.tsbuildinfo' \) -delete
+find "$target/node_modules/.pnpm" -mindepth 3 -maxdepth 5 -type d \( -path '*/node_modules/*/test' -o -path '*/node_modules/*/tests' \) \
+  -prune -exec rm -rf {} +
