@@ -75,7 +75,7 @@ FROM runtime AS ingest
 LABEL org.opencontainers.image.title="penstock-ingest"
 COPY --from=production-ingest /app ./
 EXPOSE 8080 9464
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.INGEST_INTERNAL_PORT || 9464}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "apps/ingest/dist/main.js"]
 
@@ -83,7 +83,7 @@ FROM runtime AS worker
 LABEL org.opencontainers.image.title="penstock-worker"
 COPY --from=production-worker /app ./
 EXPOSE 9465
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.WORKER_INTERNAL_PORT || 9465}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "apps/worker/dist/main.js"]
 
