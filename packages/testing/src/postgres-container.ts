@@ -21,7 +21,7 @@ export async function startPostgresContainer(settings: Readonly<Record<string, s
     // Postgres, and Postgres takes that stranger's exit code for a crash of its own and restarts.
     .withHealthCheck({
       test: ["CMD", "pg_isready", "--host", "127.0.0.1", "--username", "test"],
-      interval: 250,
+      interval: 1_000,
       timeout: 10_000,
       retries: 1_000,
     })
