@@ -18,5 +18,5 @@ export interface CliContext {
   readonly node: { readonly execPath: string; readonly args: readonly string[] };
 }
 
-/** How a user types the command, for hints. */
-export const PENSTOCK = "npm run penstock --";
+/** How a user types the command, for hints: an image says how it is run. */
+export const PENSTOCK = process.env["PENSTOCK_COMMAND"] || "npm run penstock --";

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { withSecretFiles } from "@penstock/schemas";
 import type { CliContext } from "./cli-context.ts";
 import { createOutput } from "./output/output.ts";
 import { createProgram, runProgram } from "./program.ts";
@@ -34,7 +35,10 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 };
 const ctx: CliContext = {
   version,
-  env: process.env,
+  // When a command asks: one that needs no secret, and --help, work without the files that hold them.
+  get env() {
+    return withSecretFiles(process.env);
+  },
   cwd: process.cwd(),
   typedIn: process.env["INIT_CWD"] ?? process.cwd(),
   output: createOutput(process.stdout, process.stderr),

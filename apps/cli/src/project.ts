@@ -11,7 +11,8 @@ export interface Project {
   readonly home: string;
 }
 
-const MARKS = ["penstock.config.ts", "pnpm-workspace.yaml"];
+/** The configuration as JavaScript stands in an image. */
+const MARKS = ["penstock.config.ts", "penstock.config.js", "pnpm-workspace.yaml"];
 
 /**
  * Finds the project: the nearest folder, from the working directory upwards, with a penstock.config.ts or a

@@ -12,7 +12,7 @@ export {
 export { isStorableText } from "./storable-text.ts";
 export { EVENTS_QUEUE, batchJobSchema, type BatchJob } from "./queue.ts";
 export { ConfigError } from "./config/config-error.ts";
-export { type Environment } from "./config/parse-environment.ts";
+export { type Environment, withSecretFiles } from "./config/secret-files.ts";
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";
 export { parseIngestConfig, type IngestConfig } from "./config/ingest-config.ts";
 export { parseWorkerConfig, type WorkerConfig } from "./config/worker-config.ts";

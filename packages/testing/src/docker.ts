@@ -11,6 +11,16 @@ export async function answersDocker(): Promise<boolean> {
   );
 }
 
+/**
+ * Whether TEST_CONTAINERS asks for all servers to come from Docker. Errors: says so when it does and no Docker answers;
+ * testing something else instead would go unnoticed.
+ */
+export async function wantsContainers(): Promise<boolean> {
+  if (!process.env["TEST_CONTAINERS"]) return false;
+  if (await answersDocker()) return true;
+  throw new Error("TEST_CONTAINERS is set, but no Docker answers. Start it, or unset the variable.");
+}
+
 /** Calls Docker's HTTP API and gives the status. Knows Unix sockets and tcp without TLS. */
 export function callDocker(method: "GET" | "POST", path: string, timeoutMs: number): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { answersDocker } from "./docker.ts";
+import { answersDocker, wantsContainers } from "./docker.ts";
 import { unpackRedisFromApt } from "./redis-from-apt.ts";
 
 /** A Redis or Valkey server program and the environment it needs. */
@@ -15,7 +15,7 @@ export type RedisOrigin = { kind: "program"; program: RedisProgram } | { kind: "
 let found: Promise<RedisOrigin> | undefined;
 
 /**
- * Finds a way to start a Redis: redis-server or valkey-server on the PATH, else Docker where it answers, else the
+ * Finds a way to start a Redis: Docker where TEST_CONTAINERS is set; else redis-server or valkey-server on the PATH, else Docker where it answers, else the
  * distribution's package, unpacked into a cache directory without installing it (Debian, Ubuntu).
  *
  * Errors: one that says what to do when there is none.
@@ -26,6 +26,7 @@ export function findRedis(): Promise<RedisOrigin> {
 }
 
 async function look(): Promise<RedisOrigin> {
+  if (await wantsContainers()) return { kind: "container" };
   for (const name of ["redis-server", "valkey-server"]) {
     const file = await findOnPath(name);
     if (file) return { kind: "program", program: { file, env: {} } };

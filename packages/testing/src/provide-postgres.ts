@@ -1,22 +1,26 @@
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from "@penstock/embedded-postgres";
 import type { Client } from "pg";
+import { wantsContainers } from "./docker.ts";
+import { startPostgresContainer } from "./postgres-container.ts";
 import type { ProvidedServer } from "./provided-server.ts";
 import { makeServerDirectory, removeServerDirectory } from "./server-directory.ts";
 import { withClient } from "./with-client.ts";
 
 const OLDEST_VERSION = 150_000;
 
-/** The run's Postgres: TEST_DATABASE_URL, else an embedded one whose data is thrown away. */
+/** Test files run side by side, each with the pools of several processes. */
+const SETTINGS = { max_connections: "400" };
+
+/** The run's Postgres: TEST_DATABASE_URL, else one whose data is thrown away: in Docker with TEST_CONTAINERS, embedded. */
 export async function providePostgres(runId: string): Promise<ProvidedServer> {
   const given = process.env["TEST_DATABASE_URL"];
   if (given) return useGiven(given, runId);
+  if (await wantsContainers()) {
+    const server = await startPostgresContainer(SETTINGS);
+    return { url: server.url, end: () => server.remove() };
+  }
   const dir = await makeServerDirectory();
-  const server = await startEmbeddedPostgres({
-    dir,
-    flushNewData: false,
-    // Test files run side by side, each with the pools of several processes.
-    settings: { max_connections: "400" },
-  });
+  const server = await startEmbeddedPostgres({ dir, flushNewData: false, settings: SETTINGS });
   return {
     url: server.url,
     end: async () => {

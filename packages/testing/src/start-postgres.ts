@@ -1,5 +1,7 @@
 import { removeEmbeddedPostgres, signalServer, startEmbeddedPostgres } from "@penstock/embedded-postgres";
+import { wantsContainers } from "./docker.ts";
 import { atFileEnd } from "./file-end.ts";
+import { startPostgresContainer } from "./postgres-container.ts";
 import { makeServerDirectory, removeServerDirectory } from "./server-directory.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";
 
@@ -10,8 +12,13 @@ import type { ServerUnderTest } from "./server-under-test.ts";
  * postgresql.conf.
  */
 export async function startPostgres(options: { settings?: Record<string, string> } = {}): Promise<ServerUnderTest> {
-  const dir = await makeServerDirectory();
   const settings = options.settings ?? {};
+  if (await wantsContainers()) {
+    const container = await startPostgresContainer(settings);
+    atFileEnd(() => container.remove());
+    return container;
+  }
+  const dir = await makeServerDirectory();
   let server = await startEmbeddedPostgres({ dir, settings, flushNewData: false });
   const { url, port } = server;
   const remove = async (): Promise<void> => {

@@ -19,7 +19,7 @@ export interface Target {
 }
 
 /**
- * Finds the receiver: what is said on the command line, else the start that runs in this project.
+ * Finds the receiver: what is said on the command line, else INGEST_URL, else the start that runs in this project.
  *
  * @throws CliError when nothing listens there, or no secret is known.
  */
@@ -28,17 +28,27 @@ export async function findTarget(
   given: { readonly url?: string; readonly secret?: string },
 ): Promise<Target> {
   const run = await findRunHere(ctx);
-  const ours = `${run?.ingestUrl ?? `http://127.0.0.1:${ctx.env["INGEST_PORT"] || 8080}`}/webhooks/buzzbip`;
-  const url = URL.parse(given.url ?? ours);
+  const url = URL.parse(given.url ?? `${findIngestUrl(ctx, run)}/webhooks/buzzbip`);
   if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError("--url must be an http or https URL.");
   const { secret, secretOrigin } = await findSecret(ctx, given.secret);
   if (!(await isListening(url))) {
-    throw new CliError(`Nothing listens at ${url.origin}: ${given.url ? "check --url." : "run `npm start` first."}`);
+    throw new CliError(`Nothing listens at ${url.origin}: ${adviceOn(ctx, given)}`);
   }
   // Another receiver than ours writes to a database that only DATABASE_URL can name.
   const known =
     given.url === undefined || ctx.env["DATABASE_URL"] || (run && url.origin === new URL(run.ingestUrl).origin);
   return { url, secret, secretOrigin, store: known ? await openIfPossible(ctx) : null };
+}
+
+function findIngestUrl({ env }: CliContext, run: RunState | null): string {
+  // Named where ingest runs elsewhere, e.g. in a container of its own.
+  if (env["INGEST_URL"]) return env["INGEST_URL"].replace(/\/$/, "");
+  return run?.ingestUrl ?? `http://127.0.0.1:${env["INGEST_PORT"] || 8080}`;
+}
+
+function adviceOn({ env }: CliContext, given: { readonly url?: string }): string {
+  if (given.url) return "check --url.";
+  return env["INGEST_URL"] ? "start ingest, or check INGEST_URL." : "run `npm start` first.";
 }
 
 async function findRunHere(ctx: CliContext): Promise<RunState | null> {

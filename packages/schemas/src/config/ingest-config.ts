@@ -1,5 +1,6 @@
 import { deepFreeze } from "./deep-freeze.ts";
-import { type Environment, parseEnvironment } from "./parse-environment.ts";
+import { parseEnvironment } from "./parse-environment.ts";
+import type { Environment } from "./secret-files.ts";
 import { type InternalPort, type LogLevel, type QueueConfig, variables } from "./variables.ts";
 
 /** All that ingest can be told, checked. Frozen through and through. */

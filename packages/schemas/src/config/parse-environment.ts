@@ -1,14 +1,13 @@
 import { z } from "zod";
 import { ConfigError } from "./config-error.ts";
-
-/** The environment as `process.env` gives it. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { type Environment, readSecretFiles } from "./secret-files.ts";
 
 /** Variables for which "set to nothing" is a mistake to report, and not the same as "not set". */
 const EMPTY_IS_A_VALUE: ReadonlySet<string> = new Set(["BUZZBIP_SIGNING_SECRETS"]);
 
 /**
- * Parses the variables that a schema names out of the environment and ignores the others.
+ * Parses the variables that a schema names out of the environment and ignores the others. One that can hold a secret can
+ * also be given as a file ({@link readSecretFiles}).
  * The schemas of the variables say what to do in words that follow the variable's name, e.g. "must be …".
  *
  * @throws {ConfigError} with every problem at once.
@@ -17,16 +16,17 @@ export function parseEnvironment<Shape extends z.core.$ZodShape>(
   shape: Shape,
   environment: Environment,
 ): z.infer<z.ZodObject<Shape>> {
+  const { environment: resolved, problems } = readSecretFiles(environment, Object.keys(shape));
   // Every name is present, if only as undefined: a schema with a default is not run for a key that is missing.
   const input = Object.fromEntries(
     Object.keys(shape).map((name) => {
-      const value = environment[name];
+      const value = resolved[name];
       return [name, value === "" && !EMPTY_IS_A_VALUE.has(name) ? undefined : value];
     }),
   );
   const result = z.object(shape).safeParse(input);
-  if (!result.success) {
-    throw new ConfigError(result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`));
-  }
-  return result.data;
+  if (result.success && problems.size === 0) return result.data;
+  // What could not be read would be told once more, as missing.
+  const issues = (result.error?.issues ?? []).filter(({ path: [name] }) => !problems.has(String(name)));
+  throw new ConfigError([...problems.values(), ...issues.map(({ path, message }) => `${path.join(".")} ${message}`)]);
 }

@@ -1,5 +1,6 @@
 import { deepFreeze } from "./deep-freeze.ts";
-import { type Environment, parseEnvironment } from "./parse-environment.ts";
+import { parseEnvironment } from "./parse-environment.ts";
+import type { Environment } from "./secret-files.ts";
 import { type QueueConfig, variables } from "./variables.ts";
 
 /** Where the data and the queue are: all that a command needs which neither receives nor processes. Frozen. */
