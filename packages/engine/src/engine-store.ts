@@ -72,6 +72,8 @@ export interface EngineTransaction {
   claimBatch(batchId: string, limits: { limit: number; maxBytes: number }): Promise<ClaimedBatch>;
   /** Takes one pending event; null when it is gone or another worker holds it. */
   claimEvent(event: { seq: number; day: string }): Promise<StoredEvent | null>;
+  /** Counts the tries of an event anew, the one under way as the first, since the culprit of those before is named. */
+  restartTries(seq: number): Promise<void>;
   /** Drops the pending row of an event: nothing of it is left to do but its deliveries. */
   finishEvent(seq: number): Promise<void>;
   /** The handlers registered by any worker, as of now. */
@@ -125,8 +127,8 @@ export interface EngineStore {
   pendingOf(batchId: string): Promise<{ seq: number; day: string }[]>;
   /** Commits that an event is now started alone; null when it is gone or held. Returns the tries before this one. */
   beginTry(seq: number): Promise<number | null>;
-  /** Counts the tries of an event anew, the one under way as the first, since the culprit of those before is named. */
-  restartTries(seq: number): Promise<void>;
+  /** Takes a try back: the event came back to its process, well or not, so it has not taken it down. */
+  endTry(seq: number): Promise<void>;
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
   /** Takes due deliveries of these subscribers under a lease. */

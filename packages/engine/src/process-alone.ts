@@ -22,7 +22,7 @@ const MAX_CONFLICTS = 3;
 
 type Step =
   | { readonly is: "finished"; readonly quarantined: number; readonly results: DeliveryResult[] }
-  | { readonly is: "handled"; readonly result: DeliveryResult }
+  | { readonly is: "handled"; readonly result: DeliveryResult; readonly eventId: string | null }
   | { readonly is: "not-ours" };
 
 /**
@@ -39,26 +39,65 @@ export async function processAlone(
 ): Promise<BatchReport> {
   let sum = report(0, 0, []);
   for (const { seq, day } of await whileAvailable(engine, listEvents)) {
-    sum = addReports(sum, await engine.inTurn(() => processEvent(engine, { seq, day })));
+    try {
+      sum = addReports(sum, await engine.inTurn(() => processEvent(engine, { seq, day })));
+    } catch (error) {
+      if (engine.signal.aborted) throw error;
+      // One that cannot even be recorded must not hold up the later ones: it stays pending, and the sweep finds it.
+      engine.log.error({ seq, day, err: error }, "event could not be processed, it stays pending");
+    }
   }
   return sum;
 }
 
 async function processEvent(engine: EngineContext, event: { seq: number; day: string }): Promise<BatchReport> {
-  const { store, log } = engine;
+  const before = await whileAvailable(engine, () => engine.store.beginTry(event.seq));
+  if (before === null) return report(0, 0, []);
+  let finished = false;
+  try {
+    const done = await runHandlers(engine, event, before);
+    finished = done.events > 0;
+    return done;
+  } finally {
+    // Whatever went wrong came back to this process, so it took nothing down: counted, it would make an innocent
+    // handler a dead letter the third time.
+    if (!finished) await giveBack(engine, event.seq);
+  }
+}
+
+async function runHandlers(
+  engine: EngineContext,
+  event: { seq: number; day: string },
+  before: number,
+): Promise<BatchReport> {
   const results: DeliveryResult[] = [];
-  let kills = await whileAvailable(engine, () => store.beginTry(event.seq));
-  if (kills === null) return report(0, 0, []);
+  let killed = before >= MAX_KILLS;
   for (;;) {
-    const killed: boolean = kills >= MAX_KILLS;
     const step = await whileAvailable(engine, () => handleNext(engine, event, killed));
     if (step.is === "not-ours") return report(0, 0, results);
     if (step.is === "finished") return report(1, step.quarantined, [...results, ...step.results]);
     results.push(step.result);
     if (killed) {
-      log.error({ ...event, handler: step.result.subscriber }, "event killed its process, it is a dead letter now");
-      kills = 0;
-      await whileAvailable(engine, () => store.restartTries(event.seq));
+      const { eventId, result } = step;
+      const fields = { ...event, eventId, handler: result.subscriber };
+      engine.log.error(fields, "event killed its process, it is a dead letter now");
+    }
+    killed = false;
+  }
+}
+
+/** Takes the try back; while Postgres is away, or another worker holds the event, as soon as it can be done. */
+async function giveBack(engine: EngineContext, seq: number): Promise<void> {
+  for (;;) {
+    try {
+      await engine.store.endTry(seq);
+      return;
+    } catch (error) {
+      if (engine.signal.aborted || !(isUnavailable(error) || isConflict(error))) {
+        engine.log.warn({ seq, err: error }, "a try of an event could not be given back, it stays counted");
+        return;
+      }
+      await engine.store.waitUntilAvailable(engine.signal).catch(() => undefined);
     }
   }
 }
@@ -105,14 +144,18 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
           );
         }
         running = { handler, stored };
-        if (killed) return record(tx, killedResult(handler, stored, startedAt, traces.traceparentOf(stored)));
+        if (killed) {
+          // Together: were the process to die in between, the next handler would be blamed for this one's tries.
+          await tx.restartTries(stored.seq);
+          return record(tx, stored, killedResult(handler, stored, startedAt, traces.traceparentOf(stored)));
+        }
         const log = engine.log.child({ handler: handler.name });
         const { budgetMs, signal } = engine;
         const events = [decoded];
         const [outcome] = await runHandler({ tx, handler, events, traces, attempt: 1, budgetMs, signal, log });
         const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
         const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(stored) };
-        return record(tx, deliveryResult(engine, handler, stored, settled, tried));
+        return record(tx, stored, deliveryResult(engine, handler, stored, settled, tried));
       });
       traces?.end();
       return step;
@@ -138,9 +181,9 @@ async function finish(
   return { is: "finished", quarantined, results };
 }
 
-async function record(tx: EngineTransaction, result: DeliveryResult): Promise<Step> {
+async function record(tx: EngineTransaction, { eventId }: StoredEvent, result: DeliveryResult): Promise<Step> {
   await tx.recordDeliveries([result]);
-  return { is: "handled", result };
+  return { is: "handled", result, eventId };
 }
 
 async function recordFailure(
@@ -152,7 +195,7 @@ async function recordFailure(
 ): Promise<Step> {
   return engine.store.transaction(async (tx): Promise<Step> => {
     if ((await tx.claimEvent(event)) === null) return { is: "not-ours" };
-    return record(tx, deliveryResult(engine, handler, event, outcome, tried));
+    return record(tx, event, deliveryResult(engine, handler, event, outcome, tried));
   });
 }
 

@@ -540,4 +540,51 @@ describe("an event whose process died", () => {
     ]);
     expect(await pendingCount(store)).toBe(0);
   });
+
+  test("counts no try that came back to its process, however it ended", async () => {
+    const batchId = await addBatch(store, [{ id: "evt_1" }]);
+    for (let turn = 0; turn < 4; turn++) {
+      const stop = new AbortController();
+      const cut = effectHandler({
+        handle: (_, { signal }) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener("abort", () => reject(new Error("aborted")));
+            stop.abort(new Error("stopping"));
+          }),
+      });
+      const processed = engineOn(store, [cut], { signal: stop.signal }).processBatch({ batchId, startedBefore: true });
+      await expect(processed).rejects.toThrow("stopping");
+      expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
+    }
+    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
+  });
+
+  test("that cannot be recorded does not hold up those after it", async () => {
+    await store.pool.query(`
+      CREATE FUNCTION app.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF NEW.seq = (SELECT min(seq) FROM penstock.events) THEN RAISE EXCEPTION 'not recorded'; END IF;
+          RETURN NEW;
+        END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON penstock.deliveries FOR EACH ROW EXECUTE FUNCTION app.refuse();`);
+    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    expect(await deliveries(store)).toEqual(["evt_2 effect succeeded"]);
+    expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
+  });
+
+  test("has its tries counted anew in the transaction that names the culprit", async () => {
+    await store.pool.query(`
+      CREATE TABLE app.counted (xid text, tries int);
+      CREATE FUNCTION app.count() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO app.counted VALUES (pg_current_xact_id()::xid::text, NEW.tries); RETURN NEW; END $$;
+      CREATE TRIGGER count BEFORE UPDATE ON penstock.pending FOR EACH ROW EXECUTE FUNCTION app.count();`);
+    const batchId = await addBatch(store, [{ id: "killer" }]);
+    await store.pool.query("UPDATE penstock.pending SET tries = 3");
+    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    const together = `SELECT c.tries FROM app.counted c JOIN penstock.deliveries d ON d.xmin::text = c.xid
+                       WHERE d.state = 'dead'`;
+    expect(await rows(store, together)).toEqual([{ tries: 1 }]);
+  });
 });

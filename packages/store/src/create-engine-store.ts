@@ -30,8 +30,8 @@ export function createEngineStore(store: Store, workerName: string): EngineStore
       );
       return rows[0]?.before ?? null;
     },
-    async restartTries(seq) {
-      await query(store.pool, "UPDATE penstock.pending SET tries = 1 WHERE seq = $1", [seq]);
+    async endTry(seq) {
+      await query(store.pool, "UPDATE penstock.pending SET tries = tries - 1 WHERE seq = $1 AND tries > 0", [seq]);
     },
     claimDeliveries: (options) => claimDeliveries(store, options),
     releaseDeliveries: (deliveries) => releaseDeliveries(store, deliveries),
