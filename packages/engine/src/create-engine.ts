@@ -1,5 +1,6 @@
 import type { Handler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
+import { onceInAWhile } from "@penstock/telemetry";
 import type { BatchReport } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
 import type { EngineContext, EngineLog } from "./engine-context.ts";
@@ -51,6 +52,7 @@ export function createEngine(options: EngineOptions): Engine {
     signal: options.signal,
     demotions: createDemotions(options.demoteMs),
     random: options.random ?? Math.random,
+    sayOutage: onceInAWhile(),
     inTurn<T>(work: () => Promise<T>): Promise<T> {
       const mine = turn.then(work);
       turn = mine.catch(() => undefined);

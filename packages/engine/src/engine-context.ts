@@ -24,6 +24,8 @@ export interface EngineContext {
   readonly signal: AbortSignal;
   readonly demotions: Demotions;
   readonly random: () => number;
+  /** Says something of an outage once in a while. */
+  readonly sayOutage: (say: () => void) => void;
   /** One at a time in this process. Were two events tried alone at once when it dies, both would be blamed. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
 }

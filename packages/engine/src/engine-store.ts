@@ -84,8 +84,8 @@ export interface EngineTransaction {
    * Runs `fn` behind a savepoint with a guarded Kysely transaction whose `search_path` is `schema`. Kept only when all
    * its statements, its deferred constraints and RELEASE succeeded with the transaction still open; else undone.
    *
-   * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke, and what `fn` threw when that has the
-   *   code `HANDLER_TIMEOUT`; anything else is in the outcome.
+   * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke or the disk is full, and what `fn` threw
+   *   when that has the code `HANDLER_TIMEOUT`; anything else is in the outcome.
    */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
   savepoint(schema: string, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome>;
@@ -119,7 +119,8 @@ export interface EngineStore {
    * Runs `fn` in a transaction and commits; rolls back when it throws, and destroys the connection instead when what
    * it throws has the code `HANDLER_TIMEOUT`, since that handler may still be using it.
    *
-   * @throws an error with code `DATABASE_UNAVAILABLE` when Postgres cannot be reached or the connection broke.
+   * @throws an error with code `DATABASE_UNAVAILABLE` when Postgres cannot be reached, the connection broke or the disk
+   *   is full: nobody's fault.
    * @throws an error with code `COMMIT_FAILED` when COMMIT itself was refused.
    */
   transaction<T>(fn: (tx: EngineTransaction) => Promise<T>): Promise<T>;
@@ -137,8 +138,11 @@ export interface EngineStore {
     limit: number;
     leaseMs: number;
   }): Promise<ClaimedDelivery[]>;
-  /** Hands deliveries back untried, without an attempt counted: after an outage or when the worker stops. */
-  releaseDeliveries(deliveries: readonly ClaimedDelivery[]): Promise<void>;
+  /**
+   * Hands deliveries back untried, without an attempt counted: after an outage, to rest for `restMs`, or when the worker
+   * stops.
+   */
+  releaseDeliveries(deliveries: readonly ClaimedDelivery[], options?: { restMs?: number }): Promise<void>;
   /**
    * Ends deliveries whose lease has run out: an `interrupted` attempt, then retrying, or dead after `maxInterruptions`.
    * Takes none until Postgres has been up for `afterOutageMs`: leases that ran out while it was away are no sign of a

@@ -13,6 +13,7 @@ import type { EngineContext } from "./engine-context.ts";
 import type { DeliveryResult, EngineTransaction, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
+import { createOutagePause } from "./outage-pause.ts";
 import { type HandlerOutcome, runHandler } from "./run-handler.ts";
 
 /** An event that took its process down this often is a dead letter of the handler that was running. */
@@ -88,6 +89,7 @@ async function runHandlers(
 
 /** Takes the try back; while Postgres is away, or another worker holds the event, as soon as it can be done. */
 async function giveBack(engine: EngineContext, seq: number): Promise<void> {
+  const pause = createOutagePause(engine);
   for (;;) {
     try {
       await engine.store.endTry(seq);
@@ -97,19 +99,20 @@ async function giveBack(engine: EngineContext, seq: number): Promise<void> {
         engine.log.warn({ seq, err: error }, "a try of an event could not be given back, it stays counted");
         return;
       }
-      await engine.store.waitUntilAvailable(engine.signal).catch(() => undefined);
+      await pause(error).catch(() => undefined); // aborted: one last try
     }
   }
 }
 
-/** Does it again once Postgres is back: an outage is no try of the event, so the count of tries is not touched. */
+/** Does it again once Postgres can go on: an outage is no try of the event, so the count of tries is not touched. */
 async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
+  const pause = createOutagePause(engine);
   for (;;) {
     try {
       return await work();
     } catch (error) {
       if (!isUnavailable(error)) throw error;
-      await engine.store.waitUntilAvailable(engine.signal);
+      await pause(error);
     }
   }
 }

@@ -12,6 +12,7 @@ import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedBatch, EngineTransaction, QuarantineRecord, StoredEvent } from "./engine-store.ts";
 import { codeOf, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
+import { createOutagePause } from "./outage-pause.ts";
 import { processAlone } from "./process-alone.ts";
 import { runHandler } from "./run-handler.ts";
 
@@ -28,7 +29,7 @@ const MAX_CONFLICTS = 3;
  * Processes a batch: one transaction claims its events and more of the oldest, runs every transactional handler behind
  * a savepoint of its own, writes a delivery per event and handler, and drops the pending rows.
  *
- * Four things make it begin again: Postgres was away (once it is back; nothing is consumed), a handler took too long
+ * Four things make it begin again: Postgres was away or out of disk (once it can go on; nothing is consumed), a handler took too long
  * (without that handler, whose events become deliveries of their own), another transaction was in the way (as it was),
  * and anything else that undid the whole transaction (one transaction per event and handler: it finds the culprit).
  *
@@ -37,6 +38,7 @@ const MAX_CONFLICTS = 3;
 export async function processBatch(engine: EngineContext, pointer: BatchPointer): Promise<BatchReport> {
   const { store, log, demotions } = engine;
   if (pointer.startedBefore) return processAlone(engine, () => store.pendingOf(pointer.batchId));
+  const pause = createOutagePause(engine);
   for (let conflicts = 0; ;) {
     let claimed: ClaimedBatch = { events: [], startedAlone: [] };
     let traces: EventTraces | undefined;
@@ -54,7 +56,7 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
       traces?.end(error);
       if (engine.signal.aborted) throw error;
       if (isUnavailable(error)) {
-        await store.waitUntilAvailable(engine.signal);
+        await pause(error);
         continue;
       }
       if (error instanceof HandlerTimeoutError) {

@@ -13,6 +13,7 @@ import { deliveryResult, pendingDelivery, type Tried, wants } from "./delivery-r
 import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
+import { createOutagePause } from "./outage-pause.ts";
 import { runHandler } from "./run-handler.ts";
 
 /** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
@@ -24,6 +25,9 @@ export const MAX_INTERRUPTIONS = 3;
 const NOT_FOR_US_MS = 10_000;
 
 const MAX_CONFLICTS = 3;
+
+/** How long a delivery rests that an outage cut off: while the disk is full it can be claimed, again and again. */
+const OUTAGE_REST_MS = 2_000;
 
 /**
  * Runs up to `limit` deliveries that are due, side by side, and returns how many there were: retries, what other
@@ -63,22 +67,38 @@ function traceDelivery(engine: EngineContext, delivery: ClaimedDelivery): Promis
 }
 
 async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, span: Span): Promise<void> {
-  const { store, log } = engine;
   const tried: Tried = { attempt: delivery.attempt, startedAt: new Date(), traceparent: toTraceparent(span) };
-  for (let conflicts = 0; ; conflicts++) {
+  const pause = createOutagePause(engine);
+  let failure: { readonly error: unknown } | undefined;
+  for (let conflicts = 0; ;) {
     try {
-      await runOnce(engine, delivery, tried, span);
+      if (failure === undefined) await runOnce(engine, delivery, tried, span);
+      else await recordFailure(engine, delivery, failure.error, tried);
       return;
     } catch (error) {
-      if (isUnavailable(error) || engine.signal.aborted) {
-        if (!engine.signal.aborted) await store.waitUntilAvailable(engine.signal);
-        await store.releaseDeliveries([delivery]).catch((cause: unknown) => {
-          log.warn({ ...delivery, err: cause }, "delivery could not be handed back, its lease will run out");
-        });
-        return;
+      if (engine.signal.aborted || (isUnavailable(error) && failure === undefined)) {
+        return handBack(engine, delivery, error);
       }
-      if (isConflict(error) && conflicts < MAX_CONFLICTS) continue;
-      await recordFailure(engine, delivery, error, tried);
+      if (isUnavailable(error)) await pause(error).catch(() => undefined);
+      else if (isConflict(error) && ++conflicts <= MAX_CONFLICTS) continue;
+      else if (failure === undefined) failure = { error };
+      else throw error;
+    }
+  }
+}
+
+/** Gives the delivery back with no attempt counted: the worker stops, or Postgres cannot go on. */
+async function handBack(engine: EngineContext, delivery: ClaimedDelivery, error: unknown): Promise<void> {
+  const pause = createOutagePause(engine);
+  for (let cause = error; ;) {
+    if (!engine.signal.aborted) await pause(cause).catch(() => undefined);
+    const restMs = engine.signal.aborted ? 0 : OUTAGE_REST_MS;
+    try {
+      return await engine.store.releaseDeliveries([delivery], { restMs });
+    } catch (refusal) {
+      cause = refusal;
+      if (!engine.signal.aborted && (isUnavailable(refusal) || isConflict(refusal))) continue;
+      engine.log.warn({ ...delivery, err: refusal }, "delivery could not be handed back, its lease will run out");
       return;
     }
   }

@@ -588,3 +588,73 @@ describe("an event whose process died", () => {
     expect(await rows(store, together)).toEqual([{ tries: 1 }]);
   });
 });
+
+describe("a Postgres that answers and cannot go on", () => {
+  // As a full disk says it, without filling one.
+  const exhausted = (code: string) =>
+    sql.raw(`DO $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '${code}'; END $$`);
+  const failingAtFirst = (failures: number, code = "53100", swallow = false) => {
+    const calls: number[] = [];
+    const handler = effectHandler({
+      retry: { attempts: 1 },
+      async handle(event, { tx, attempt }) {
+        calls.push(attempt);
+        if (calls.length <= failures) {
+          const statement = exhausted(code).execute(tx);
+          await (swallow ? statement.catch(() => undefined) : statement);
+        }
+        await tx.insertInto("effects").values({ handler: "effect", event_id: event.id }).execute();
+      },
+    });
+    return { handler, calls };
+  };
+
+  test.each(["53100", "58030", "57014"])("(%s) makes a batch wait, and no attempt is counted", async (code) => {
+    const { handler } = failingAtFirst(2, code);
+    const batchId = await addBatch(store, [{ id: "a" }, { id: "b" }]);
+    await engineOn(store, [handler]).processBatch(fresh(batchId));
+    expect(await deliveries(store)).toEqual(["a effect succeeded", "b effect succeeded"]);
+    expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
+  });
+
+  test("is told from a failure of the handler also when the handler swallows the error", async () => {
+    const { handler } = failingAtFirst(1, "53100", true);
+    await engineOn(store, [handler]).processBatch(fresh(await addBatch(store, [{ id: "a" }])));
+    expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+  });
+
+  test("makes an event that runs alone wait, and is no try of it", async () => {
+    const { handler } = failingAtFirst(4);
+    const batchId = await addBatch(store, [{ id: "a" }]);
+    await engineOn(store, [handler]).processBatch({ batchId, startedBefore: true });
+    expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+    expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
+  });
+
+  test("makes a delivery rest and keep its attempt", async () => {
+    const { handler, calls } = failingAtFirst(1);
+    const theirs = createEngineStore(store, "theirs");
+    await theirs.registerHandlers([{ name: handler.name, kind: "transactional", types: handler.on }]);
+    await engineOn(store, []).processBatch(fresh(await addBatch(store, [{ id: "a" }])));
+    const engine = engineOn(store, [handler]);
+    expect(await engine.runDueDeliveries(10)).toBe(1);
+    expect(await rows(store, "SELECT state, attempts, interruptions FROM penstock.deliveries")).toEqual([
+      { state: "pending", attempts: 0, interruptions: 0 },
+    ]);
+    expect(await engine.runDueDeliveries(10)).toBe(0);
+    await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now()");
+    expect(await engine.runDueDeliveries(10)).toBe(1);
+    expect(calls).toEqual([1, 1]);
+    expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+  });
+
+  test("is asked again ever more slowly", async () => {
+    const stop = new AbortController();
+    const { handler, calls } = failingAtFirst(Infinity);
+    const batchId = await addBatch(store, [{ id: "a" }]);
+    const processed = engineOn(store, [handler], { signal: stop.signal }).processBatch(fresh(batchId));
+    setTimeout(() => stop.abort(new Error("stopping")), 1_000);
+    await expect(processed).rejects.toThrow("stopping");
+    expect(calls.length).toBeLessThan(6);
+  });
+});

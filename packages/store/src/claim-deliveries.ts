@@ -43,13 +43,18 @@ export async function claimDeliveries(
 }
 
 /** Hands deliveries back as they were before the claim; see EngineStore.releaseDeliveries. */
-export async function releaseDeliveries(store: Store, deliveries: readonly ClaimedDelivery[]): Promise<void> {
+export async function releaseDeliveries(
+  store: Store,
+  deliveries: readonly ClaimedDelivery[],
+  { restMs = 0 }: { restMs?: number } = {},
+): Promise<void> {
   if (deliveries.length === 0) return;
   await query(
     store.pool,
     `UPDATE penstock.deliveries d
         SET state = CASE WHEN attempts > 1 THEN 'retrying' ELSE 'pending' END, attempts = attempts - 1,
-            token = NULL, lease_until = NULL, next_attempt_at = now(), changed_at = now()
+            token = NULL, lease_until = NULL, changed_at = now(),
+            next_attempt_at = now() + make_interval(secs => $5::float8 / 1000)
        FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[]) AS r (day, seq, subscriber, token)
       WHERE d.day = r.day AND d.seq = r.seq AND d.subscriber = r.subscriber AND d.token = r.token
         AND d.state = 'running'`,
@@ -58,6 +63,7 @@ export async function releaseDeliveries(store: Store, deliveries: readonly Claim
       deliveries.map(({ seq }) => seq),
       deliveries.map(({ subscriber }) => subscriber),
       deliveries.map(({ token }) => token),
+      restMs,
     ],
   );
 }
