@@ -5,8 +5,9 @@ import type { BatchReport } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
 import type { EngineContext, EngineLog } from "./engine-context.ts";
 import type { EngineStore } from "./engine-store.ts";
+import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
-import { MAX_INTERRUPTIONS, runDueDeliveries } from "./run-delivery.ts";
+import { MAX_INTERRUPTIONS, runDueDeliveries, runInterruptedDelivery } from "./run-delivery.ts";
 
 export interface EngineOptions {
   readonly store: EngineStore;
@@ -32,15 +33,16 @@ export interface EngineOptions {
 export interface Engine {
   /** Processes the batch that a queue job points to. */
   processBatch(pointer: BatchPointer): Promise<BatchReport>;
-  /** Runs deliveries that are due, side by side; returns how many. */
+  /** Runs deliveries that are due, side by side, but none whose worker vanished before; returns how many. */
   runDueDeliveries(limit: number): Promise<number>;
+  /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
+  runInterruptedDelivery(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
   reclaimDeliveries(): Promise<{ retrying: number; dead: number }>;
 }
 
 /** Wires an engine. */
 export function createEngine(options: EngineOptions): Engine {
-  let turn: Promise<unknown> = Promise.resolve();
   const context: EngineContext = {
     store: options.store,
     handlers: options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
@@ -53,15 +55,12 @@ export function createEngine(options: EngineOptions): Engine {
     demotions: createDemotions(options.demoteMs),
     random: options.random ?? Math.random,
     sayOutage: onceInAWhile(),
-    inTurn<T>(work: () => Promise<T>): Promise<T> {
-      const mine = turn.then(work);
-      turn = mine.catch(() => undefined);
-      return mine;
-    },
+    gate: createGate(),
   };
   return {
     processBatch: (pointer) => processBatch(context, pointer),
     runDueDeliveries: (limit) => runDueDeliveries(context, limit),
+    runInterruptedDelivery: () => runInterruptedDelivery(context),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({
         maxInterruptions: MAX_INTERRUPTIONS,

@@ -2,6 +2,7 @@ import type { Handler, HandlerLog } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import type { Demotions } from "./demotions.ts";
 import type { EngineStore } from "./engine-store.ts";
+import type { Gate } from "./gate.ts";
 
 /** A logger that can make children; pino's fits. */
 export interface EngineLog extends HandlerLog {
@@ -26,6 +27,6 @@ export interface EngineContext {
   readonly random: () => number;
   /** Says something of an outage once in a while. */
   readonly sayOutage: (say: () => void) => void;
-  /** One at a time in this process. Were two events tried alone at once when it dies, both would be blamed. */
-  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+  /** All work of this engine goes through it; whatever may be what kills the process, alone. */
+  readonly gate: Gate;
 }

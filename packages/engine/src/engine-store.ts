@@ -132,12 +132,15 @@ export interface EngineStore {
   endTry(seq: number): Promise<void>;
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
-  /** Takes due deliveries of these subscribers under a lease. */
+  /** Takes due deliveries of these subscribers under a lease: those whose worker vanished before, or only others. */
   claimDeliveries(options: {
     subscribers: readonly string[];
     limit: number;
     leaseMs: number;
+    interrupted: boolean;
   }): Promise<ClaimedDelivery[]>;
+  /** Whether a delivery of these subscribers is due whose worker vanished before. */
+  isInterruptedDue(subscribers: readonly string[]): Promise<boolean>;
   /**
    * Hands deliveries back untried, without an attempt counted: after an outage, to rest for `restMs`, or when the worker
    * stops.

@@ -28,7 +28,7 @@ type Step =
 
 /**
  * Processes events one by one, each handler in a transaction of its own: the careful way, for a batch that failed as a
- * whole or whose process died. Before each event it commits that the event is being tried alone, so that one that kills
+ * whole or whose process died. Nothing else of this process runs beside an event, and before each it commits that the event is being tried alone, so that one that kills
  * its process is known by name; the third time, the delivery to the handler that was running is dead and the event's
  * other handlers go on.
  *
@@ -41,7 +41,7 @@ export async function processAlone(
   let sum = report(0, 0, []);
   for (const { seq, day } of await whileAvailable(engine, listEvents)) {
     try {
-      sum = addReports(sum, await engine.inTurn(() => processEvent(engine, { seq, day })));
+      sum = addReports(sum, await processEvent(engine, { seq, day }));
     } catch (error) {
       if (engine.signal.aborted) throw error;
       // One that cannot even be recorded must not hold up the later ones: it stays pending, and the sweep finds it.
@@ -52,38 +52,49 @@ export async function processAlone(
 }
 
 async function processEvent(engine: EngineContext, event: { seq: number; day: string }): Promise<BatchReport> {
-  const before = await whileAvailable(engine, () => engine.store.beginTry(event.seq));
-  if (before === null) return report(0, 0, []);
-  let finished = false;
-  try {
-    const done = await runHandlers(engine, event, before);
-    finished = done.events > 0;
-    return done;
-  } finally {
-    // Whatever went wrong came back to this process, so it took nothing down: counted, it would make an innocent
-    // handler a dead letter the third time.
-    if (!finished) await giveBack(engine, event.seq);
+  const pause = createOutagePause(engine);
+  const results: DeliveryResult[] = [];
+  for (;;) {
+    let outage: unknown;
+    let begun = false;
+    try {
+      return await engine.gate.alone(async () => {
+        engine.signal.throwIfAborted();
+        const before = await engine.store.beginTry(event.seq);
+        if (before === null) return report(0, 0, results);
+        begun = true;
+        const done = await runHandlers(engine, event, before, results);
+        begun = done.events === 0;
+        return done;
+      });
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      outage = error;
+    } finally {
+      // Whatever went wrong came back to this process, so it took nothing down: counted, it would make an innocent
+      // handler a dead letter the third time.
+      if (begun) await giveBack(engine, event.seq);
+    }
+    await pause(outage);
   }
 }
 
+/** Runs all its handlers, and adds what became of each to `results`. */
 async function runHandlers(
   engine: EngineContext,
   event: { seq: number; day: string },
   before: number,
+  results: DeliveryResult[],
 ): Promise<BatchReport> {
-  const results: DeliveryResult[] = [];
-  let killed = before >= MAX_KILLS;
-  for (;;) {
-    const step = await whileAvailable(engine, () => handleNext(engine, event, killed));
+  for (let killed = before >= MAX_KILLS; ; killed = false) {
+    const step = await handleNext(engine, event, killed);
     if (step.is === "not-ours") return report(0, 0, results);
     if (step.is === "finished") return report(1, step.quarantined, [...results, ...step.results]);
     results.push(step.result);
-    if (killed) {
-      const { eventId, result } = step;
-      const fields = { ...event, eventId, handler: result.subscriber };
-      engine.log.error(fields, "event killed its process, it is a dead letter now");
-    }
-    killed = false;
+    if (!killed) continue;
+    const { eventId, result } = step;
+    const fields = { ...event, eventId, handler: result.subscriber };
+    engine.log.error(fields, "event killed its process, it is a dead letter now");
   }
 }
 
@@ -104,7 +115,7 @@ async function giveBack(engine: EngineContext, seq: number): Promise<void> {
   }
 }
 
-/** Does it again once Postgres can go on: an outage is no try of the event, so the count of tries is not touched. */
+/** Does it again once Postgres can go on. */
 async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
   const pause = createOutagePause(engine);
   for (;;) {

@@ -43,10 +43,13 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
     let claimed: ClaimedBatch = { events: [], startedAlone: [] };
     let traces: EventTraces | undefined;
     try {
-      const done = await store.transaction(async (tx) => {
-        claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
-        traces = traceEvents(claimed.events);
-        return processClaimed(engine, tx, claimed.events, traces);
+      const done = await engine.gate.shared(() => {
+        engine.signal.throwIfAborted();
+        return store.transaction(async (tx) => {
+          claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
+          traces = traceEvents(claimed.events);
+          return processClaimed(engine, tx, claimed.events, traces);
+        });
       });
       traces?.end();
       const { startedAlone } = claimed;
@@ -54,7 +57,7 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
       return addReports(done, await processAlone(engine, () => Promise.resolve(startedAlone)));
     } catch (error) {
       traces?.end(error);
-      if (engine.signal.aborted) throw error;
+      engine.signal.throwIfAborted();
       if (isUnavailable(error)) {
         await pause(error);
         continue;

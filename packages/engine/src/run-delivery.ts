@@ -37,9 +37,25 @@ const OUTAGE_REST_MS = 2_000;
  * latter in the transaction of the handler's own writes, and only while the lease's token still matches.
  */
 export async function runDueDeliveries(engine: EngineContext, limit: number): Promise<number> {
+  return engine.gate.shared(() => runClaimed(engine, { limit, interrupted: false }));
+}
+
+/**
+ * Runs one delivery that is due and whose worker vanished while it ran, and returns whether there was one. Alone: all
+ * that was under way when a process died is suspected, and only the culprit may be so again.
+ */
+export async function runInterruptedDelivery(engine: EngineContext): Promise<boolean> {
   const subscribers = engine.handlers.map(({ name }) => name);
-  if (subscribers.length === 0) return 0;
-  const claimed = await engine.store.claimDeliveries({ subscribers, limit, leaseMs: LEASE_MS });
+  // Asked first: to be alone, all other work has to stop.
+  if (!(await engine.store.isInterruptedDue(subscribers))) return false;
+  return engine.gate.alone(async () => (await runClaimed(engine, { limit: 1, interrupted: true })) === 1);
+}
+
+/** Claims inside the gate: what is claimed and waits would be blamed, too, and its lease runs. */
+async function runClaimed(engine: EngineContext, which: { limit: number; interrupted: boolean }): Promise<number> {
+  const subscribers = engine.handlers.map(({ name }) => name);
+  if (subscribers.length === 0 || engine.signal.aborted) return 0;
+  const claimed = await engine.store.claimDeliveries({ ...which, subscribers, leaseMs: LEASE_MS });
   // All of them, also when one cannot be recorded: its lease runs out, and the others must not be left running.
   const runs = await Promise.allSettled(claimed.map((delivery) => traceDelivery(engine, delivery)));
   for (const run of runs) {

@@ -1,6 +1,6 @@
 import type { EngineStore, EngineTransaction } from "@penstock/engine";
 import type pg from "pg";
-import { claimDeliveries, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
+import { claimDeliveries, isInterruptedDue, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
 import { query, type Store } from "./create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
 import { codeOf, CommitFailedError, isConnectionError, isExhausted, toStoreError } from "./errors.ts";
@@ -34,6 +34,7 @@ export function createEngineStore(store: Store, workerName: string): EngineStore
       await query(store.pool, "UPDATE penstock.pending SET tries = tries - 1 WHERE seq = $1 AND tries > 0", [seq]);
     },
     claimDeliveries: (options) => claimDeliveries(store, options),
+    isInterruptedDue: (subscribers) => isInterruptedDue(store, subscribers),
     releaseDeliveries: (deliveries, options) => releaseDeliveries(store, deliveries, options),
     reclaimDeliveries: (options) => reclaimDeliveries(store, workerName, options),
     registerHandlers: (handlers) => registerHandlers(store, handlers),

@@ -6,6 +6,7 @@ import { MigrationsPendingError, toStoreError } from "./errors.ts";
 import * as events from "./migrations/0001-events.ts";
 import * as deliveries from "./migrations/0002-deliveries.ts";
 import * as attemptTraces from "./migrations/0003-attempt-traces.ts";
+import * as interruptedDeliveries from "./migrations/0004-interrupted-deliveries.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 /** Ours, by name, in the order of the names. Forward only: data that was acknowledged is never migrated away. */
@@ -13,6 +14,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001-events": { up: events.up },
   "0002-deliveries": { up: deliveries.up },
   "0003-attempt-traces": { up: attemptTraces.up },
+  "0004-interrupted-deliveries": { up: interruptedDeliveries.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

@@ -23,6 +23,7 @@ describe("migrate", () => {
       "penstock/0001-events",
       "penstock/0002-deliveries",
       "penstock/0003-attempt-traces",
+      "penstock/0004-interrupted-deliveries",
     ]);
     await Promise.all(stores.map((store) => store.close()));
   });
