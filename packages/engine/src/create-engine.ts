@@ -20,7 +20,7 @@ export interface EngineOptions {
   readonly batchEvents?: number;
   /** The most bytes of bodies of one batch transaction; 16 MiB unless given. One event always fits. */
   readonly batchBytes?: number;
-  /** How long one handler may hold up a batch before it is demoted, in milliseconds; 1,000 unless given. */
+  /** How long one handler may hold up a batch before it is demoted, in milliseconds; 5,000 and 25 per event unless given. */
   readonly budgetMs?: number;
   /** How long a demotion lasts, in milliseconds; 60,000 unless given. */
   readonly demoteMs?: number;
@@ -50,7 +50,8 @@ export function createEngine(options: EngineOptions): Engine {
     log: options.log,
     batchEvents: options.batchEvents ?? 200,
     batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
-    budgetMs: options.budgetMs ?? 1_000,
+    // More than a lock_timeout: to wait once for rows that another worker holds is no slowness of the handler.
+    budgetOf: (events) => options.budgetMs ?? 5_000 + 25 * events,
     signal: options.signal,
     demotions: createDemotions(options.demoteMs),
     random: options.random ?? Math.random,

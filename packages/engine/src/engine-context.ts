@@ -19,8 +19,8 @@ export interface EngineContext {
   /** The most events and bytes of bodies of one batch transaction. */
   readonly batchEvents: number;
   readonly batchBytes: number;
-  /** How long one handler may hold up a batch, in milliseconds. */
-  readonly budgetMs: number;
+  /** How long one handler may hold up a batch with so many events for it, in milliseconds. */
+  readonly budgetOf: (events: number) => number;
   /** Aborted when the worker is out of patience at shutdown. */
   readonly signal: AbortSignal;
   readonly demotions: Demotions;

@@ -14,7 +14,7 @@ import type { DeliveryResult, EngineTransaction, StoredEvent } from "./engine-st
 import { isConflict, isUnavailable } from "./errors.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
 import { createOutagePause } from "./outage-pause.ts";
-import { type HandlerOutcome, runHandler } from "./run-handler.ts";
+import { type HandlerOutcome, runHandlerOnce } from "./run-handler.ts";
 
 /** An event that took its process down this often is a dead letter of the handler that was running. */
 const MAX_KILLS = 3;
@@ -164,12 +164,10 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
           return record(tx, stored, killedResult(handler, stored, startedAt, traces.traceparentOf(stored)));
         }
         const log = engine.log.child({ handler: handler.name });
-        const { budgetMs, signal } = engine;
-        const events = [decoded];
-        const [outcome] = await runHandler({ tx, handler, events, traces, attempt: 1, budgetMs, signal, log });
-        const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
+        const { signal } = engine;
+        const outcome = await runHandlerOnce({ tx, handler, event: decoded, traces, attempt: 1, signal, log });
         const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(stored) };
-        return record(tx, stored, deliveryResult(engine, handler, stored, settled, tried));
+        return record(tx, stored, deliveryResult(engine, handler, stored, outcome, tried));
       });
       traces?.end();
       return step;

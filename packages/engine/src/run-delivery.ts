@@ -14,7 +14,7 @@ import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
 import { createOutagePause } from "./outage-pause.ts";
-import { runHandler } from "./run-handler.ts";
+import { runHandlerOnce } from "./run-handler.ts";
 
 /** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
 const LEASE_MS = 60_000;
@@ -141,13 +141,11 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
       return;
     }
     const log = engine.log.child({ handler: handler.name, attempt: delivery.attempt });
-    const events = [decoding.decoded];
-    const { signal, budgetMs } = engine;
+    const { signal } = engine;
     const traces = { contextOf: () => contextOf(span) };
     const { attempt } = delivery;
-    const [outcome] = await runHandler({ tx, handler, events, traces, attempt, budgetMs, signal, log });
-    const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
-    await write(deliveryResult(engine, handler, stored, settled, tried));
+    const outcome = await runHandlerOnce({ tx, handler, event: decoding.decoded, traces, attempt, signal, log });
+    await write(deliveryResult(engine, handler, stored, outcome, tried));
 
     async function write(result: DeliveryResult): Promise<void> {
       // The row is locked since lockDelivery saw the token, so nobody can have taken it in between.

@@ -98,7 +98,7 @@ describe("a batch", () => {
       batches.push(await addBatch(store, subjects));
     }
     const workers = [0, 1].map(async (worker) => {
-      const engine = engineOn(store, [count], { batchEvents: 40 });
+      const engine = engineOn(store, [count], { batchEvents: 40, budgetMs: 60_000 });
       for (const [at, batchId] of batches.entries()) {
         if (at % 2 === worker) await engine.processBatch(fresh(batchId));
       }
@@ -116,7 +116,7 @@ describe("a batch", () => {
       store,
       Array.from({ length: 50 }, (_, at) => ({ id: `evt_${at}` })),
     );
-    const engines = [engineOn(store, [effectHandler()]), engineOn(store, [effectHandler()])];
+    const engines = [0, 1].map(() => engineOn(store, [effectHandler()], { budgetMs: 60_000 }));
     await Promise.all([
       ...engines.map((engine) => engine.processBatch(fresh(batchId))),
       ...engines.map((engine) => engine.processBatch({ batchId, startedBefore: true })),
@@ -418,6 +418,64 @@ describe("a slow handler", () => {
     expect(await engine.runDueDeliveries(10)).toBe(2);
     expect(await effects(store)).toEqual(["slow a", "slow b", "slow c"]);
     expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
+  });
+});
+
+describe("a handler's budget in a batch", () => {
+  const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const statesAfter = async (
+    handler: ReturnType<typeof effectHandler>,
+    events: readonly string[],
+    budgetMs: number,
+  ) => {
+    const engine = engineOn(store, [handler], { budgetMs });
+    await engine.processBatch(
+      fresh(
+        await addBatch(
+          store,
+          events.map((id) => ({ id })),
+        ),
+      ),
+    );
+    await engine.processBatch(fresh(await addBatch(store, [{ id: "next" }])));
+    return deliveries(store);
+  };
+
+  test("is also used up by one call of handleBatch: what it did is kept, the next batch goes without it", async () => {
+    const slow = effectHandler({ handleBatch: () => wait(60) });
+    expect(await statesAfter(slow, ["a", "b"], 30)).toEqual([
+      "a effect succeeded",
+      "b effect succeeded",
+      "next effect pending",
+    ]);
+  });
+
+  test("is also used up by one slow event", async () => {
+    const slow = effectHandler({ handle: () => wait(60) });
+    expect(await statesAfter(slow, ["a"], 30)).toEqual(["a effect succeeded", "next effect pending"]);
+  });
+
+  test("is not charged with the pass that failed because of one event", async () => {
+    const failing = effectHandler({
+      async handleBatch() {
+        await wait(1_500);
+        throw new Error("one of them");
+      },
+    });
+    expect(await statesAfter(failing, ["a", "b"], 1_000)).toEqual([
+      "a effect succeeded",
+      "b effect succeeded",
+      "next effect succeeded",
+    ]);
+  });
+
+  test("ends a batch also when several handlers hang for longer than a demotion lasts", async () => {
+    const hanging = ["a", "b", "c"].map((name) =>
+      effectHandler({ name, timeoutMs: 100, handle: () => new Promise<void>(() => undefined) }),
+    );
+    const engine = engineOn(store, hanging, { demoteMs: 1 });
+    await engine.processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+    expect(await deliveries(store)).toEqual(["evt_1 a pending", "evt_1 b pending", "evt_1 c pending"]);
   });
 });
 
