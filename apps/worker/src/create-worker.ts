@@ -73,6 +73,7 @@ export async function startWorker(
     loop(DELIVERIES_EVERY_MS, "running due deliveries", async () => {
       return (await engine.runDueDeliveries(DELIVERIES_AT_ONCE)) === DELIVERIES_AT_ONCE;
     }),
+    loop(DELIVERIES_EVERY_MS, "running an interrupted delivery", () => engine.runInterruptedDelivery()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
       const { retrying, dead } = await engine.reclaimDeliveries();
       if (retrying + dead > 0) log.warn({ retrying, dead }, "deliveries of lost workers were taken back");

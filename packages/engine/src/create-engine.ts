@@ -1,11 +1,13 @@
 import type { Handler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
+import { onceInAWhile } from "@penstock/telemetry";
 import type { BatchReport } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
 import type { EngineContext, EngineLog } from "./engine-context.ts";
 import type { EngineStore } from "./engine-store.ts";
+import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
-import { MAX_INTERRUPTIONS, runDueDeliveries } from "./run-delivery.ts";
+import { MAX_INTERRUPTIONS, runDueDeliveries, runInterruptedDelivery } from "./run-delivery.ts";
 
 export interface EngineOptions {
   readonly store: EngineStore;
@@ -18,7 +20,7 @@ export interface EngineOptions {
   readonly batchEvents?: number;
   /** The most bytes of bodies of one batch transaction; 16 MiB unless given. One event always fits. */
   readonly batchBytes?: number;
-  /** How long one handler may hold up a batch before it is demoted, in milliseconds; 1,000 unless given. */
+  /** How long one handler may hold up a batch before it is demoted, in milliseconds; 5,000 and 25 per event unless given. */
   readonly budgetMs?: number;
   /** How long a demotion lasts, in milliseconds; 60,000 unless given. */
   readonly demoteMs?: number;
@@ -31,15 +33,16 @@ export interface EngineOptions {
 export interface Engine {
   /** Processes the batch that a queue job points to. */
   processBatch(pointer: BatchPointer): Promise<BatchReport>;
-  /** Runs deliveries that are due, side by side; returns how many. */
+  /** Runs deliveries that are due, side by side, but none whose worker vanished before; returns how many. */
   runDueDeliveries(limit: number): Promise<number>;
+  /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
+  runInterruptedDelivery(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
   reclaimDeliveries(): Promise<{ retrying: number; dead: number }>;
 }
 
 /** Wires an engine. */
 export function createEngine(options: EngineOptions): Engine {
-  let turn: Promise<unknown> = Promise.resolve();
   const context: EngineContext = {
     store: options.store,
     handlers: options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
@@ -47,19 +50,18 @@ export function createEngine(options: EngineOptions): Engine {
     log: options.log,
     batchEvents: options.batchEvents ?? 200,
     batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
-    budgetMs: options.budgetMs ?? 1_000,
+    // More than a lock_timeout: to wait once for rows that another worker holds is no slowness of the handler.
+    budgetOf: (events) => options.budgetMs ?? 5_000 + 25 * events,
     signal: options.signal,
     demotions: createDemotions(options.demoteMs),
     random: options.random ?? Math.random,
-    inTurn<T>(work: () => Promise<T>): Promise<T> {
-      const mine = turn.then(work);
-      turn = mine.catch(() => undefined);
-      return mine;
-    },
+    sayOutage: onceInAWhile(),
+    gate: createGate(),
   };
   return {
     processBatch: (pointer) => processBatch(context, pointer),
     runDueDeliveries: (limit) => runDueDeliveries(context, limit),
+    runInterruptedDelivery: () => runInterruptedDelivery(context),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({
         maxInterruptions: MAX_INTERRUPTIONS,

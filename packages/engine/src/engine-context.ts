@@ -2,6 +2,7 @@ import type { Handler, HandlerLog } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import type { Demotions } from "./demotions.ts";
 import type { EngineStore } from "./engine-store.ts";
+import type { Gate } from "./gate.ts";
 
 /** A logger that can make children; pino's fits. */
 export interface EngineLog extends HandlerLog {
@@ -18,12 +19,14 @@ export interface EngineContext {
   /** The most events and bytes of bodies of one batch transaction. */
   readonly batchEvents: number;
   readonly batchBytes: number;
-  /** How long one handler may hold up a batch, in milliseconds. */
-  readonly budgetMs: number;
+  /** How long one handler may hold up a batch with so many events for it, in milliseconds. */
+  readonly budgetOf: (events: number) => number;
   /** Aborted when the worker is out of patience at shutdown. */
   readonly signal: AbortSignal;
   readonly demotions: Demotions;
   readonly random: () => number;
-  /** One at a time in this process. Were two events tried alone at once when it dies, both would be blamed. */
-  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Says something of an outage once in a while. */
+  readonly sayOutage: (say: () => void) => void;
+  /** All work of this engine goes through it; whatever may be what kills the process, alone. */
+  readonly gate: Gate;
 }

@@ -72,6 +72,8 @@ export interface EngineTransaction {
   claimBatch(batchId: string, limits: { limit: number; maxBytes: number }): Promise<ClaimedBatch>;
   /** Takes one pending event; null when it is gone or another worker holds it. */
   claimEvent(event: { seq: number; day: string }): Promise<StoredEvent | null>;
+  /** Counts the tries of an event anew, the one under way as the first, since the culprit of those before is named. */
+  restartTries(seq: number): Promise<void>;
   /** Drops the pending row of an event: nothing of it is left to do but its deliveries. */
   finishEvent(seq: number): Promise<void>;
   /** The handlers registered by any worker, as of now. */
@@ -82,8 +84,8 @@ export interface EngineTransaction {
    * Runs `fn` behind a savepoint with a guarded Kysely transaction whose `search_path` is `schema`. Kept only when all
    * its statements, its deferred constraints and RELEASE succeeded with the transaction still open; else undone.
    *
-   * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke, and what `fn` threw when that has the
-   *   code `HANDLER_TIMEOUT`; anything else is in the outcome.
+   * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke or the disk is full, and what `fn` threw
+   *   when that has the code `HANDLER_TIMEOUT`; anything else is in the outcome.
    */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
   savepoint(schema: string, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome>;
@@ -117,7 +119,8 @@ export interface EngineStore {
    * Runs `fn` in a transaction and commits; rolls back when it throws, and destroys the connection instead when what
    * it throws has the code `HANDLER_TIMEOUT`, since that handler may still be using it.
    *
-   * @throws an error with code `DATABASE_UNAVAILABLE` when Postgres cannot be reached or the connection broke.
+   * @throws an error with code `DATABASE_UNAVAILABLE` when Postgres cannot be reached, the connection broke or the disk
+   *   is full: nobody's fault.
    * @throws an error with code `COMMIT_FAILED` when COMMIT itself was refused.
    */
   transaction<T>(fn: (tx: EngineTransaction) => Promise<T>): Promise<T>;
@@ -125,18 +128,24 @@ export interface EngineStore {
   pendingOf(batchId: string): Promise<{ seq: number; day: string }[]>;
   /** Commits that an event is now started alone; null when it is gone or held. Returns the tries before this one. */
   beginTry(seq: number): Promise<number | null>;
-  /** Counts the tries of an event anew, the one under way as the first, since the culprit of those before is named. */
-  restartTries(seq: number): Promise<void>;
+  /** Takes a try back: the event came back to its process, well or not, so it has not taken it down. */
+  endTry(seq: number): Promise<void>;
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
-  /** Takes due deliveries of these subscribers under a lease. */
+  /** Takes due deliveries of these subscribers under a lease: those whose worker vanished before, or only others. */
   claimDeliveries(options: {
     subscribers: readonly string[];
     limit: number;
     leaseMs: number;
+    interrupted: boolean;
   }): Promise<ClaimedDelivery[]>;
-  /** Hands deliveries back untried, without an attempt counted: after an outage or when the worker stops. */
-  releaseDeliveries(deliveries: readonly ClaimedDelivery[]): Promise<void>;
+  /** Whether a delivery of these subscribers is due whose worker vanished before. */
+  isInterruptedDue(subscribers: readonly string[]): Promise<boolean>;
+  /**
+   * Hands deliveries back untried, without an attempt counted: after an outage, to rest for `restMs`, or when the worker
+   * stops.
+   */
+  releaseDeliveries(deliveries: readonly ClaimedDelivery[], options?: { restMs?: number }): Promise<void>;
   /**
    * Ends deliveries whose lease has run out: an `interrupted` attempt, then retrying, or dead after `maxInterruptions`.
    * Takes none until Postgres has been up for `afterOutageMs`: leases that ran out while it was away are no sign of a

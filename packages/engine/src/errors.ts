@@ -23,7 +23,7 @@ export function codeOf(error: unknown): string | undefined {
     : undefined;
 }
 
-/** True when Postgres was away or the connection broke: nobody's fault, so nobody's attempt. */
+/** True when Postgres was away or out of disk, or the connection broke: nobody's fault, so nobody's attempt. */
 export function isUnavailable(error: unknown): boolean {
   return codeOf(error) === "DATABASE_UNAVAILABLE";
 }

@@ -13,7 +13,8 @@ import type { EngineContext } from "./engine-context.ts";
 import type { DeliveryResult, EngineTransaction, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
-import { type HandlerOutcome, runHandler } from "./run-handler.ts";
+import { createOutagePause } from "./outage-pause.ts";
+import { type HandlerOutcome, runHandlerOnce } from "./run-handler.ts";
 
 /** An event that took its process down this often is a dead letter of the handler that was running. */
 const MAX_KILLS = 3;
@@ -22,12 +23,12 @@ const MAX_CONFLICTS = 3;
 
 type Step =
   | { readonly is: "finished"; readonly quarantined: number; readonly results: DeliveryResult[] }
-  | { readonly is: "handled"; readonly result: DeliveryResult }
+  | { readonly is: "handled"; readonly result: DeliveryResult; readonly eventId: string | null }
   | { readonly is: "not-ours" };
 
 /**
  * Processes events one by one, each handler in a transaction of its own: the careful way, for a batch that failed as a
- * whole or whose process died. Before each event it commits that the event is being tried alone, so that one that kills
+ * whole or whose process died. Nothing else of this process runs beside an event, and before each it commits that the event is being tried alone, so that one that kills
  * its process is known by name; the third time, the delivery to the handler that was running is dead and the event's
  * other handlers go on.
  *
@@ -39,38 +40,90 @@ export async function processAlone(
 ): Promise<BatchReport> {
   let sum = report(0, 0, []);
   for (const { seq, day } of await whileAvailable(engine, listEvents)) {
-    sum = addReports(sum, await engine.inTurn(() => processEvent(engine, { seq, day })));
+    try {
+      sum = addReports(sum, await processEvent(engine, { seq, day }));
+    } catch (error) {
+      if (engine.signal.aborted) throw error;
+      // One that cannot even be recorded must not hold up the later ones: it stays pending, and the sweep finds it.
+      engine.log.error({ seq, day, err: error }, "event could not be processed, it stays pending");
+    }
   }
   return sum;
 }
 
 async function processEvent(engine: EngineContext, event: { seq: number; day: string }): Promise<BatchReport> {
-  const { store, log } = engine;
+  const pause = createOutagePause(engine);
   const results: DeliveryResult[] = [];
-  let kills = await whileAvailable(engine, () => store.beginTry(event.seq));
-  if (kills === null) return report(0, 0, []);
   for (;;) {
-    const killed: boolean = kills >= MAX_KILLS;
-    const step = await whileAvailable(engine, () => handleNext(engine, event, killed));
+    let outage: unknown;
+    let begun = false;
+    try {
+      return await engine.gate.alone(async () => {
+        engine.signal.throwIfAborted();
+        const before = await engine.store.beginTry(event.seq);
+        if (before === null) return report(0, 0, results);
+        begun = true;
+        const done = await runHandlers(engine, event, before, results);
+        begun = done.events === 0;
+        return done;
+      });
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      outage = error;
+    } finally {
+      // Whatever went wrong came back to this process, so it took nothing down: counted, it would make an innocent
+      // handler a dead letter the third time.
+      if (begun) await giveBack(engine, event.seq);
+    }
+    await pause(outage);
+  }
+}
+
+/** Runs all its handlers, and adds what became of each to `results`. */
+async function runHandlers(
+  engine: EngineContext,
+  event: { seq: number; day: string },
+  before: number,
+  results: DeliveryResult[],
+): Promise<BatchReport> {
+  for (let killed = before >= MAX_KILLS; ; killed = false) {
+    const step = await handleNext(engine, event, killed);
     if (step.is === "not-ours") return report(0, 0, results);
     if (step.is === "finished") return report(1, step.quarantined, [...results, ...step.results]);
     results.push(step.result);
-    if (killed) {
-      log.error({ ...event, handler: step.result.subscriber }, "event killed its process, it is a dead letter now");
-      kills = 0;
-      await whileAvailable(engine, () => store.restartTries(event.seq));
+    if (!killed) continue;
+    const { eventId, result } = step;
+    const fields = { ...event, eventId, handler: result.subscriber };
+    engine.log.error(fields, "event killed its process, it is a dead letter now");
+  }
+}
+
+/** Takes the try back; while Postgres is away, or another worker holds the event, as soon as it can be done. */
+async function giveBack(engine: EngineContext, seq: number): Promise<void> {
+  const pause = createOutagePause(engine);
+  for (;;) {
+    try {
+      await engine.store.endTry(seq);
+      return;
+    } catch (error) {
+      if (engine.signal.aborted || !(isUnavailable(error) || isConflict(error))) {
+        engine.log.warn({ seq, err: error }, "a try of an event could not be given back, it stays counted");
+        return;
+      }
+      await pause(error).catch(() => undefined); // aborted: one last try
     }
   }
 }
 
-/** Does it again once Postgres is back: an outage is no try of the event, so the count of tries is not touched. */
+/** Does it again once Postgres can go on. */
 async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
+  const pause = createOutagePause(engine);
   for (;;) {
     try {
       return await work();
     } catch (error) {
       if (!isUnavailable(error)) throw error;
-      await engine.store.waitUntilAvailable(engine.signal);
+      await pause(error);
     }
   }
 }
@@ -105,14 +158,16 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
           );
         }
         running = { handler, stored };
-        if (killed) return record(tx, killedResult(handler, stored, startedAt, traces.traceparentOf(stored)));
+        if (killed) {
+          // Together: were the process to die in between, the next handler would be blamed for this one's tries.
+          await tx.restartTries(stored.seq);
+          return record(tx, stored, killedResult(handler, stored, startedAt, traces.traceparentOf(stored)));
+        }
         const log = engine.log.child({ handler: handler.name });
-        const { budgetMs, signal } = engine;
-        const events = [decoded];
-        const [outcome] = await runHandler({ tx, handler, events, traces, attempt: 1, budgetMs, signal, log });
-        const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
+        const { signal } = engine;
+        const outcome = await runHandlerOnce({ tx, handler, event: decoded, traces, attempt: 1, signal, log });
         const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(stored) };
-        return record(tx, deliveryResult(engine, handler, stored, settled, tried));
+        return record(tx, stored, deliveryResult(engine, handler, stored, outcome, tried));
       });
       traces?.end();
       return step;
@@ -138,9 +193,9 @@ async function finish(
   return { is: "finished", quarantined, results };
 }
 
-async function record(tx: EngineTransaction, result: DeliveryResult): Promise<Step> {
+async function record(tx: EngineTransaction, { eventId }: StoredEvent, result: DeliveryResult): Promise<Step> {
   await tx.recordDeliveries([result]);
-  return { is: "handled", result };
+  return { is: "handled", result, eventId };
 }
 
 async function recordFailure(
@@ -152,7 +207,7 @@ async function recordFailure(
 ): Promise<Step> {
   return engine.store.transaction(async (tx): Promise<Step> => {
     if ((await tx.claimEvent(event)) === null) return { is: "not-ours" };
-    return record(tx, deliveryResult(engine, handler, event, outcome, tried));
+    return record(tx, event, deliveryResult(engine, handler, event, outcome, tried));
   });
 }
 

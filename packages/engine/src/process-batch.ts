@@ -12,6 +12,7 @@ import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedBatch, EngineTransaction, QuarantineRecord, StoredEvent } from "./engine-store.ts";
 import { codeOf, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
+import { createOutagePause } from "./outage-pause.ts";
 import { processAlone } from "./process-alone.ts";
 import { runHandler } from "./run-handler.ts";
 
@@ -28,7 +29,7 @@ const MAX_CONFLICTS = 3;
  * Processes a batch: one transaction claims its events and more of the oldest, runs every transactional handler behind
  * a savepoint of its own, writes a delivery per event and handler, and drops the pending rows.
  *
- * Four things make it begin again: Postgres was away (once it is back; nothing is consumed), a handler took too long
+ * Four things make it begin again: Postgres was away or out of disk (once it can go on; nothing is consumed), a handler took too long
  * (without that handler, whose events become deliveries of their own), another transaction was in the way (as it was),
  * and anything else that undid the whole transaction (one transaction per event and handler: it finds the culprit).
  *
@@ -37,14 +38,21 @@ const MAX_CONFLICTS = 3;
 export async function processBatch(engine: EngineContext, pointer: BatchPointer): Promise<BatchReport> {
   const { store, log, demotions } = engine;
   if (pointer.startedBefore) return processAlone(engine, () => store.pendingOf(pointer.batchId));
+  const pause = createOutagePause(engine);
+  // For as long as this batch takes, however soon a demotion ends: of several handlers that hang, the first would have
+  // its turn again before the last has timed out, and the batch would never end.
+  const timedOut = new Set<string>();
   for (let conflicts = 0; ;) {
     let claimed: ClaimedBatch = { events: [], startedAlone: [] };
     let traces: EventTraces | undefined;
     try {
-      const done = await store.transaction(async (tx) => {
-        claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
-        traces = traceEvents(claimed.events);
-        return processClaimed(engine, tx, claimed.events, traces);
+      const done = await engine.gate.shared(() => {
+        engine.signal.throwIfAborted();
+        return store.transaction(async (tx) => {
+          claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
+          traces = traceEvents(claimed.events);
+          return processClaimed(engine, tx, claimed.events, traces, timedOut);
+        });
       });
       traces?.end();
       const { startedAlone } = claimed;
@@ -52,13 +60,14 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
       return addReports(done, await processAlone(engine, () => Promise.resolve(startedAlone)));
     } catch (error) {
       traces?.end(error);
-      if (engine.signal.aborted) throw error;
+      engine.signal.throwIfAborted();
       if (isUnavailable(error)) {
-        await store.waitUntilAvailable(engine.signal);
+        await pause(error);
         continue;
       }
       if (error instanceof HandlerTimeoutError) {
         demotions.add(error.handler);
+        timedOut.add(error.handler);
         log.warn({ handler: error.handler }, "handler took too long, its events become deliveries of their own");
         continue;
       }
@@ -78,6 +87,7 @@ async function processClaimed(
   tx: EngineTransaction,
   claimed: readonly StoredEvent[],
   traces: EventTraces,
+  timedOut: ReadonlySet<string>,
 ): Promise<BatchReport> {
   if (claimed.length === 0) return { events: 0, quarantined: 0, succeeded: 0, failed: 0 };
   // Read after the claim: a handler that was registered before an event was claimed must not be forgotten.
@@ -96,17 +106,20 @@ async function processClaimed(
   for (const handler of engine.handlers) {
     const wanted = decoded.filter(({ event }) => wants(handler, event));
     if (wanted.length === 0) continue;
-    if (engine.demotions.has(handler.name)) {
+    if (timedOut.has(handler.name) || engine.demotions.has(handler.name)) {
       results.push(...wanted.map(({ stored }) => pendingDelivery(stored, handler.name)));
       continue;
     }
     const startedAt = new Date();
     const log = engine.log.child({ handler: handler.name });
-    const { budgetMs, signal } = engine;
-    const outcomes = await runHandler({ tx, handler, events: wanted, traces, attempt: 1, budgetMs, signal, log });
-    if (outcomes.some(({ ok }) => ok === "deferred")) {
+    const { signal } = engine;
+    const budgetMs = engine.budgetOf(wanted.length);
+    const run = { tx, handler, events: wanted, traces, attempt: 1, budgetMs, signal, log };
+    const { outcomes, tookMs } = await runHandler(run);
+    if (tookMs > budgetMs) {
       engine.demotions.add(handler.name);
-      log.warn({ budgetMs }, "handler used up its budget in a batch, its events become deliveries of their own");
+      const fields = { budgetMs, tookMs: Math.round(tookMs), events: wanted.length };
+      log.warn(fields, "handler used up its budget in a batch, its events become deliveries of their own");
     }
     outcomes.forEach((outcome, at) => {
       const event = wanted[at]?.stored;

@@ -13,7 +13,8 @@ import { deliveryResult, pendingDelivery, type Tried, wants } from "./delivery-r
 import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
-import { runHandler } from "./run-handler.ts";
+import { createOutagePause } from "./outage-pause.ts";
+import { runHandlerOnce } from "./run-handler.ts";
 
 /** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
 const LEASE_MS = 60_000;
@@ -25,6 +26,9 @@ const NOT_FOR_US_MS = 10_000;
 
 const MAX_CONFLICTS = 3;
 
+/** How long a delivery rests that an outage cut off: while the disk is full it can be claimed, again and again. */
+const OUTAGE_REST_MS = 2_000;
+
 /**
  * Runs up to `limit` deliveries that are due, side by side, and returns how many there were: retries, what other
  * workers left for a handler that they lack, and what demoted handlers did not get done in a batch.
@@ -33,9 +37,25 @@ const MAX_CONFLICTS = 3;
  * latter in the transaction of the handler's own writes, and only while the lease's token still matches.
  */
 export async function runDueDeliveries(engine: EngineContext, limit: number): Promise<number> {
+  return engine.gate.shared(() => runClaimed(engine, { limit, interrupted: false }));
+}
+
+/**
+ * Runs one delivery that is due and whose worker vanished while it ran, and returns whether there was one. Alone: all
+ * that was under way when a process died is suspected, and only the culprit may be so again.
+ */
+export async function runInterruptedDelivery(engine: EngineContext): Promise<boolean> {
   const subscribers = engine.handlers.map(({ name }) => name);
-  if (subscribers.length === 0) return 0;
-  const claimed = await engine.store.claimDeliveries({ subscribers, limit, leaseMs: LEASE_MS });
+  // Asked first: to be alone, all other work has to stop.
+  if (!(await engine.store.isInterruptedDue(subscribers))) return false;
+  return engine.gate.alone(async () => (await runClaimed(engine, { limit: 1, interrupted: true })) === 1);
+}
+
+/** Claims inside the gate: what is claimed and waits would be blamed, too, and its lease runs. */
+async function runClaimed(engine: EngineContext, which: { limit: number; interrupted: boolean }): Promise<number> {
+  const subscribers = engine.handlers.map(({ name }) => name);
+  if (subscribers.length === 0 || engine.signal.aborted) return 0;
+  const claimed = await engine.store.claimDeliveries({ ...which, subscribers, leaseMs: LEASE_MS });
   // All of them, also when one cannot be recorded: its lease runs out, and the others must not be left running.
   const runs = await Promise.allSettled(claimed.map((delivery) => traceDelivery(engine, delivery)));
   for (const run of runs) {
@@ -63,22 +83,38 @@ function traceDelivery(engine: EngineContext, delivery: ClaimedDelivery): Promis
 }
 
 async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, span: Span): Promise<void> {
-  const { store, log } = engine;
   const tried: Tried = { attempt: delivery.attempt, startedAt: new Date(), traceparent: toTraceparent(span) };
-  for (let conflicts = 0; ; conflicts++) {
+  const pause = createOutagePause(engine);
+  let failure: { readonly error: unknown } | undefined;
+  for (let conflicts = 0; ;) {
     try {
-      await runOnce(engine, delivery, tried, span);
+      if (failure === undefined) await runOnce(engine, delivery, tried, span);
+      else await recordFailure(engine, delivery, failure.error, tried);
       return;
     } catch (error) {
-      if (isUnavailable(error) || engine.signal.aborted) {
-        if (!engine.signal.aborted) await store.waitUntilAvailable(engine.signal);
-        await store.releaseDeliveries([delivery]).catch((cause: unknown) => {
-          log.warn({ ...delivery, err: cause }, "delivery could not be handed back, its lease will run out");
-        });
-        return;
+      if (engine.signal.aborted || (isUnavailable(error) && failure === undefined)) {
+        return handBack(engine, delivery, error);
       }
-      if (isConflict(error) && conflicts < MAX_CONFLICTS) continue;
-      await recordFailure(engine, delivery, error, tried);
+      if (isUnavailable(error)) await pause(error).catch(() => undefined);
+      else if (isConflict(error) && ++conflicts <= MAX_CONFLICTS) continue;
+      else if (failure === undefined) failure = { error };
+      else throw error;
+    }
+  }
+}
+
+/** Gives the delivery back with no attempt counted: the worker stops, or Postgres cannot go on. */
+async function handBack(engine: EngineContext, delivery: ClaimedDelivery, error: unknown): Promise<void> {
+  const pause = createOutagePause(engine);
+  for (let cause = error; ;) {
+    if (!engine.signal.aborted) await pause(cause).catch(() => undefined);
+    const restMs = engine.signal.aborted ? 0 : OUTAGE_REST_MS;
+    try {
+      return await engine.store.releaseDeliveries([delivery], { restMs });
+    } catch (refusal) {
+      cause = refusal;
+      if (!engine.signal.aborted && (isUnavailable(refusal) || isConflict(refusal))) continue;
+      engine.log.warn({ ...delivery, err: refusal }, "delivery could not be handed back, its lease will run out");
       return;
     }
   }
@@ -105,13 +141,11 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
       return;
     }
     const log = engine.log.child({ handler: handler.name, attempt: delivery.attempt });
-    const events = [decoding.decoded];
-    const { signal, budgetMs } = engine;
+    const { signal } = engine;
     const traces = { contextOf: () => contextOf(span) };
     const { attempt } = delivery;
-    const [outcome] = await runHandler({ tx, handler, events, traces, attempt, budgetMs, signal, log });
-    const settled = outcome ?? { ok: false, error: new Error("the handler had no outcome") };
-    await write(deliveryResult(engine, handler, stored, settled, tried));
+    const outcome = await runHandlerOnce({ tx, handler, event: decoding.decoded, traces, attempt, signal, log });
+    await write(deliveryResult(engine, handler, stored, outcome, tried));
 
     async function write(result: DeliveryResult): Promise<void> {
       // The row is locked since lockDelivery saw the token, so nobody can have taken it in between.

@@ -98,7 +98,7 @@ describe("a batch", () => {
       batches.push(await addBatch(store, subjects));
     }
     const workers = [0, 1].map(async (worker) => {
-      const engine = engineOn(store, [count], { batchEvents: 40 });
+      const engine = engineOn(store, [count], { batchEvents: 40, budgetMs: 60_000 });
       for (const [at, batchId] of batches.entries()) {
         if (at % 2 === worker) await engine.processBatch(fresh(batchId));
       }
@@ -116,7 +116,7 @@ describe("a batch", () => {
       store,
       Array.from({ length: 50 }, (_, at) => ({ id: `evt_${at}` })),
     );
-    const engines = [engineOn(store, [effectHandler()]), engineOn(store, [effectHandler()])];
+    const engines = [0, 1].map(() => engineOn(store, [effectHandler()], { budgetMs: 60_000 }));
     await Promise.all([
       ...engines.map((engine) => engine.processBatch(fresh(batchId))),
       ...engines.map((engine) => engine.processBatch({ batchId, startedBefore: true })),
@@ -421,6 +421,64 @@ describe("a slow handler", () => {
   });
 });
 
+describe("a handler's budget in a batch", () => {
+  const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const statesAfter = async (
+    handler: ReturnType<typeof effectHandler>,
+    events: readonly string[],
+    budgetMs: number,
+  ) => {
+    const engine = engineOn(store, [handler], { budgetMs });
+    await engine.processBatch(
+      fresh(
+        await addBatch(
+          store,
+          events.map((id) => ({ id })),
+        ),
+      ),
+    );
+    await engine.processBatch(fresh(await addBatch(store, [{ id: "next" }])));
+    return deliveries(store);
+  };
+
+  test("is also used up by one call of handleBatch: what it did is kept, the next batch goes without it", async () => {
+    const slow = effectHandler({ handleBatch: () => wait(60) });
+    expect(await statesAfter(slow, ["a", "b"], 30)).toEqual([
+      "a effect succeeded",
+      "b effect succeeded",
+      "next effect pending",
+    ]);
+  });
+
+  test("is also used up by one slow event", async () => {
+    const slow = effectHandler({ handle: () => wait(60) });
+    expect(await statesAfter(slow, ["a"], 30)).toEqual(["a effect succeeded", "next effect pending"]);
+  });
+
+  test("is not charged with the pass that failed because of one event", async () => {
+    const failing = effectHandler({
+      async handleBatch() {
+        await wait(1_500);
+        throw new Error("one of them");
+      },
+    });
+    expect(await statesAfter(failing, ["a", "b"], 1_000)).toEqual([
+      "a effect succeeded",
+      "b effect succeeded",
+      "next effect succeeded",
+    ]);
+  });
+
+  test("ends a batch also when several handlers hang for longer than a demotion lasts", async () => {
+    const hanging = ["a", "b", "c"].map((name) =>
+      effectHandler({ name, timeoutMs: 100, handle: () => new Promise<void>(() => undefined) }),
+    );
+    const engine = engineOn(store, hanging, { demoteMs: 1 });
+    await engine.processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+    expect(await deliveries(store)).toEqual(["evt_1 a pending", "evt_1 b pending", "evt_1 c pending"]);
+  });
+});
+
 describe("a worker that runs out of patience at shutdown", () => {
   const obedient = effectHandler({
     handle: (event, { signal }) =>
@@ -539,5 +597,122 @@ describe("an event whose process died", () => {
       { outcome: "interrupted", error_class: "ProcessDied" },
     ]);
     expect(await pendingCount(store)).toBe(0);
+  });
+
+  test("counts no try that came back to its process, however it ended", async () => {
+    const batchId = await addBatch(store, [{ id: "evt_1" }]);
+    for (let turn = 0; turn < 4; turn++) {
+      const stop = new AbortController();
+      const cut = effectHandler({
+        handle: (_, { signal }) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener("abort", () => reject(new Error("aborted")));
+            stop.abort(new Error("stopping"));
+          }),
+      });
+      const processed = engineOn(store, [cut], { signal: stop.signal }).processBatch({ batchId, startedBefore: true });
+      await expect(processed).rejects.toThrow("stopping");
+      expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
+    }
+    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
+  });
+
+  test("that cannot be recorded does not hold up those after it", async () => {
+    await store.pool.query(`
+      CREATE FUNCTION app.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF NEW.seq = (SELECT min(seq) FROM penstock.events) THEN RAISE EXCEPTION 'not recorded'; END IF;
+          RETURN NEW;
+        END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON penstock.deliveries FOR EACH ROW EXECUTE FUNCTION app.refuse();`);
+    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    expect(await deliveries(store)).toEqual(["evt_2 effect succeeded"]);
+    expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
+  });
+
+  test("has its tries counted anew in the transaction that names the culprit", async () => {
+    await store.pool.query(`
+      CREATE TABLE app.counted (xid text, tries int);
+      CREATE FUNCTION app.count() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO app.counted VALUES (pg_current_xact_id()::xid::text, NEW.tries); RETURN NEW; END $$;
+      CREATE TRIGGER count BEFORE UPDATE ON penstock.pending FOR EACH ROW EXECUTE FUNCTION app.count();`);
+    const batchId = await addBatch(store, [{ id: "killer" }]);
+    await store.pool.query("UPDATE penstock.pending SET tries = 3");
+    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    const together = `SELECT c.tries FROM app.counted c JOIN penstock.deliveries d ON d.xmin::text = c.xid
+                       WHERE d.state = 'dead'`;
+    expect(await rows(store, together)).toEqual([{ tries: 1 }]);
+  });
+});
+
+describe("a Postgres that answers and cannot go on", () => {
+  // As a full disk says it, without filling one.
+  const exhausted = (code: string) =>
+    sql.raw(`DO $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '${code}'; END $$`);
+  const failingAtFirst = (failures: number, code = "53100", swallow = false) => {
+    const calls: number[] = [];
+    const handler = effectHandler({
+      retry: { attempts: 1 },
+      async handle(event, { tx, attempt }) {
+        calls.push(attempt);
+        if (calls.length <= failures) {
+          const statement = exhausted(code).execute(tx);
+          await (swallow ? statement.catch(() => undefined) : statement);
+        }
+        await tx.insertInto("effects").values({ handler: "effect", event_id: event.id }).execute();
+      },
+    });
+    return { handler, calls };
+  };
+
+  test.each(["53100", "58030", "57014"])("(%s) makes a batch wait, and no attempt is counted", async (code) => {
+    const { handler } = failingAtFirst(2, code);
+    const batchId = await addBatch(store, [{ id: "a" }, { id: "b" }]);
+    await engineOn(store, [handler]).processBatch(fresh(batchId));
+    expect(await deliveries(store)).toEqual(["a effect succeeded", "b effect succeeded"]);
+    expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
+  });
+
+  test("is told from a failure of the handler also when the handler swallows the error", async () => {
+    const { handler } = failingAtFirst(1, "53100", true);
+    await engineOn(store, [handler]).processBatch(fresh(await addBatch(store, [{ id: "a" }])));
+    expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+  });
+
+  test("makes an event that runs alone wait, and is no try of it", async () => {
+    const { handler } = failingAtFirst(4);
+    const batchId = await addBatch(store, [{ id: "a" }]);
+    await engineOn(store, [handler]).processBatch({ batchId, startedBefore: true });
+    expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+    expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
+  });
+
+  test("makes a delivery rest and keep its attempt", async () => {
+    const { handler, calls } = failingAtFirst(1);
+    const theirs = createEngineStore(store, "theirs");
+    await theirs.registerHandlers([{ name: handler.name, kind: "transactional", types: handler.on }]);
+    await engineOn(store, []).processBatch(fresh(await addBatch(store, [{ id: "a" }])));
+    const engine = engineOn(store, [handler]);
+    expect(await engine.runDueDeliveries(10)).toBe(1);
+    expect(await rows(store, "SELECT state, attempts, interruptions FROM penstock.deliveries")).toEqual([
+      { state: "pending", attempts: 0, interruptions: 0 },
+    ]);
+    expect(await engine.runDueDeliveries(10)).toBe(0);
+    await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now()");
+    expect(await engine.runDueDeliveries(10)).toBe(1);
+    expect(calls).toEqual([1, 1]);
+    expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+  });
+
+  test("is asked again ever more slowly", async () => {
+    const stop = new AbortController();
+    const { handler, calls } = failingAtFirst(Infinity);
+    const batchId = await addBatch(store, [{ id: "a" }]);
+    const processed = engineOn(store, [handler], { signal: stop.signal }).processBatch(fresh(batchId));
+    setTimeout(() => stop.abort(new Error("stopping")), 1_000);
+    await expect(processed).rejects.toThrow("stopping");
+    expect(calls.length).toBeLessThan(6);
   });
 });

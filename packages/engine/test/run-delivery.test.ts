@@ -98,14 +98,19 @@ describe("a delivery that failed", () => {
 describe("a lease", () => {
   const lose = (sql = "lease_until = now() - interval '1 minute'") =>
     store.pool.query(`UPDATE penstock.deliveries SET ${sql} WHERE state = 'running'`);
-  const claim = () =>
-    createEngineStore(store, "lost").claimDeliveries({ subscribers: ["effect"], limit: 1, leaseMs: 60_000 });
+  const claim = (interrupted = false) =>
+    createEngineStore(store, "lost").claimDeliveries({
+      subscribers: ["effect"],
+      limit: 1,
+      leaseMs: 60_000,
+      interrupted,
+    });
 
   test("that ran out is an interrupted attempt; the delivery is taken up again, and dies when that repeats", async () => {
     const engine = await processOne(flaky(99).handler);
     for (const [turn, expected] of ["retrying", "retrying", "dead"].entries()) {
       await dueNow();
-      expect(await claim()).toHaveLength(1);
+      expect(await claim(turn > 0)).toHaveLength(1);
       expect(await engine.reclaimDeliveries()).toEqual({ retrying: 0, dead: 0 });
       await lose();
       const dead = expected === "dead" ? 1 : 0;
@@ -160,5 +165,40 @@ describe("a lease", () => {
     expect(await rows(store, "SELECT state, attempts, token FROM penstock.deliveries")).toEqual([
       { state: "retrying", attempts: 1, token: null },
     ]);
+  });
+});
+
+describe("a delivery whose worker vanished while it ran", () => {
+  test("runs alone: no other delivery and no batch beside it, so that only the culprit can be interrupted again", async () => {
+    let running = 0;
+    const beside: string[] = [];
+    const watched = effectHandler({
+      async handle(event, { attempt }) {
+        if (event.id !== "batch" && attempt === 1) throw new Error("first");
+        running++;
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        if (running > 1) beside.push(event.id);
+        running--;
+      },
+    });
+    const engine = engineOn(store, [watched]);
+    const suspects = ["evt_1", "evt_2", "evt_3"];
+    const all = await addBatch(
+      store,
+      [...suspects, "other_1", "other_2"].map((id) => ({ id })),
+    );
+    await engine.processBatch({ batchId: all, startedBefore: false });
+    await dueNow();
+    await store.pool.query(`UPDATE penstock.deliveries SET interruptions = 1
+      WHERE seq IN (SELECT seq FROM penstock.events WHERE event_id LIKE 'evt%')`);
+    const batchId = await addBatch(store, [{ id: "batch" }]);
+    const alone = suspects.map(() => engine.runInterruptedDelivery());
+    const others = engine.runDueDeliveries(10);
+    await engine.processBatch({ batchId, startedBefore: false });
+    expect(await Promise.all(alone)).toEqual([true, true, true]);
+    expect(await others).toBe(2);
+    expect(beside.filter((id) => suspects.includes(id))).toEqual([]);
+    expect(await engine.runInterruptedDelivery()).toBe(false);
+    expect(await rows(store, "SELECT DISTINCT state FROM penstock.deliveries")).toEqual([{ state: "succeeded" }]);
   });
 });

@@ -322,14 +322,10 @@ function batchSpan(batchId: string, batch: readonly Waiting[]): SpanOptions {
   };
 }
 
-// insufficient_resources (a full disk), lock_not_available, query_canceled (statement_timeout) and system_error: no fault
-// of an event. One by one, each of a batch would run into the same.
-const NO_EVENTS_FAULT = /^(?:53|55P03|57|58)/;
-
+/** No fault of an event: one by one, each of a batch would run into the same. 55P03 is lock_not_available. */
 function isUnavailable(error: unknown): boolean {
   const code = codeOf(error);
-  if (error instanceof IntakeUnavailableError || code === "DATABASE_UNAVAILABLE") return true;
-  return typeof code === "string" && NO_EVENTS_FAULT.test(code);
+  return error instanceof IntakeUnavailableError || code === "DATABASE_UNAVAILABLE" || code === "55P03";
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,22 +1,30 @@
-import type { ClaimedDelivery } from "@penstock/engine";
+import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
 import { query, type Store } from "./create-store.ts";
 
-const CLAIM = {
-  name: "penstock-claim-deliveries",
+// Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
+// further rows, and the claim would exceed its limit.
+const claimWhere = (name: string, condition: string) => ({
+  name,
   text: `
+    WITH due AS MATERIALIZED (
+      SELECT day, seq, subscriber FROM penstock.deliveries
+       WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1::text[])
+         AND ${condition}
+       ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
     UPDATE penstock.deliveries d
        SET state = 'running', token = gen_random_uuid(), attempts = d.attempts + 1, next_attempt_at = NULL,
            lease_until = now() + make_interval(secs => $3::float8 / 1000), changed_at = now()
-      FROM (SELECT day, seq, subscriber FROM penstock.deliveries
-             WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1::text[])
-             ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
+      FROM due
      WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = due.subscriber
     RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts,
               (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
               (SELECT traceparent FROM penstock.attempts a
                 WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber
                 ORDER BY started_at DESC LIMIT 1) AS last_attempt`,
-};
+});
+const CLAIM = claimWhere("penstock-claim-deliveries", "interruptions = 0");
+const CLAIM_INTERRUPTED = claimWhere("penstock-claim-interrupted-deliveries", "interruptions > 0");
 
 interface ClaimRow {
   seq: string;
@@ -31,9 +39,11 @@ interface ClaimRow {
 /** Takes due deliveries of these subscribers, oldest first; see EngineStore.claimDeliveries. */
 export async function claimDeliveries(
   store: Store,
-  { subscribers, limit, leaseMs }: { subscribers: readonly string[]; limit: number; leaseMs: number },
+  options: Parameters<EngineStore["claimDeliveries"]>[0],
 ): Promise<ClaimedDelivery[]> {
-  const { rows } = await query<ClaimRow>(store.pool, CLAIM, [[...subscribers], limit, leaseMs]);
+  const { subscribers, limit, leaseMs, interrupted } = options;
+  const claim = interrupted ? CLAIM_INTERRUPTED : CLAIM;
+  const { rows } = await query<ClaimRow>(store.pool, claim, [[...subscribers], limit, leaseMs]);
   return rows.map(({ seq, attempts, last_attempt, ...row }) => ({
     ...row,
     seq: Number(seq),
@@ -42,14 +52,34 @@ export async function claimDeliveries(
   }));
 }
 
+/** True when an interrupted delivery of these subscribers is due; see EngineStore.isInterruptedDue. */
+export async function isInterruptedDue(store: Store, subscribers: readonly string[]): Promise<boolean> {
+  const { rowCount } = await query(
+    store.pool,
+    {
+      name: "penstock-is-interrupted-due",
+      text: `SELECT FROM penstock.deliveries
+              WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1::text[])
+                AND interruptions > 0 LIMIT 1`,
+    },
+    [[...subscribers]],
+  );
+  return rowCount === 1;
+}
+
 /** Hands deliveries back as they were before the claim; see EngineStore.releaseDeliveries. */
-export async function releaseDeliveries(store: Store, deliveries: readonly ClaimedDelivery[]): Promise<void> {
+export async function releaseDeliveries(
+  store: Store,
+  deliveries: readonly ClaimedDelivery[],
+  { restMs = 0 }: { restMs?: number } = {},
+): Promise<void> {
   if (deliveries.length === 0) return;
   await query(
     store.pool,
     `UPDATE penstock.deliveries d
         SET state = CASE WHEN attempts > 1 THEN 'retrying' ELSE 'pending' END, attempts = attempts - 1,
-            token = NULL, lease_until = NULL, next_attempt_at = now(), changed_at = now()
+            token = NULL, lease_until = NULL, changed_at = now(),
+            next_attempt_at = now() + make_interval(secs => $5::float8 / 1000)
        FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[]) AS r (day, seq, subscriber, token)
       WHERE d.day = r.day AND d.seq = r.seq AND d.subscriber = r.subscriber AND d.token = r.token
         AND d.state = 'running'`,
@@ -58,6 +88,7 @@ export async function releaseDeliveries(store: Store, deliveries: readonly Claim
       deliveries.map(({ seq }) => seq),
       deliveries.map(({ subscriber }) => subscriber),
       deliveries.map(({ token }) => token),
+      restMs,
     ],
   );
 }

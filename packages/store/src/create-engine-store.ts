@@ -1,9 +1,9 @@
 import type { EngineStore, EngineTransaction } from "@penstock/engine";
 import type pg from "pg";
-import { claimDeliveries, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
+import { claimDeliveries, isInterruptedDue, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
 import { query, type Store } from "./create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
-import { codeOf, CommitFailedError, isConnectionError, toStoreError } from "./errors.ts";
+import { codeOf, CommitFailedError, isConnectionError, isExhausted, toStoreError } from "./errors.ts";
 import { registerHandlers } from "./registered-handlers.ts";
 
 /** The store as the engine wants it. `workerName` stands in the rows of attempts. */
@@ -30,11 +30,12 @@ export function createEngineStore(store: Store, workerName: string): EngineStore
       );
       return rows[0]?.before ?? null;
     },
-    async restartTries(seq) {
-      await query(store.pool, "UPDATE penstock.pending SET tries = 1 WHERE seq = $1", [seq]);
+    async endTry(seq) {
+      await query(store.pool, "UPDATE penstock.pending SET tries = tries - 1 WHERE seq = $1 AND tries > 0", [seq]);
     },
     claimDeliveries: (options) => claimDeliveries(store, options),
-    releaseDeliveries: (deliveries) => releaseDeliveries(store, deliveries),
+    isInterruptedDue: (subscribers) => isInterruptedDue(store, subscribers),
+    releaseDeliveries: (deliveries, options) => releaseDeliveries(store, deliveries, options),
     reclaimDeliveries: (options) => reclaimDeliveries(store, workerName, options),
     registerHandlers: (handlers) => registerHandlers(store, handlers),
   };
@@ -92,7 +93,7 @@ async function commit(client: Parameters<typeof query>[0]): Promise<void> {
   try {
     ({ command } = await client.query("COMMIT"));
   } catch (error) {
-    if (isConnectionError(error)) throw toStoreError(error);
+    if (isConnectionError(error) || isExhausted(error)) throw toStoreError(error);
     const message = error instanceof Error ? error.message : String(error);
     throw new CommitFailedError(`COMMIT was refused: ${message}`, { cause: error });
   }

@@ -19,6 +19,9 @@ export function createEngineTransaction(client: pg.PoolClient, workerName: strin
   return {
     claimBatch: (batchId, limits) => claimBatch(client, batchId, limits),
     claimEvent: (event) => claimEvent(client, event),
+    async restartTries(seq) {
+      await query(client, "UPDATE penstock.pending SET tries = 1 WHERE seq = $1", [seq]);
+    },
     async finishEvent(seq) {
       await query(client, "DELETE FROM penstock.pending WHERE seq = $1", [seq]);
     },

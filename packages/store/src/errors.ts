@@ -1,4 +1,7 @@
-/** Thrown when Postgres cannot be reached, is shutting down, or a connection broke: nobody's fault, try again later. */
+/**
+ * Thrown when Postgres cannot be reached, is shutting down or out of disk, or a connection broke: nobody's fault, so try
+ * again later and count no attempt. Not at once: a Postgres whose disk is full still answers a ping.
+ */
 export class DatabaseUnavailableError extends Error {
   readonly code = "DATABASE_UNAVAILABLE";
   override readonly name = "DatabaseUnavailableError";
@@ -42,8 +45,12 @@ const NETWORK = new Set([
   "EHOSTUNREACH",
 ]);
 // admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, too_many_connections, read_only_sql_transaction
-// (a primary that became a standby), idle_in_transaction_session_timeout (we were frozen)
-const SERVER = new Set(["57P01", "57P02", "57P03", "57P04", "53300", "25006", "25P03"]);
+// (a primary that became a standby), idle_in_transaction_session_timeout (we were frozen), idle_session_timeout
+const SERVER = new Set(["57P01", "57P02", "57P03", "57P04", "53300", "25006", "25P03", "57P05"]);
+// insufficient_resources, disk_full, query_canceled (no handler can set a time-out), system_error, io_error. Not the rest
+// of their classes, which a statement can bring upon itself whenever it runs: out of memory or of lock space,
+// temp_file_limit, a library that is not installed.
+const EXHAUSTED = new Set(["53000", "53100", "57014", "58000", "58030"]);
 // pg reports these without a code.
 const LOST =
   /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect|Query read timeout|Cannot use a pool after)/;
@@ -56,9 +63,16 @@ export function isConnectionError(error: unknown): boolean {
   return error instanceof Error && LOST.test(error.message);
 }
 
-/** Wraps a connection error so that callers can tell it by its code; leaves every other error as it is. */
+/** True when Postgres is there and cannot do what is asked of it, whoever asks. */
+export function isExhausted(error: unknown): boolean {
+  return EXHAUSTED.has(codeOf(error) ?? "");
+}
+
+/** Wraps what is nobody's fault so that callers can tell it by its code; leaves every other error as it is. */
 export function toStoreError(error: unknown): unknown {
-  if (!isConnectionError(error) || error instanceof DatabaseUnavailableError) return error;
+  if (error instanceof DatabaseUnavailableError) return error;
   const message = error instanceof Error ? error.message : String(error);
+  if (isExhausted(error)) return new DatabaseUnavailableError(`Postgres cannot go on: ${message}`, { cause: error });
+  if (!isConnectionError(error)) return error;
   return new DatabaseUnavailableError(`Postgres is not available: ${message}`, { cause: error });
 }

@@ -1,6 +1,6 @@
 import type { Transaction } from "kysely";
 import type pg from "pg";
-import { codeOf, DatabaseUnavailableError, isConnectionError, toStoreError } from "./errors.ts";
+import { codeOf, DatabaseUnavailableError, isConnectionError, isExhausted, toStoreError } from "./errors.ts";
 import { guardTransaction } from "./guarded-transaction.ts";
 
 /** What a handler did behind its savepoint: kept, or undone with the reason. */
@@ -13,7 +13,7 @@ export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; rea
  * swallow the error of a statement (which aborts everything up to the savepoint), leave a deferred constraint broken,
  * or forget to await a query.
  *
- * @throws DatabaseUnavailableError when the connection broke, and what `fn` threw when that has the code
+ * @throws DatabaseUnavailableError when the connection broke or Postgres could not go on (a full disk), and what `fn` threw when that has the code
  *   HANDLER_TIMEOUT: the handler may still be using the connection, so it is not touched again.
  */
 export async function runBehindSavepoint(
@@ -24,6 +24,7 @@ export async function runBehindSavepoint(
 ): Promise<SavepointOutcome> {
   const guard = guardTransaction(client);
   let error: unknown;
+  let exhausted: unknown;
   try {
     // Not awaited by itself: it goes out ahead of the handler's first statement, in the same round trip.
     const begun = client.query(`SAVEPOINT handler; SET LOCAL search_path TO "${schema}", public`);
@@ -33,7 +34,10 @@ export async function runBehindSavepoint(
     await begun;
     error = guard.firstError;
     if (error === undefined) {
-      await release(client);
+      await release(client).catch((refusal: unknown) => {
+        exhausted = isExhausted(refusal) ? refusal : undefined;
+        throw refusal;
+      });
       return { ok: true };
     }
   } catch (thrown) {
@@ -49,6 +53,9 @@ export async function runBehindSavepoint(
     if (reason !== undefined) throw toStoreError(reason);
     throw new DatabaseUnavailableError("the savepoint was lost", { cause: error });
   }
+  // By what Postgres said here and not by what the handler threw, which may be of another database or swallow this.
+  if (isExhausted(guard.firstError)) exhausted = guard.firstError;
+  if (exhausted !== undefined) throw toStoreError(exhausted);
   return { ok: false, error };
 }
 

@@ -6,6 +6,7 @@ import { MigrationsPendingError, toStoreError } from "./errors.ts";
 import * as events from "./migrations/0001-events.ts";
 import * as deliveries from "./migrations/0002-deliveries.ts";
 import * as attemptTraces from "./migrations/0003-attempt-traces.ts";
+import * as interruptedDeliveries from "./migrations/0004-interrupted-deliveries.ts";
 import * as operators from "./migrations/0005-operators.ts";
 import { ensurePartitions } from "./partitions.ts";
 
@@ -14,6 +15,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001-events": { up: events.up },
   "0002-deliveries": { up: deliveries.up },
   "0003-attempt-traces": { up: attemptTraces.up },
+  "0004-interrupted-deliveries": { up: interruptedDeliveries.up },
   "0005-operators": { up: operators.up },
 };
 

@@ -2,8 +2,9 @@ import { defineConfig, defineHandler } from "@penstock/handler-sdk";
 import { sql } from "kysely";
 
 /**
- * Handlers that do what the text of a message tells them to: `exit`, `loop`, `slow 500`. Both write one row per event,
- * so that whatever happens to the process can be compared with what took effect.
+ * Handlers that do what the text of a message tells them to: `exit`, `loop`, `slow 500`, and `retry exit` or `retry slow
+ * 500` to fail at first and do so when tried again. Both write one row per event, so that whatever happens to the process
+ * can be compared with what took effect.
  */
 function trialHandler(name: string, obedient: boolean) {
   return defineHandler({
@@ -19,10 +20,12 @@ function trialHandler(name: string, obedient: boolean) {
         },
       },
     },
-    async handle(event, { tx, log }) {
+    async handle(event, { tx, log, attempt }) {
       await tx.insertInto("effects").values({ event_id: event.id }).execute();
       if (!obedient) return;
-      const [order, argument] = (event.data.body ?? "").split(" ");
+      const words = (event.data.body ?? "").split(" ");
+      if (words[0] === "retry" && attempt === 1) throw new Error("told to fail at first");
+      const [order, argument] = words[0] === "retry" ? words.slice(1) : words;
       log.info({ order }, "handling");
       if (order === "exit") process.exit(1);
       if (order === "loop") for (;;);

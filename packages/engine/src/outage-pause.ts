@@ -1,0 +1,29 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { EngineContext } from "./engine-context.ts";
+import { codeOf, describeError } from "./errors.ts";
+
+const FIRST_MS = 100;
+const LONGEST_MS = 5_000;
+
+/**
+ * Makes the pause before something is tried again that was nobody's fault: until Postgres answers, and each time longer,
+ * since a Postgres whose disk is full answers at once and would be asked again in a hot loop.
+ *
+ * @throws the signal's reason when the engine's signal is aborted meanwhile.
+ */
+export function createOutagePause(engine: Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">) {
+  let waitMs = FIRST_MS;
+  return async function pause(error: unknown): Promise<void> {
+    const { store, signal, log } = engine;
+    engine.sayOutage(() => {
+      log.warn(
+        { code: codeOf(error), ...describeError(error) },
+        "Postgres cannot go on, work waits and is tried again",
+      );
+    });
+    // Rejects with an error of its own when it is aborted; what follows rejects with the signal's.
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    waitMs = Math.min(waitMs * 2, LONGEST_MS);
+    await store.waitUntilAvailable(signal);
+  };
+}
