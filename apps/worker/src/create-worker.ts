@@ -133,6 +133,7 @@ async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, limits:
     span = { attributes, parent: newTrace, links: [job?.spanContext() ?? null] };
     if (report.events === 0) return;
     instruments.batchEvents().record(report.events, { stage: "process" });
+    if (report.quarantined > 0) instruments.quarantined().add(report.quarantined);
     const durationMs = Math.round(performance.now() - startedAt);
     log.info({ batchId: batch.batchId, ...report, durationMs }, "batch processed");
     if (report.events < limits.batchEvents || limits.closing.aborted) return;

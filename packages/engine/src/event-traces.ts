@@ -25,6 +25,8 @@ export interface EventTraces {
   /** What later attempts link to; null while tracing is off. */
   traceparentOf(event: StoredEvent): string | null;
   quarantined(event: StoredEvent, reason: string): void;
+  /** Some handler has failed, or was the third time taken down with its process. */
+  failed(event: StoredEvent, error?: unknown): void;
   /** Ends them all: committed, or, with an error, undone together. */
   end(error?: unknown): void;
 }
@@ -33,6 +35,7 @@ const untraced: EventTraces = {
   contextOf: () => newTrace,
   traceparentOf: () => null,
   quarantined: () => undefined,
+  failed: () => undefined,
   end: () => undefined,
 };
 
@@ -55,6 +58,10 @@ export function traceEvents(events: readonly StoredEvent[]): EventTraces {
       return traced === undefined ? null : toTraceparent(traced.span);
     },
     quarantined: ({ seq }, reason) => void spans.get(seq)?.span.setAttribute("penstock.quarantine.reason", reason),
+    failed({ seq }, error) {
+      const traced = spans.get(seq);
+      if (traced) markFailed(traced.span, error);
+    },
     end(error) {
       for (const { span } of spans.values()) {
         if (error !== undefined) markFailed(span, error);
@@ -64,4 +71,9 @@ export function traceEvents(events: readonly StoredEvent[]): EventTraces {
   };
 }
 
-const OPERATION = { "messaging.operation.type": "process", "messaging.operation.name": "process" };
+/** What both a part of a batch and a later attempt are, in the semantic conventions for messaging. */
+export const OPERATION = {
+  "messaging.system": "penstock",
+  "messaging.operation.type": "process",
+  "messaging.operation.name": "process",
+};

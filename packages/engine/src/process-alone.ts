@@ -161,12 +161,14 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
         if (killed) {
           // Together: were the process to die in between, the next handler would be blamed for this one's tries.
           await tx.restartTries(stored.seq);
+          traces.failed(stored);
           return record(tx, stored, killedResult(handler, stored, startedAt, traces.traceparentOf(stored)));
         }
         const log = engine.log.child({ handler: handler.name });
         const { signal } = engine;
         const outcome = await runHandlerOnce({ tx, handler, event: decoded, traces, attempt: 1, signal, log });
         const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(stored) };
+        if (outcome.ok === false) traces.failed(stored, outcome.error);
         return record(tx, stored, deliveryResult(engine, handler, stored, outcome, tried));
       });
       traces?.end();

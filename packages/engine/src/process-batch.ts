@@ -125,6 +125,7 @@ async function processClaimed(
       const event = wanted[at]?.stored;
       if (event === undefined) return;
       const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(event) };
+      if (outcome.ok === false) traces.failed(event, outcome.error);
       results.push(deliveryResult(engine, handler, event, outcome, tried));
     });
   }

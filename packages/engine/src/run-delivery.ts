@@ -1,7 +1,7 @@
-import { decodeEvent } from "./decode-event.ts";
 import {
   contextOf,
   eventAttributes,
+  markFailed,
   type Span,
   SpanKind,
   toContext,
@@ -9,10 +9,12 @@ import {
   toTraceparent,
   withSpan,
 } from "@penstock/telemetry";
+import { decodeEvent } from "./decode-event.ts";
 import { deliveryResult, pendingDelivery, type Tried, wants } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
+import { OPERATION } from "./event-traces.ts";
 import { createOutagePause } from "./outage-pause.ts";
 import { runHandlerOnce } from "./run-handler.ts";
 
@@ -71,8 +73,7 @@ function traceDelivery(engine: EngineContext, delivery: ClaimedDelivery): Promis
     "penstock.seq": seq,
     "penstock.handler": subscriber,
     "penstock.attempt": attempt,
-    "messaging.operation.type": "process",
-    "messaging.operation.name": "process",
+    ...OPERATION,
   };
   const links = [toSpanContext(lastAttempt)];
   return withSpan(
@@ -89,7 +90,10 @@ async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, spa
   for (let conflicts = 0; ;) {
     try {
       if (failure === undefined) await runOnce(engine, delivery, tried, span);
-      else await recordFailure(engine, delivery, failure.error, tried);
+      else {
+        markFailed(span, failure.error);
+        await recordFailure(engine, delivery, failure.error, tried);
+      }
       return;
     } catch (error) {
       if (engine.signal.aborted || (isUnavailable(error) && failure === undefined)) {
@@ -145,6 +149,7 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
     const traces = { contextOf: () => contextOf(span) };
     const { attempt } = delivery;
     const outcome = await runHandlerOnce({ tx, handler, event: decoding.decoded, traces, attempt, signal, log });
+    if (!outcome.ok) markFailed(span, outcome.error);
     await write(deliveryResult(engine, handler, stored, outcome, tried));
 
     async function write(result: DeliveryResult): Promise<void> {

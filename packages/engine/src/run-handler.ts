@@ -4,7 +4,7 @@ import type { BatchContext, Handler, HandlerLog } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
-import { codeOf, ConflictError, HandlerTimeoutError, isConflict } from "./errors.ts";
+import { codeOf, ConflictError, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
 import type { EventTraces } from "./event-traces.ts";
 
 /** What a handler made of one event. `deferred`: its budget in this batch was used up before the event's turn. */
@@ -170,7 +170,9 @@ async function withDeadline(run: HandlerRun, call: (signal: AbortSignal) => Prom
     });
     await Promise.race([call(abort.signal), timeUp]);
   } catch (error) {
-    outcome = codeOf(error) === "HANDLER_TIMEOUT" ? "timed-out" : "failed";
+    // A conflict, an outage or a stop is no failure of the handler's.
+    const interrupted = run.signal.aborted || isConflict(error) || isUnavailable(error);
+    outcome = codeOf(error) === "HANDLER_TIMEOUT" ? "timed-out" : interrupted ? "interrupted" : "failed";
     throw error;
   } finally {
     instruments.handlerDuration().record((performance.now() - startedAt) / 1_000, { handler: name, outcome });

@@ -20,7 +20,7 @@ const claimWhere = (name: string, condition: string) => ({
     RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts,
               (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
               (SELECT traceparent FROM penstock.attempts a
-                WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber
+                WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.traceparent IS NOT NULL
                 ORDER BY started_at DESC LIMIT 1) AS last_attempt`,
 });
 const CLAIM = claimWhere("penstock-claim-deliveries", "interruptions = 0");

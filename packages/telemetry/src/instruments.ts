@@ -24,6 +24,13 @@ export const instruments = {
       description: "Events acknowledged, by what they were",
     }),
   ),
+  /** By workers: unknown types and shapes, and what ingest could not read or vouch for. */
+  quarantined: lazily<Counter>((meter) =>
+    meter.createCounter("penstock.events.quarantined", {
+      unit: "{event}",
+      description: "Events that a worker put into quarantine",
+    }),
+  ),
   /** By source and reason. */
   refused: lazily<Counter>((meter) =>
     meter.createCounter("penstock.requests.refused", {
@@ -39,7 +46,7 @@ export const instruments = {
       advice: { explicitBucketBoundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500] },
     }),
   ),
-  /** By handler and outcome: succeeded, failed, timed-out. */
+  /** By handler and outcome: succeeded, failed, timed-out, interrupted. */
   handlerDuration: lazily<Histogram>((meter) =>
     meter.createHistogram("penstock.handler.duration", {
       unit: "s",

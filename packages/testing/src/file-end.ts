@@ -17,4 +17,4 @@ afterAll(async () => {
   }
   if (failures.length > 0)
     throw new AggregateError(failures, "Not everything that the test file opened could be closed.");
-}, 60_000);
+}, 300_000);

@@ -54,10 +54,11 @@ const namesIn = (text: string): string[] => [...text.matchAll(/^# TYPE (\S+) /gm
 test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP", async () => {
   const system = await startSystem();
   await system.send(makeEvent("contact.created"));
+  await system.send({ ...makeEvent("message.sent"), type: "made.up" } as never);
   await fetch(system.ingest.url, { method: "POST", body: "{}" });
   // The job is lost, so that the sweep finds something.
   const redis = new Redis(system.redisUrl);
-  await eventually(async () => expect(await redis.llen("bull:events:wait")).toBe(1));
+  await eventually(async () => expect(await redis.llen("bull:events:wait")).toBeGreaterThan(0));
   await redis.flushdb();
   await redis.quit();
   const worker = await system.startWorker();

@@ -239,6 +239,7 @@ test("retries stand side by side in the event's trace, each linked to the one be
 
   const accepted = await only(sink, traceId, "accept event");
   const attempts = await sink.inTrace(traceId, "process event", 3);
+  expect(attempts.map(({ failed }) => failed)).toEqual([true, true, false]);
   expect(attempts.map(({ parentSpanId }) => parentSpanId)).toEqual(Array(3).fill(accepted.spanId));
   const calls = attempts.map((attempt) => sink.childrenOf(attempt).filter(({ name }) => name === "handle stubborn"));
   expect(calls).toMatchObject([
