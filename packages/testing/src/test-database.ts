@@ -31,12 +31,18 @@ export async function createTestDatabase({ template, migrate }: TestDatabaseOpti
   const name = `test_${runId()}_${randomBytes(4).toString("hex")}`;
   // Through the log: some 10 MB. FILE_COPY would wait for two checkpoints of everything that runs beside.
   await withClient(adminUrl(), (client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${origin} STRATEGY wal_log`));
-  const drop = (): Promise<unknown> =>
-    withClient(adminUrl(), (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
-  atFileEnd(drop);
+  // All at once at the end: each waits for a checkpoint, and those that wait together share one.
+  if (toDrop.length === 0) atFileEnd(() => Promise.all(toDrop.splice(0).map(drop)));
+  toDrop.push(name);
   const url = databaseUrl(name);
   if (template === undefined && migrate) await migrate(url);
-  return { url, drop: async () => void (await drop()) };
+  return { url, drop: async () => void (await drop(name)) };
+}
+
+const toDrop: string[] = [];
+
+function drop(name: string): Promise<unknown> {
+  return withClient(adminUrl(), (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
 }
 
 /**
