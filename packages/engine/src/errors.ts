@@ -10,6 +10,16 @@ export class HandlerTimeoutError extends Error {
   }
 }
 
+/** Thrown when the worker stops and waits no longer for a handler's call: the connection it may still use is discarded. */
+export class HandlerAbandonedError extends Error {
+  readonly code = "HANDLER_ABANDONED";
+  override readonly name = "HandlerAbandonedError";
+
+  constructor(handler: string, reason: unknown) {
+    super(`handler ${handler} was given up: ${reason instanceof Error ? reason.message : String(reason)}`);
+  }
+}
+
 /** Thrown when a handler lost a race for rows with another transaction: nothing is wrong with the event, run it again. */
 export class ConflictError extends Error {
   readonly code = "CONFLICT";

@@ -480,42 +480,44 @@ describe("a handler's budget in a batch", () => {
 });
 
 describe("a worker that runs out of patience at shutdown", () => {
-  const obedient = effectHandler({
-    handle: (event, { signal }) =>
-      new Promise((_, reject) => {
-        if (event.id === "quick") reject(new Error("quick"));
-        signal.addEventListener("abort", () => reject(new Error("aborted")));
-      }),
-  });
-
-  test.each([false, true])(
-    "leaves its events pending and counts no attempt (started before: %s)",
-    async (startedBefore) => {
-      const stop = new AbortController();
-      const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-      const processed = engineOn(store, [obedient], { signal: stop.signal }).processBatch({ batchId, startedBefore });
-      setTimeout(() => stop.abort(new Error("stopping")), 200);
-      await expect(processed).rejects.toThrow("stopping");
-      expect(await pendingCount(store)).toBe(2);
-      expect(await deliveries(store)).toEqual([]);
-    },
-  );
-
-  test("hands its deliveries back as they were", async () => {
+  // Told once the handler has begun, and not after a while in which it may not have.
+  const stoppingHandler = (obedient: boolean) => {
     const stop = new AbortController();
-    const engine = engineOn(store, [obedient], { signal: stop.signal });
-    await engine.processBatch(fresh(await addBatch(store, [{ id: "quick" }])));
-    const slow = effectHandler({
+    const handler = effectHandler({
+      timeoutMs: 30_000,
       handle: (_, { signal }) =>
-        new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("aborted")))),
+        new Promise((_resolve, reject) => {
+          if (obedient) signal.addEventListener("abort", () => reject(new Error("aborted")));
+          setTimeout(() => stop.abort(new Error("stopping")), 20);
+        }),
     });
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    const running = engineOn(store, [slow], { signal: stop.signal }).runDueDeliveries(1);
-    setTimeout(() => stop.abort(new Error("stopping")), 200);
-    expect(await running).toBe(1);
-    expect(await rows(store, "SELECT state, attempts FROM penstock.deliveries")).toEqual([
-      { state: "retrying", attempts: 1 },
-    ]);
+    return engineOn(store, [handler], { signal: stop.signal });
+  };
+
+  describe.each([
+    { who: "a handler that heeds its signal", obedient: true },
+    { who: "a handler that ignores it", obedient: false },
+  ])("in $who", ({ obedient }) => {
+    test.each([false, true])(
+      "leaves its events pending and counts no attempt and no try (started before: %s)",
+      async (startedBefore) => {
+        const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+        const engine = stoppingHandler(obedient);
+        await expect(engine.processBatch({ batchId, startedBefore })).rejects.toThrow("stopping");
+        expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }, { tries: 0 }]);
+        expect(await deliveries(store)).toEqual([]);
+      },
+    );
+
+    test("hands its deliveries back as they were", async () => {
+      const failing = effectHandler({ handle: () => Promise.reject(new Error("at first")) });
+      await engineOn(store, [failing]).processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+      await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now()");
+      expect(await stoppingHandler(obedient).runDueDeliveries(1)).toBe(1);
+      expect(await rows(store, "SELECT state, attempts, interruptions FROM penstock.deliveries")).toEqual([
+        { state: "retrying", attempts: 1, interruptions: 0 },
+      ]);
+    });
   });
 });
 

@@ -46,7 +46,7 @@ export const instruments = {
       advice: { explicitBucketBoundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500] },
     }),
   ),
-  /** By handler and outcome: succeeded, failed, timed-out. */
+  /** By handler and outcome: succeeded, failed, timed-out, abandoned. */
   handlerDuration: lazily<Histogram>((meter) =>
     meter.createHistogram("penstock.handler.duration", {
       unit: "s",
