@@ -256,6 +256,12 @@ describe("the transaction that handlers share", () => {
     "SET search_path TO penstock",
     "SET LOCAL statement_timeout = 0",
     "SELECT set_config('search_path', 'penstock', false)",
+    "SELECT pg_catalog.\"set_config\"('search_path', 'penstock', false)",
+    "SELECT pg_advisory_lock(1)",
+    'SELECT "pg_try_advisory_lock_shared" (1)',
+    "CREATE TEMP TABLE t (id int)",
+    "CREATE LOCAL TEMPORARY TABLE IF NOT EXISTS t AS SELECT 1 AS id",
+    "SELECT 1 AS id INTO TEMP t",
     "RESET ALL",
     "DISCARD ALL",
     "LISTEN x",
@@ -277,6 +283,17 @@ describe("the transaction that handlers share", () => {
     );
     expect(await effects(store)).toEqual(["before evt_1", "later evt_1"]);
     expect(await deliveries(store)).toEqual(["evt_1 before succeeded", "evt_1 evil retrying", "evt_1 later succeeded"]);
+  });
+
+  test.each([
+    "SELECT pg_advisory_xact_lock(1)",
+    "SELECT pg_try_advisory_xact_lock_shared(1)",
+    "CREATE TEMP TABLE t (id int) ON COMMIT DROP",
+    "SELECT 'temp ' AS note INTO temperatures",
+  ])("takes a handler's %s, which ends with it", async (statement) => {
+    const handler = effectHandler({ handle: async (_, { tx }) => void (await sql.raw(statement).execute(tx)) });
+    await engineOn(store, [handler]).processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
   });
 
   test.each(["DO $$ BEGIN COMMIT; END $$", "CALL app.sly()"])("survives a commit hidden in %s", async (statement) => {
