@@ -55,6 +55,8 @@ export interface QuarantineRecord {
 export interface ClaimedBatch {
   /** Sorted by subject, then seq. */
   readonly events: readonly StoredEvent[];
+  /** Whether it was cut short by a limit, so that more may be pending. */
+  readonly more: boolean;
   /** Events of the job's own batch that were started alone before and did not come back: not taken. */
   readonly startedAlone: readonly { readonly seq: number; readonly day: string }[];
 }

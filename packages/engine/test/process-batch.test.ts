@@ -26,7 +26,12 @@ describe("a batch", () => {
   test("takes effect once per event and handler, however often its job runs", async () => {
     const engine = engineOn(store, [effectHandler({ name: "a" }), effectHandler({ name: "b" })]);
     const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-    expect(await engine.processBatch(fresh(batchId))).toEqual({ events: 2, quarantined: 0, succeeded: 4, failed: 0 });
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({
+      events: 2,
+      quarantined: 0,
+      succeeded: 4,
+      failed: 0,
+    });
     await engine.processBatch(fresh(batchId));
     await engine.processBatch({ batchId, startedBefore: true });
     expect(await effects(store)).toEqual(["a evt_1", "a evt_2", "b evt_1", "b evt_2"]);
@@ -46,7 +51,7 @@ describe("a batch", () => {
     const engine = engineOn(store, [handler], { batchEvents: 4 });
     await addBatch(store, [{ id: "old_1" }, { id: "old_2" }, { id: "old_3" }]);
     const batchId = await addBatch(store, [{ id: "own_1" }, { id: "own_2" }]);
-    await engine.processBatch(fresh(batchId));
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 4, more: true });
     expect(seen).toEqual([["old_1", "old_2", "own_1", "own_2"]]);
     expect(await pendingCount(store)).toBe(1);
   });
@@ -58,8 +63,8 @@ describe("a batch", () => {
       { id: "small_1" },
       { id: "small_2" },
     ]);
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 1 });
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 2 });
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 1, more: true });
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 2, more: false });
   });
 
   test("skips what another worker holds instead of waiting for it", async () => {
@@ -139,7 +144,7 @@ describe("what cannot be understood", () => {
       { id: "conflict", problem: "id-conflict" },
     ]);
     const report = await engineOn(store, [effectHandler()]).processBatch(fresh(batchId));
-    expect(report).toEqual({ events: 5, quarantined: 4, succeeded: 1, failed: 0 });
+    expect(report).toMatchObject({ events: 5, quarantined: 4, succeeded: 1, failed: 0 });
     expect(await effects(store)).toEqual(["effect good"]);
     const found = await rows<{ event_id: string; reason: string; detail: string }>(
       store,
@@ -172,6 +177,8 @@ describe("a failing handler", () => {
     { error: () => new RetryAfterError(5_000), state: "retrying" },
     { error: () => new PermanentError("gone"), state: "dead" },
     { error: () => "a string", state: "retrying" },
+    { error: () => Object.create(null) as unknown, state: "retrying" },
+    { error: () => Object.assign(new Error("x"), { message: { not: "text" }, name: 7 }), state: "retrying" },
   ])("leaves its culprit $state and every other effect in place: $error", async ({ error, state }) => {
     const batchId = await addBatch(store, [{ id: "before" }, { id: "culprit" }, { id: "later" }]);
     const engine = engineOn(store, [failing(error), effectHandler({ name: "other" })]);
@@ -213,6 +220,28 @@ describe("a failing handler", () => {
     const asking = await addBatch(store, [{ id: "culprit" }]);
     await engineOn(store, [failing(() => new RetryAfterError(7_000))]).processBatch(fresh(asking));
     expect(await rows(store, due)).toEqual([{ s: 7 }]);
+  });
+
+  test("waits from when it failed, not from when its transaction began", async () => {
+    const late = effectHandler({
+      async handle() {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        throw new RetryAfterError(1_000);
+      },
+      retry: { attempts: 3, baseMs: 1_000, capMs: 1_000 },
+    });
+    const waits = () =>
+      rows(
+        store,
+        `SELECT d.next_attempt_at >= max(a.started_at) + interval '1.45 s' AS waits
+           FROM penstock.deliveries d JOIN penstock.attempts a USING (day, seq, subscriber) GROUP BY d.next_attempt_at`,
+      );
+    const engine = engineOn(store, [late]);
+    await engine.processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+    expect(await waits()).toEqual([{ waits: true }]);
+    await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now()");
+    await engine.runDueDeliveries(1);
+    expect(await waits()).toEqual([{ waits: true }]);
   });
 
   test("that offers handleBatch is rerun event by event to find the culprit", async () => {
