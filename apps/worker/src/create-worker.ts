@@ -27,6 +27,7 @@ import { repeat } from "./repeat.ts";
 const SWEEP_AFTER_MS = 3_000;
 const SWEEP_EVERY_MS = 2_000;
 const DELIVERIES_EVERY_MS = 1_000;
+/** Over all handlers; one of each at least. */
 const DELIVERIES_AT_ONCE = 10;
 const RECLAIM_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 600_000;
@@ -79,11 +80,15 @@ export async function startWorker(
       sayFailure(() => log.warn(fields, `${what} failed, it is tried again`));
     });
   }
+  const share = Math.max(1, Math.floor(DELIVERIES_AT_ONCE / handlerNames.length));
   const loops = Promise.all([
     loop(SWEEP_EVERY_MS, "sweep", sweep),
-    loop(DELIVERIES_EVERY_MS, "running due deliveries", async () => {
-      return (await engine.runDueDeliveries(DELIVERIES_AT_ONCE)) === DELIVERIES_AT_ONCE;
-    }),
+    // Each handler by itself, with a share of the connections: one that hangs must not slow the retries of the others.
+    ...handlerNames.map((handler) =>
+      loop(DELIVERIES_EVERY_MS, `running due deliveries of ${handler}`, async () => {
+        return (await engine.runDueDeliveries(share, handler)) === share;
+      }),
+    ),
     loop(DELIVERIES_EVERY_MS, "running an interrupted delivery", () => engine.runInterruptedDelivery()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
       const { retrying, dead } = await engine.reclaimDeliveries();
