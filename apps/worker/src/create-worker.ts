@@ -12,21 +12,28 @@ import {
   observeBacklog,
   type Store,
 } from "@penstock/store";
-import { activeSpan, instruments, type Logger, newTrace, type SpanOptions, withSpan } from "@penstock/telemetry";
+import {
+  activeSpan,
+  instruments,
+  type Logger,
+  newTrace,
+  onceInAWhile,
+  type SpanOptions,
+  withSpan,
+} from "@penstock/telemetry";
 import { repeat } from "./repeat.ts";
 
 /** How long an event may be pending before its job is looked after, in milliseconds. */
 const SWEEP_AFTER_MS = 3_000;
 const SWEEP_EVERY_MS = 2_000;
 const DELIVERIES_EVERY_MS = 1_000;
+/** Over all handlers; one of each at least. */
 const DELIVERIES_AT_ONCE = 10;
 const RECLAIM_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 600_000;
 
-interface BatchLimits {
-  readonly batchEvents: number;
-  readonly closing: AbortSignal;
-}
+/** What is said without a stack: it would tell where we noticed, and nothing of the outage. */
+const OUTAGES = new Set(["QUEUE_UNAVAILABLE", "DATABASE_UNAVAILABLE"]);
 
 export interface EventWorker {
   isClosing(): boolean;
@@ -58,21 +65,32 @@ export async function startWorker(
   await ensurePartitions(store);
   await warnOfOthers();
 
-  const limits = { batchEvents: config.batchEvents, closing: closing.signal };
-  const consumer = queue.consume((batch) => runBatch(engine, log, batch, limits), {
+  const sayQueueTrouble = onceInAWhile();
+  const consumer = queue.consume((batch) => runBatch(engine, log, batch, closing.signal), {
     concurrency: config.concurrency,
-    onError: (error) => log.warn({ err: error }, "the queue reported an error, its client goes on by itself"),
+    // Each connection reports each attempt to connect again: a second of an outage would be fifty stack traces.
+    onError: (error) =>
+      sayQueueTrouble(() => log.warn(inShort(error), "the queue reported an error, its client goes on by itself")),
   });
-  const loop = (everyMs: number, what: string, work: () => Promise<boolean | void>): Promise<void> =>
-    repeat(everyMs, closing.signal, work, (error) => log.warn({ err: error }, `${what} failed, it is tried again`));
+  function loop(everyMs: number, what: string, work: () => Promise<boolean | void>): Promise<void> {
+    const sayFailure = onceInAWhile();
+    return repeat(everyMs, closing.signal, work, (error) => {
+      const fields = OUTAGES.has(inShort(error).code ?? "") ? inShort(error) : { err: error };
+      sayFailure(() => log.warn(fields, `${what} failed, it is tried again`));
+    });
+  }
+  const share = Math.max(1, Math.floor(DELIVERIES_AT_ONCE / handlerNames.length));
   observeBacklog(store, handlerNames, closing.signal, (error) =>
     log.warn({ err: error }, "what waits could not be measured, it is tried again"),
   );
   const loops = Promise.all([
     loop(SWEEP_EVERY_MS, "sweep", sweep),
-    loop(DELIVERIES_EVERY_MS, "running due deliveries", async () => {
-      return (await engine.runDueDeliveries(DELIVERIES_AT_ONCE)) === DELIVERIES_AT_ONCE;
-    }),
+    // Each handler by itself, with a share of the connections: one that hangs must not slow the retries of the others.
+    ...handlerNames.map((handler) =>
+      loop(DELIVERIES_EVERY_MS, `running due deliveries of ${handler}`, async () => {
+        return (await engine.runDueDeliveries(share, handler)) === share;
+      }),
+    ),
     loop(DELIVERIES_EVERY_MS, "running an interrupted delivery", () => engine.runInterruptedDelivery()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
       const { retrying, dead } = await engine.reclaimDeliveries();
@@ -117,17 +135,21 @@ export async function startWorker(
   };
 }
 
-/** A batch can hold more than one transaction takes, and there may be a backlog: goes on until a claim comes back short. */
-async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, limits: BatchLimits): Promise<void> {
+/** A batch can hold more than one transaction takes, and there may be a backlog: goes on until a claim finds all. */
+async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, closing: AbortSignal): Promise<void> {
   const job = activeSpan();
   const attributes = { "penstock.batch.id": batch.batchId };
   let span: SpanOptions = { attributes };
   for (let pointer = batch; ; pointer = { ...batch, startedBefore: false }) {
     const startedAt = performance.now();
-    const report = await withSpan("process batch", span, async (current) => {
+    const { more, ...report } = await withSpan("process batch", span, async (current) => {
       const done = await engine.processBatch(pointer);
       current.setAttribute("messaging.batch.message_count", done.events);
       return done;
+    }).catch((error: unknown) => {
+      // Said here: the queue drops a job that failed without a word.
+      log.warn({ batchId: batch.batchId, err: error }, "batch was not processed, what is pending is taken up again");
+      throw error;
     });
     // A backlog can be a million events: one trace of all its transactions would be too large for anybody.
     span = { attributes, parent: newTrace, links: [job?.spanContext() ?? null] };
@@ -136,6 +158,12 @@ async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, limits:
     if (report.quarantined > 0) instruments.quarantined().add(report.quarantined);
     const durationMs = Math.round(performance.now() - startedAt);
     log.info({ batchId: batch.batchId, ...report, durationMs }, "batch processed");
-    if (report.events < limits.batchEvents || limits.closing.aborted) return;
+    if (!more || closing.aborted) return;
   }
+}
+
+/** An error in a line: a connection that is refused on every address has no message, only a code. */
+function inShort(error: unknown): { error: string; code?: string } {
+  const { message, code } = error instanceof Error ? (error as NodeJS.ErrnoException) : { message: String(error) };
+  return { error: message || (code ?? "unknown"), ...(code === undefined ? {} : { code }) };
 }

@@ -23,7 +23,7 @@ try {
     connectionString: config.databaseUrl,
     applicationName,
     // One for each batch and delivery that runs at once, and some for upkeep.
-    maxConnections: config.concurrency + 13,
+    maxConnections: config.concurrency + Math.max(10, plugged.handlers.length) + 3,
     statementTimeoutMs: 60_000,
     answerTimeoutMs: 65_000,
     onConnectionError: (error) => log.warn({ err: error }, "lost a connection to Postgres"),

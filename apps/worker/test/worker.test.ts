@@ -3,7 +3,14 @@ import { migrateQueue, openQueue, type EventQueue } from "@penstock/queue";
 import type { QueueConfig } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { createQueuePool, createStore, insertEvents, migrate, type Store } from "@penstock/store";
-import { createTestDatabase, createTestRedis, eventually, startProcess, type TestProcess } from "@penstock/testing";
+import {
+  createTestDatabase,
+  createTestRedis,
+  eventually,
+  startProcess,
+  startRedis,
+  type TestProcess,
+} from "@penstock/testing";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import trial from "./trial/penstock.config.ts";
@@ -32,11 +39,36 @@ const PATIENCE_MS = 150_000;
 /** A worker that vanishes is missed soon, and not while it merely starts slowly. */
 const SOON = { WORKER_LOCK_MS: "2000" };
 
+/** Commits events whose handlers are told these orders, as intake does, as one batch. */
+async function addTo(store: Store, orders: readonly string[]): Promise<{ batchId: string; ids: string[] }> {
+  const batchId = randomUUID();
+  const events = orders.map((body) => makeEvent("message.received", { data: { body } }));
+  const sha = (text: string): Buffer => createHash("sha256").update(text).digest();
+  await insertEvents(
+    store,
+    batchId,
+    events.map((event) => ({
+      key: sha(event.id),
+      bodyHash: sha(event.id),
+      source: "buzzbip",
+      eventId: event.id,
+      type: event.type,
+      createdAt: new Date(event.createdAt),
+      subjects: [event.data.contactId],
+      problem: null,
+      traceparent: null,
+      body: Buffer.from(JSON.stringify(event)),
+    })),
+  );
+  return { batchId, ids: events.map(({ id }) => id) };
+}
+
 describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (kind) => {
   let store: Store;
   let queue: EventQueue;
   let env: Record<string, string>;
   let loseQueue: () => Promise<unknown>;
+  const started: TestProcess[] = [];
 
   beforeEach(async () => {
     const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });
@@ -53,12 +85,15 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
     };
   });
   afterEach(async () => {
+    // One that goes on would keep the machine busy for the tests that follow.
+    for (const worker of started.splice(0)) worker.kill();
     await queue.close();
     await store.close();
   });
 
   const start = async (extra: Record<string, string> = {}): Promise<TestProcess> => {
     const worker = startProcess({ file: main, env: { ...env, ...extra }, name: "worker" });
+    started.push(worker);
     await worker.waitForLine(/worker ready/, 60_000);
     return worker;
   };
@@ -86,27 +121,9 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
   }
 
   async function add(orders: readonly string[], { enqueue = true } = {}): Promise<string[]> {
-    const batchId = randomUUID();
-    const events = orders.map((body) => makeEvent("message.received", { data: { body } }));
-    const sha = (text: string): Buffer => createHash("sha256").update(text).digest();
-    await insertEvents(
-      store,
-      batchId,
-      events.map((event) => ({
-        key: sha(event.id),
-        bodyHash: sha(event.id),
-        source: "buzzbip",
-        eventId: event.id,
-        type: event.type,
-        createdAt: new Date(event.createdAt),
-        subjects: [event.data.contactId],
-        problem: null,
-        traceparent: null,
-        body: Buffer.from(JSON.stringify(event)),
-      })),
-    );
+    const { batchId, ids } = await addTo(store, orders);
     if (enqueue) await queue.add([batchId]);
-    return events.map(({ id }) => id);
+    return ids;
   }
 
   /** Event ids with an effect in a handler's table, with repetitions if there are any. */
@@ -221,6 +238,42 @@ async function emptyQueue(config: QueueConfig): Promise<unknown> {
   await pool.query(`TRUNCATE ${rows.map(({ name }) => `bullmq.${name}`).join(", ")} CASCADE`);
   await pool.end();
 }
+
+test("a worker whose Redis goes away says so, briefly, and goes on when it is back", async () => {
+  const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });
+  const redis = await startRedis();
+  const env = { DATABASE_URL: url, QUEUE_URL: redis.url, PENSTOCK_CONFIG: configPath, LOG_LEVEL: "info" };
+  const worker = startProcess({ file: main, env, name: "worker" });
+  await worker.waitForLine(/worker ready/, 60_000);
+  const before = worker.stdout.length + worker.stderr.length;
+  await redis.stop();
+  await worker.waitForLine(/the queue reported an error/, 30_000);
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  const said = [...worker.stdout, ...worker.stderr];
+  expect(said.length - before).toBeLessThan(10);
+  expect(said.join("\n")).not.toMatch(/"stack"|\n\s+at /);
+  await redis.start();
+}, 150_000);
+
+test("a worker that is out of patience at its stop says which batch it leaves, and leaves it untouched", async () => {
+  const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });
+  const store = createStore({ connectionString: url, applicationName: "worker-test", maxConnections: 2 });
+  const queue = openQueue({ kind: "postgres", url }, openPool);
+  await eventually(() => queue.ping());
+  const env = { DATABASE_URL: url, PENSTOCK_CONFIG: configPath, LOG_LEVEL: "info", SHUTDOWN_MS: "200" };
+  const worker = startProcess({ file: main, env, name: "worker" });
+  await worker.waitForLine(/worker ready/, 60_000);
+  const { batchId } = await addTo(store, ["slow 9000"]);
+  await queue.add([batchId]);
+  await worker.waitForLine(/"order":"slow"/, 30_000);
+  worker.kill("SIGTERM");
+  expect(await worker.exited).toEqual({ code: 0, signal: null });
+  expect(worker.stdout.join("\n")).toMatch(new RegExp(`"batchId":"${batchId}".*batch was not processed`));
+  expect((await store.pool.query("SELECT tries FROM penstock.pending")).rows).toEqual([{ tries: 0 }]);
+  expect((await store.pool.query("SELECT FROM penstock.deliveries")).rowCount).toBe(0);
+  await queue.close();
+  await store.close();
+}, 150_000);
 
 describe("a worker that cannot start says why and ends", () => {
   test.each([

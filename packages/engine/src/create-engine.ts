@@ -33,8 +33,11 @@ export interface EngineOptions {
 export interface Engine {
   /** Processes the batch that a queue job points to. */
   processBatch(pointer: BatchPointer): Promise<BatchReport>;
-  /** Runs deliveries that are due, side by side, but none whose worker vanished before; returns how many. */
-  runDueDeliveries(limit: number): Promise<number>;
+  /**
+   * Runs deliveries that are due of a handler, or of all, side by side, but none whose worker vanished before; returns how
+   * many.
+   */
+  runDueDeliveries(limit: number, handler?: string): Promise<number>;
   /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
   runInterruptedDelivery(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
@@ -60,7 +63,7 @@ export function createEngine(options: EngineOptions): Engine {
   };
   return {
     processBatch: (pointer) => processBatch(context, pointer),
-    runDueDeliveries: (limit) => runDueDeliveries(context, limit),
+    runDueDeliveries: (limit, handler) => runDueDeliveries(context, limit, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({

@@ -9,6 +9,8 @@ import type { HandlerOutcome } from "./run-handler.ts";
 /** What became of the events that one job processed. */
 export interface BatchReport {
   readonly events: number;
+  /** Whether the claim was cut short by a limit, so that more may be pending. */
+  readonly more: boolean;
   readonly quarantined: number;
   readonly succeeded: number;
   readonly failed: number;
@@ -80,13 +82,14 @@ export function deliveryResult(
 /** Adds up what became of some events. */
 export function report(events: number, quarantined: number, results: readonly DeliveryResult[]): BatchReport {
   const count = (...states: string[]): number => results.filter(({ state }) => states.includes(state)).length;
-  return { events, quarantined, succeeded: count("succeeded"), failed: count("retrying", "dead") };
+  return { events, more: false, quarantined, succeeded: count("succeeded"), failed: count("retrying", "dead") };
 }
 
 /** The sum of two reports. */
 export function addReports(a: BatchReport, b: BatchReport): BatchReport {
   return {
     events: a.events + b.events,
+    more: a.more || b.more,
     quarantined: a.quarantined + b.quarantined,
     succeeded: a.succeeded + b.succeeded,
     failed: a.failed + b.failed,

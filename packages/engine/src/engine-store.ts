@@ -55,6 +55,8 @@ export interface QuarantineRecord {
 export interface ClaimedBatch {
   /** Sorted by subject, then seq. */
   readonly events: readonly StoredEvent[];
+  /** Whether it was cut short by a limit, so that more may be pending. */
+  readonly more: boolean;
   /** Events of the job's own batch that were started alone before and did not come back: not taken. */
   readonly startedAlone: readonly { readonly seq: number; readonly day: string }[];
 }
@@ -85,7 +87,7 @@ export interface EngineTransaction {
    * its statements, its deferred constraints and RELEASE succeeded with the transaction still open; else undone.
    *
    * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke or the disk is full, and what `fn` threw
-   *   when that has the code `HANDLER_TIMEOUT`; anything else is in the outcome.
+   *   when that has the code `HANDLER_TIMEOUT` or `HANDLER_ABANDONED`; anything else is in the outcome.
    */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
   savepoint(schema: string, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome>;
@@ -117,7 +119,7 @@ export interface ClaimedDelivery {
 export interface EngineStore {
   /**
    * Runs `fn` in a transaction and commits; rolls back when it throws, and destroys the connection instead when what
-   * it throws has the code `HANDLER_TIMEOUT`, since that handler may still be using it.
+   * it throws has the code `HANDLER_TIMEOUT` or `HANDLER_ABANDONED`, since that handler may still be using it.
    *
    * @throws an error with code `DATABASE_UNAVAILABLE` when Postgres cannot be reached, the connection broke or the disk
    *   is full: nobody's fault.

@@ -10,6 +10,16 @@ export class HandlerTimeoutError extends Error {
   }
 }
 
+/** Thrown when the worker stops and waits no longer for a handler's call: the connection it may still use is discarded. */
+export class HandlerAbandonedError extends Error {
+  readonly code = "HANDLER_ABANDONED";
+  override readonly name = "HandlerAbandonedError";
+
+  constructor(handler: string, reason: unknown) {
+    super(`handler ${handler} was given up: ${reason instanceof Error ? reason.message : String(reason)}`);
+  }
+}
+
 /** Thrown when a handler lost a race for rows with another transaction: nothing is wrong with the event, run it again. */
 export class ConflictError extends Error {
   readonly code = "CONFLICT";
@@ -37,15 +47,25 @@ export function isConflict(error: unknown): boolean {
   return code !== undefined && (CONFLICTS.has(code) || code === "CONFLICT");
 }
 
-/** What the record of an attempt keeps of an error: its class and message, never a payload. */
+/** What the record of an attempt keeps of an error: its class and message, never a payload. Takes whatever was thrown. */
 export function describeError(error: unknown): { errorClass: string; errorMessage: string } {
   const errorClass = error instanceof Error ? classOf(error) : typeof error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = toText(error instanceof Error ? error.message : error);
   // Postgres text holds no NUL, and a message that carries a document would fill the table.
   return { errorClass: errorClass.slice(0, 200), errorMessage: message.replaceAll("\u0000", "").slice(0, 1_000) };
 }
 
 function classOf(error: Error): string {
   // Postgres errors are named "error", and most classes never set a name.
-  return error.name.toLowerCase() === "error" ? error.constructor.name : error.name;
+  const name = toText(error.name);
+  return name.toLowerCase() === "error" ? toText((error.constructor as { name?: unknown } | undefined)?.name) : name;
+}
+
+/** String() throws for an object without a prototype. */
+function toText(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
 }

@@ -43,7 +43,7 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
   // its turn again before the last has timed out, and the batch would never end.
   const timedOut = new Set<string>();
   for (let conflicts = 0; ;) {
-    let claimed: ClaimedBatch = { events: [], startedAlone: [] };
+    let claimed: ClaimedBatch = { events: [], more: false, startedAlone: [] };
     let traces: EventTraces | undefined;
     try {
       const done = await engine.gate.shared(() => {
@@ -51,7 +51,7 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
         return store.transaction(async (tx) => {
           claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
           traces = traceEvents(claimed.events);
-          return processClaimed(engine, tx, claimed.events, traces, timedOut);
+          return { ...(await processClaimed(engine, tx, claimed.events, traces, timedOut)), more: claimed.more };
         });
       });
       traces?.end();
@@ -89,7 +89,7 @@ async function processClaimed(
   traces: EventTraces,
   timedOut: ReadonlySet<string>,
 ): Promise<BatchReport> {
-  if (claimed.length === 0) return { events: 0, quarantined: 0, succeeded: 0, failed: 0 };
+  if (claimed.length === 0) return report(0, 0, []);
   // Read after the claim: a handler that was registered before an event was claimed must not be forgotten.
   const registered = await tx.registeredHandlers();
   const decoded: DecodedEvent[] = [];

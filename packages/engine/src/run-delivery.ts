@@ -38,8 +38,11 @@ const OUTAGE_REST_MS = 2_000;
  * A delivery goes pending | retrying → running (claimed under a lease, committed) → succeeded | retrying | dead, the
  * latter in the transaction of the handler's own writes, and only while the lease's token still matches.
  */
-export async function runDueDeliveries(engine: EngineContext, limit: number): Promise<number> {
-  return engine.gate.shared(() => runClaimed(engine, { limit, interrupted: false }));
+export async function runDueDeliveries(engine: EngineContext, limit: number, handler?: string): Promise<number> {
+  const subscribers = engine.handlers
+    .map(({ name }) => name)
+    .filter((name) => handler === undefined || name === handler);
+  return engine.gate.shared(() => runClaimed(engine, { subscribers, limit, interrupted: false }));
 }
 
 /**
@@ -50,14 +53,16 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
   const subscribers = engine.handlers.map(({ name }) => name);
   // Asked first: to be alone, all other work has to stop.
   if (!(await engine.store.isInterruptedDue(subscribers))) return false;
-  return engine.gate.alone(async () => (await runClaimed(engine, { limit: 1, interrupted: true })) === 1);
+  return engine.gate.alone(async () => (await runClaimed(engine, { subscribers, limit: 1, interrupted: true })) === 1);
 }
 
 /** Claims inside the gate: what is claimed and waits would be blamed, too, and its lease runs. */
-async function runClaimed(engine: EngineContext, which: { limit: number; interrupted: boolean }): Promise<number> {
-  const subscribers = engine.handlers.map(({ name }) => name);
-  if (subscribers.length === 0 || engine.signal.aborted) return 0;
-  const claimed = await engine.store.claimDeliveries({ ...which, subscribers, leaseMs: LEASE_MS });
+async function runClaimed(
+  engine: EngineContext,
+  which: { subscribers: readonly string[]; limit: number; interrupted: boolean },
+): Promise<number> {
+  if (which.subscribers.length === 0 || engine.signal.aborted) return 0;
+  const claimed = await engine.store.claimDeliveries({ ...which, leaseMs: LEASE_MS });
   // All of them, also when one cannot be recorded: its lease runs out, and the others must not be left running.
   const runs = await Promise.allSettled(claimed.map((delivery) => traceDelivery(engine, delivery)));
   for (const run of runs) {

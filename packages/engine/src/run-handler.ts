@@ -4,7 +4,14 @@ import type { BatchContext, Handler, HandlerLog } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
-import { codeOf, ConflictError, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
+import {
+  codeOf,
+  ConflictError,
+  HandlerAbandonedError,
+  HandlerTimeoutError,
+  isConflict,
+  isUnavailable,
+} from "./errors.ts";
 import type { EventTraces } from "./event-traces.ts";
 
 /** What a handler made of one event. `deferred`: its budget in this batch was used up before the event's turn. */
@@ -37,7 +44,7 @@ export interface HandlerResult {
  *
  * @throws HandlerTimeoutError when a call took too long: the transaction is lost and is to be run without this handler.
  * @throws ConflictError when another transaction was in the way: the transaction is to be run again.
- * @throws the signal's reason when the handler failed after it was aborted.
+ * @throws HandlerAbandonedError, or the signal's reason, when that is aborted: the transaction is lost.
  */
 export async function runHandler(run: HandlerRun): Promise<HandlerResult> {
   const { events, budgetMs } = run;
@@ -150,25 +157,29 @@ function idempotencyKey(handler: string, source: string, eventId: string, seq: n
   return createHash("sha256").update(name).digest("hex").slice(0, 32);
 }
 
-/** Calls a handler with its own signal, and gives up on it when its time is up, whether it heeds the signal or not. */
+/**
+ * Calls a handler with its own signal, and gives up on it when its time is up or the worker is out of patience, whether
+ * it heeds the signal or not: one that does not would outlive the stop, and its lease run out as if it had killed us.
+ */
 async function withDeadline(run: HandlerRun, call: (signal: AbortSignal) => Promise<void> | void): Promise<void> {
   const { name, timeoutMs } = run.handler;
+  run.signal.throwIfAborted();
   const abort = new AbortController();
   const startedAt = performance.now();
   let outcome = "succeeded";
-  const stop = (): void => abort.abort(run.signal.reason);
-  run.signal.addEventListener("abort", stop, { once: true });
   let timer: NodeJS.Timeout | undefined;
+  let stop: (() => void) | undefined;
+  const givenUp = new Promise<never>((_, reject) => {
+    const giveUp = (error: Error): void => {
+      abort.abort(error);
+      reject(error);
+    };
+    timer = setTimeout(() => giveUp(new HandlerTimeoutError(name, timeoutMs)), timeoutMs);
+    stop = () => giveUp(new HandlerAbandonedError(name, run.signal.reason));
+    run.signal.addEventListener("abort", stop, { once: true });
+  });
   try {
-    if (run.signal.aborted) stop();
-    const timeUp = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const error = new HandlerTimeoutError(name, timeoutMs);
-        abort.abort(error);
-        reject(error);
-      }, timeoutMs);
-    });
-    await Promise.race([call(abort.signal), timeUp]);
+    await Promise.race([call(abort.signal), givenUp]);
   } catch (error) {
     // A conflict, an outage or a stop is no failure of the handler's.
     const interrupted = run.signal.aborted || isConflict(error) || isUnavailable(error);
@@ -177,6 +188,6 @@ async function withDeadline(run: HandlerRun, call: (signal: AbortSignal) => Prom
   } finally {
     instruments.handlerDuration().record((performance.now() - startedAt) / 1_000, { handler: name, outcome });
     clearTimeout(timer);
-    run.signal.removeEventListener("abort", stop);
+    if (stop !== undefined) run.signal.removeEventListener("abort", stop);
   }
 }

@@ -43,7 +43,7 @@ test.each(["stop", "kill"] as const)(
     await eventually(() => expect(started).toBe(1));
     await server[how]();
     await server.start();
-    expect(await processed).toEqual({ events: 2, quarantined: 0, succeeded: 2, failed: 0 });
+    expect(await processed).toMatchObject({ events: 2, quarantined: 0, succeeded: 2, failed: 0 });
     expect(await effects(store)).toEqual(["effect a", "effect b"]);
     expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
     expect(await pendingCount(store)).toBe(0);

@@ -26,7 +26,12 @@ describe("a batch", () => {
   test("takes effect once per event and handler, however often its job runs", async () => {
     const engine = engineOn(store, [effectHandler({ name: "a" }), effectHandler({ name: "b" })]);
     const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-    expect(await engine.processBatch(fresh(batchId))).toEqual({ events: 2, quarantined: 0, succeeded: 4, failed: 0 });
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({
+      events: 2,
+      quarantined: 0,
+      succeeded: 4,
+      failed: 0,
+    });
     await engine.processBatch(fresh(batchId));
     await engine.processBatch({ batchId, startedBefore: true });
     expect(await effects(store)).toEqual(["a evt_1", "a evt_2", "b evt_1", "b evt_2"]);
@@ -46,7 +51,7 @@ describe("a batch", () => {
     const engine = engineOn(store, [handler], { batchEvents: 4 });
     await addBatch(store, [{ id: "old_1" }, { id: "old_2" }, { id: "old_3" }]);
     const batchId = await addBatch(store, [{ id: "own_1" }, { id: "own_2" }]);
-    await engine.processBatch(fresh(batchId));
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 4, more: true });
     expect(seen).toEqual([["old_1", "old_2", "own_1", "own_2"]]);
     expect(await pendingCount(store)).toBe(1);
   });
@@ -58,8 +63,8 @@ describe("a batch", () => {
       { id: "small_1" },
       { id: "small_2" },
     ]);
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 1 });
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 2 });
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 1, more: true });
+    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 2, more: false });
   });
 
   test("skips what another worker holds instead of waiting for it", async () => {
@@ -139,7 +144,7 @@ describe("what cannot be understood", () => {
       { id: "conflict", problem: "id-conflict" },
     ]);
     const report = await engineOn(store, [effectHandler()]).processBatch(fresh(batchId));
-    expect(report).toEqual({ events: 5, quarantined: 4, succeeded: 1, failed: 0 });
+    expect(report).toMatchObject({ events: 5, quarantined: 4, succeeded: 1, failed: 0 });
     expect(await effects(store)).toEqual(["effect good"]);
     const found = await rows<{ event_id: string; reason: string; detail: string }>(
       store,
@@ -172,6 +177,8 @@ describe("a failing handler", () => {
     { error: () => new RetryAfterError(5_000), state: "retrying" },
     { error: () => new PermanentError("gone"), state: "dead" },
     { error: () => "a string", state: "retrying" },
+    { error: () => Object.create(null) as unknown, state: "retrying" },
+    { error: () => Object.assign(new Error("x"), { message: { not: "text" }, name: 7 }), state: "retrying" },
   ])("leaves its culprit $state and every other effect in place: $error", async ({ error, state }) => {
     const batchId = await addBatch(store, [{ id: "before" }, { id: "culprit" }, { id: "later" }]);
     const engine = engineOn(store, [failing(error), effectHandler({ name: "other" })]);
@@ -215,6 +222,28 @@ describe("a failing handler", () => {
     expect(await rows(store, due)).toEqual([{ s: 7 }]);
   });
 
+  test("waits from when it failed, not from when its transaction began", async () => {
+    const late = effectHandler({
+      async handle() {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        throw new RetryAfterError(1_000);
+      },
+      retry: { attempts: 3, baseMs: 1_000, capMs: 1_000 },
+    });
+    const waits = () =>
+      rows(
+        store,
+        `SELECT d.next_attempt_at >= max(a.started_at) + interval '1.45 s' AS waits
+           FROM penstock.deliveries d JOIN penstock.attempts a USING (day, seq, subscriber) GROUP BY d.next_attempt_at`,
+      );
+    const engine = engineOn(store, [late]);
+    await engine.processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+    expect(await waits()).toEqual([{ waits: true }]);
+    await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now()");
+    await engine.runDueDeliveries(1);
+    expect(await waits()).toEqual([{ waits: true }]);
+  });
+
   test("that offers handleBatch is rerun event by event to find the culprit", async () => {
     const calls: string[] = [];
     const handler = effectHandler({
@@ -256,6 +285,12 @@ describe("the transaction that handlers share", () => {
     "SET search_path TO penstock",
     "SET LOCAL statement_timeout = 0",
     "SELECT set_config('search_path', 'penstock', false)",
+    "SELECT pg_catalog.\"set_config\"('search_path', 'penstock', false)",
+    "SELECT pg_advisory_lock(1)",
+    'SELECT "pg_try_advisory_lock_shared" (1)',
+    "CREATE TEMP TABLE t (id int)",
+    "CREATE LOCAL TEMPORARY TABLE IF NOT EXISTS t AS SELECT 1 AS id",
+    "SELECT 1 AS id INTO TEMP t",
     "RESET ALL",
     "DISCARD ALL",
     "LISTEN x",
@@ -277,6 +312,17 @@ describe("the transaction that handlers share", () => {
     );
     expect(await effects(store)).toEqual(["before evt_1", "later evt_1"]);
     expect(await deliveries(store)).toEqual(["evt_1 before succeeded", "evt_1 evil retrying", "evt_1 later succeeded"]);
+  });
+
+  test.each([
+    "SELECT pg_advisory_xact_lock(1)",
+    "SELECT pg_try_advisory_xact_lock_shared(1)",
+    "CREATE TEMP TABLE t (id int) ON COMMIT DROP",
+    "SELECT 'temp ' AS note INTO temperatures",
+  ])("takes a handler's %s, which ends with it", async (statement) => {
+    const handler = effectHandler({ handle: async (_, { tx }) => void (await sql.raw(statement).execute(tx)) });
+    await engineOn(store, [handler]).processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
   });
 
   test.each(["DO $$ BEGIN COMMIT; END $$", "CALL app.sly()"])("survives a commit hidden in %s", async (statement) => {
@@ -480,42 +526,44 @@ describe("a handler's budget in a batch", () => {
 });
 
 describe("a worker that runs out of patience at shutdown", () => {
-  const obedient = effectHandler({
-    handle: (event, { signal }) =>
-      new Promise((_, reject) => {
-        if (event.id === "quick") reject(new Error("quick"));
-        signal.addEventListener("abort", () => reject(new Error("aborted")));
-      }),
-  });
-
-  test.each([false, true])(
-    "leaves its events pending and counts no attempt (started before: %s)",
-    async (startedBefore) => {
-      const stop = new AbortController();
-      const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-      const processed = engineOn(store, [obedient], { signal: stop.signal }).processBatch({ batchId, startedBefore });
-      setTimeout(() => stop.abort(new Error("stopping")), 200);
-      await expect(processed).rejects.toThrow("stopping");
-      expect(await pendingCount(store)).toBe(2);
-      expect(await deliveries(store)).toEqual([]);
-    },
-  );
-
-  test("hands its deliveries back as they were", async () => {
+  // Told once the handler has begun, and not after a while in which it may not have.
+  const stoppingHandler = (obedient: boolean) => {
     const stop = new AbortController();
-    const engine = engineOn(store, [obedient], { signal: stop.signal });
-    await engine.processBatch(fresh(await addBatch(store, [{ id: "quick" }])));
-    const slow = effectHandler({
+    const handler = effectHandler({
+      timeoutMs: 30_000,
       handle: (_, { signal }) =>
-        new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("aborted")))),
+        new Promise((_resolve, reject) => {
+          if (obedient) signal.addEventListener("abort", () => reject(new Error("aborted")));
+          setTimeout(() => stop.abort(new Error("stopping")), 20);
+        }),
     });
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    const running = engineOn(store, [slow], { signal: stop.signal }).runDueDeliveries(1);
-    setTimeout(() => stop.abort(new Error("stopping")), 200);
-    expect(await running).toBe(1);
-    expect(await rows(store, "SELECT state, attempts FROM penstock.deliveries")).toEqual([
-      { state: "retrying", attempts: 1 },
-    ]);
+    return engineOn(store, [handler], { signal: stop.signal });
+  };
+
+  describe.each([
+    { who: "a handler that heeds its signal", obedient: true },
+    { who: "a handler that ignores it", obedient: false },
+  ])("in $who", ({ obedient }) => {
+    test.each([false, true])(
+      "leaves its events pending and counts no attempt and no try (started before: %s)",
+      async (startedBefore) => {
+        const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+        const engine = stoppingHandler(obedient);
+        await expect(engine.processBatch({ batchId, startedBefore })).rejects.toThrow("stopping");
+        expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }, { tries: 0 }]);
+        expect(await deliveries(store)).toEqual([]);
+      },
+    );
+
+    test("hands its deliveries back as they were", async () => {
+      const failing = effectHandler({ handle: () => Promise.reject(new Error("at first")) });
+      await engineOn(store, [failing]).processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
+      await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now()");
+      expect(await stoppingHandler(obedient).runDueDeliveries(1)).toBe(1);
+      expect(await rows(store, "SELECT state, attempts, interruptions FROM penstock.deliveries")).toEqual([
+        { state: "retrying", attempts: 1, interruptions: 0 },
+      ]);
+    });
   });
 });
 

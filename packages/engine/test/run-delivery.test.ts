@@ -80,6 +80,25 @@ describe("a delivery that failed", () => {
     expect(await effects(store)).toEqual(["flaky evt_1"]);
   });
 
+  test("is not held up by a handler that hangs: each handler's are run by themselves", async () => {
+    const later = (name: string, handle: () => Promise<void>) =>
+      effectHandler({
+        name,
+        timeoutMs: 5_000,
+        handle: (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error("first")) : handle()),
+      });
+    const stop = new AbortController();
+    const handlers = [later("hanging", () => new Promise(() => undefined)), later("quick", () => Promise.resolve())];
+    const engine = engineOn(store, handlers, { signal: stop.signal });
+    await engine.processBatch({ batchId: await addBatch(store, [{ id: "a" }, { id: "b" }]), startedBefore: false });
+    await dueNow();
+    const hanging = engine.runDueDeliveries(5, "hanging");
+    expect(await engine.runDueDeliveries(5, "quick")).toBe(2);
+    expect(await deliveries(store)).toEqual(expect.arrayContaining(["a quick succeeded", "b quick succeeded"]));
+    stop.abort(new Error("stopping"));
+    expect(await hanging).toBe(2);
+  });
+
   test("whose COMMIT is refused has failed", async () => {
     await store.pool.query(`
       CREATE SEQUENCE app.checks;

@@ -25,7 +25,8 @@ const CLAIM = {
     ), taken AS (
       DELETE FROM penstock.pending p USING fitting f WHERE p.seq = f.seq
     )
-    SELECT ${EVENT_COLUMNS} FROM fitting f JOIN penstock.events e ON e.day = f.day AND e.seq = f.seq
+    SELECT ${EVENT_COLUMNS}, ((SELECT count(*) FROM own) + (SELECT count(*) FROM oldest))::int AS found
+      FROM fitting f JOIN penstock.events e ON e.day = f.day AND e.seq = f.seq
      ORDER BY e.subjects[1] COLLATE "C" NULLS LAST, e.seq`,
 };
 
@@ -41,11 +42,13 @@ export async function claimBatch(
   limits: { limit: number; maxBytes: number },
 ): Promise<ClaimedBatch> {
   const [claimed, alone] = await Promise.all([
-    query<EventRow>(client, CLAIM, [batchId, limits.limit, limits.maxBytes]),
+    query<EventRow & { found: number }>(client, CLAIM, [batchId, limits.limit, limits.maxBytes]),
     query<{ seq: string; day: string }>(client, STARTED_ALONE, [batchId]),
   ]);
   return {
     events: claimed.rows.map(toStoredEvent),
+    // Cut short by the number or by the bytes: the next claim finds what is left.
+    more: (claimed.rows[0]?.found ?? 0) >= Math.min(limits.limit, claimed.rows.length + 1),
     startedAlone: alone.rows.map(({ seq, day }) => ({ seq: Number(seq), day })),
   };
 }

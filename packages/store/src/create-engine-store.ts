@@ -3,7 +3,7 @@ import type pg from "pg";
 import { claimDeliveries, isInterruptedDue, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
 import { query, type Store } from "./create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
-import { codeOf, CommitFailedError, isConnectionError, isExhausted, toStoreError } from "./errors.ts";
+import { CommitFailedError, isConnectionError, isExhausted, isHandlerGivenUp, toStoreError } from "./errors.ts";
 import { registerHandlers } from "./registered-handlers.ts";
 
 /** The store as the engine wants it. `workerName` stands in the rows of attempts. */
@@ -62,7 +62,7 @@ async function transaction<T>(store: Store, workerName: string, fn: (tx: EngineT
     await commit(client);
     return result;
   } catch (error) {
-    discard = codeOf(error) === "HANDLER_TIMEOUT" || isConnectionError(error) || broken !== undefined;
+    discard = isHandlerGivenUp(error) || isConnectionError(error) || broken !== undefined;
     if (!discard) {
       await client.query("ROLLBACK").catch(() => {
         discard = true;

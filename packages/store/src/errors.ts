@@ -68,6 +68,12 @@ export function isExhausted(error: unknown): boolean {
   return EXHAUSTED.has(codeOf(error) ?? "");
 }
 
+/** True when the engine gave up on a handler that may go on: its connection must not be touched again. */
+export function isHandlerGivenUp(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "HANDLER_TIMEOUT" || code === "HANDLER_ABANDONED";
+}
+
 /** Wraps what is nobody's fault so that callers can tell it by its code; leaves every other error as it is. */
 export function toStoreError(error: unknown): unknown {
   if (error instanceof DatabaseUnavailableError) return error;

@@ -27,8 +27,8 @@ export async function finishDelivery(
   const { rowCount } = await query(
     client,
     `UPDATE penstock.deliveries
-        SET state = $5, attempts = $6, token = NULL, lease_until = NULL, changed_at = now(),
-            next_attempt_at = now() + make_interval(secs => $7::float8 / 1000)
+        SET state = $5, attempts = $6, token = NULL, lease_until = NULL, changed_at = clock_timestamp(),
+            next_attempt_at = clock_timestamp() + make_interval(secs => $7::float8 / 1000)
       WHERE day = $1 AND seq = $2 AND subscriber = $3 AND token = $4 AND state = 'running'`,
     [
       delivery.day,

@@ -11,7 +11,7 @@ import {
 } from "kysely";
 import type pg from "pg";
 import { ForbiddenStatementError } from "./errors.ts";
-import { forbiddenCommand } from "./forbidden-statement.ts";
+import { refusalOf } from "./forbidden-statement.ts";
 
 /** A handler's view of a transaction that it shares. */
 export interface GuardedTransaction {
@@ -49,12 +49,8 @@ export function guardTransaction(client: pg.PoolClient): GuardedTransaction {
   };
 
   async function execute<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    const command = forbiddenCommand(sql);
-    if (command !== null) {
-      throw new ForbiddenStatementError(
-        `${command} is not allowed in ctx.tx: the transaction belongs to the worker, which commits it once the handler has returned`,
-      );
-    }
+    const refusal = refusalOf(sql);
+    if (refusal !== null) throw new ForbiddenStatementError(refusal);
     // The extended protocol takes one statement only: nothing can hide behind a semicolon.
     const config = { text: sql, values: [...parameters], queryMode: "extended" };
     const result = await client.query<Row & pg.QueryResultRow>(config);

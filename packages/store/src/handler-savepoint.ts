@@ -1,6 +1,13 @@
 import type { Transaction } from "kysely";
 import type pg from "pg";
-import { codeOf, DatabaseUnavailableError, isConnectionError, isExhausted, toStoreError } from "./errors.ts";
+import {
+  codeOf,
+  DatabaseUnavailableError,
+  isConnectionError,
+  isExhausted,
+  isHandlerGivenUp,
+  toStoreError,
+} from "./errors.ts";
 import { guardTransaction } from "./guarded-transaction.ts";
 
 /** What a handler did behind its savepoint: kept, or undone with the reason. */
@@ -14,7 +21,7 @@ export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; rea
  * or forget to await a query.
  *
  * @throws DatabaseUnavailableError when the connection broke or Postgres could not go on (a full disk), and what `fn` threw when that has the code
- *   HANDLER_TIMEOUT: the handler may still be using the connection, so it is not touched again.
+ *   HANDLER_TIMEOUT or HANDLER_ABANDONED: the handler may still be using the connection, so it is not touched again.
  */
 export async function runBehindSavepoint(
   client: pg.PoolClient,
@@ -41,7 +48,7 @@ export async function runBehindSavepoint(
       return { ok: true };
     }
   } catch (thrown) {
-    if (codeOf(thrown) === "HANDLER_TIMEOUT") throw thrown;
+    if (isHandlerGivenUp(thrown)) throw thrown;
     await guard.drain();
     // 25P02 only says that an earlier statement failed: that one is the reason.
     error = codeOf(thrown) === "25P02" ? (guard.firstError ?? thrown) : thrown;

@@ -69,5 +69,6 @@ async function makePartition(
 
 /** True when a row found no partition for its day: {@link ensurePartitions} has not run for too long. */
 export function isMissingPartition(error: unknown): boolean {
-  return codeOf(error) === "23514" && error instanceof Error && error.message.startsWith("no partition of relation");
+  // check_violation of no constraint. Not by its message, which Postgres says in the language it is set to.
+  return codeOf(error) === "23514" && (error as { constraint?: unknown }).constraint === undefined;
 }

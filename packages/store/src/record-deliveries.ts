@@ -3,11 +3,13 @@ import type pg from "pg";
 import { query } from "./create-store.ts";
 
 // No ON CONFLICT: a delivery that is there already means that the effect is, too. The transaction must fail then.
+// By the clock and not by now(), which is when the transaction began: a wait would be over before the handler was.
 const INSERT = {
   name: "penstock-record-deliveries",
   text: `
-    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
-    SELECT day, seq, subscriber, state, attempts, now() + make_interval(secs => retry_in_ms / 1000)
+    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, changed_at, next_attempt_at)
+    SELECT day, seq, subscriber, state, attempts, clock_timestamp(),
+           clock_timestamp() + make_interval(secs => retry_in_ms / 1000)
       FROM unnest($1::date[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::float8[])
            AS d (day, seq, subscriber, state, attempts, retry_in_ms)`,
 };
