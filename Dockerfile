@@ -36,24 +36,22 @@ RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked \
 COPY . .
 RUN pnpm exec tsc -b apps/ingest apps/worker apps/cli packages/handlers/* && pnpm exec tsc -p docker
 
-# Production dependencies, by app. --no-optional leaves out the embedded Postgres, and native builds that have a
-# JavaScript twin: the trees are the same for every processor. "name..." is a package with all that it depends on.
+# What each image runs. "name..." is a package with all that it depends on; `penstock` itself is the root package.json.
 FROM tools AS production
 COPY --from=manifests /src ./
 COPY docker/assemble.sh /usr/local/bin/assemble
-ENV INSTALL="pnpm install --prod --no-optional --frozen-lockfile --ignore-scripts --store-dir /pnpm/store"
 
 FROM production AS production-ingest
-RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked $INSTALL --filter-prod '@penstock/ingest...'
-RUN --mount=type=bind,from=build,source=/src,target=/built sh /usr/local/bin/assemble /built /app '@penstock/ingest...'
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
+    assemble /built /app '@penstock/ingest...'
 
 FROM production AS production-worker
-RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked $INSTALL --filter-prod 'penstock...' --filter-prod '@penstock/worker...'
-RUN --mount=type=bind,from=build,source=/src,target=/built sh /usr/local/bin/assemble /built /app 'penstock...' '@penstock/worker...'
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
+    assemble /built /app 'penstock...' '@penstock/worker...'
 
 FROM production AS production-migrate
-RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked $INSTALL --filter-prod 'penstock...' --filter-prod '@penstock/cli...'
-RUN --mount=type=bind,from=build,source=/src,target=/built sh /usr/local/bin/assemble /built /app 'penstock...' '@penstock/cli...'
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
+    assemble /built /app 'penstock...' '@penstock/cli...'
 
 # ── Run
 FROM ${NODE_IMAGE} AS runtime
