@@ -29,30 +29,29 @@ RUN cd /all && find . \( -name package.json -o -name 'pnpm-*.yaml' \) -exec cp -
 
 FROM tools AS build
 COPY --from=manifests /src ./
+# Locked, here and below: the first that installs downloads for all.
 # Scripts are ignored: what they install (a Node, an embedded Postgres) is for development machines.
-RUN --mount=type=cache,id=pnpm,target=/pnpm \
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked \
     pnpm install --frozen-lockfile --ignore-scripts --store-dir /pnpm/store
 COPY . .
 RUN pnpm exec tsc -b apps/ingest apps/worker apps/cli packages/handlers/* && pnpm exec tsc -p docker
 
-# Production dependencies, by app. --no-optional leaves out the embedded Postgres, and native builds that have a
-# JavaScript twin: the trees are the same for every processor. "name..." is a package with all that it depends on.
+# What each image runs. "name..." is a package with all that it depends on; `penstock` itself is the root package.json.
 FROM tools AS production
 COPY --from=manifests /src ./
 COPY docker/assemble.sh /usr/local/bin/assemble
-ENV INSTALL="pnpm install --prod --no-optional --frozen-lockfile --ignore-scripts --store-dir /pnpm/store"
 
 FROM production AS production-ingest
-RUN --mount=type=cache,id=pnpm,target=/pnpm $INSTALL --filter-prod '@penstock/ingest...'
-RUN --mount=type=bind,from=build,source=/src,target=/built sh /usr/local/bin/assemble /built /app '@penstock/ingest...'
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
+    assemble /built /app '@penstock/ingest...'
 
 FROM production AS production-worker
-RUN --mount=type=cache,id=pnpm,target=/pnpm $INSTALL --filter-prod 'penstock...' --filter-prod '@penstock/worker...'
-RUN --mount=type=bind,from=build,source=/src,target=/built sh /usr/local/bin/assemble /built /app 'penstock...' '@penstock/worker...'
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
+    assemble /built /app 'penstock...' '@penstock/worker...'
 
 FROM production AS production-migrate
-RUN --mount=type=cache,id=pnpm,target=/pnpm $INSTALL --filter-prod 'penstock...' --filter-prod '@penstock/cli...'
-RUN --mount=type=bind,from=build,source=/src,target=/built sh /usr/local/bin/assemble /built /app 'penstock...' '@penstock/cli...'
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
+    assemble /built /app 'penstock...' '@penstock/cli...'
 
 # ── Run
 FROM ${NODE_IMAGE} AS runtime
@@ -75,7 +74,7 @@ FROM runtime AS ingest
 LABEL org.opencontainers.image.title="penstock-ingest"
 COPY --from=production-ingest /app ./
 EXPOSE 8080 9464
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.INGEST_INTERNAL_PORT || 9464}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "apps/ingest/dist/main.js"]
 
@@ -83,7 +82,7 @@ FROM runtime AS worker
 LABEL org.opencontainers.image.title="penstock-worker"
 COPY --from=production-worker /app ./
 EXPOSE 9465
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.WORKER_INTERNAL_PORT || 9465}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "apps/worker/dist/main.js"]
 
