@@ -6,6 +6,7 @@ import {
   eventAttributes,
   detached,
   instruments,
+  isTracing,
   type Logger,
   markFailed,
   newTrace,
@@ -197,7 +198,7 @@ export function createIntake(options: IntakeOptions): Intake {
     try {
       // A trace of its own: it belongs to all of its events and to none of them.
       const outcomes = await withSpan("accept batch", batchSpan(batchId, batch), async (span) => {
-        for (const one of allOf(batch)) addLink(one.span, span.spanContext());
+        if (isTracing()) for (const one of allOf(batch)) addLink(one.span, span.spanContext());
         const inserted = await insert(batchId, batch);
         if (inserted.includes("new")) job.commits.push(span);
         return inserted;
@@ -318,7 +319,7 @@ function batchSpan(batchId: string, batch: readonly Waiting[]): SpanOptions {
   return {
     parent: newTrace,
     attributes: { "penstock.batch.id": batchId, "messaging.batch.message_count": batch.length },
-    links: allOf(batch).map(({ span }) => span.spanContext()),
+    links: isTracing() ? allOf(batch).map(({ span }) => span.spanContext()) : [],
   };
 }
 

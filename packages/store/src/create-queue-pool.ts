@@ -1,3 +1,4 @@
+import { isTracing } from "@penstock/telemetry";
 import pg from "pg";
 import { keepContext } from "./keep-context.ts";
 import { observePool } from "./observe-pool.ts";
@@ -25,6 +26,6 @@ export function createQueuePool(options: {
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
   observePool("queue", pool);
-  keepContext(pool);
+  if (isTracing()) keepContext(pool);
   return pool;
 }

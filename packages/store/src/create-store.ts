@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { detached } from "@penstock/telemetry";
+import { detached, isTracing } from "@penstock/telemetry";
 import pg from "pg";
 import { toStoreError } from "./errors.ts";
 import { keepContext } from "./keep-context.ts";
@@ -75,7 +75,7 @@ export function createStore(options: StoreOptions): Store {
   pool.on("connect", (client) => client.on("error", () => undefined));
 
   observePool("store", pool);
-  keepContext(pool);
+  if (isTracing()) keepContext(pool);
 
   const store: Store = {
     pool,

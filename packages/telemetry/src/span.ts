@@ -3,6 +3,7 @@ import {
   type Context,
   context,
   createContextKey,
+  INVALID_SPAN_CONTEXT,
   type Link,
   ROOT_CONTEXT,
   type Span,
@@ -12,6 +13,7 @@ import {
   trace,
   TraceFlags,
 } from "@opentelemetry/api";
+import { isTracing } from "./tracing-state.ts";
 
 export type { Context, Span, SpanContext };
 export { SpanKind };
@@ -31,6 +33,9 @@ export const newTrace: Context = ROOT_CONTEXT;
 
 const tracer = trace.getTracer("penstock");
 
+/** What there is instead of a span while tracing is off. */
+const noSpan = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
+
 /**
  * Where the span of a trace that is not sampled stands in a context. Not in OpenTelemetry's own place: the instrumentations
  * of pg and ioredis do their whole work for every command below any span, also below one that records nothing.
@@ -39,6 +44,7 @@ const UNSAMPLED = createContextKey("penstock.unsampled");
 
 /** Starts a span that the caller ends. */
 export function startSpan(name: string, options: SpanOptions = {}): Span {
+  if (!isTracing()) return noSpan;
   const { attributes, kind, links, parent = context.active() } = options;
   const unsampled = parent.getValue(UNSAMPLED) as Span | undefined;
   if (unsampled !== undefined) return unsampled;
@@ -61,6 +67,7 @@ export function startSpan(name: string, options: SpanOptions = {}): Span {
  * await withSpan("process batch", { attributes: { "penstock.batch.id": batchId } }, () => processBatch(batchId));
  */
 export async function withSpan<T>(name: string, options: SpanOptions, stage: (span: Span) => Promise<T>): Promise<T> {
+  if (!isTracing()) return stage(noSpan);
   const span = startSpan(name, options);
   try {
     return await context.with(contextOf(span, options.parent), () => stage(span));

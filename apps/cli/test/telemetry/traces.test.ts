@@ -6,6 +6,9 @@ import { createPenstock } from "../penstock.ts";
 import type { OtlpSink, ReceivedSpan } from "./otlp-sink.ts";
 import { newTraceparent, startSystem, type System } from "./system.ts";
 
+/** From a handler up to whoever sent the event. */
+const WHOLE_WAY = ["handle plain", "process event", "accept event", "POST /webhooks/:source", "(the sender)"];
+
 const idOf = ({ traceId, spanId }: ReceivedSpan): object => ({ traceId, spanId });
 
 /** The one span of a trace with this name. */
@@ -60,13 +63,7 @@ test.each(["redis", "postgres"])("an event is one trace from its sender to its S
     },
   });
   const handled = await only(sink, sender.traceId, "handle plain");
-  expect(await pathUp(sink, handled)).toEqual([
-    "handle plain",
-    "process event",
-    "accept event",
-    "POST /webhooks/:source",
-    "(the sender)",
-  ]);
+  expect(await pathUp(sink, handled)).toEqual(WHOLE_WAY);
   expect(handled).toMatchObject({ service: "penstock-worker", attributes: { "penstock.attempt": 1 } });
   expect(sqlBelow(sink, handled)).toEqual([expect.stringContaining('insert into "effects"')]);
 
@@ -268,13 +265,7 @@ test("after a queue was lost, the sweep begins a new trace for the batch and the
   await Promise.all([system.ingest.stop(), worker.stop()]);
 
   const handled = await only(sink, traceId, "handle plain");
-  expect(await pathUp(sink, handled)).toEqual([
-    "handle plain",
-    "process event",
-    "accept event",
-    "POST /webhooks/:source",
-    "(the sender)",
-  ]);
+  expect(await pathUp(sink, handled)).toEqual(WHOLE_WAY);
   const part = await only(sink, traceId, "process event");
   const batch = await sink.bySpanId(part.links[0]!.spanId);
   expect(await pathUp(sink, batch)).toEqual([
