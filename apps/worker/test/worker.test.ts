@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import { migrateQueue, openQueue, type EventQueue } from "@penstock/queue";
 import type { QueueConfig } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
@@ -43,7 +43,7 @@ const SOON = { WORKER_LOCK_MS: "2000" };
 async function addTo(store: Store, orders: readonly string[]): Promise<{ batchId: string; ids: string[] }> {
   const batchId = randomUUID();
   const events = orders.map((body) => makeEvent("message.received", { data: { body } }));
-  const sha = (text: string): Buffer => createHash("sha256").update(text).digest();
+  const sha = (text: string): string => hash("sha256", text, "hex");
   await insertEvents(
     store,
     batchId,

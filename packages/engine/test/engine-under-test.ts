@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import { createEngine, type Engine, type EngineOptions } from "@penstock/engine";
 import { defineHandler, type EventType, type Handler, type HandlerDefinition } from "@penstock/handler-sdk";
 import { makeEvent } from "@penstock/schemas/fixtures";
@@ -74,7 +74,7 @@ export async function addBatch(store: Store, events: readonly TestEvent[]): Prom
     events.map(({ id, type = "message.received", subject = "cnt_1", data, body, problem = null }) => {
       const event = makeEvent(type, { ...(id === undefined ? {} : { id }), data: { contactId: subject, ...data } });
       const bytes = body ?? Buffer.from(JSON.stringify(event));
-      const sha = (text: string | Buffer): Buffer => createHash("sha256").update(text).digest();
+      const sha = (text: string | Buffer): string => hash("sha256", text, "hex");
       return {
         key: sha(event.id),
         bodyHash: sha(bytes),

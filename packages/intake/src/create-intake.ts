@@ -73,6 +73,9 @@ interface Waiting {
 
 const MAX_DEADLOCKS = 3;
 
+/** The least time between two jobs, in milliseconds. A job costs as much as dozens of events; the first waits for nobody. */
+const JOB_SPACING_MS = 10;
+
 /**
  * Wires intake. The events that are in flight together are committed together, and what has been committed since the
  * last job was added is a batch: one job points to it. One commit is under way at a time and the next gathers meanwhile,
@@ -166,13 +169,13 @@ export function createIntake(options: IntakeOptions): Intake {
     const byKey = new Map<string, Waiting>();
     let bytes = 0;
     for (const one of waiting) {
-      const key = one.event.key.toString("latin1");
+      const { key } = one.event;
       const size = one.event.body.length;
       const first = byKey.get(key);
       const fits = batch.length === 0 || (batch.length < maxBatchEvents && bytes + size <= maxBatchBytes);
       if (!isAwaited(one)) {
         waitingBytes -= size;
-      } else if (first?.event.bodyHash.equals(one.event.bodyHash)) {
+      } else if (first?.event.bodyHash === one.event.bodyHash) {
         waitingBytes -= size;
         first.twins.push(one, ...one.twins);
       } else if (first !== undefined || !fits) {
@@ -252,8 +255,8 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   /**
-   * Adds the job of what has been committed. While one is being added, further commits gather under the next job's id,
-   * so that a queue that is slower than Postgres gets fewer jobs, not a backlog of them.
+   * Adds the job of what has been committed. While one is being added, and shortly after, further commits gather under
+   * the next job's id, so that under load a queue gets fewer jobs, not a backlog of them.
    */
   function enqueue(): void {
     const {
@@ -268,16 +271,13 @@ export function createIntake(options: IntakeOptions): Intake {
       parent: contextOf(first, newTrace),
       links: others.map((other) => other.spanContext()),
     };
-    adding = withSpan("enqueue batch", span, () => queue.add([batchId])).then(
-      () => added(),
-      (error: unknown) => {
-        // Not lost: the sweep finds the batch in `pending`.
-        sayQueueAway(() => {
-          log.warn({ batchId, err: error }, "queue is away, events are kept in Postgres and enqueued when it is back");
-        });
-        added();
-      },
-    );
+    const job = withSpan("enqueue batch", span, () => queue.add([batchId])).catch((error: unknown) => {
+      // Not lost: the sweep finds the batch in `pending`.
+      sayQueueAway(() => {
+        log.warn({ batchId, err: error }, "queue is away, events are kept in Postgres and enqueued when it is back");
+      });
+    });
+    adding = Promise.all([job, delay(closing ? 0 : JOB_SPACING_MS)]).then(added);
   }
 
   function added(): void {

@@ -1,9 +1,9 @@
 /** A verified event as the store takes it. */
 export interface NewEvent {
-  /** SHA-256 of source and event id: what makes a duplicate. */
-  readonly key: Buffer;
-  /** SHA-256 of the body: what tells a duplicate from another event with the same id. */
-  readonly bodyHash: Buffer;
+  /** SHA-256 of source and event id, in hex: what makes a duplicate. */
+  readonly key: string;
+  /** SHA-256 of the body, in hex: what tells a duplicate from another event with the same id. */
+  readonly bodyHash: string;
   readonly source: string;
   /** The id as sent, cleaned for display; null when it had none. */
   readonly eventId: string | null;

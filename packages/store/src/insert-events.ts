@@ -4,8 +4,7 @@ import { ensurePartitions, isMissingPartition } from "./partitions.ts";
 
 // The ledger first: a duplicate must lose there, before it can reach events or pending. Sorted by key, since two
 // processes that insert the same keys in different orders deadlock. seq is drawn in order of arrival, before the sort.
-// Keys, hashes and bodies travel as one run of bytes each, cut up here, and the rest as JSON: arrays of bytea go as hex
-// text, and arrays of any kind are several times the work on both sides.
+// Keys, hashes and bodies travel as one run of bytes each, cut up here: arrays of bytea go as hex text.
 const INSERT = {
   name: "penstock-insert-events",
   text: `
@@ -14,11 +13,11 @@ const INSERT = {
              substr($1::bytea, 32 * (nth - 1)::int + 1, 32) AS key,
              substr($2::bytea, 32 * (nth - 1)::int + 1, 32) AS body_hash,
              substr($3::bytea, body_at, body_bytes) AS body,
-             source, event_id, type, created_at, subjects, problem, traceparent
-        FROM ROWS FROM (json_to_recordset($4::json) AS (
-               body_at int, body_bytes int, source text, event_id text, type text, created_at timestamptz,
-               subjects text[], problem text, traceparent text)) WITH ORDINALITY
-             AS g (body_at, body_bytes, source, event_id, type, created_at, subjects, problem, traceparent, nth)
+             source, event_id, type, problem, traceparent, subjects::text[] AS subjects,
+             to_timestamp(created_ms / 1000) + created_ms % 1000 * interval '1 millisecond' AS created_at
+        FROM unnest($4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::int8[], $10::text[], $11::text[],
+                    $12::text[]) WITH ORDINALITY
+             AS g (body_at, body_bytes, source, event_id, type, created_ms, subjects, problem, traceparent, nth)
     ), fresh AS (
       INSERT INTO penstock.event_keys (key, seq, day, body_hash)
       SELECT key, seq, day, body_hash FROM given ORDER BY key
@@ -31,9 +30,10 @@ const INSERT = {
         FROM given JOIN fresh USING (key, seq)
     ), pending AS (
       INSERT INTO penstock.pending (seq, day, batch_id, bytes, accepted_at)
-      SELECT seq, day, $5, octet_length(body), now() FROM given JOIN fresh USING (key, seq)
+      SELECT seq, day, $13, octet_length(body), now() FROM given JOIN fresh USING (key, seq)
     )
-    SELECT count(*)::int AS fresh, CASE WHEN count(*) < $6::int THEN array_agg(key) END AS keys FROM fresh`,
+    SELECT count(*)::int AS fresh, CASE WHEN count(*) < $14::int THEN array_agg(encode(key, 'hex')) END AS keys
+      FROM fresh`,
 };
 
 /**
@@ -52,33 +52,35 @@ export async function insertEvents(
   if (fresh === "all") return events.map(() => "new");
   const known = await bodyHashes(
     store,
-    events.filter(({ key }) => !fresh.has(key.toString("hex"))).map(({ key }) => key),
+    events.filter(({ key }) => !fresh.has(key)).map(({ key }) => key),
   );
   return events.map(({ key, bodyHash }) => {
-    const name = key.toString("hex");
-    if (fresh.has(name)) return "new";
-    return known.get(name)?.equals(bodyHash) === false ? "conflict" : "duplicate";
+    if (fresh.has(key)) return "new";
+    return (known.get(key) ?? bodyHash) === bodyHash ? "duplicate" : "conflict";
   });
 }
 
-/** The keys that were new, in hex; by far the most often all of them. */
+/** The keys that were new; by far the most often all of them. */
 async function insertFresh(store: Store, batchId: string, events: readonly NewEvent[]): Promise<Set<string> | "all"> {
   let end = 1; // substr counts from one
-  const rest = events.map(({ body, source, eventId, type, createdAt, subjects, problem, traceparent }) => {
-    const body_at = end;
-    end += body.length;
-    const times = { created_at: createdAt, body_at, body_bytes: body.length };
-    return { ...times, source, event_id: eventId, type, subjects, problem, traceparent };
-  });
+  const starts = events.map(({ body }) => (end += body.length) - body.length);
   const values = [
-    Buffer.concat(events.map(({ key }) => key)),
-    Buffer.concat(events.map(({ bodyHash }) => bodyHash)),
+    Buffer.from(events.map(({ key }) => key).join(""), "hex"),
+    Buffer.from(events.map(({ bodyHash }) => bodyHash).join(""), "hex"),
     Buffer.concat(events.map(({ body }) => body)),
-    JSON.stringify(rest),
+    starts,
+    events.map(({ body }) => body.length),
+    events.map(({ source }) => source),
+    events.map(({ eventId }) => eventId),
+    events.map(({ type }) => type),
+    events.map(({ createdAt }) => createdAt?.getTime() ?? null),
+    events.map(({ subjects }) => toArrayLiteral(subjects)),
+    events.map(({ problem }) => problem),
+    events.map(({ traceparent }) => traceparent),
     batchId,
     events.length,
   ];
-  const insert = () => query<{ fresh: number; keys: Buffer[] | null }>(store.pool, INSERT, values);
+  const insert = () => query<{ fresh: number; keys: string[] | null }>(store.pool, INSERT, values);
   const { rows } = await insert().catch(async (error: unknown) => {
     if (!isMissingPartition(error)) throw error;
     // Nobody made partitions ahead for a week: make them here rather than refuse what a provider has signed.
@@ -87,17 +89,24 @@ async function insertFresh(store: Store, batchId: string, events: readonly NewEv
   });
   const [row] = rows;
   if (row?.fresh === events.length) return "all";
-  return new Set(row?.keys?.map((key) => key.toString("hex")));
+  return new Set(row?.keys);
 }
 
-async function bodyHashes(store: Store, keys: readonly Buffer[]): Promise<Map<string, Buffer>> {
-  const { rows } = await query<{ key: Buffer; body_hash: Buffer }>(
+/** As Postgres writes a text[]: arrays of different lengths make no array of arrays. */
+function toArrayLiteral(items: readonly string[]): string {
+  return `{${items.map((item) => `"${item.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
+}
+
+/** The hash of the body that each key was first seen with. */
+async function bodyHashes(store: Store, keys: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await query<{ key: string; body_hash: string }>(
     store.pool,
     {
       name: "penstock-body-hashes",
-      text: "SELECT key, body_hash FROM penstock.event_keys WHERE key = ANY($1::bytea[])",
+      text: `SELECT encode(key, 'hex') AS key, encode(body_hash, 'hex') AS body_hash
+               FROM penstock.event_keys WHERE key = ANY($1::bytea[])`,
     },
-    [keys],
+    [keys.map((key) => Buffer.from(key, "hex"))],
   );
-  return new Map(rows.map(({ key, body_hash }) => [key.toString("hex"), body_hash]));
+  return new Map(rows.map(({ key, body_hash }) => [key, body_hash]));
 }

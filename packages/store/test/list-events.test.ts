@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import { insertEvents, listEvents, showEvents, type Store } from "@penstock/store";
 import { beforeAll, expect, test } from "vitest";
 import { openMigrated } from "./open-test-store.ts";
@@ -6,7 +6,7 @@ import { openMigrated } from "./open-test-store.ts";
 let store: Store;
 beforeAll(async () => {
   store = await openMigrated();
-  const sha = (text: string): Buffer => createHash("sha256").update(text).digest();
+  const sha = (text: string): string => hash("sha256", text, "hex");
   const event = (eventId: string, type: string, body: string) => ({
     key: sha(eventId + body),
     bodyHash: sha(body),
