@@ -46,9 +46,11 @@ export interface Engine {
 
 /** Wires an engine. */
 export function createEngine(options: EngineOptions): Engine {
+  const handlers = options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const context: EngineContext = {
     store: options.store,
-    handlers: options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    handlers,
+    transactional: handlers.filter((handler) => handler.kind === "transactional"),
     findSource: options.findSource,
     log: options.log,
     batchEvents: options.batchEvents ?? 200,

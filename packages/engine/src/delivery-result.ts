@@ -22,20 +22,26 @@ export function wants(handler: Pick<Handler, "on">, event: AnyEvent): boolean {
 }
 
 /**
- * Pending deliveries for what other workers handle and this one does not: a handler that it lacks, or a type that its
- * older version of a handler does not subscribe to. Forgotten by nobody.
+ * Pending deliveries for what runs outside of a batch: effect handlers, and what other workers handle and this one does
+ * not, i.e. a handler that it lacks, or a type that its older version of a handler does not subscribe to. Forgotten by
+ * nobody.
  */
-export function deliveriesForOthers(
+export function deliveriesOfTheirOwn(
   own: readonly Handler[],
   registered: readonly RegisteredHandler[],
   decoded: readonly DecodedEvent[],
 ): DeliveryResult[] {
-  return registered.flatMap(({ name, types }) => {
+  const subscribers = new Map(registered.map(({ name, types }) => [name, types]));
+  const results: DeliveryResult[] = [];
+  for (const name of new Set([...subscribers.keys(), ...own.map((handler) => handler.name)])) {
     const mine = own.find((handler) => handler.name === name);
-    return decoded
-      .filter(({ event }) => types.includes(event.type) && !(mine && wants(mine, event)))
-      .map(({ stored }) => pendingDelivery(stored, name));
-  });
+    for (const { stored, event } of decoded) {
+      const wanted = mine !== undefined && wants(mine, event);
+      const elsewhere = wanted ? mine.kind === "effect" : subscribers.get(name)?.includes(event.type);
+      if (elsewhere) results.push(pendingDelivery(stored, name));
+    }
+  }
+  return results;
 }
 
 /** A delivery that waits for a worker to run it by itself. */

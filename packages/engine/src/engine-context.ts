@@ -1,4 +1,4 @@
-import type { Handler, HandlerLog } from "@penstock/handler-sdk";
+import type { Handler, HandlerLog, TransactionalHandler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import type { Demotions } from "./demotions.ts";
 import type { EngineStore } from "./engine-store.ts";
@@ -14,6 +14,8 @@ export interface EngineContext {
   readonly store: EngineStore;
   /** In the one order that all workers share. */
   readonly handlers: readonly Handler[];
+  /** Those of them that run inside a transaction of ours. */
+  readonly transactional: readonly TransactionalHandler[];
   readonly findSource: (name: string) => Source | undefined;
   readonly log: EngineLog;
   /** The most events and bytes of bodies of one batch transaction. */

@@ -39,7 +39,7 @@ const OUTAGE_REST_MS = 2_000;
  * latter in the transaction of the handler's own writes, and only while the lease's token still matches.
  */
 export async function runDueDeliveries(engine: EngineContext, limit: number, handler?: string): Promise<number> {
-  const subscribers = engine.handlers
+  const subscribers = engine.transactional
     .map(({ name }) => name)
     .filter((name) => handler === undefined || name === handler);
   return engine.gate.shared(() => runClaimed(engine, { subscribers, limit, interrupted: false }));
@@ -50,7 +50,7 @@ export async function runDueDeliveries(engine: EngineContext, limit: number, han
  * that was under way when a process died is suspected, and only the culprit may be so again.
  */
 export async function runInterruptedDelivery(engine: EngineContext): Promise<boolean> {
-  const subscribers = engine.handlers.map(({ name }) => name);
+  const subscribers = engine.transactional.map(({ name }) => name);
   // Asked first: to be alone, all other work has to stop.
   if (!(await engine.store.isInterruptedDue(subscribers))) return false;
   return engine.gate.alone(async () => (await runClaimed(engine, { subscribers, limit: 1, interrupted: true })) === 1);
@@ -130,7 +130,7 @@ async function handBack(engine: EngineContext, delivery: ClaimedDelivery, error:
 }
 
 async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: Tried, span: Span): Promise<void> {
-  const handler = engine.handlers.find(({ name }) => name === delivery.subscriber);
+  const handler = engine.transactional.find(({ name }) => name === delivery.subscriber);
   if (handler === undefined) return;
   await engine.store.transaction(async (tx) => {
     const stored = await tx.lockDelivery(delivery);
@@ -171,7 +171,7 @@ async function recordFailure(
   error: unknown,
   tried: Tried,
 ): Promise<void> {
-  const handler = engine.handlers.find(({ name }) => name === delivery.subscriber);
+  const handler = engine.transactional.find(({ name }) => name === delivery.subscriber);
   if (handler === undefined) return;
   await engine.store.transaction(async (tx) => {
     const stored: StoredEvent | null = await tx.lockDelivery(delivery);

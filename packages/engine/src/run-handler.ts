@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { instruments, isTracing, markFailed, startSpan, withSpan } from "@penstock/telemetry";
-import type { BatchContext, Handler, HandlerLog } from "@penstock/handler-sdk";
+import type { BatchContext, HandlerLog, TransactionalHandler } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
@@ -19,7 +19,7 @@ export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
 
 export interface HandlerRun {
   readonly tx: EngineTransaction;
-  readonly handler: Handler;
+  readonly handler: TransactionalHandler;
   readonly events: readonly DecodedEvent[];
   /** Where the handler's spans belong. */
   readonly traces: Pick<EventTraces, "contextOf">;
@@ -125,7 +125,7 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
   );
 }
 
-const spanName = ({ name }: Handler): string => `handle ${name}`;
+const spanName = ({ name }: { name: string }): string => `handle ${name}`;
 
 /**
  * The SQL of a `handleBatch` belongs to all of its events, so to the batch's trace. In each event's own the call is a span

@@ -29,3 +29,22 @@ export interface HandlerContext<DB> extends BatchContext<DB> {
   /** The same for every try of this event by this handler: give it to whatever outside takes an idempotency key. */
   readonly idempotencyKey: string;
 }
+
+/** What the `handle` of an effect handler gets beside its event. It has no transaction: what it does is outside. */
+export interface EffectContext {
+  readonly log: HandlerLog;
+  /** Aborted when the handler's time is up or the worker stops: pass it on to whatever takes long. */
+  readonly signal: AbortSignal;
+  /** Which try of this event by this handler this is; the first is 1. */
+  readonly attempt: number;
+  /** The same for every try of this event by this handler: give it to whatever outside takes an idempotency key. */
+  readonly idempotencyKey: string;
+  /**
+   * Does something once for this event: `fn` runs, what it returns is recorded, and every later try gets the record
+   * instead. Keys are the handler's own, e.g. `"email"`; what `fn` returns must be JSON (undefined is null).
+   *
+   * Between what `fn` does and its record the process can die; then a later try does it again. Only the outside can rule
+   * that out: give it `idempotencyKey`, with the key appended where there are several.
+   */
+  once<Result>(key: string, fn: () => Promise<Result> | Result): Promise<Result>;
+}
