@@ -147,9 +147,13 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
         }
         const { decoded } = decoding;
         const passed = new Set(await tx.subscribersOf(event));
-        const handler = engine.transactional.find((one) => wants(one, decoded.event) && !passed.has(one.name));
+        const registered = await tx.registeredHandlers();
+        const paused = new Set(registered.filter((one) => one.paused).map(({ name }) => name));
+        const handler = engine.transactional.find(
+          (one) => wants(one, decoded.event) && !passed.has(one.name) && !paused.has(one.name),
+        );
         if (handler === undefined) {
-          const others = deliveriesOfTheirOwn(engine.handlers, await tx.registeredHandlers(), [decoded]);
+          const others = deliveriesOfTheirOwn(engine.handlers, registered, [decoded]);
           return finish(
             tx,
             stored,

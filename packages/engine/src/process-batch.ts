@@ -103,7 +103,9 @@ async function processClaimed(
     }
   }
   const results = deliveriesOfTheirOwn(engine.handlers, registered, decoded);
+  const paused = new Set(registered.filter((handler) => handler.paused).map(({ name }) => name));
   for (const handler of engine.transactional) {
+    if (paused.has(handler.name)) continue;
     const wanted = decoded.filter(({ event }) => wants(handler, event));
     if (wanted.length === 0) continue;
     if (timedOut.has(handler.name) || engine.demotions.has(handler.name)) {
