@@ -1,6 +1,6 @@
 import { defineHandler, PermanentError, RetryAfterError } from "@penstock/handler-sdk";
 import type { Store } from "@penstock/store";
-import { createEngineStore } from "@penstock/store";
+import { createEngineStore, pauseHandler } from "@penstock/store";
 import { sql } from "kysely";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
@@ -612,6 +612,23 @@ describe("who handles what", () => {
       expect(await engine.runDueDeliveries(10)).toBe(0);
       expect(await pendingCount(store)).toBe(0);
       expect(ran).toEqual([]);
+    },
+  );
+
+  test.each([{ startedBefore: false }, { startedBefore: true }])(
+    "an event of a handler that is paused waits for it to go on, and its other handlers run: %o",
+    async ({ startedBefore }) => {
+      const handlers = [effectHandler({ name: "other" }), effectHandler({ name: "paused" })];
+      const theirs = createEngineStore(store, "w");
+      await theirs.registerHandlers(handlers.map(({ name, kind, on }) => ({ name, kind, types: on })));
+      await pauseHandler(store, "paused", true);
+      const engine = engineOn(store, handlers);
+      await engine.processBatch({ batchId: await addBatch(store, [{ id: "evt_1" }]), startedBefore });
+      expect(await deliveries(store)).toEqual(["evt_1 other succeeded", "evt_1 paused pending"]);
+      expect(await engine.runDueDeliveries(10)).toBe(0);
+      await pauseHandler(store, "paused", false);
+      expect(await engine.runDueDeliveries(10)).toBe(1);
+      expect(await effects(store)).toEqual(["other evt_1", "paused evt_1"]);
     },
   );
 
