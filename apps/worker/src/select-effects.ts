@@ -1,7 +1,7 @@
 import type { EffectHandler, Handler } from "@penstock/handler-sdk";
 
 /** Thrown when WORKER_HANDLERS names what the configuration does not have; says what it has. */
-export class UnknownHandlerError extends Error {
+class UnknownHandlerError extends Error {
   readonly code = "UNKNOWN_HANDLER";
   override readonly name = "UnknownHandlerError";
 }

@@ -1,6 +1,6 @@
 import { openQueue } from "@penstock/queue";
 import { createStore } from "@penstock/store";
-import { createTestDatabase, eventually, startProcess, startRedis, type TestProcess } from "@penstock/testing";
+import { createTestDatabase, eventually, startProcess, startRedis } from "@penstock/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import trial from "./trial/penstock.config.ts";
 import {

@@ -45,8 +45,11 @@ beforeEach(async () => {
   }
 });
 
-const claimed = ({ state: _, ...subject }: Subject) => ({
-  ...subject,
+const claimed = ({ day, seq, subscriber, token }: Subject) => ({
+  day,
+  seq,
+  subscriber,
+  token,
   attempt: 2,
   generation: 0,
   traceparent: null,

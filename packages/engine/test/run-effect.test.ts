@@ -114,7 +114,8 @@ describe("a delivery to an effect handler", () => {
   test.each([
     {
       how: "heeds",
-      hang: (signal: AbortSignal) => new Promise((_, no) => signal.addEventListener("abort", () => no(signal.reason))),
+      hang: (signal: AbortSignal) =>
+        new Promise((_, no) => signal.addEventListener("abort", () => no(signal.reason as Error))),
     },
     { how: "ignores", hang: () => new Promise(() => undefined) },
   ])("whose handler $how its signal is timed out and counted", async ({ hang }) => {

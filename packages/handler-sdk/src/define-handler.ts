@@ -194,7 +194,7 @@ function toRetryPolicy(given: Partial<RetryPolicy> | undefined, refuse: (why: st
   if (scheduleMs !== undefined && (numbers.attempts !== undefined || numbers.baseMs !== undefined)) {
     refuse("`retry` takes `scheduleMs` or `attempts` and `baseMs`, not both");
   }
-  if (scheduleMs !== undefined && !(Array.isArray(scheduleMs) && scheduleMs.every(isWait))) {
+  if (scheduleMs !== undefined && !isSchedule(scheduleMs)) {
     refuse("`retry.scheduleMs` must be a list of whole numbers of at least 0, in milliseconds");
   }
   const attempts = scheduleMs === undefined ? 10 : scheduleMs.length + 1;
@@ -205,8 +205,8 @@ function toRetryPolicy(given: Partial<RetryPolicy> | undefined, refuse: (why: st
   return Object.freeze({ ...retry, ...(scheduleMs && { scheduleMs: Object.freeze([...scheduleMs]) }) });
 }
 
-function isWait(value: unknown): boolean {
-  return Number.isInteger(value) && (value as number) >= 0;
+function isSchedule(waits: unknown): boolean {
+  return Array.isArray(waits) && waits.every((wait) => Number.isInteger(wait) && Number(wait) >= 0);
 }
 
 function isWhole(value: number): boolean {
