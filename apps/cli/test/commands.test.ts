@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { eventually } from "@penstock/testing";
 import { beforeAll, expect, test } from "vitest";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
 
@@ -109,9 +110,27 @@ test("a handler that failed is shown with its attempts and with when it is tried
   expect(event).toMatchObject({ attempts: [{ subscriber: "picky", outcome: "failed" }] });
 });
 
+test("a handler that is paused keeps its events waiting until it is resumed", async () => {
+  expect((await penstock.run(["handlers", "pause", "picky"])).stdout).toEqual(["paused picky"]);
+  const sent = await penstock.run(["send", "contact.created", "--id", "evt_waits"]);
+  expect(sent.code).toBe(0);
+  const state = async (): Promise<unknown> => (await json("deliveries", "list", "--limit", "1"))[0];
+  await eventually(async () => expect(await state()).toMatchObject({ eventId: "evt_waits", state: "pending" }));
+  const [picky] = await json("handlers", "list");
+  expect(picky).toMatchObject({ pausedAt: expect.any(String) as string, deliveries: { pending: 1, running: 0 } });
+  const [head, row] = (await penstock.run(["handlers", "list"])).stdout.join("\n").split("\n");
+  expect(head).toMatch(/^NAME +KIND +STATUS +PENDING +RUNNING +RETRYING +DEAD +SEEN +TYPES$/);
+  expect(row).toMatch(
+    /^picky +transactional +paused \d+ s +1 +0 +\d+ +\d+ +\d+ \w+ ago +message\.received contact\.created$/,
+  );
+  expect((await penstock.run(["handlers", "resume", "picky"])).stdout).toEqual(["resumed picky"]);
+  await eventually(async () => expect(await state()).toMatchObject({ eventId: "evt_waits", state: "succeeded" }));
+  expect((await penstock.run(["handlers", "pause", "nobody"])).code).toBe(1);
+});
+
 test("handlers are listed, and forgotten only when that is meant", async () => {
   expect(await json("handlers", "list")).toMatchObject([
-    { name: "picky", kind: "transactional", types: ["message.received", "contact.created"] },
+    { name: "picky", kind: "transactional", types: ["message.received", "contact.created"], pausedAt: null },
   ]);
   const careless = await penstock.run(["handlers", "remove", "picky"]);
   expect({ code: careless.code, lines: careless.stderr }).toEqual({

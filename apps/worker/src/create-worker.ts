@@ -1,6 +1,6 @@
 import { createEngine, type Engine } from "@penstock/engine";
-import type { PenstockConfig } from "@penstock/handler-sdk";
-import type { EventQueue, QueuedBatch } from "@penstock/queue";
+import type { EffectHandler, PenstockConfig } from "@penstock/handler-sdk";
+import type { EventQueue, QueueConsumer, QueuedBatch } from "@penstock/queue";
 import type { WorkerConfig } from "@penstock/schemas";
 import { findSource } from "@penstock/sources";
 import {
@@ -21,13 +21,14 @@ import {
   type SpanOptions,
   withSpan,
 } from "@penstock/telemetry";
-import { repeat } from "./repeat.ts";
+import { createFeeder, type Feeder } from "./create-feeder.ts";
+import { type Bell, repeat } from "./repeat.ts";
 
 /** How long an event may be pending before its job is looked after, in milliseconds. */
 const SWEEP_AFTER_MS = 3_000;
 const SWEEP_EVERY_MS = 2_000;
 const DELIVERIES_EVERY_MS = 1_000;
-/** Over all handlers; one of each at least. */
+/** Over all transactional handlers; one of each at least. */
 const DELIVERIES_AT_ONCE = 10;
 const RECLAIM_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 600_000;
@@ -41,15 +42,17 @@ export interface EventWorker {
   close(timeoutMs: number): Promise<void>;
 }
 
-/** Wires a worker: jobs of the queue, deliveries that are due, and the upkeep that makes up for what gets lost. */
+/** Wires a worker that runs these `effects` of its handlers: jobs of the queue, deliveries that are due, and the upkeep that makes up for what gets lost. */
 export async function startWorker(
   { handlers }: PenstockConfig,
+  effects: readonly EffectHandler[],
   config: Pick<WorkerConfig, "batchEvents" | "concurrency">,
   { store, queue, log, name }: { store: Store; queue: EventQueue; log: Logger; name: string },
 ): Promise<EventWorker> {
   const outOfPatience = new AbortController();
   const closing = new AbortController();
   const handlerNames = handlers.map((handler) => handler.name);
+  const transactional = handlers.filter(({ kind }) => kind === "transactional").map((handler) => handler.name);
   const engineStore = createEngineStore(store, name);
   const engine = createEngine({
     store: engineStore,
@@ -65,31 +68,58 @@ export async function startWorker(
   await ensurePartitions(store);
   await warnOfOthers();
 
+  // Also of effect handlers that others run: what a batch recorded here has its job at once, and not after their poll.
+  const feeders = new Map<string, Feeder>();
+  for (const { kind, name: effect } of handlers) {
+    if (kind === "effect") feeders.set(effect, createFeeder(store, queue.deliveriesTo(effect), effect));
+  }
   const sayQueueTrouble = onceInAWhile();
-  const consumer = queue.consume((batch) => runBatch(engine, log, batch, closing.signal), {
-    concurrency: config.concurrency,
-    // Each connection reports each attempt to connect again: a second of an outage would be fifty stack traces.
-    onError: (error) =>
-      sayQueueTrouble(() => log.warn(inShort(error), "the queue reported an error, its client goes on by itself")),
-  });
-  function loop(everyMs: number, what: string, work: () => Promise<boolean | void>): Promise<void> {
+  // Each connection reports each attempt to connect again: a second of an outage would be fifty stack traces.
+  const onError = (error: Error): void =>
+    sayQueueTrouble(() => log.warn(inShort(error), "the queue reported an error, its client goes on by itself"));
+  const kick = (waiting: readonly string[]): void => waiting.forEach((handler) => feeders.get(handler)?.kick());
+  const consumers: QueueConsumer[] = [
+    queue.consume((batch) => runBatch(engine, log, batch, kick, closing.signal), {
+      concurrency: config.concurrency,
+      onError,
+    }),
+    ...effects.map(({ name: effect, concurrency, rateLimit }) =>
+      queue.deliveriesTo(effect).consume(
+        async (delivery) => {
+          feeders.get(effect)?.taken(delivery.seq);
+          await engine.runEffect(delivery).catch((error: unknown) => {
+            // Said here: the queue drops a job that failed without a word.
+            if (outOfPatience.signal.aborted) return;
+            log.error({ ...delivery, err: error }, "delivery could not be run or recorded, it is taken up again");
+          });
+        },
+        { concurrency, rateLimit, onError },
+      ),
+    ),
+  ];
+  function loop(everyMs: number, what: string, work: () => Promise<boolean | void>, bell?: Bell): Promise<void> {
     const sayFailure = onceInAWhile();
-    return repeat(everyMs, closing.signal, work, (error) => {
+    const onFailure = (error: unknown): void => {
       const fields = OUTAGES.has(inShort(error).code ?? "") ? inShort(error) : { err: error };
       sayFailure(() => log.warn(fields, `${what} failed, it is tried again`));
-    });
+    };
+    return repeat(everyMs, closing.signal, work, onFailure, bell);
   }
-  const share = Math.max(1, Math.floor(DELIVERIES_AT_ONCE / handlerNames.length));
+  const share = Math.max(1, Math.floor(DELIVERIES_AT_ONCE / transactional.length));
   observeBacklog(store, handlerNames, closing.signal, (error) =>
     log.warn({ err: error }, "what waits could not be measured, it is tried again"),
   );
   const loops = Promise.all([
     loop(SWEEP_EVERY_MS, "sweep", sweep),
     // Each handler by itself, with a share of the connections: one that hangs must not slow the retries of the others.
-    ...handlerNames.map((handler) =>
+    ...transactional.map((handler) =>
       loop(DELIVERIES_EVERY_MS, `running due deliveries of ${handler}`, async () => {
         return (await engine.runDueDeliveries(share, handler)) === share;
       }),
+    ),
+    // A delivery that is recorded here rings the bell; what becomes due, or another worker left, is found by the poll.
+    ...Array.from(feeders, ([handler, { feed, bell }]) =>
+      loop(DELIVERIES_EVERY_MS, `adding jobs for deliveries to ${handler}`, feed, bell),
     ),
     loop(DELIVERIES_EVERY_MS, "running an interrupted delivery", () => engine.runInterruptedDelivery()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
@@ -128,7 +158,7 @@ export async function startWorker(
     async close(timeoutMs) {
       closing.abort();
       const force = setTimeout(() => outOfPatience.abort(new Error("the worker is stopping")), timeoutMs);
-      await consumer.close(timeoutMs + 1_000);
+      await Promise.all(consumers.map((consumer) => consumer.close(timeoutMs + 1_000)));
       await loops;
       clearTimeout(force);
     },
@@ -136,13 +166,19 @@ export async function startWorker(
 }
 
 /** A batch can hold more than one transaction takes, and there may be a backlog: goes on until a claim finds all. */
-async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, closing: AbortSignal): Promise<void> {
+async function runBatch(
+  engine: Engine,
+  log: Logger,
+  batch: QueuedBatch,
+  kick: (waiting: readonly string[]) => void,
+  closing: AbortSignal,
+): Promise<void> {
   const job = activeSpan();
   const attributes = { "penstock.batch.id": batch.batchId };
   let span: SpanOptions = { attributes };
   for (let pointer = batch; ; pointer = { ...batch, startedBefore: false }) {
     const startedAt = performance.now();
-    const { more, ...report } = await withSpan("process batch", span, async (current) => {
+    const { more, waiting, ...report } = await withSpan("process batch", span, async (current) => {
       const done = await engine.processBatch(pointer);
       current.setAttribute("messaging.batch.message_count", done.events);
       return done;
@@ -151,6 +187,7 @@ async function runBatch(engine: Engine, log: Logger, batch: QueuedBatch, closing
       log.warn({ batchId: batch.batchId, err: error }, "batch was not processed, what is pending is taken up again");
       throw error;
     });
+    kick(waiting);
     // A backlog can be a million events: one trace of all its transactions would be too large for anybody.
     span = { attributes, parent: newTrace, links: [job?.spanContext() ?? null] };
     if (report.events === 0) return;

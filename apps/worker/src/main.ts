@@ -16,14 +16,18 @@ try {
   const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
   const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
   const { loadConfig } = await import("./load-config.ts");
+  const { selectEffects } = await import("./select-effects.ts");
   const { startWorker } = await import("./create-worker.ts");
 
   const plugged = await loadConfig(config.configPath, process.cwd());
+  const effects = selectEffects(plugged.handlers, config.effectHandlers);
   const store = createStore({
     connectionString: config.databaseUrl,
     applicationName,
-    // One for each batch and delivery that runs at once, and some for upkeep.
-    maxConnections: config.concurrency + Math.max(10, plugged.handlers.length) + 3,
+    // One for each batch and transactional delivery that runs at once, some for upkeep, and two for each effect handler:
+    // its deliveries take one only for a moment.
+    maxConnections:
+      config.concurrency + Math.max(10, plugged.handlers.length - effects.length) + 3 + 2 * effects.length,
     statementTimeoutMs: 60_000,
     answerTimeoutMs: 65_000,
     onConnectionError: (error) => log.warn({ err: error }, "lost a connection to Postgres"),
@@ -51,10 +55,19 @@ try {
   // Before it takes work: a port that is taken ends the process, and would leave what it had begun behind.
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
   const name = `${hostname()}:${process.pid}`;
-  worker = await startWorker(plugged, config, { store, queue, log, name });
+  worker = await startWorker(plugged, effects, config, { store, queue, log, name });
   const handlers = plugged.handlers.map(({ name }) => name);
   const { concurrency } = config;
-  log.info({ handlers, queue: queue.backend, concurrency, internalPort: internal.port }, "worker ready");
+  log.info(
+    {
+      handlers,
+      effects: effects.map(({ name }) => name),
+      queue: queue.backend,
+      concurrency,
+      internalPort: internal.port,
+    },
+    "worker ready",
+  );
 
   stopOnSignal(log, config.shutdownMs + 8_000, async () => {
     await worker?.close(config.shutdownMs);

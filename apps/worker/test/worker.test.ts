@@ -1,102 +1,33 @@
-import { hash, randomUUID } from "node:crypto";
-import { migrateQueue, openQueue, type EventQueue } from "@penstock/queue";
-import type { QueueConfig } from "@penstock/schemas";
-import { makeEvent } from "@penstock/schemas/fixtures";
-import { createQueuePool, createStore, insertEvents, migrate, type Store } from "@penstock/store";
-import {
-  createTestDatabase,
-  createTestRedis,
-  eventually,
-  startProcess,
-  startRedis,
-  type TestProcess,
-} from "@penstock/testing";
-import { Redis } from "ioredis";
+import { openQueue } from "@penstock/queue";
+import { createStore } from "@penstock/store";
+import { createTestDatabase, eventually, startProcess, startRedis } from "@penstock/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import trial from "./trial/penstock.config.ts";
+import {
+  addTo,
+  createWorkplace,
+  main,
+  migrateFor,
+  openPool,
+  PATIENCE_MS,
+  SOON,
+  type Workplace,
+} from "./worker-under-test.ts";
 
-const main = new URL("../src/main.ts", import.meta.url);
 const configPath = new URL("./trial/penstock.config.ts", import.meta.url).pathname;
-
-async function migrateForTests(url: string): Promise<void> {
-  const store = createStore({ connectionString: url, applicationName: "worker-test", maxConnections: 2 });
-  await migrate(store, trial.handlers);
-  await migrateQueue({ kind: "postgres", url }, openPool);
-  await store.close();
-}
-
-function openPool(url: string | undefined, maxConnections: number) {
-  return createQueuePool({
-    connectionString: url ?? "",
-    schema: "bullmq",
-    maxConnections,
-    applicationName: "worker-test-queue",
-  });
-}
-
-/** Time enough for a handful of workers to start one after the other on a busy machine. */
-const PATIENCE_MS = 150_000;
-/** A worker that vanishes is missed soon, and not while it merely starts slowly. */
-const SOON = { WORKER_LOCK_MS: "2000" };
-
-/** Commits events whose handlers are told these orders, as intake does, as one batch. */
-async function addTo(store: Store, orders: readonly string[]): Promise<{ batchId: string; ids: string[] }> {
-  const batchId = randomUUID();
-  const events = orders.map((body) => makeEvent("message.received", { data: { body } }));
-  const sha = (text: string): string => hash("sha256", text, "hex");
-  await insertEvents(
-    store,
-    batchId,
-    events.map((event) => ({
-      key: sha(event.id),
-      bodyHash: sha(event.id),
-      source: "buzzbip",
-      eventId: event.id,
-      type: event.type,
-      createdAt: new Date(event.createdAt),
-      subjects: [event.data.contactId],
-      problem: null,
-      traceparent: null,
-      body: Buffer.from(JSON.stringify(event)),
-    })),
-  );
-  return { batchId, ids: events.map(({ id }) => id) };
-}
+const migrateForTests = migrateFor(trial);
 
 describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (kind) => {
-  let store: Store;
-  let queue: EventQueue;
-  let env: Record<string, string>;
-  let loseQueue: () => Promise<unknown>;
-  const started: TestProcess[] = [];
+  let workplace: Workplace;
+  let start: Workplace["start"];
+  let add: Workplace["add"];
+  let states: Workplace["states"];
 
   beforeEach(async () => {
-    const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });
-    store = createStore({ connectionString: url, applicationName: "worker-test", maxConnections: 4 });
-    const config: QueueConfig = kind === "redis" ? { kind, url: (await createTestRedis()).url } : { kind, url };
-    queue = openQueue(config, openPool);
-    await eventually(() => queue.ping());
-    loseQueue = () => emptyQueue(config);
-    env = {
-      DATABASE_URL: url,
-      ...(config.kind === "redis" ? { QUEUE_URL: config.url } : {}),
-      PENSTOCK_CONFIG: configPath,
-      LOG_LEVEL: "info",
-    };
+    workplace = await createWorkplace({ kind, template: "worker", plugged: trial, configPath });
+    ({ start, add, states } = workplace);
   });
-  afterEach(async () => {
-    // One that goes on would keep the machine busy for the tests that follow.
-    for (const worker of started.splice(0)) worker.kill();
-    await queue.close();
-    await store.close();
-  });
-
-  const start = async (extra: Record<string, string> = {}): Promise<TestProcess> => {
-    const worker = startProcess({ file: main, env: { ...env, ...extra }, name: "worker" });
-    started.push(worker);
-    await worker.waitForLine(/worker ready/, 60_000);
-    return worker;
-  };
+  afterEach(() => workplace.close());
 
   /** Runs workers one after the other, as a supervisor does, until `done` holds. */
   async function superviseUntil(done: () => Promise<void>, extra: Record<string, string>): Promise<number> {
@@ -120,24 +51,12 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
     return deaths;
   }
 
-  async function add(orders: readonly string[], { enqueue = true } = {}): Promise<string[]> {
-    const { batchId, ids } = await addTo(store, orders);
-    if (enqueue) await queue.add([batchId]);
-    return ids;
-  }
-
   /** Event ids with an effect in a handler's table, with repetitions if there are any. */
   async function effectsOf(schema: "a_obedient" | "b_plain"): Promise<string[]> {
-    const { rows } = await store.pool.query<{ event_id: string }>(`SELECT event_id FROM ${schema}.effects ORDER BY 1`);
-    return rows.map(({ event_id }) => event_id);
-  }
-
-  async function states(): Promise<string[]> {
-    const { rows } = await store.pool.query<{ line: string }>(
-      `SELECT subscriber || ' ' || state || ' ' || count(*) AS line FROM penstock.deliveries
-        GROUP BY subscriber, state ORDER BY 1`,
+    const { rows } = await workplace.store.pool.query<{ event_id: string }>(
+      `SELECT event_id FROM ${schema}.effects ORDER BY 1`,
     );
-    return rows.map(({ line }) => line);
+    return rows.map(({ event_id }) => event_id);
   }
 
   const allDone = (expected: readonly string[]) => async () => {
@@ -171,7 +90,7 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
     frozen.kill("SIGSTOP");
     await start(SOON);
     // Postgres ends the frozen one's transaction in its own time; here it is not waited for.
-    await store.pool.query(
+    await workplace.store.pool.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND state = 'idle in transaction'`,
     );
@@ -204,7 +123,7 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
       const worker = await start();
       expect((await worker.exited).code).toBe(1);
       // Its leases would run out in a minute.
-      await store.pool.query("UPDATE penstock.deliveries SET lease_until = now() WHERE state = 'running'");
+      await workplace.store.pool.query("UPDATE penstock.deliveries SET lease_until = now() WHERE state = 'running'");
     }
     await start();
     await eventually(
@@ -217,27 +136,11 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
   test("finds what the queue never got, and what the queue lost", async () => {
     const never = await add(["hello"], { enqueue: false });
     const lost = await add(["hello", "hello"]);
-    await loseQueue();
+    await workplace.loseQueue();
     await start();
     await eventually(allDone([...never, ...lost]), { timeoutMs: 40_000 });
   });
 });
-
-async function emptyQueue(config: QueueConfig): Promise<unknown> {
-  if (config.kind === "redis") {
-    const redis = new Redis(config.url);
-    await redis.flushdb();
-    redis.disconnect();
-    return;
-  }
-  const pool = openPool(config.url, 1);
-  const { rows } = await pool.query<{ name: string }>(
-    "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'bullmq' AND tablename LIKE '%job%'",
-  );
-  expect(rows.length).toBeGreaterThan(0);
-  await pool.query(`TRUNCATE ${rows.map(({ name }) => `bullmq.${name}`).join(", ")} CASCADE`);
-  await pool.end();
-}
 
 test("a worker whose Redis goes away says so, briefly, and goes on when it is back", async () => {
   const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });
@@ -298,6 +201,19 @@ describe("a worker that cannot start says why and ends", () => {
     expect((await worker.exited).code).toBe(1);
     expect(worker.stderr.join("\n")).toMatch(says);
     expect(worker.stderr.join("\n")).not.toMatch(/mysql|many|\n\s+at /);
+  });
+
+  test.each([
+    ["mail,nobody", /WORKER_HANDLERS names nobody, which is no effect handler .*; it has mail, notify/],
+    ["slow", /WORKER_HANDLERS names slow, which is no effect handler/],
+    ["Mail", /WORKER_HANDLERS must be the names of effect handlers/],
+  ])("when it is told to run %s, which it cannot", async (names, says) => {
+    const path = new URL("./outside/penstock.config.ts", import.meta.url).pathname;
+    const env = { DATABASE_URL: "postgres://127.0.0.1:1/x", PENSTOCK_CONFIG: path, WORKER_HANDLERS: names };
+    const worker = startProcess({ file: main, env, name: "worker" });
+    expect((await worker.exited).code).toBe(1);
+    expect(worker.stderr.join("\n")).toMatch(says);
+    expect(worker.stderr.join("\n")).not.toMatch(/\n\s+at /);
   });
 
   test("when the database is behind", async () => {

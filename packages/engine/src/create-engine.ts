@@ -7,6 +7,7 @@ import type { EngineContext, EngineLog } from "./engine-context.ts";
 import type { EngineStore } from "./engine-store.ts";
 import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
+import { type EffectPointer, runEffect } from "./run-effect.ts";
 import { MAX_INTERRUPTIONS, runDueDeliveries, runInterruptedDelivery } from "./run-delivery.ts";
 
 export interface EngineOptions {
@@ -34,21 +35,30 @@ export interface Engine {
   /** Processes the batch that a queue job points to. */
   processBatch(pointer: BatchPointer): Promise<BatchReport>;
   /**
-   * Runs deliveries that are due of a handler, or of all, side by side, but none whose worker vanished before; returns how
-   * many.
+   * Runs deliveries that are due of a transactional handler, or of all, side by side, but none whose worker vanished
+   * before; returns how many.
    */
   runDueDeliveries(limit: number, handler?: string): Promise<number>;
   /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
   runInterruptedDelivery(): Promise<boolean>;
+  /** Runs the delivery to an effect handler that a queue job points to, where it is to be run. */
+  runEffect(pointer: EffectPointer): Promise<void>;
   /** Takes deliveries back from workers that vanished. */
   reclaimDeliveries(): Promise<{ retrying: number; dead: number }>;
 }
 
 /** Wires an engine. */
 export function createEngine(options: EngineOptions): Engine {
+  const handlers = options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const context: EngineContext = {
     store: options.store,
-    handlers: options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    handlers,
+    transactional: handlers.filter((handler) => handler.kind === "transactional"),
+    effects: new Map(
+      handlers
+        .filter((handler) => handler.kind === "effect")
+        .map((handler) => [handler.name, { handler, gate: createGate() }]),
+    ),
     findSource: options.findSource,
     log: options.log,
     batchEvents: options.batchEvents ?? 200,
@@ -65,6 +75,7 @@ export function createEngine(options: EngineOptions): Engine {
     processBatch: (pointer) => processBatch(context, pointer),
     runDueDeliveries: (limit, handler) => runDueDeliveries(context, limit, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),
+    runEffect: (pointer) => runEffect(context, pointer),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({
         maxInterruptions: MAX_INTERRUPTIONS,

@@ -14,6 +14,8 @@ export interface BatchReport {
   readonly quarantined: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Subscribers for which it recorded deliveries that are due and wait to be run. */
+  readonly waiting: readonly string[];
 }
 
 /** True when a handler subscribes to an event. */
@@ -22,20 +24,27 @@ export function wants(handler: Pick<Handler, "on">, event: AnyEvent): boolean {
 }
 
 /**
- * Pending deliveries for what other workers handle and this one does not: a handler that it lacks, or a type that its
- * older version of a handler does not subscribe to. Forgotten by nobody.
+ * Pending deliveries for what does not run in a batch: effect handlers, handlers that are paused, and what other workers
+ * handle and this one does not, i.e. a handler that it lacks, or a type that its older version of a handler does not
+ * subscribe to. Forgotten by nobody.
  */
-export function deliveriesForOthers(
+export function deliveriesOfTheirOwn(
   own: readonly Handler[],
   registered: readonly RegisteredHandler[],
   decoded: readonly DecodedEvent[],
 ): DeliveryResult[] {
-  return registered.flatMap(({ name, types }) => {
+  const known = new Map(registered.map((handler) => [handler.name, handler]));
+  const results: DeliveryResult[] = [];
+  for (const name of new Set([...known.keys(), ...own.map((handler) => handler.name)])) {
     const mine = own.find((handler) => handler.name === name);
-    return decoded
-      .filter(({ event }) => types.includes(event.type) && !(mine && wants(mine, event)))
-      .map(({ stored }) => pendingDelivery(stored, name));
-  });
+    const theirs = known.get(name);
+    for (const { stored, event } of decoded) {
+      const wanted = mine !== undefined && wants(mine, event);
+      const waits = wanted ? mine.kind === "effect" || theirs?.paused : theirs?.types.includes(event.type);
+      if (waits) results.push(pendingDelivery(stored, name));
+    }
+  }
+  return results;
 }
 
 /** A delivery that waits for a worker to run it by itself. */
@@ -82,7 +91,15 @@ export function deliveryResult(
 /** Adds up what became of some events. */
 export function report(events: number, quarantined: number, results: readonly DeliveryResult[]): BatchReport {
   const count = (...states: string[]): number => results.filter(({ state }) => states.includes(state)).length;
-  return { events, more: false, quarantined, succeeded: count("succeeded"), failed: count("retrying", "dead") };
+  const waiting = results.filter(({ state }) => state === "pending").map(({ subscriber }) => subscriber);
+  return {
+    events,
+    more: false,
+    quarantined,
+    succeeded: count("succeeded"),
+    failed: count("retrying", "dead"),
+    waiting: [...new Set(waiting)],
+  };
 }
 
 /** The sum of two reports. */
@@ -93,5 +110,6 @@ export function addReports(a: BatchReport, b: BatchReport): BatchReport {
     quarantined: a.quarantined + b.quarantined,
     succeeded: a.succeeded + b.succeeded,
     failed: a.failed + b.failed,
+    waiting: [...new Set([...a.waiting, ...b.waiting])],
   };
 }

@@ -1,4 +1,4 @@
-import type { Handler, HandlerLog } from "@penstock/handler-sdk";
+import type { EffectHandler, Handler, HandlerLog, TransactionalHandler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import type { Demotions } from "./demotions.ts";
 import type { EngineStore } from "./engine-store.ts";
@@ -14,6 +14,10 @@ export interface EngineContext {
   readonly store: EngineStore;
   /** In the one order that all workers share. */
   readonly handlers: readonly Handler[];
+  /** Those of them that run inside a transaction of ours. */
+  readonly transactional: readonly TransactionalHandler[];
+  /** The others, by name, each with a gate of its own: what may have killed its process runs apart from its like. */
+  readonly effects: ReadonlyMap<string, { readonly handler: EffectHandler; readonly gate: Gate }>;
   readonly findSource: (name: string) => Source | undefined;
   readonly log: EngineLog;
   /** The most events and bytes of bodies of one batch transaction. */
@@ -27,6 +31,6 @@ export interface EngineContext {
   readonly random: () => number;
   /** Says something of an outage once in a while. */
   readonly sayOutage: (say: () => void) => void;
-  /** All work of this engine goes through it; whatever may be what kills the process, alone. */
+  /** All work of this engine inside of transactions goes through it; whatever may be what kills the process, alone. */
   readonly gate: Gate;
 }

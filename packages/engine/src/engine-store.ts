@@ -1,4 +1,5 @@
 import type { Transaction } from "kysely";
+import type { DeliveryState } from "./delivery-state.ts";
 
 /** An accepted event as the engine gets it from the store. */
 export interface StoredEvent {
@@ -21,16 +22,17 @@ export interface StoredEvent {
 export interface RegisteredHandler {
   readonly name: string;
   readonly types: readonly string[];
+  /** Whether an operator has paused it: its events wait as pending deliveries. */
+  readonly paused: boolean;
 }
 
-export type DeliveryState = "pending" | "running" | "succeeded" | "retrying" | "dead" | "skipped" | "cancelled";
 export type AttemptOutcome = "succeeded" | "failed" | "timed-out" | "interrupted";
 
 /** One event for one subscriber, as the engine leaves it. */
 export interface DeliveryResult {
   readonly event: Pick<StoredEvent, "seq" | "day">;
   readonly subscriber: string;
-  readonly state: "pending" | "succeeded" | "retrying" | "dead";
+  readonly state: Extract<DeliveryState, "pending" | "succeeded" | "retrying" | "dead">;
   /** How long until the next try, in milliseconds, by the clock of Postgres; for pending and retrying. */
   readonly retryInMs?: number;
   readonly attempts: number;
@@ -109,10 +111,20 @@ export interface ClaimedDelivery {
   readonly token: string;
   /** Which try this is; the first is 1. */
   readonly attempt: number;
+  /** How often what it did is being done anew; at first 0. */
+  readonly generation: number;
   /** The event's trace. */
   readonly traceparent: string | null;
   /** The span of the attempt before this one. */
   readonly lastAttempt: string | null;
+}
+
+/** A delivery to an effect handler that this worker holds, with all that it takes to run it. */
+export interface ClaimedEffect {
+  readonly delivery: ClaimedDelivery;
+  readonly event: StoredEvent;
+  /** What was done once for it before, by key. */
+  readonly done: ReadonlyMap<string, unknown>;
 }
 
 /** What the engine needs of a database. `packages/store` provides it. */
@@ -141,6 +153,19 @@ export interface EngineStore {
     leaseMs: number;
     interrupted: boolean;
   }): Promise<ClaimedDelivery[]>;
+  /**
+   * Takes one delivery under a lease where it is due, its handler is not paused, and its worker has vanished before or has
+   * not, as told; else null. The token is the caller's: asked again with it, after an answer that got lost, it is told of
+   * what it holds.
+   */
+  claimDelivery(
+    delivery: { readonly day: string; readonly seq: number; readonly subscriber: string },
+    options: { readonly token: string; readonly leaseMs: number; readonly interrupted: boolean },
+  ): Promise<ClaimedEffect | null>;
+  /** Records what was done once for a delivery; false when the token no longer matches, and nothing was recorded. */
+  recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<boolean>;
+  /** Writes what became of a running delivery; false when the token no longer matches, and nothing was written. */
+  finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
   /** Whether a delivery of these subscribers is due whose worker vanished before. */
   isInterruptedDue(subscribers: readonly string[]): Promise<boolean>;
   /**
@@ -158,5 +183,7 @@ export interface EngineStore {
     afterOutageMs: number;
   }): Promise<{ retrying: number; dead: number }>;
   /** Writes the active handlers and their subscriptions. */
-  registerHandlers(handlers: readonly (RegisteredHandler & { kind: string })[]): Promise<void>;
+  registerHandlers(
+    handlers: readonly (Pick<RegisteredHandler, "name" | "types"> & { readonly kind: string })[],
+  ): Promise<void>;
 }

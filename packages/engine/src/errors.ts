@@ -20,6 +20,16 @@ export class HandlerAbandonedError extends Error {
   }
 }
 
+/** Thrown by `ctx.once` in an attempt that was given up, or whose delivery went to another worker: nothing is recorded. */
+export class LeaseLostError extends Error {
+  readonly code = "LEASE_LOST";
+  override readonly name = "LeaseLostError";
+
+  constructor(handler: string) {
+    super(`this attempt of handler ${handler} is over: its delivery is not its own any more`);
+  }
+}
+
 /** Thrown when a handler lost a race for rows with another transaction: nothing is wrong with the event, run it again. */
 export class ConflictError extends Error {
   readonly code = "CONFLICT";

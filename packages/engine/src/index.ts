@@ -1,12 +1,13 @@
 export { createEngine, type Engine, type EngineOptions } from "./create-engine.ts";
+export type { DeliveryState } from "./delivery-state.ts";
 export type { BatchReport } from "./delivery-result.ts";
 export type { EngineLog } from "./engine-context.ts";
 export type {
   AttemptOutcome,
   ClaimedBatch,
   ClaimedDelivery,
+  ClaimedEffect,
   DeliveryResult,
-  DeliveryState,
   EngineStore,
   EngineTransaction,
   QuarantineRecord,
@@ -15,4 +16,5 @@ export type {
   StoredEvent,
 } from "./engine-store.ts";
 export type { BatchPointer } from "./process-batch.ts";
+export type { EffectPointer } from "./run-effect.ts";
 export { nextStep, type NextStep } from "./retry-policy.ts";

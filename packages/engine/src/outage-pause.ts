@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { EngineContext } from "./engine-context.ts";
-import { codeOf, describeError } from "./errors.ts";
+import { codeOf, describeError, isConflict, isUnavailable } from "./errors.ts";
 
 const FIRST_MS = 100;
 const LONGEST_MS = 5_000;
@@ -26,4 +26,21 @@ export function createOutagePause(engine: Pick<EngineContext, "store" | "signal"
     waitMs = Math.min(waitMs * 2, LONGEST_MS);
     await store.waitUntilAvailable(signal);
   };
+}
+
+/**
+ * Does something that must not be left undone: again while Postgres cannot go on or another transaction is in the way, and
+ * one last time when the worker stops.
+ */
+export async function insist<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
+  const pause = createOutagePause(engine);
+  for (;;) {
+    const last = engine.signal.aborted;
+    try {
+      return await work();
+    } catch (error) {
+      if (last || !(isUnavailable(error) || isConflict(error))) throw error;
+      await pause(error).catch(() => undefined); // aborted: one last try
+    }
+  }
 }

@@ -1,9 +1,9 @@
-import type { Handler } from "@penstock/handler-sdk";
+import type { TransactionalHandler } from "@penstock/handler-sdk";
 import { decodeEvent } from "./decode-event.ts";
 import {
   addReports,
   type BatchReport,
-  deliveriesForOthers,
+  deliveriesOfTheirOwn,
   deliveryResult,
   report,
   type Tried,
@@ -132,7 +132,7 @@ async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>):
 async function handleNext(engine: EngineContext, event: { seq: number; day: string }, killed: boolean): Promise<Step> {
   const startedAt = new Date();
   for (let conflicts = 0; ; conflicts++) {
-    let running: { handler: Handler; stored: StoredEvent } | undefined;
+    let running: { handler: TransactionalHandler; stored: StoredEvent } | undefined;
     let traces: EventTraces | undefined;
     try {
       const step = await engine.store.transaction(async (tx): Promise<Step> => {
@@ -147,9 +147,13 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
         }
         const { decoded } = decoding;
         const passed = new Set(await tx.subscribersOf(event));
-        const handler = engine.handlers.find((one) => wants(one, decoded.event) && !passed.has(one.name));
+        const registered = await tx.registeredHandlers();
+        const paused = new Set(registered.filter((one) => one.paused).map(({ name }) => name));
+        const handler = engine.transactional.find(
+          (one) => wants(one, decoded.event) && !passed.has(one.name) && !paused.has(one.name),
+        );
         if (handler === undefined) {
-          const others = deliveriesForOthers(engine.handlers, await tx.registeredHandlers(), [decoded]);
+          const others = deliveriesOfTheirOwn(engine.handlers, registered, [decoded]);
           return finish(
             tx,
             stored,
@@ -202,7 +206,7 @@ async function record(tx: EngineTransaction, { eventId }: StoredEvent, result: D
 
 async function recordFailure(
   engine: EngineContext,
-  handler: Handler,
+  handler: TransactionalHandler,
   event: StoredEvent,
   outcome: HandlerOutcome,
   tried: Tried,
@@ -214,7 +218,7 @@ async function recordFailure(
 }
 
 function killedResult(
-  handler: Handler,
+  handler: TransactionalHandler,
   event: StoredEvent,
   startedAt: Date,
   traceparent: string | null,

@@ -2,7 +2,7 @@ import { type DecodedEvent, decodeEvent } from "./decode-event.ts";
 import {
   addReports,
   type BatchReport,
-  deliveriesForOthers,
+  deliveriesOfTheirOwn,
   deliveryResult,
   pendingDelivery,
   report,
@@ -102,8 +102,10 @@ async function processClaimed(
       traces.quarantined(stored, decoding.quarantine.reason);
     }
   }
-  const results = deliveriesForOthers(engine.handlers, registered, decoded);
-  for (const handler of engine.handlers) {
+  const results = deliveriesOfTheirOwn(engine.handlers, registered, decoded);
+  const paused = new Set(registered.filter((handler) => handler.paused).map(({ name }) => name));
+  for (const handler of engine.transactional) {
+    if (paused.has(handler.name)) continue;
     const wanted = decoded.filter(({ event }) => wants(handler, event));
     if (wanted.length === 0) continue;
     if (timedOut.has(handler.name) || engine.demotions.has(handler.name)) {

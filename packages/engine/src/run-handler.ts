@@ -1,30 +1,26 @@
-import { createHash } from "node:crypto";
-import { instruments, isTracing, markFailed, startSpan, withSpan } from "@penstock/telemetry";
-import type { BatchContext, Handler, HandlerLog } from "@penstock/handler-sdk";
+import { isTracing, markFailed, startSpan, withSpan } from "@penstock/telemetry";
+import type { BatchContext, HandlerLog, TransactionalHandler } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
-import {
-  codeOf,
-  ConflictError,
-  HandlerAbandonedError,
-  HandlerTimeoutError,
-  isConflict,
-  isUnavailable,
-} from "./errors.ts";
+import { ConflictError, isConflict, isUnavailable } from "./errors.ts";
 import type { EventTraces } from "./event-traces.ts";
+import { idempotencyKey } from "./idempotency-key.ts";
+import { withDeadline } from "./with-deadline.ts";
 
 /** What a handler made of one event. `deferred`: its budget in this batch was used up before the event's turn. */
 export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
 
 export interface HandlerRun {
   readonly tx: EngineTransaction;
-  readonly handler: Handler;
+  readonly handler: TransactionalHandler;
   readonly events: readonly DecodedEvent[];
   /** Where the handler's spans belong. */
   readonly traces: Pick<EventTraces, "contextOf">;
   /** Which try this is, the same for all its events. */
   readonly attempt: number;
+  /** How often what it did is being done anew; 0 unless told. */
+  readonly generation?: number;
   /** How long the handler may hold up this transaction, in milliseconds; checked between events. */
   readonly budgetMs: number;
   readonly signal: AbortSignal;
@@ -92,7 +88,9 @@ async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<nu
   if (handler.handleBatch && events.length > 1) {
     const batch = events.map(({ event }) => event);
     await inBatchSpan(run, () =>
-      withDeadline(run, (signal) => handler.handleBatch?.(batch, { tx, log, signal } satisfies BatchContext<unknown>)),
+      withDeadline(handler, run.signal, isInterruption, (signal) =>
+        handler.handleBatch?.(batch, { tx, log, signal } satisfies BatchContext<unknown>),
+      ),
     );
     return events.length;
   }
@@ -110,7 +108,7 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
   let log: HandlerLog | undefined;
   const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
   await withSpan(spanName(handler), { attributes, parent: run.traces.contextOf(stored) }, () =>
-    withDeadline(run, (signal) =>
+    withDeadline(handler, run.signal, isInterruption, (signal) =>
       handler.handle(event, {
         tx,
         signal,
@@ -119,13 +117,16 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
         get log() {
           return (log ??= run.log.child({ eventId: event.id, seq: event.seq }));
         },
-        idempotencyKey: idempotencyKey(handler.name, stored.source, event.id, event.seq),
+        idempotencyKey: idempotencyKey(handler.name, event, run.generation ?? 0),
       }),
     ),
   );
 }
 
-const spanName = ({ name }: Handler): string => `handle ${name}`;
+/** A conflict or an outage is no failure of the handler's. */
+const isInterruption = (error: unknown): boolean => isConflict(error) || isUnavailable(error);
+
+const spanName = ({ name }: { name: string }): string => `handle ${name}`;
 
 /**
  * The SQL of a `handleBatch` belongs to all of its events, so to the batch's trace. In each event's own the call is a span
@@ -149,45 +150,4 @@ async function inBatchSpan(run: HandlerRun, call: () => Promise<void>): Promise<
       for (const each of spans) each.end();
     }
   });
-}
-
-/** Stable for (handler, event), and different between installations that share a provider's test events. */
-function idempotencyKey(handler: string, source: string, eventId: string, seq: number): string {
-  const name = JSON.stringify([handler, source, eventId, seq]);
-  return createHash("sha256").update(name).digest("hex").slice(0, 32);
-}
-
-/**
- * Calls a handler with its own signal, and gives up on it when its time is up or the worker is out of patience, whether
- * it heeds the signal or not: one that does not would outlive the stop, and its lease run out as if it had killed us.
- */
-async function withDeadline(run: HandlerRun, call: (signal: AbortSignal) => Promise<void> | void): Promise<void> {
-  const { name, timeoutMs } = run.handler;
-  run.signal.throwIfAborted();
-  const abort = new AbortController();
-  const startedAt = performance.now();
-  let outcome = "succeeded";
-  let timer: NodeJS.Timeout | undefined;
-  let stop: (() => void) | undefined;
-  const givenUp = new Promise<never>((_, reject) => {
-    const giveUp = (error: Error): void => {
-      abort.abort(error);
-      reject(error);
-    };
-    timer = setTimeout(() => giveUp(new HandlerTimeoutError(name, timeoutMs)), timeoutMs);
-    stop = () => giveUp(new HandlerAbandonedError(name, run.signal.reason));
-    run.signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    await Promise.race([call(abort.signal), givenUp]);
-  } catch (error) {
-    // A conflict, an outage or a stop is no failure of the handler's.
-    const interrupted = run.signal.aborted || isConflict(error) || isUnavailable(error);
-    outcome = codeOf(error) === "HANDLER_TIMEOUT" ? "timed-out" : interrupted ? "interrupted" : "failed";
-    throw error;
-  } finally {
-    instruments.handlerDuration().record((performance.now() - startedAt) / 1_000, { handler: name, outcome });
-    clearTimeout(timer);
-    if (stop !== undefined) run.signal.removeEventListener("abort", stop);
-  }
 }

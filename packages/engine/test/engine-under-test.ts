@@ -1,9 +1,17 @@
 import { hash, randomUUID } from "node:crypto";
 import { createEngine, type Engine, type EngineOptions } from "@penstock/engine";
-import { defineHandler, type EventType, type Handler, type HandlerDefinition } from "@penstock/handler-sdk";
+import {
+  defineHandler,
+  type EffectContext,
+  type EffectDefinition,
+  type EffectHandler,
+  type EventType,
+  type Handler,
+  type HandlerDefinition,
+} from "@penstock/handler-sdk";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { findSource } from "@penstock/sources";
-import { createEngineStore, createStore, insertEvents, migrate, type Store } from "@penstock/store";
+import { createEngineStore, createStore, findDueDeliveries, insertEvents, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
 
@@ -41,6 +49,35 @@ export function effectHandler<const T extends EventType = "message.received">(
     },
     ...definition,
   }) as Handler;
+}
+
+/** An effect handler named `outside`, tried three times, that does what it is told. */
+export function outsideHandler(
+  handle: (event: { readonly id: string }, ctx: EffectContext) => unknown,
+  definition: Partial<EffectDefinition<"message.received">> = {},
+): EffectHandler {
+  return defineHandler({
+    kind: "effect",
+    name: "outside",
+    on: ["message.received"],
+    retry: { attempts: 3, baseMs: 1, capMs: 1 },
+    handle: async (event, ctx) => void (await handle(event, ctx)),
+    ...definition,
+  });
+}
+
+/** Runs the deliveries that are due to effect handlers, side by side, as a queue that lost nothing would. */
+export async function runDueEffects(store: Store, engine: Engine, handler = "outside"): Promise<number> {
+  const due = await findDueDeliveries(store, handler, 100);
+  await Promise.all(due.map((delivery) => engine.runEffect({ ...delivery, subscriber: handler })));
+  return due.length;
+}
+
+/** Makes what is to be tried again due now. */
+export async function makeDue(store: Store): Promise<void> {
+  await store.pool.query(
+    "UPDATE penstock.deliveries SET next_attempt_at = now() WHERE state IN ('pending', 'retrying')",
+  );
 }
 
 /** An engine on a store, as one worker has it. */

@@ -1,3 +1,4 @@
+import type { EffectContext } from "@penstock/handler-sdk";
 import type { Store } from "@penstock/store";
 import { eventually, type ServerUnderTest, startPostgres } from "@penstock/testing";
 import { sql } from "kysely";
@@ -10,8 +11,10 @@ import {
   engineOn,
   migrateForTests,
   openTestStore,
+  outsideHandler,
   pendingCount,
   rows,
+  runDueEffects,
 } from "./engine-under-test.ts";
 
 // A Postgres of their own, since these tests take it away.
@@ -24,7 +27,9 @@ beforeAll(async () => {
 });
 afterAll(() => store.close());
 beforeEach(async () => {
-  await store.pool.query("TRUNCATE penstock.pending, penstock.event_keys, penstock.deliveries, app.effects");
+  await store.pool.query(
+    "TRUNCATE penstock.pending, penstock.event_keys, penstock.deliveries, penstock.attempts, penstock.effects, app.effects",
+  );
 });
 
 test.each(["stop", "kill"] as const)(
@@ -92,6 +97,48 @@ test("a delivery that an outage interrupts keeps its attempt", async () => {
     expect(await effects(store)).toEqual(["attempt 2 a"]);
   });
   expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+});
+
+test.each([
+  {
+    what: "result of a delivery to an effect handler",
+    handle: (outage: () => Promise<void>) => outage(),
+    timeoutMs: 60_000,
+    awayMs: 1_000,
+  },
+  {
+    what: "record of what it did once",
+    handle: (outage: () => Promise<void>, { once }: EffectContext) => once("post", outage),
+    timeoutMs: 60_000,
+    awayMs: 1_000,
+  },
+  {
+    what: "record of what it did once, past the handler's time, which is then no try of it",
+    handle: (outage: () => Promise<void>, { once }: EffectContext) => once("post", outage),
+    timeoutMs: 8_000,
+    awayMs: 10_000,
+  },
+])("the $what waits for Postgres, and it is not done again", async ({ handle, timeoutMs, awayMs }) => {
+  let done = 0;
+  let back: Promise<void> = Promise.resolve();
+  const outage = async (): Promise<void> => {
+    done++;
+    await server.stop();
+    back = new Promise((resolve) => setTimeout(resolve, awayMs)).then(() => server.start());
+  };
+  const engine = engineOn(store, [outsideHandler((_, ctx) => handle(outage, ctx), { timeoutMs })]);
+  await engine.processBatch({ batchId: await addBatch(store, [{ id: "a" }]), startedBefore: false });
+  expect(await runDueEffects(store, engine)).toBe(1);
+  await back;
+  await eventually(async () => {
+    await runDueEffects(store, engine);
+    expect(await deliveries(store)).toEqual(["a outside succeeded"]);
+  });
+  expect(done).toBe(1);
+  expect(await rows(store, "SELECT attempts, interruptions FROM penstock.deliveries")).toEqual([
+    { attempts: 1, interruptions: 0 },
+  ]);
+  expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
 });
 
 test("a worker that is told to stop while Postgres is away stops, and its events stay pending", async () => {

@@ -1,6 +1,6 @@
-import { PermanentError, RetryAfterError } from "@penstock/handler-sdk";
+import { defineHandler, PermanentError, RetryAfterError } from "@penstock/handler-sdk";
 import type { Store } from "@penstock/store";
-import { createEngineStore } from "@penstock/store";
+import { createEngineStore, pauseHandler } from "@penstock/store";
 import { sql } from "kysely";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
@@ -594,6 +594,43 @@ describe("who handles what", () => {
     expect(await effects(store)).toEqual(["h evt_1"]);
     expect(await rows(store, "SELECT attempts FROM penstock.deliveries")).toEqual([{ attempts: 1 }]);
   });
+
+  test.each([{ startedBefore: false }, { startedBefore: true }])(
+    "an effect handler's event becomes a delivery of its own, recorded by the batch and not run in it: %o",
+    async ({ startedBefore }) => {
+      const ran: string[] = [];
+      const outside = defineHandler({
+        kind: "effect",
+        name: "outside",
+        on: ["message.received"],
+        handle: () => void ran.push("outside"),
+      });
+      const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
+      const engine = engineOn(store, [outside, effectHandler({ name: "inside" })]);
+      await engine.processBatch({ batchId, startedBefore });
+      expect(await deliveries(store)).toEqual(["evt_1 inside succeeded", "evt_1 outside pending"]);
+      expect(await engine.runDueDeliveries(10)).toBe(0);
+      expect(await pendingCount(store)).toBe(0);
+      expect(ran).toEqual([]);
+    },
+  );
+
+  test.each([{ startedBefore: false }, { startedBefore: true }])(
+    "an event of a handler that is paused waits for it to go on, and its other handlers run: %o",
+    async ({ startedBefore }) => {
+      const handlers = [effectHandler({ name: "other" }), effectHandler({ name: "paused" })];
+      const theirs = createEngineStore(store, "w");
+      await theirs.registerHandlers(handlers.map(({ name, kind, on }) => ({ name, kind, types: on })));
+      await pauseHandler(store, "paused", true);
+      const engine = engineOn(store, handlers);
+      await engine.processBatch({ batchId: await addBatch(store, [{ id: "evt_1" }]), startedBefore });
+      expect(await deliveries(store)).toEqual(["evt_1 other succeeded", "evt_1 paused pending"]);
+      expect(await engine.runDueDeliveries(10)).toBe(0);
+      await pauseHandler(store, "paused", false);
+      expect(await engine.runDueDeliveries(10)).toBe(1);
+      expect(await effects(store)).toEqual(["other evt_1", "paused evt_1"]);
+    },
+  );
 
   test("an event that nobody wants is processed all the same", async () => {
     const batchId = await addBatch(store, [{ type: "contact.created" }]);

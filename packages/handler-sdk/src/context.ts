@@ -29,3 +29,30 @@ export interface HandlerContext<DB> extends BatchContext<DB> {
   /** The same for every try of this event by this handler: give it to whatever outside takes an idempotency key. */
   readonly idempotencyKey: string;
 }
+
+/** What the `handle` of an effect handler gets beside its event. It has no transaction: what it does is outside. */
+export interface EffectContext {
+  readonly log: HandlerLog;
+  /** Aborted when the handler's time is up or the worker stops: pass it on to whatever takes long. */
+  readonly signal: AbortSignal;
+  /** Which try of this event by this handler this is; the first is 1. */
+  readonly attempt: number;
+  /** The same for every try of this event by this handler: give it to whatever outside takes an idempotency key. */
+  readonly idempotencyKey: string;
+  /**
+   * Does something once for this event: `fn` runs, what it returns is recorded, and every later call with this key, in
+   * this try or a later one, gets the record instead. When `fn` throws there is no record, and a later call runs it again.
+   * Keys are the handler's own, 1 to 200 characters, e.g. `"email"`. What `fn` returns comes back as JSON makes it, the
+   * first time, too (undefined is null, a Date is text); what JSON cannot hold is recorded as null, and the call rejects.
+   *
+   * What is promised: at least once, and once it is recorded, never again. Between what `fn` does and its record the
+   * process can die or the handler's time can end; then a later try does it again. Only the outside can rule that out:
+   * give it `idempotencyKey`, with the key appended where there are several.
+   *
+   * @throws an error with code `LEASE_LOST` when this try is over: it was timed out, or its delivery went to another
+   *   worker. Nothing more is recorded then.
+   * @example
+   * const { id } = await ctx.once("ticket", () => openTicket(event, { key: ctx.idempotencyKey, signal: ctx.signal }));
+   */
+  once<Result>(key: string, fn: () => Promise<Result> | Result): Promise<Result>;
+}

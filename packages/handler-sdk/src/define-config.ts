@@ -6,6 +6,8 @@ export interface PenstockConfig {
   readonly handlers: readonly Handler[];
 }
 
+const KINDS: readonly unknown[] = ["transactional", "effect"] satisfies Handler["kind"][];
+
 /**
  * Declares which handlers run. The order does not matter: every worker runs them in the order of their names.
  *
@@ -20,7 +22,7 @@ export function defineConfig(config: PenstockConfig): PenstockConfig {
   const names = new Set<string>();
   const schemas = new Map<string, string>();
   for (const [at, handler] of handlers.entries()) {
-    if (handler?.kind !== "transactional" || typeof handler.handle !== "function") {
+    if (!KINDS.includes(handler?.kind) || typeof handler.handle !== "function") {
       throw new HandlerDefinitionError(`handlers[${at}] is not a handler: list what defineHandler() returned`);
     }
     if (names.has(handler.name)) {

@@ -1,11 +1,18 @@
 import { BUZZBIP_EVENT_TYPES } from "@penstock/schemas";
 import { expect, test } from "vitest";
-import { defineHandler, type HandlerDefinition } from "./define-handler.ts";
+import { defineHandler, type EffectDefinition, type HandlerDefinition } from "./define-handler.ts";
 import { HandlerDefinitionError } from "./errors.ts";
 
 const replies: HandlerDefinition<"message.received"> = {
   name: "replies",
   on: ["message.received"],
+  handle: () => undefined,
+};
+
+const notify: EffectDefinition<"message.failed"> = {
+  kind: "effect",
+  name: "notify",
+  on: ["message.failed"],
   handle: () => undefined,
 };
 
@@ -44,6 +51,18 @@ test.each([
   [{ retry: { attempts: 0 } }, /`retry\.attempts` must be a whole number of at least 1/],
   [{ retry: { baseMs: Number.NaN } }, /`retry\.baseMs`/],
   [{ retry: { capMs: Number.POSITIVE_INFINITY } }, /`retry\.capMs`/],
+  [{ retry: { scheduleMs: [1_000], attempts: 3 } }, /`retry` takes `scheduleMs` or `attempts` and `baseMs`, not both/],
+  [{ retry: { scheduleMs: [1_000, -1] } }, /`retry\.scheduleMs` must be a list of whole numbers of at least 0/],
+  [{ retry: { scheduleMs: 1_000 } }, /`retry\.scheduleMs` must be a list/],
+  [{ kind: "transactionnal" }, /`kind` must be "transactional" or "effect"/],
+  [{ concurrency: 2 }, /`concurrency` is for effect handlers/],
+  [{ rateLimit: { max: 1, perMs: 1 } }, /`rateLimit` is for effect handlers/],
+  [{ ...notify, handleBatch: () => undefined }, /`handleBatch` is for transactional handlers/],
+  [{ ...notify, timeoutMs: 600_001 }, /`timeoutMs` must be a whole number from 1 to 600000/],
+  [{ ...notify, concurrency: 0 }, /`concurrency` must be a whole number from 1 to 256/],
+  [{ ...notify, concurrency: 257 }, /`concurrency` must be/],
+  [{ ...notify, rateLimit: { max: 10 } }, /`rateLimit` needs `max` and `perMs`, whole numbers of at least 1/],
+  [{ ...notify, rateLimit: 10 }, /`rateLimit` needs/],
 ])("a definition with %o is refused by name and with the reason", (wrong, message) => {
   expect(define(wrong)).toThrow(HandlerDefinitionError);
   expect(define(wrong)).toThrow(message);
@@ -61,6 +80,23 @@ test("what is not given has defaults", () => {
     timeoutMs: 10_000,
     handle: replies.handle,
   });
+});
+
+test("what an effect handler does not give has defaults", () => {
+  expect(defineHandler(notify)).toEqual({
+    ...notify,
+    schema: "notify",
+    migrations: {},
+    retry: { attempts: 10, baseMs: 1_000, capMs: 3_600_000 },
+    timeoutMs: 30_000,
+    concurrency: 10,
+    rateLimit: null,
+  });
+});
+
+test("a schedule of waits says how many tries there are", () => {
+  const { retry } = defineHandler({ ...notify, retry: { scheduleMs: [0, 1_000, 60_000] } });
+  expect(retry).toEqual({ attempts: 4, baseMs: 1_000, capMs: 3_600_000, scheduleMs: [0, 1_000, 60_000] });
 });
 
 test("what is given is kept, and a retry policy may be given in part", () => {
@@ -87,5 +123,7 @@ test("a handler is frozen, and what it was made from can change without changing
   Object.assign(migrations, { "0002-second": { up: () => Promise.resolve() } });
   expect(handler.on).toEqual(["message.received"]);
   expect(Object.keys(handler.migrations)).toEqual(["0001-first"]);
-  for (const part of [handler, handler.on, handler.retry, handler.migrations]) expect(Object.isFrozen(part)).toBe(true);
+  const effect = defineHandler({ ...notify, rateLimit: { max: 1, perMs: 1_000 }, retry: { scheduleMs: [1] } });
+  const parts = [handler, handler.on, handler.retry, handler.migrations, effect, effect.rateLimit];
+  for (const part of [...parts, effect.retry.scheduleMs]) expect(Object.isFrozen(part)).toBe(true);
 });

@@ -1,26 +1,46 @@
 import { BUZZBIP_EVENT_TYPES } from "@penstock/schemas";
 import type { Migration } from "kysely/migration";
-import type { BatchContext, HandlerContext } from "./context.ts";
+import type { BatchContext, EffectContext, HandlerContext } from "./context.ts";
 import { HandlerDefinitionError } from "./errors.ts";
 import type { EventOf, EventType } from "./event.ts";
 
-/** When and how often a failed delivery is tried again: exponential with full jitter. */
+/**
+ * When and how often a failed delivery is tried again: exponential with full jitter, or after waits that are listed.
+ */
 export interface RetryPolicy {
   /** Tries in all, the first included, before the delivery is dead. */
   readonly attempts: number;
   /** The ceiling of the wait before the second try, in milliseconds; it doubles with each try. */
   readonly baseMs: number;
-  /** The most a wait can be, in milliseconds. */
+  /** The most a wait can be, in milliseconds; also of one that a RetryAfterError asks for. */
   readonly capMs: number;
+  /** The waits themselves, in milliseconds and in order, instead of `baseMs`; with them there are as many tries plus one. */
+  readonly scheduleMs?: readonly number[];
 }
 
-/** What a handler package declares. `DB` is the Kysely interface of the tables it uses. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a handler that names no tables may use any
-export interface HandlerDefinition<T extends EventType, DB = any> {
+/** How often a handler may start, over all workers. */
+export interface RateLimit {
+  readonly max: number;
+  readonly perMs: number;
+}
+
+interface CommonDefinition<T extends EventType> {
   /** Unique; lower-case letters, digits and dashes. It names the handler in tables, logs and the CLI: never change it. */
   readonly name: string;
   /** The event types it wants. */
   readonly on: readonly T[];
+  /** The Postgres schema that holds the handler's tables; its name with `_` for `-` unless given. */
+  readonly schema?: string;
+  /** Kysely migrations of the handler's own schema, by name, applied in the order of their names. */
+  readonly migrations?: Readonly<Record<string, Migration>>;
+  /** Tries after a failure; 10 tries, 1 s doubling up to 1 h unless given. */
+  readonly retry?: Partial<RetryPolicy>;
+}
+
+/** What the package of a transactional handler declares. `DB` is the Kysely interface of the tables it uses. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a handler that names no tables may use any
+export interface HandlerDefinition<T extends EventType, DB = any> extends CommonDefinition<T> {
+  readonly kind?: "transactional";
   /** Handles one event. Must be safe to call again after it has failed. */
   handle(event: EventOf<T>, ctx: HandlerContext<DB>): Promise<void> | void;
   /**
@@ -28,33 +48,62 @@ export interface HandlerDefinition<T extends EventType, DB = any> {
    * and then by arrival. When it throws, `handle` is called event by event to find the culprit, so both must agree.
    */
   handleBatch?(events: readonly EventOf<T>[], ctx: BatchContext<DB>): Promise<void> | void;
-  /** The Postgres schema that holds the handler's tables; its name with `_` for `-` unless given. */
-  readonly schema?: string;
-  /** Kysely migrations of the handler's own schema, by name, applied in the order of their names. */
-  readonly migrations?: Readonly<Record<string, Migration>>;
-  /** Tries after a failure; 10 tries, 1 s doubling up to 1 h unless given. */
-  readonly retry?: Partial<RetryPolicy>;
-  /** How long one call of `handle` or `handleBatch` may take, in milliseconds; 10,000 unless given. */
+  /** How long one call of `handle` or `handleBatch` may take, in milliseconds; 10,000 unless given, 30,000 at most. */
   readonly timeoutMs?: number;
 }
 
-/** A checked handler with its defaults filled in. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- handlers of all kinds stand in one list
-export interface Handler<T extends EventType = any, DB = any> {
+/** What the package of an effect handler declares: one that talks to the world outside of Postgres. */
+export interface EffectDefinition<T extends EventType> extends CommonDefinition<T> {
+  readonly kind: "effect";
+  /**
+   * Handles one event, outside of any transaction. Must be safe to call again after it has failed, or after its process
+   * died: `ctx.once` keeps what was done from being done again.
+   */
+  handle(event: EventOf<T>, ctx: EffectContext): Promise<void> | void;
+  /** How long one call may take, in milliseconds; 30,000 unless given, 10 minutes at most. */
+  readonly timeoutMs?: number;
+  /** Calls at once in one worker; 10 unless given. */
+  readonly concurrency?: number;
+  /** No limit unless given. */
+  readonly rateLimit?: RateLimit;
+}
+
+interface CommonHandler<T extends EventType> {
   readonly name: string;
-  readonly kind: "transactional";
   readonly on: readonly T[];
   readonly schema: string;
   readonly migrations: Readonly<Record<string, Migration>>;
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
+}
+
+/** A checked transactional handler with its defaults filled in. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- handlers of all kinds stand in one list
+export interface TransactionalHandler<T extends EventType = any, DB = any> extends CommonHandler<T> {
+  readonly kind: "transactional";
   handle(event: EventOf<T>, ctx: HandlerContext<DB>): Promise<void> | void;
   handleBatch?(events: readonly EventOf<T>[], ctx: BatchContext<DB>): Promise<void> | void;
 }
 
+/** A checked effect handler with its defaults filled in. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- handlers of all kinds stand in one list
+export interface EffectHandler<T extends EventType = any> extends CommonHandler<T> {
+  readonly kind: "effect";
+  readonly concurrency: number;
+  readonly rateLimit: RateLimit | null;
+  handle(event: EventOf<T>, ctx: EffectContext): Promise<void> | void;
+}
+
+/** A handler of either kind. */
+export type Handler = TransactionalHandler | EffectHandler;
+
 const NAME = /^[a-z][a-z0-9-]{0,47}$/;
 const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/;
 const TAKEN_SCHEMAS = new Set(["penstock", "bullmq", "public", "information_schema"]);
+const KINDS = {
+  transactional: { timeoutMs: 10_000, maxTimeoutMs: 30_000 },
+  effect: { timeoutMs: 30_000, maxTimeoutMs: 600_000 },
+};
 
 /**
  * Declares a handler. Types follow `on`: a handler of one type sees exactly that event, one of two their union.
@@ -69,18 +118,32 @@ const TAKEN_SCHEMAS = new Set(["penstock", "bullmq", "public", "information_sche
  *     await ctx.tx.insertInto("replies").values({ message_id: event.data.messageId, body: "hello" }).execute();
  *   },
  * });
+ * @example
+ * export default defineHandler({
+ *   kind: "effect",
+ *   name: "notify",
+ *   on: ["message.failed"],
+ *   async handle(event, ctx) {
+ *     await ctx.once("post", () => post(event, { idempotencyKey: ctx.idempotencyKey, signal: ctx.signal }));
+ *   },
+ * });
  */
+export function defineHandler<const T extends EventType>(definition: EffectDefinition<T>): EffectHandler<T>;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see HandlerDefinition
 export function defineHandler<const T extends EventType, DB = any>(
   definition: HandlerDefinition<T, DB>,
-): Handler<T, DB> {
-  const { name, on, handle, handleBatch, migrations = {}, timeoutMs = 10_000 } = definition;
+): TransactionalHandler<T, DB>;
+export function defineHandler<const T extends EventType>(
+  definition: HandlerDefinition<T> | EffectDefinition<T>,
+): TransactionalHandler<T> | EffectHandler<T> {
+  const { name, on, handle, migrations = {}, kind = "transactional" } = definition;
   const refuse = (why: string): never => {
     throw new HandlerDefinitionError(`handler ${JSON.stringify(name)}: ${why}`);
   };
   if (typeof name !== "string" || !NAME.test(name)) {
     refuse("a name is lower-case letters, digits and dashes, starts with a letter, 48 at most");
   }
+  if (!Object.hasOwn(KINDS, kind)) refuse('`kind` must be "transactional" or "effect"');
   if (!Array.isArray(on) || on.length === 0) refuse("`on` must list at least one event type");
   if (new Set(on).size !== on.length) refuse("`on` lists an event type twice");
   const unknown = on.filter((type: string) => !(BUZZBIP_EVENT_TYPES as readonly string[]).includes(type));
@@ -88,27 +151,64 @@ export function defineHandler<const T extends EventType, DB = any>(
     refuse(`unknown event type ${unknown.join(", ")}; known are ${BUZZBIP_EVENT_TYPES.join(", ")}`);
   }
   if (typeof handle !== "function") refuse("`handle(event, ctx)` is missing");
-  if (handleBatch !== undefined && typeof handleBatch !== "function") refuse("`handleBatch` is not a function");
   const schema = definition.schema ?? name.replaceAll("-", "_");
   if (!SCHEMA.test(schema) || TAKEN_SCHEMAS.has(schema) || schema.startsWith("pg_")) {
     refuse(`schema ${JSON.stringify(schema)} is not a plain lower-case identifier or is taken; set another \`schema\``);
   }
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 30_000) {
-    refuse("`timeoutMs` must be a whole number from 1 to 30000");
+  const { maxTimeoutMs } = KINDS[kind];
+  const { timeoutMs = KINDS[kind].timeoutMs } = definition;
+  if (!isWhole(timeoutMs) || timeoutMs > maxTimeoutMs) {
+    refuse(`\`timeoutMs\` must be a whole number from 1 to ${maxTimeoutMs}`);
   }
-  const retry: RetryPolicy = { attempts: 10, baseMs: 1_000, capMs: 3_600_000, ...definition.retry };
-  for (const [key, value] of Object.entries(retry)) {
-    if (!Number.isInteger(value) || value < 1) refuse(`\`retry.${key}\` must be a whole number of at least 1`);
-  }
-  return Object.freeze({
+  const common = {
     name,
-    kind: "transactional" as const,
     on: Object.freeze([...on]),
     schema,
     migrations: Object.freeze({ ...migrations }),
-    retry: Object.freeze(retry),
+    retry: toRetryPolicy(definition.retry, refuse),
     timeoutMs,
-    handle,
+  };
+  if (definition.kind === "effect") {
+    const { concurrency = 10, rateLimit = null } = definition;
+    if ("handleBatch" in definition) refuse("`handleBatch` is for transactional handlers");
+    if (!isWhole(concurrency) || concurrency > 256) refuse("`concurrency` must be a whole number from 1 to 256");
+    if (rateLimit !== null && !(isWhole(rateLimit.max) && isWhole(rateLimit.perMs))) {
+      refuse("`rateLimit` needs `max` and `perMs`, whole numbers of at least 1");
+    }
+    const limit = rateLimit && Object.freeze({ max: rateLimit.max, perMs: rateLimit.perMs });
+    return Object.freeze({ ...common, kind: "effect", concurrency, rateLimit: limit, handle: definition.handle });
+  }
+  for (const key of ["concurrency", "rateLimit"]) if (key in definition) refuse(`\`${key}\` is for effect handlers`);
+  const { handleBatch } = definition;
+  if (handleBatch !== undefined && typeof handleBatch !== "function") refuse("`handleBatch` is not a function");
+  return Object.freeze({
+    ...common,
+    kind: "transactional",
+    handle: definition.handle,
     ...(handleBatch ? { handleBatch } : {}),
   });
+}
+
+function toRetryPolicy(given: Partial<RetryPolicy> | undefined, refuse: (why: string) => never): RetryPolicy {
+  const { scheduleMs, ...numbers } = given ?? {};
+  if (scheduleMs !== undefined && (numbers.attempts !== undefined || numbers.baseMs !== undefined)) {
+    refuse("`retry` takes `scheduleMs` or `attempts` and `baseMs`, not both");
+  }
+  if (scheduleMs !== undefined && !isSchedule(scheduleMs)) {
+    refuse("`retry.scheduleMs` must be a list of whole numbers of at least 0, in milliseconds");
+  }
+  const attempts = scheduleMs === undefined ? 10 : scheduleMs.length + 1;
+  const retry = { attempts, baseMs: 1_000, capMs: 3_600_000, ...numbers };
+  for (const [key, value] of Object.entries(retry)) {
+    if (!isWhole(value)) refuse(`\`retry.${key}\` must be a whole number of at least 1`);
+  }
+  return Object.freeze({ ...retry, ...(scheduleMs && { scheduleMs: Object.freeze([...scheduleMs]) }) });
+}
+
+function isSchedule(waits: unknown): boolean {
+  return Array.isArray(waits) && waits.every((wait) => Number.isInteger(wait) && Number(wait) >= 0);
+}
+
+function isWhole(value: number): boolean {
+  return Number.isInteger(value) && value >= 1;
 }

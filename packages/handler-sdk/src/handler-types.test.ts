@@ -1,6 +1,14 @@
 import type { Transaction } from "kysely";
 import { expectTypeOf, test } from "vitest";
-import { defineConfig, defineHandler, type EventOf, type Handler, type HandlerContext } from "./index.ts";
+import {
+  defineConfig,
+  defineHandler,
+  type EventOf,
+  type EffectHandler,
+  type Handler,
+  type HandlerContext,
+  type TransactionalHandler,
+} from "./index.ts";
 
 interface Tables {
   replies: { message_id: string; body: string };
@@ -63,7 +71,22 @@ test("a context that is annotated types the transaction, and the event is inferr
       expectTypeOf(ctx).not.toHaveProperty("attempt");
     },
   });
-  expectTypeOf(handler).toEqualTypeOf<Handler<"message.received", Tables>>();
+  expectTypeOf(handler).toEqualTypeOf<TransactionalHandler<"message.received", Tables>>();
+});
+
+test("an effect handler sees its event and has no transaction; what it does once keeps its type", () => {
+  const handler = defineHandler({
+    kind: "effect",
+    name: "notify",
+    on: ["message.failed"],
+    async handle(event, ctx) {
+      expectTypeOf(event.type).toEqualTypeOf<"message.failed">();
+      expectTypeOf(ctx).not.toHaveProperty("tx");
+      const { id } = await ctx.once("post", () => Promise.resolve({ id: 7 }));
+      expectTypeOf(id).toEqualTypeOf<number>();
+    },
+  });
+  expectTypeOf(handler).toEqualTypeOf<EffectHandler<"message.failed">>();
 });
 
 test("handlers of all kinds stand in one configuration", () => {
@@ -73,7 +96,8 @@ test("handlers of all kinds stand in one configuration", () => {
     on: ["contact.created", "contact.updated"],
     handle: (_event, _ctx: HandlerContext<Tables>) => undefined,
   });
-  expectTypeOf(defineConfig({ handlers: [one, two] }).handlers).toEqualTypeOf<readonly Handler[]>();
+  const three = defineHandler({ kind: "effect", name: "three", on: ["message.failed"], handle: () => undefined });
+  expectTypeOf(defineConfig({ handlers: [one, two, three] }).handlers).toEqualTypeOf<readonly Handler[]>();
 });
 
 test("an event type that does not exist, or a handler without handle, does not compile", () => {
@@ -82,6 +106,8 @@ test("an event type that does not exist, or a handler without handle, does not c
     defineHandler({ name: "x", on: ["message.read"], handle: () => undefined });
     // @ts-expect-error -- handle is what a handler is for
     defineHandler({ name: "x", on: ["message.received"] });
+    // @ts-expect-error -- an effect handler has no batch
+    defineHandler({ kind: "effect", name: "x", on: ["message.sent"], handle: () => undefined, handleBatch() {} });
   };
   expectTypeOf(never).toBeFunction();
 });

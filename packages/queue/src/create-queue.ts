@@ -1,6 +1,7 @@
 import type { BackendFactory } from "bullmq";
-import { consumeBatches } from "./consume-batches.ts";
-import { type EventQueue, QueueUnavailableError } from "./event-queue.ts";
+import { batchJobSchema, deliveriesQueue, deliveryJobSchema, EVENTS_QUEUE } from "@penstock/schemas";
+import { consumeJobs } from "./consume-jobs.ts";
+import { type DeliveryQueue, type EventQueue, type QueuedDelivery, QueueUnavailableError } from "./event-queue.ts";
 import { createProducer, type Question } from "./producer.ts";
 
 /** A connection to a backend, or a pool of them, in the form that BullMQ takes. */
@@ -29,8 +30,8 @@ export interface QueueBackend {
   /** Redis only: the prefix of all keys. */
   readonly prefix?: string;
   connectProducer(): ProducerConnection;
-  /** One that waits for the backend to come back, for so many jobs at once. */
-  connectConsumer(concurrency: number): QueueConnection;
+  /** One that waits for the backend to come back; of a pool, with so many connections that work. */
+  connectConsumer(connections: number): QueueConnection;
 }
 
 export interface QueueTuning {
@@ -45,38 +46,81 @@ export interface QueueTuning {
 // Nothing is kept of a finished job: its id must be free, so that the sweep can add the batch again.
 const JOB_OPTIONS = { removeOnComplete: true, removeOnFail: true, attempts: 1, keepLogs: 0, stackTraceLimit: 1 };
 
-/** Wires the queue of batch pointers on a backend. */
+function toDelivery(data: unknown): QueuedDelivery {
+  const { day, seq, subscriber, interrupted } = deliveryJobSchema.parse(data);
+  return { day, seq, subscriber, interrupted };
+}
+
+/** A consumer of deliveries needs a connection for each job's first and last moment, not for all that it takes. */
+const DELIVERY_CONNECTIONS = 4;
+
+/** Wires the queue of batch pointers on a backend, and those of deliveries. */
 export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}): EventQueue {
   const { lockMs = 20_000, stalledCheckMs = 10_000, addTimeoutMs = 3_000 } = tuning;
   const producer = createProducer(backend);
 
-  async function ask<T>(question: Question<T>): Promise<T> {
+  async function ask<T>(name: string, question: Question<T>): Promise<T> {
     try {
-      return await producer.ask(question, addTimeoutMs);
+      return await producer.ask(name, question, addTimeoutMs);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       throw new QueueUnavailableError(`the queue is not available: ${message}`, { cause: error });
     }
   }
 
+  async function add(name: string, kind: string, pointers: readonly { id: string; data: object }[]): Promise<void> {
+    if (pointers.length === 0) return;
+    const jobs = pointers.map(({ id, data }) => ({
+      name: kind,
+      data: { v: 1, ...data },
+      opts: { ...JOB_OPTIONS, jobId: id },
+    }));
+    await ask(name, async (queue) => {
+      const [only] = jobs;
+      if (jobs.length === 1 && only !== undefined) await queue.add(only.name, only.data, only.opts);
+      else await queue.addBulk(jobs);
+    });
+  }
+
+  function deliveriesTo(handler: string): DeliveryQueue {
+    const name = deliveriesQueue(handler);
+    return {
+      add: (jobs) =>
+        add(
+          name,
+          "delivery",
+          jobs.map(({ id, delivery }) => ({ id, data: delivery })),
+        ),
+      consume: (process, options) =>
+        consumeJobs(backend, ({ data }) => process(toDelivery(data)), {
+          ...options,
+          name,
+          connections: Math.min(options.concurrency, DELIVERY_CONNECTIONS),
+          lockMs,
+          stalledCheckMs,
+          // A delivery's spans stand in its event's trace. A trace of the job would tell nothing more.
+          traced: false,
+        }),
+    };
+  }
+
   return {
     backend: backend.name,
-    async add(batchIds) {
-      if (batchIds.length === 0) return;
-      const jobs = batchIds.map((batchId) => ({
-        name: "batch",
-        data: { v: 1, batchId },
-        opts: { ...JOB_OPTIONS, jobId: batchId },
-      }));
-      await ask(async (queue) => {
-        const [only] = jobs;
-        if (jobs.length === 1 && only !== undefined) await queue.add(only.name, only.data, only.opts);
-        else await queue.addBulk(jobs);
-      });
-    },
-    consume: (process, options) => consumeBatches(backend, process, { ...options, lockMs, stalledCheckMs }),
-    ping: () => ask((_, connection) => connection.ping()),
-    warnings: () => ask((_, connection) => connection.warnings()),
+    add: (batchIds) =>
+      add(
+        EVENTS_QUEUE,
+        "batch",
+        batchIds.map((batchId) => ({ id: batchId, data: { batchId } })),
+      ),
+    consume: (process, options) =>
+      consumeJobs(
+        backend,
+        ({ data, startedBefore }) => process({ batchId: batchJobSchema.parse(data).batchId, startedBefore }),
+        { ...options, name: EVENTS_QUEUE, lockMs, stalledCheckMs, traced: true },
+      ),
+    deliveriesTo,
+    ping: () => ask(EVENTS_QUEUE, (_, connection) => connection.ping()),
+    warnings: () => ask(EVENTS_QUEUE, (_, connection) => connection.warnings()),
     close: () => producer.close(),
   };
 }

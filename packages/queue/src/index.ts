@@ -1,9 +1,11 @@
 export type { QueueTuning } from "./create-queue.ts";
 export {
   type ConsumeOptions,
+  type DeliveryQueue,
   type EventQueue,
   type QueueConsumer,
   type QueuedBatch,
+  type QueuedDelivery,
   QueueUnavailableError,
 } from "./event-queue.ts";
 export { migrateQueue, openQueue, type OpenQueuePool } from "./open-queue.ts";

@@ -38,7 +38,7 @@ export function postgresBackend(openPool: (maxConnections: number) => QueuePool)
         warnings: () => Promise.resolve([]),
       };
     },
-    connectConsumer: (concurrency) => connectionOf(openPool(concurrency + 2)),
+    connectConsumer: (connections) => connectionOf(openPool(connections + 2)),
   };
 }
 

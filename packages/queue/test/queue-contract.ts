@@ -4,6 +4,7 @@ import {
   type EventQueue,
   type QueueConsumer,
   type QueuedBatch,
+  type QueuedDelivery,
   QueueUnavailableError,
   type QueueTuning,
 } from "@penstock/queue";
@@ -195,6 +196,84 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         const all = (): string[] => two.flatMap(({ done }) => done);
         await eventually(() => expect(all()).toHaveLength(batchIds.length));
         expect(new Set(all())).toEqual(new Set(batchIds));
+      });
+    });
+
+    describe("deliveries to a handler", () => {
+      const delivery = (seq: number, subscriber = "notify"): { id: string; delivery: QueuedDelivery } => ({
+        id: `${seq}-0`,
+        delivery: { day: "2026-02-28", seq, subscriber, interrupted: seq % 2 === 0 },
+      });
+
+      function consumeDeliveries(
+        handler: string,
+        process: (delivery: QueuedDelivery) => Promise<void> = async () => {},
+        { on = queue, concurrency = 4, rateLimit = null as { max: number; perMs: number } | null } = {},
+      ): QueuedDelivery[] {
+        const came: QueuedDelivery[] = [];
+        const consumer = on.deliveriesTo(handler).consume(
+          async (pointer) => {
+            came.push(pointer);
+            await process(pointer);
+          },
+          { concurrency, rateLimit },
+        );
+        consumers.push(consumer);
+        return came;
+      }
+
+      test("come as they were added, each handler's to its own consumers and none to those of batches", async () => {
+        const { began } = consume();
+        const [notified, mailed] = [consumeDeliveries("notify"), consumeDeliveries("mail")];
+        await queue.deliveriesTo("notify").add([delivery(1), delivery(2)]);
+        await queue.deliveriesTo("mail").add([delivery(1, "mail")]);
+        const batchId = randomUUID();
+        await queue.add([batchId]);
+        await eventually(() => {
+          expect(notified.toSorted((a, b) => a.seq - b.seq)).toEqual([delivery(1).delivery, delivery(2).delivery]);
+          expect(mailed).toEqual([delivery(1, "mail").delivery]);
+          expect(began).toEqual([{ batchId, startedBefore: false }]);
+        });
+      });
+
+      test("run once however often they are added while they wait or run, and again once they are done", async () => {
+        const gate = Promise.withResolvers<void>();
+        const notify = queue.deliveriesTo("notify");
+        await notify.add([delivery(1)]);
+        await notify.add([delivery(1), delivery(1)]);
+        const came = consumeDeliveries("notify", () => gate.promise);
+        await eventually(() => expect(came).toHaveLength(1));
+        await notify.add([delivery(1), delivery(2)]);
+        await eventually(() => expect(came).toHaveLength(2));
+        gate.resolve();
+        await eventually(async () => {
+          await notify.add([delivery(1)]);
+          expect(came.length).toBeGreaterThan(2);
+        });
+        expect(came[2]).toEqual(delivery(1).delivery);
+      });
+
+      test("start no more often than the rate limit of their handler allows, over all consumers", async () => {
+        const rateLimit = { max: 5, perMs: 1_000 };
+        const starts: number[] = [];
+        for (const on of [queue, open()]) {
+          consumeDeliveries("notify", async () => void starts.push(performance.now()), { on, rateLimit });
+        }
+        await queue.deliveriesTo("notify").add(Array.from({ length: 15 }, (_, at) => delivery(at + 1)));
+        await eventually(() => expect(starts).toHaveLength(15));
+        expect(starts[14]! - starts[0]!).toBeGreaterThan(1_900);
+      });
+
+      test("wait for a backend that is away when their queue is first used", async () => {
+        await backend.server.stop();
+        const early = open(IMPATIENT);
+        const came = consumeDeliveries("late", undefined, { on: early });
+        await expect(early.deliveriesTo("late").add([delivery(1)])).rejects.toThrow(QueueUnavailableError);
+        await backend.server.start();
+        await backend.prepare();
+        await eventually(() => early.ping());
+        await eventually(() => early.deliveriesTo("late").add([delivery(1)]));
+        await eventually(() => expect(came).toHaveLength(1));
       });
     });
 

@@ -10,7 +10,14 @@ export {
   type BuzzBipEventType,
 } from "./buzzbip.ts";
 export { isStorableText } from "./storable-text.ts";
-export { EVENTS_QUEUE, batchJobSchema, type BatchJob } from "./queue.ts";
+export {
+  EVENTS_QUEUE,
+  batchJobSchema,
+  deliveriesQueue,
+  deliveryJobSchema,
+  type BatchJob,
+  type DeliveryJob,
+} from "./queue.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type Environment, withSecretFiles } from "./config/secret-files.ts";
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";

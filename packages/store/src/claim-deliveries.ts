@@ -3,12 +3,17 @@ import { query, type Store } from "./create-store.ts";
 
 // Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
 // further rows, and the claim would exceed its limit.
+// The handlers that are paused are sorted out first, not row by row: a million may wait for one.
+const RUNNING_HANDLERS = `ARRAY(
+  SELECT s.name FROM unnest($1::text[]) AS s (name)
+   WHERE NOT EXISTS (SELECT FROM penstock.handlers h WHERE h.name = s.name AND h.paused_at IS NOT NULL))`;
+
 const claimWhere = (name: string, condition: string) => ({
   name,
   text: `
     WITH due AS MATERIALIZED (
       SELECT day, seq, subscriber FROM penstock.deliveries
-       WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1::text[])
+       WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY(${RUNNING_HANDLERS})
          AND ${condition}
        ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED
     )
@@ -17,7 +22,7 @@ const claimWhere = (name: string, condition: string) => ({
            lease_until = now() + make_interval(secs => $3::float8 / 1000), changed_at = now()
       FROM due
      WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = due.subscriber
-    RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts,
+    RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts, d.generation,
               (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
               (SELECT traceparent FROM penstock.attempts a
                 WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.traceparent IS NOT NULL
@@ -32,6 +37,7 @@ interface ClaimRow {
   subscriber: string;
   token: string;
   attempts: number;
+  generation: number;
   traceparent: string | null;
   last_attempt: string | null;
 }
@@ -59,7 +65,7 @@ export async function isInterruptedDue(store: Store, subscribers: readonly strin
     {
       name: "penstock-is-interrupted-due",
       text: `SELECT FROM penstock.deliveries
-              WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1::text[])
+              WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY(${RUNNING_HANDLERS})
                 AND interruptions > 0 LIMIT 1`,
     },
     [[...subscribers]],

@@ -1,15 +1,18 @@
-import type { EngineStore, EngineTransaction } from "@penstock/engine";
+import type { EngineStore } from "@penstock/engine";
 import type pg from "pg";
+import { claimDelivery } from "./claim-delivery.ts";
 import { claimDeliveries, isInterruptedDue, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
 import { query, type Store } from "./create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
 import { CommitFailedError, isConnectionError, isExhausted, isHandlerGivenUp, toStoreError } from "./errors.ts";
+import { finishDelivery } from "./finish-delivery.ts";
+import { recordEffect } from "./record-effect.ts";
 import { registerHandlers } from "./registered-handlers.ts";
 
 /** The store as the engine wants it. `workerName` stands in the rows of attempts. */
 export function createEngineStore(store: Store, workerName: string): EngineStore {
   return {
-    transaction: (fn) => transaction(store, workerName, fn),
+    transaction: (fn) => transaction(store, (client) => fn(createEngineTransaction(client, workerName))),
     waitUntilAvailable: (signal) => store.waitUntilAvailable(signal),
     async pendingOf(batchId) {
       const { rows } = await query<{ seq: string; day: string }>(
@@ -34,6 +37,10 @@ export function createEngineStore(store: Store, workerName: string): EngineStore
       await query(store.pool, "UPDATE penstock.pending SET tries = tries - 1 WHERE seq = $1 AND tries > 0", [seq]);
     },
     claimDeliveries: (options) => claimDeliveries(store, options),
+    claimDelivery: (delivery, options) => claimDelivery(store, delivery, options),
+    recordEffect: (delivery, key, json) => recordEffect(store, delivery, key, json),
+    finishDelivery: (delivery, result) =>
+      transaction(store, (client) => finishDelivery(client, workerName, delivery, result)),
     isInterruptedDue: (subscribers) => isInterruptedDue(store, subscribers),
     releaseDeliveries: (deliveries, options) => releaseDeliveries(store, deliveries, options),
     reclaimDeliveries: (options) => reclaimDeliveries(store, workerName, options),
@@ -41,7 +48,7 @@ export function createEngineStore(store: Store, workerName: string): EngineStore
   };
 }
 
-async function transaction<T>(store: Store, workerName: string, fn: (tx: EngineTransaction) => Promise<T>): Promise<T> {
+async function transaction<T>(store: Store, fn: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await store.pool.connect().catch((error: unknown) => {
     throw toStoreError(error);
   });
@@ -58,7 +65,7 @@ async function transaction<T>(store: Store, workerName: string, fn: (tx: EngineT
       query<{ pid: number }>(client, "SELECT pg_backend_pid() AS pid"),
     ]);
     backendPid = rows[0]?.pid;
-    const result = await fn(createEngineTransaction(client, workerName));
+    const result = await fn(client);
     await commit(client);
     return result;
   } catch (error) {

@@ -54,9 +54,9 @@ async function claimEvent(client: pg.PoolClient, event: { seq: number; day: stri
 }
 
 async function registeredHandlers(client: pg.PoolClient): Promise<RegisteredHandler[]> {
-  const { rows } = await query<{ name: string; types: string[] }>(client, {
+  const { rows } = await query<{ name: string; types: string[]; paused: boolean }>(client, {
     name: "penstock-registered-handlers",
-    text: "SELECT name, types FROM penstock.handlers",
+    text: "SELECT name, types, paused_at IS NOT NULL AS paused FROM penstock.handlers",
   });
   return rows;
 }

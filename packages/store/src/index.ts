@@ -8,6 +8,7 @@ export {
   ForbiddenStatementError,
   MigrationsPendingError,
 } from "./errors.ts";
+export { type DueDelivery, findDueDeliveries } from "./find-due-deliveries.ts";
 export { findUnqueuedBatches } from "./find-unqueued-batches.ts";
 export { insertEvents } from "./insert-events.ts";
 export {
@@ -30,4 +31,12 @@ export {
 export { assertMigrated, migrate, MINIMUM_POSTGRES } from "./migrate.ts";
 export { ensurePartitions } from "./partitions.ts";
 export { observeBacklog } from "./observe-backlog.ts";
-export { type HandlerRow, listHandlers, markHandlersSeen, removeHandler } from "./registered-handlers.ts";
+export {
+  countWaiting,
+  type HandlerRow,
+  listHandlers,
+  markHandlersSeen,
+  pauseHandler,
+  removeHandler,
+  type WaitingCount,
+} from "./registered-handlers.ts";

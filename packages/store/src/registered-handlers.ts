@@ -27,15 +27,56 @@ export interface HandlerRow {
   readonly types: string[];
   /** When a worker with it was last seen. */
   readonly seenAt: Date;
+  /** Since when it is paused; null while it runs. */
+  readonly pausedAt: Date | null;
 }
 
 /** All registered handlers by name. */
 export async function listHandlers(store: Store): Promise<HandlerRow[]> {
-  const { rows } = await query<{ name: string; kind: string; types: string[]; seen_at: Date }>(
+  type Row = { name: string; kind: string; types: string[]; seen_at: Date; paused_at: Date | null };
+  const { rows } = await query<Row>(
     store.pool,
-    "SELECT name, kind, types, seen_at FROM penstock.handlers ORDER BY name",
+    "SELECT name, kind, types, seen_at, paused_at FROM penstock.handlers ORDER BY name",
   );
-  return rows.map(({ seen_at, ...row }) => ({ ...row, seenAt: seen_at }));
+  return rows.map(({ seen_at, paused_at, ...row }) => ({ ...row, seenAt: seen_at, pausedAt: paused_at }));
+}
+
+/**
+ * Pauses a handler, or lets it go on: while it is paused, nothing of it is started by any worker, and its events are kept
+ * as pending deliveries. What runs already is not stopped. Returns false when there is no such handler.
+ */
+export async function pauseHandler(store: Store, name: string, paused: boolean): Promise<boolean> {
+  const { rowCount } = await query(
+    store.pool,
+    "UPDATE penstock.handlers SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, now()) END WHERE name = $1",
+    [name, paused],
+  );
+  return rowCount === 1;
+}
+
+/** How many deliveries of a handler are in a state, counted up to a limit. */
+export interface WaitingCount {
+  readonly subscriber: string;
+  readonly state: string;
+  readonly count: number;
+}
+
+/**
+ * What has not succeeded of each registered handler, by state; of each state up to `limit`, since a million may wait. States
+ * without any are left out.
+ */
+export async function countWaiting(store: Store, limit: number): Promise<WaitingCount[]> {
+  const { rows } = await query<WaitingCount>(
+    store.pool,
+    `SELECT h.name AS subscriber, wanted AS state, n.count
+       FROM penstock.handlers h, unnest(ARRAY['pending', 'running', 'retrying', 'dead']) AS wanted,
+            LATERAL (SELECT count(*)::int FROM (
+                       SELECT FROM penstock.deliveries
+                        WHERE subscriber = h.name AND state = wanted AND state <> 'succeeded' LIMIT $1) AS some_of) AS n
+      WHERE n.count > 0 ORDER BY 1, 2`,
+    [limit],
+  );
+  return rows;
 }
 
 /** Forgets a handler that is gone for good: events no longer wait for it. Returns false when there was none. */

@@ -1,4 +1,11 @@
-import { changeDeliveries, listDeliveries, type DeliveryChange, type Store } from "@penstock/store";
+import {
+  changeDeliveries,
+  type DeliveryChange,
+  findDueDeliveries,
+  listDeliveries,
+  pauseHandler,
+  type Store,
+} from "@penstock/store";
 import { beforeEach, describe, expect, test } from "vitest";
 import { openMigrated } from "./open-test-store.ts";
 
@@ -112,29 +119,69 @@ describe("changing deliveries", () => {
   });
 });
 
-test("on a million deliveries no list scans a table, whatever it asks for", async () => {
-  await seed(500_000, "CASE WHEN e.seq % 1000 = 0 THEN 'dead' ELSE 'succeeded' END");
-  await store.pool.query("ANALYZE penstock.events; ANALYZE penstock.deliveries");
+/** Runs something on one connection, and returns the plans of its statements beside what it gave. */
+async function withPlans<T>(work: (alone: Store) => Promise<T>): Promise<{ result: T; plans: string }> {
   const plans: string[] = [];
   const client = await store.pool.connect();
   try {
-    await client.query("LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET client_min_messages = log");
+    await client.query(
+      "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET client_min_messages = log",
+    );
     client.on("notice", ({ message }) => plans.push(message ?? ""));
-    const alone = { ...store, pool: client as unknown as Store["pool"] };
-    for (const filter of [{}, { state: "dead" as const }, { handler: "a", state: "dead" as const }, { handler: "a" }]) {
-      plans.length = 0;
-      const rows = await listDeliveries(alone, filter, { limit: 100 });
-      expect(rows).toHaveLength(100);
-      const next = await listDeliveries(alone, filter, { limit: 100, after: rows.at(-1)! });
-      expect(next[0]!.seq).toBeLessThanOrEqual(rows.at(-1)!.seq);
-      expect(plans.join("\n")).toContain("Query Text");
-      // Empty partitions, those of the days ahead, may be scanned.
-      const scanned = [...plans.join("\n").matchAll(/Seq Scan on (\w+)[^(]*\([^)]*rows=(\d+)/g)].filter(
-        ([, , rows]) => Number(rows) > 1,
-      );
-      expect(scanned).toEqual([]);
-    }
+    const result = await work({ ...store, pool: client as unknown as Store["pool"] });
+    expect(plans.join("\n")).toContain("Query Text");
+    return { result, plans: plans.join("\n") };
   } finally {
     client.release(true);
   }
+}
+
+/** Tables that a plan scans, but for empty partitions, those of the days ahead. */
+function scannedIn(plans: string): string[] {
+  return [...plans.matchAll(/Seq Scan on (\w+)[^(]*\([^)]*rows=(\d+)/g)]
+    .filter(([, , rows]) => Number(rows) > 1)
+    .map(([scan]) => scan);
+}
+
+describe("on a million deliveries", () => {
+  test("no list scans a table, whatever it asks for", async () => {
+    await seed(500_000, "CASE WHEN e.seq % 1000 = 0 THEN 'dead' ELSE 'succeeded' END");
+    await store.pool.query("ANALYZE penstock.events; ANALYZE penstock.deliveries");
+    for (const filter of [{}, { state: "dead" as const }, { handler: "a", state: "dead" as const }, { handler: "a" }]) {
+      const { plans } = await withPlans(async (alone) => {
+        const rows = await listDeliveries(alone, filter, { limit: 100 });
+        expect(rows).toHaveLength(100);
+        const next = await listDeliveries(alone, filter, { limit: 100, after: rows.at(-1)! });
+        expect(next[0]!.seq).toBeLessThanOrEqual(rows.at(-1)!.seq);
+      });
+      expect(scannedIn(plans)).toEqual([]);
+    }
+  });
+
+  test("what is due of a handler is found by as many rows as are asked for, and by none while it is paused", async () => {
+    await store.pool.query("INSERT INTO penstock.handlers (name, kind, types) VALUES ('a', 'effect', '{}')");
+    await seed(500_000, "CASE WHEN s = 'a' AND e.seq % 2 = 0 THEN 'retrying' ELSE 'succeeded' END");
+    await store.pool.query(
+      "UPDATE penstock.deliveries SET next_attempt_at = now() - seq * interval '1 ms' WHERE state = 'retrying'",
+    );
+    await store.pool.query("ANALYZE penstock.deliveries; ANALYZE penstock.handlers");
+    const found = await withPlans(async (alone) => {
+      // More often than Postgres plans a named statement anew.
+      for (let turn = 0; turn < 7; turn++) {
+        const due = await findDueDeliveries(alone, "a", 500);
+        expect(due.slice(0, 2).map(({ seq }) => seq)).toEqual([500_000, 499_998]);
+        expect(due).toHaveLength(500);
+      }
+    });
+    expect(mostRowsIn(found.plans)).toBeLessThanOrEqual(500);
+    await pauseHandler(store, "a", true);
+    const { result, plans } = await withPlans((alone) => findDueDeliveries(alone, "a", 500));
+    expect(result).toEqual([]);
+    expect(mostRowsIn(plans)).toBeLessThanOrEqual(1);
+  });
 });
+
+/** The most rows that any node of a plan really gave. */
+function mostRowsIn(plans: string): number {
+  return Math.max(...[...plans.matchAll(/actual time=\S+ rows=([\d.]+)/g)].map(([, rows]) => Number(rows)));
+}

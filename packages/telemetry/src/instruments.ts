@@ -52,11 +52,13 @@ export const instruments = {
       unit: "s",
       description: "Time of one call of a handler, for an event or, with handleBatch, for several",
       advice: {
-        explicitBucketBoundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+        explicitBucketBoundaries: [
+          0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+        ],
       },
     }),
   ),
-  /** Seconds a job waited. */
+  /** Seconds a job waited, by queue: events, or that of the deliveries to an effect handler. */
   queueLag: lazily<Histogram>((meter) =>
     meter.createHistogram("penstock.queue.lag", {
       unit: "s",

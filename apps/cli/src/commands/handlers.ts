@@ -1,4 +1,4 @@
-import { listHandlers, removeHandler } from "@penstock/store";
+import { countWaiting, listHandlers, pauseHandler, removeHandler } from "@penstock/store";
 import type { Command } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
@@ -7,33 +7,53 @@ import { formatColumns } from "../output/columns.ts";
 import { formatAge } from "../output/duration.ts";
 import { printable } from "../output/printable.ts";
 
+/** What waits for a handler is counted up to this; more is told as such. */
+const COUNTED = 10_000;
+const WAITING_STATES = ["pending", "running", "retrying", "dead"] as const;
+
 export function registerHandlers(program: Command, ctx: CliContext): void {
   const handlers = program
     .command("handlers")
     .summary("which handlers events wait for")
-    .description("Shows and forgets the handlers that workers have registered.");
+    .description("Shows, pauses and forgets the handlers that workers have registered.");
 
   handlers
     .command("list")
     .summary("list the registered handlers")
     .description(
-      "Lists the handlers that workers have registered: each event is kept for all that subscribe to its type.",
+      `Lists the handlers that workers have registered, and how many deliveries of each wait, run or are dead, counted up to ${COUNTED} of each. Each event is kept for all that subscribe to its type.`,
     )
     .option("--json", "print one JSON object per handler")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers list`)
     .action(async ({ json }: { json?: true }) => {
-      const rows = await withStore(ctx, listHandlers);
-      if (json) return rows.forEach((row) => ctx.output.json(row));
+      const { rows, counts } = await withStore(ctx, async (store) => ({
+        rows: await listHandlers(store),
+        counts: await countWaiting(store, COUNTED + 1),
+      }));
+      const countOf = (name: string, state: string): number =>
+        counts.find((row) => row.subscriber === name && row.state === state)?.count ?? 0;
+      if (json) {
+        return rows.forEach((row) => {
+          const waiting = Object.fromEntries(WAITING_STATES.map((state) => [state, countOf(row.name, state)]));
+          ctx.output.json({ ...row, deliveries: waiting });
+        });
+      }
       if (rows.length === 0) return ctx.output.say("No worker has registered a handler yet.");
       const now = Date.now();
-      const table = rows.map(({ name, kind, types, seenAt }) => [
+      const table = rows.map(({ name, kind, types, seenAt, pausedAt }) => [
         printable(name),
         kind,
+        pausedAt === null ? "active" : `paused ${formatAge(now - pausedAt.getTime())}`,
+        ...WAITING_STATES.map((state) => formatCount(countOf(name, state))),
         `${formatAge(now - seenAt.getTime())} ago`,
         types.map((type) => printable(type)).join(" "),
       ]);
-      ctx.output.result(formatColumns([["NAME", "KIND", "SEEN", "TYPES"], ...table]));
+      const states = WAITING_STATES.map((state) => state.toUpperCase());
+      ctx.output.result(formatColumns([["NAME", "KIND", "STATUS", ...states, "SEEN", "TYPES"], ...table]));
     });
+
+  registerPause(handlers, ctx, "pause");
+  registerPause(handlers, ctx, "resume");
 
   handlers
     .command("remove")
@@ -48,7 +68,32 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
       if (!yes)
         throw new UsageError(`Events would no longer wait for handler ${printable(name)}: add --yes to remove it.`);
       const removed = await withStore(ctx, (store) => removeHandler(store, name));
-      if (!removed) throw new CliError(`There is no handler ${printable(name)}: see \`${PENSTOCK} handlers list\`.`);
+      if (!removed) throw noHandler(name);
       ctx.output.result(`removed ${printable(name)}`);
     });
 }
+
+function registerPause(handlers: Command, ctx: CliContext, what: "pause" | "resume"): void {
+  const paused = what === "pause";
+  handlers
+    .command(what)
+    .argument("<name>", "the handler's name")
+    .summary(paused ? "start nothing of a handler until it is resumed" : "let a paused handler go on")
+    .description(
+      paused
+        ? "Pauses a handler on all workers: nothing of it is started any more, what runs ends, and its events are kept as pending deliveries. Other handlers go on."
+        : "Lets a paused handler go on: it catches up on what has waited for it.",
+    )
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers ${what} inbox`)
+    .action(async (name: string) => {
+      const found = await withStore(ctx, (store) => pauseHandler(store, name, paused));
+      if (!found) throw noHandler(name);
+      ctx.output.result(`${paused ? "paused" : "resumed"} ${printable(name)}`);
+    });
+}
+
+function noHandler(name: string): CliError {
+  return new CliError(`There is no handler ${printable(name)}: see \`${PENSTOCK} handlers list\`.`);
+}
+
+const formatCount = (count: number): string => (count > COUNTED ? `${COUNTED}+` : String(count));

@@ -101,6 +101,7 @@ test("metrics count what happens, and what anybody can send makes no new label",
   await fetch(system.ingest.url, { method: "POST", body: "{}" });
   await fetch(system.ingest.url);
   await system.send(makeEvent("contact.created"));
+  await system.send(makeEvent("message.failed"));
 
   const ingest = await scrape(system.ingest.internalUrl);
   const accepted = (type: string, outcome: string): number | undefined =>
@@ -110,7 +111,7 @@ test("metrics count what happens, and what anybody can send makes no new label",
   expect(accepted("message.received", "conflict")).toBe(1);
   expect(accepted("message.sent", "quarantined")).toBe(1);
   expect(accepted("other", "new")).toBe(5);
-  expect(valueOf(ingest, "penstock_acknowledgement_duration_count")).toBe(10);
+  expect(valueOf(ingest, "penstock_acknowledgement_duration_count")).toBe(11);
   const refused = (source: string, reason: string): number | undefined =>
     valueOf(ingest, "penstock_requests_refused_total", { source, reason });
   expect(refused("unknown", "unknown-source")).toBe(5);
@@ -126,6 +127,9 @@ test("metrics count what happens, and what anybody can send makes no new label",
       expect(calls("plain", "succeeded")).toBe(1);
       expect(calls("stubborn", "failed")).toBe(2);
       expect(calls("stubborn", "succeeded")).toBe(1);
+      expect(calls("outward", "failed")).toBe(1);
+      expect(calls("outward", "succeeded")).toBe(1);
+      expect(valueOf(text, "penstock_queue_lag_count", { queue: "deliveries-outward" })).toBe(2);
       expect(valueOf(text, "penstock_pending_events")).toBe(0);
     },
     { timeoutMs: 30_000 },

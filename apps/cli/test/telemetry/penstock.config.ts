@@ -53,4 +53,16 @@ const stubborn = defineHandler({
   },
 });
 
-export default defineConfig({ handlers: [plain, batched, stubborn] });
+/** Succeeds at the second attempt. */
+const outward = defineHandler({
+  kind: "effect",
+  name: "outward",
+  on: ["message.failed"],
+  retry: { attempts: 2, baseMs: 10, capMs: 10 },
+  async handle(_, ctx) {
+    await ctx.once("call", () => ctx.log.info({}, "calling"));
+    if (ctx.attempt === 1) throw new Error("not yet");
+  },
+});
+
+export default defineConfig({ handlers: [plain, batched, stubborn, outward] });

@@ -116,6 +116,25 @@ test.each(["redis", "postgres"])("an event is one trace from its sender to its S
   expect(logged.find(({ msg }) => msg === "batch processed")).toMatchObject({ traceId: processBatch.traceId });
 });
 
+test("each try of an effect handler stands in its event's trace, linked to the one before", async () => {
+  const system = await startSystem();
+  const { sink } = system;
+  const worker = await system.startWorker();
+  const sender = newTraceparent();
+  await system.send(makeEvent("message.failed"), sender.traceparent);
+  await untilProcessed(system, 1);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+  const tries = await sink.inTrace(sender.traceId, "handle outward");
+  expect(tries.map(({ attributes }) => attributes["penstock.attempt"])).toEqual([1, 2]);
+  for (const span of tries) expect(await pathUp(sink, span)).toEqual(["handle outward", ...WHOLE_WAY.slice(1)]);
+  const [first, second] = await Promise.all(tries.map(({ parentSpanId }) => sink.bySpanId(parentSpanId!)));
+  expect(second!.links).toEqual([expect.objectContaining(idOf(first!))]);
+  const logged = worker.process.stdout.map((line) => JSON.parse(line) as Record<string, string>);
+  expect(logged.filter(({ msg }) => msg === "calling")).toMatchObject([
+    { handler: "outward", traceId: sender.traceId, spanId: tries[0]!.spanId },
+  ]);
+}, 180_000);
+
 test("a batch of 50 has its SQL in a trace of its own, linked to and from each event's", async () => {
   const system = await startSystem({ WORKER_CONCURRENCY: "1" });
   const { sink } = system;

@@ -45,6 +45,7 @@ describe("defaults", () => {
       queue: { kind: "postgres" },
       internal: { host: "127.0.0.1", port: 9465, orAnyPort: true },
       configPath: null,
+      effectHandlers: null,
       concurrency: 2,
       batchEvents: 200,
       lockMs: 20_000,

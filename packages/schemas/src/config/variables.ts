@@ -51,6 +51,9 @@ function internalPort(usual: number) {
     .transform((text): InternalPort => ({ port: Number(text ?? usual), orAnyPort: text === undefined }));
 }
 
+const NO_HANDLERS = "none";
+const HANDLER_NAME = /^[a-z][a-z0-9-]*$/;
+
 const POSTGRES = /^postgres(?:ql)?:\/\/\S*$/;
 const REDIS = /^rediss?:\/\/\S*$/;
 
@@ -98,6 +101,20 @@ const signingSecrets = z
     return secrets;
   });
 
+const handlerNames = z
+  .string()
+  .optional()
+  .transform((text, context): readonly string[] | null => {
+    if (text === undefined) return null;
+    const names = text.split(",").map((name) => name.trim());
+    if (text.trim() === NO_HANDLERS) return [];
+    if (names.every((name) => HANDLER_NAME.test(name) && name !== NO_HANDLERS)) return names;
+    context.addIssue(
+      `must be the names of effect handlers, separated by commas, or \`${NO_HANDLERS}\`; unset it to run all of them`,
+    );
+    return z.NEVER;
+  });
+
 const host = (usual: string) =>
   z
     .string()
@@ -126,6 +143,7 @@ export const variables = {
   PENSTOCK_CONFIG: z.string().optional(),
   WORKER_CONCURRENCY: wholeNumber(2, { min: 1, max: 256 }),
   WORKER_BATCH_EVENTS: wholeNumber(200, { min: 1, max: 10_000 }),
+  WORKER_HANDLERS: handlerNames,
   // A queue renews a lock at half its time: a shorter one would be lost to a busy machine.
   WORKER_LOCK_MS: wholeNumber(20_000, { min: 1_000, max: 600_000 }),
   // Below a tenth of a second a garbage collection would look like a process that stands still.

@@ -11,6 +11,8 @@ export type WorkerConfig = {
   readonly internal: InternalPort & { readonly host: string };
   /** Path of penstock.config.ts as given; `null`: where the worker looks by itself. */
   readonly configPath: string | null;
+  /** The effect handlers that this worker runs; `null`: all. It never restricts what a batch records. */
+  readonly effectHandlers: readonly string[] | null;
   /** Batches processed at once. */
   readonly concurrency: number;
   /** Events that one batch transaction claims at most. */
@@ -24,8 +26,9 @@ export type WorkerConfig = {
   readonly logLevel: LogLevel;
 };
 
-const { DATABASE_URL, QUEUE_URL, PENSTOCK_CONFIG, WORKER_CONCURRENCY, WORKER_BATCH_EVENTS } = variables;
-const { INTERNAL_HOST, WORKER_INTERNAL_PORT, WORKER_LOCK_MS, WATCHDOG_MS, SHUTDOWN_MS, LOG_LEVEL } = variables;
+const { DATABASE_URL, QUEUE_URL, PENSTOCK_CONFIG, WORKER_HANDLERS, WORKER_CONCURRENCY } = variables;
+const { INTERNAL_HOST, WORKER_INTERNAL_PORT, WORKER_BATCH_EVENTS, WORKER_LOCK_MS } = variables;
+const { WATCHDOG_MS, SHUTDOWN_MS, LOG_LEVEL } = variables;
 
 const workerVariables = {
   DATABASE_URL,
@@ -33,6 +36,7 @@ const workerVariables = {
   INTERNAL_HOST,
   WORKER_INTERNAL_PORT,
   PENSTOCK_CONFIG,
+  WORKER_HANDLERS,
   WORKER_CONCURRENCY,
   WORKER_BATCH_EVENTS,
   WORKER_LOCK_MS,
@@ -55,6 +59,7 @@ export function parseWorkerConfig(environment: Environment): WorkerConfig {
     queue: values.QUEUE_URL,
     internal: { host: values.INTERNAL_HOST, ...values.WORKER_INTERNAL_PORT },
     configPath: values.PENSTOCK_CONFIG ?? null,
+    effectHandlers: values.WORKER_HANDLERS,
     concurrency: values.WORKER_CONCURRENCY,
     batchEvents: values.WORKER_BATCH_EVENTS,
     lockMs: values.WORKER_LOCK_MS,

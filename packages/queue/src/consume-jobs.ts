@@ -1,21 +1,39 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { instruments } from "@penstock/telemetry";
-import { batchJobSchema, EVENTS_QUEUE } from "@penstock/schemas";
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
 import type { QueueBackend, QueueConnection } from "./create-queue.ts";
-import type { ConsumeOptions, QueueConsumer, QueuedBatch } from "./event-queue.ts";
+import type { ConsumeOptions, QueueConsumer } from "./event-queue.ts";
 import { queueTelemetry } from "./queue-telemetry.ts";
 import { within } from "./within.ts";
 
 const RETRY_MS = 1_000;
 
+/** A job as a consumer gets it. */
+export interface QueuedJob {
+  readonly data: unknown;
+  /** True when a consumer began this job before and vanished. */
+  readonly startedBefore: boolean;
+}
+
+interface JobsOptions extends ConsumeOptions {
+  /** The queue's name. */
+  readonly name: string;
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  /** Connections that work, where the backend is Postgres; as many as jobs unless given. */
+  readonly connections?: number;
+  readonly rateLimit?: { readonly max: number; readonly perMs: number } | null;
+  /** Whether BullMQ makes spans for its jobs. */
+  readonly traced: boolean;
+}
+
 /** Runs `process` for each job, from when the backend first answers until it is closed. */
-export function consumeBatches(
+export function consumeJobs(
   backend: QueueBackend,
-  process: (batch: QueuedBatch) => Promise<void>,
-  options: ConsumeOptions & { readonly lockMs: number; readonly stalledCheckMs: number },
+  process: (job: QueuedJob) => Promise<void>,
+  options: JobsOptions,
 ): QueueConsumer {
-  const { concurrency, onError, lockMs, stalledCheckMs } = options;
+  const { name, concurrency, connections = concurrency, onError, lockMs, stalledCheckMs, rateLimit } = options;
   const closing = new AbortController();
   let opened: { readonly worker: Worker; readonly connection: QueueConnection; running: boolean } | undefined;
   const report = (error: unknown): void => {
@@ -24,7 +42,7 @@ export function consumeBatches(
 
   async function start(): Promise<void> {
     while (!closing.signal.aborted) {
-      const connection = backend.connectConsumer(concurrency);
+      const connection = backend.connectConsumer(connections);
       const worker = openWorker(connection);
       opened = { worker, connection, running: false };
       try {
@@ -45,12 +63,12 @@ export function consumeBatches(
 
   function openWorker({ connection }: QueueConnection): Worker {
     const worker = new Worker(
-      EVENTS_QUEUE,
+      name,
       async (job: Job) => {
-        const { batchId } = batchJobSchema.parse(job.data);
         const startedBefore = job.attemptsStarted > 1 || job.stalledCounter > 0;
-        if (!startedBefore) instruments.queueLag().record(Math.max(0, Date.now() - job.timestamp) / 1_000);
-        await process({ batchId, startedBefore });
+        const waitedSeconds = Math.max(0, Date.now() - job.timestamp) / 1_000;
+        if (!startedBefore) instruments.queueLag().record(waitedSeconds, { queue: name });
+        await process({ data: job.data, startedBefore });
       },
       {
         ...(backend.prefix === undefined ? {} : { prefix: backend.prefix }),
@@ -64,7 +82,8 @@ export function consumeBatches(
         maxStalledCount: 1_000_000,
         // 15 seconds by default: a job that was done would by then have lost its lock, and be run again.
         runRetryDelay: RETRY_MS,
-        ...queueTelemetry(),
+        ...(options.traced ? queueTelemetry() : {}),
+        ...(rateLimit ? { limiter: { max: rateLimit.max, duration: rateLimit.perMs } } : {}),
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
       },

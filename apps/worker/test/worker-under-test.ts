@@ -1,0 +1,148 @@
+import { hash, randomUUID } from "node:crypto";
+import type { PenstockConfig } from "@penstock/handler-sdk";
+import { migrateQueue, openQueue, type EventQueue } from "@penstock/queue";
+import type { QueueConfig } from "@penstock/schemas";
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { createQueuePool, createStore, insertEvents, migrate, type Store } from "@penstock/store";
+import { createTestDatabase, createTestRedis, eventually, startProcess, type TestProcess } from "@penstock/testing";
+import { Redis } from "ioredis";
+import { expect } from "vitest";
+
+export const main = new URL("../src/main.ts", import.meta.url);
+
+/** A worker that vanishes is missed soon, and not while it merely starts slowly. */
+export const SOON = { WORKER_LOCK_MS: "2000" };
+
+/** Time enough for a handful of workers to start one after the other on a busy machine. */
+export const PATIENCE_MS = 150_000;
+
+export function openPool(url: string | undefined, maxConnections: number) {
+  return createQueuePool({
+    connectionString: url ?? "",
+    schema: "bullmq",
+    maxConnections,
+    applicationName: "worker-test-queue",
+  });
+}
+
+/** Migrates a database for these handlers and for the queue. */
+export const migrateFor =
+  ({ handlers }: PenstockConfig) =>
+  async (url: string): Promise<void> => {
+    const store = createStore({ connectionString: url, applicationName: "worker-test", maxConnections: 2 });
+    await migrate(store, handlers);
+    await migrateQueue({ kind: "postgres", url }, openPool);
+    await store.close();
+  };
+
+/** Commits events whose handlers are told these orders, as intake does, as one batch. */
+export async function addTo(store: Store, orders: readonly string[]): Promise<{ batchId: string; ids: string[] }> {
+  const batchId = randomUUID();
+  const events = orders.map((body) => makeEvent("message.received", { data: { body } }));
+  const sha = (text: string): string => hash("sha256", text, "hex");
+  await insertEvents(
+    store,
+    batchId,
+    events.map((event) => ({
+      key: sha(event.id),
+      bodyHash: sha(event.id),
+      source: "buzzbip",
+      eventId: event.id,
+      type: event.type,
+      createdAt: new Date(event.createdAt),
+      subjects: [event.data.contactId],
+      problem: null,
+      traceparent: null,
+      body: Buffer.from(JSON.stringify(event)),
+    })),
+  );
+  return { batchId, ids: events.map(({ id }) => id) };
+}
+
+/** A database and a queue of a test's own, on which workers run. */
+export interface Workplace {
+  readonly store: Store;
+  readonly queue: EventQueue;
+  readonly config: QueueConfig;
+  /** A worker once it is ready, with more of an environment. */
+  start(extra?: Record<string, string>): Promise<TestProcess>;
+  /** Commits events with these orders as one batch, and adds its job unless told not to; returns the events' ids. */
+  add(orders: readonly string[], options?: { enqueue?: boolean }): Promise<string[]>;
+  /** How many deliveries of each subscriber are in which state, sorted: `subscriber state count`. */
+  states(): Promise<string[]>;
+  /** Takes all jobs away. */
+  loseQueue(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes a workplace for the handlers of a configuration; `url` and `redisUrl` are servers of the test's own. */
+export async function createWorkplace(options: {
+  readonly kind: "postgres" | "redis";
+  readonly template: string;
+  readonly plugged: PenstockConfig;
+  readonly configPath: string;
+  readonly url?: string;
+  readonly redisUrl?: string;
+}): Promise<Workplace> {
+  const { kind, template, plugged, configPath } = options;
+  const url = options.url ?? (await createTestDatabase({ template, migrate: migrateFor(plugged) })).url;
+  if (options.url !== undefined) await migrateFor(plugged)(url);
+  const store = createStore({ connectionString: url, applicationName: "worker-test", maxConnections: 4 });
+  const redisUrl = async (): Promise<string> => options.redisUrl ?? (await createTestRedis()).url;
+  const config: QueueConfig = kind === "redis" ? { kind, url: await redisUrl() } : { kind, url };
+  const queue = openQueue(config, openPool);
+  await eventually(() => queue.ping());
+  const env = {
+    DATABASE_URL: url,
+    ...(config.kind === "redis" ? { QUEUE_URL: config.url } : {}),
+    PENSTOCK_CONFIG: configPath,
+    LOG_LEVEL: "info",
+  };
+  const started: TestProcess[] = [];
+  return {
+    store,
+    queue,
+    config,
+    async start(extra = {}) {
+      const worker = startProcess({ file: main, env: { ...env, ...extra }, name: "worker" });
+      started.push(worker);
+      await worker.waitForLine(/worker ready/, 60_000);
+      return worker;
+    },
+    async add(orders, { enqueue = true } = {}) {
+      const { batchId, ids } = await addTo(store, orders);
+      if (enqueue) await queue.add([batchId]);
+      return ids;
+    },
+    async states() {
+      const { rows } = await store.pool.query<{ line: string }>(
+        `SELECT subscriber || ' ' || state || ' ' || count(*) AS line FROM penstock.deliveries
+          GROUP BY subscriber, state ORDER BY 1`,
+      );
+      return rows.map(({ line }) => line);
+    },
+    loseQueue: () => emptyQueue(config),
+    async close() {
+      // One that goes on would keep the machine busy for the tests that follow.
+      for (const worker of started.splice(0)) worker.kill();
+      await queue.close();
+      await store.close();
+    },
+  };
+}
+
+async function emptyQueue(config: QueueConfig): Promise<void> {
+  if (config.kind === "redis") {
+    const redis = new Redis(config.url);
+    await redis.flushdb();
+    redis.disconnect();
+    return;
+  }
+  const pool = openPool(config.url, 1);
+  const { rows } = await pool.query<{ name: string }>(
+    "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'bullmq' AND tablename LIKE '%job%'",
+  );
+  expect(rows.length).toBeGreaterThan(0);
+  await pool.query(`TRUNCATE ${rows.map(({ name }) => `bullmq.${name}`).join(", ")} CASCADE`);
+  await pool.end();
+}

@@ -1,0 +1,24 @@
+import type { EngineContext } from "./engine-context.ts";
+import type { ClaimedDelivery } from "./engine-store.ts";
+import { isConflict, isUnavailable } from "./errors.ts";
+import { createOutagePause } from "./outage-pause.ts";
+
+/** How long a delivery rests that an outage cut off: while the disk is full it can be claimed, again and again. */
+const OUTAGE_REST_MS = 2_000;
+
+/** Gives the delivery back with no attempt counted: the worker stops, or Postgres cannot go on. */
+export async function handBack(engine: EngineContext, delivery: ClaimedDelivery, error: unknown): Promise<void> {
+  const pause = createOutagePause(engine);
+  for (let cause = error; ;) {
+    if (!engine.signal.aborted) await pause(cause).catch(() => undefined);
+    const restMs = engine.signal.aborted ? 0 : OUTAGE_REST_MS;
+    try {
+      return await engine.store.releaseDeliveries([delivery], { restMs });
+    } catch (refusal) {
+      cause = refusal;
+      if (!engine.signal.aborted && (isUnavailable(refusal) || isConflict(refusal))) continue;
+      engine.log.warn({ ...delivery, err: refusal }, "delivery could not be handed back, its lease will run out");
+      return;
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import { createHash } from "node:crypto";
+
+/**
+ * Stable for (handler, event, generation), and different between installations that share a provider's test events. The
+ * first generation's is the one from before there were any.
+ */
+export function idempotencyKey(
+  handler: string,
+  event: { readonly source: string; readonly id: string; readonly seq: number },
+  generation: number,
+): string {
+  const name = [handler, event.source, event.id, event.seq, ...(generation === 0 ? [] : [generation])];
+  return createHash("sha256").update(JSON.stringify(name)).digest("hex").slice(0, 32);
+}

@@ -1,0 +1,353 @@
+import { randomUUID } from "node:crypto";
+import { PermanentError, RetryAfterError } from "@penstock/handler-sdk";
+import { createEngineStore, pauseHandler, type Store } from "@penstock/store";
+import { eventually } from "@penstock/testing";
+import { beforeEach, describe, expect, test } from "vitest";
+import {
+  addBatch,
+  deliveries,
+  engineOn,
+  makeDue,
+  openTestStore,
+  outsideHandler,
+  rows,
+  runDueEffects,
+} from "./engine-under-test.ts";
+
+let store: Store;
+beforeEach(async () => {
+  store = await openTestStore();
+  return () => store.close();
+});
+
+type Handle = Parameters<typeof outsideHandler>[0];
+
+/** An engine with an effect handler, and events whose deliveries to it wait. */
+async function given(handle: Handle, { ids = ["evt_1"], ...more }: { ids?: string[] } & Record<string, unknown> = {}) {
+  const { signal, ...definition } = more as { signal?: AbortSignal };
+  const handler = outsideHandler(handle, definition);
+  const engine = engineOn(store, [handler], { afterOutageMs: 0, ...(signal && { signal }) });
+  const batchId = await addBatch(
+    store,
+    ids.map((id) => ({ id })),
+  );
+  await engine.processBatch({ batchId, startedBefore: false });
+  return { engine, handler, run: () => runDueEffects(store, engine) };
+}
+
+const attempts = () =>
+  rows(store, "SELECT attempt, outcome, error_message, worker FROM penstock.attempts ORDER BY started_at, attempt");
+const recorded = () => rows(store, "SELECT subscriber, generation, key, result FROM penstock.effects ORDER BY key");
+const delivery = async () => (await rows(store, "SELECT state, attempts, interruptions FROM penstock.deliveries"))[0];
+
+describe("a delivery to an effect handler", () => {
+  test("runs once, outside of any transaction, and leaves no row of a first success", async () => {
+    const ran: object[] = [];
+    const { run, engine } = await given(async (event, { attempt, idempotencyKey, log, signal }) => {
+      log.info({ x: 1 }, "notifying");
+      const open =
+        "SELECT count(*)::int AS n FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()";
+      ran.push({ id: event.id, attempt, idempotencyKey, aborted: signal.aborted, ...(await rows(store, open))[0] });
+    });
+    expect(await run()).toBe(1);
+    const idempotencyKey = expect.stringMatching(/^[0-9a-f]{32}$/) as string;
+    expect(ran).toEqual([{ id: "evt_1", attempt: 1, idempotencyKey, aborted: false, n: 0 }]);
+    expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
+    expect(await attempts()).toEqual([]);
+    expect(await run()).toBe(0);
+    const [{ day, seq } = { day: "", seq: 0 }] = await rows<{ day: string; seq: number }>(
+      store,
+      "SELECT day::text, seq::int FROM penstock.deliveries",
+    );
+    await engine.runEffect({ day, seq, subscriber: "outside", interrupted: false });
+    expect(ran).toHaveLength(1);
+  });
+
+  test("that is asked for twice at the same moment runs once", async () => {
+    let ran = 0;
+    const { run } = await given(() => ran++);
+    await Promise.all([run(), run(), run()]);
+    expect(ran).toBe(1);
+  });
+
+  test.each([
+    { why: "fails", error: () => new Error("no"), states: ["retrying", "retrying", "dead"], waits: [0, 1] },
+    { why: "can never succeed", error: () => new PermanentError("gone"), states: ["dead"] },
+    {
+      why: "is told when to come back",
+      error: () => new RetryAfterError(60_000),
+      states: ["retrying"],
+      waits: [59, 60],
+      retry: { attempts: 3, baseMs: 1, capMs: 60_000 },
+    },
+    {
+      why: "has a schedule",
+      error: () => new Error("no"),
+      states: ["retrying", "dead"],
+      waits: [29, 30],
+      retry: { scheduleMs: [30_000] },
+    },
+  ])("that $why is $states, and each try is on record", async ({ error, states, waits, retry }) => {
+    const { run } = await given(() => Promise.reject(error()), retry ? { retry } : {});
+    for (const [at, state] of states.entries()) {
+      await makeDue(store);
+      expect(await run()).toBe(1);
+      expect(await delivery()).toEqual({ state, attempts: at + 1, interruptions: 0 });
+      const [{ wait } = { wait: null }] = await rows<{ wait: number | null }>(
+        store,
+        "SELECT extract(epoch FROM next_attempt_at - changed_at)::float8 AS wait FROM penstock.deliveries",
+      );
+      if (state === "dead" || waits === undefined) expect(wait).toBeNull();
+      else expect(wait).toBeGreaterThanOrEqual(waits[0]!);
+      if (state === "retrying") expect(wait).toBeLessThanOrEqual(waits![1]!);
+    }
+    expect(await attempts()).toEqual(
+      states.map((_, at) => ({
+        attempt: at + 1,
+        outcome: "failed",
+        error_message: error().message,
+        worker: "test-worker",
+      })),
+    );
+  });
+
+  test.each([
+    {
+      how: "heeds",
+      hang: (signal: AbortSignal) =>
+        new Promise((_, no) => signal.addEventListener("abort", () => no(signal.reason as Error))),
+    },
+    { how: "ignores", hang: () => new Promise(() => undefined) },
+  ])("whose handler $how its signal is timed out and counted", async ({ hang }) => {
+    const { run } = await given((_, { signal }) => hang(signal), { timeoutMs: 50 });
+    await run();
+    expect(await attempts()).toMatchObject([{ attempt: 1, outcome: "timed-out" }]);
+    expect(await deliveries(store)).toEqual(["evt_1 outside retrying"]);
+  });
+
+  test("that was timed out writes nothing later, whatever its handler still does", async () => {
+    const gate = Promise.withResolvers<void>();
+    const late: unknown[] = [];
+    const { run } = await given(
+      async (_, { once }) => {
+        await once("slow", () => gate.promise).catch((error: unknown) => late.push(error));
+        await once("next", () => late.push("began")).catch((error: unknown) => late.push(error));
+      },
+      { timeoutMs: 50 },
+    );
+    await run();
+    gate.resolve();
+    const over = expect.objectContaining({ code: "LEASE_LOST" }) as unknown;
+    await eventually(() => expect(late).toEqual([over, over]));
+    expect(await recorded()).toEqual([]);
+    expect(await delivery()).toMatchObject({ state: "retrying", attempts: 1 });
+  });
+
+  test("whose lease went to another worker writes nothing", async () => {
+    const lost: unknown[] = [];
+    const { run } = await given(async (_, { once }) => {
+      await store.pool.query("UPDATE penstock.deliveries SET token = gen_random_uuid()");
+      await once("post", () => 1).catch((error: unknown) => lost.push(error));
+    });
+    await run();
+    expect(lost).toEqual([expect.objectContaining({ code: "LEASE_LOST" })]);
+    expect(await recorded()).toEqual([]);
+    expect(await delivery()).toMatchObject({ state: "running", attempts: 1 });
+  });
+
+  test.each(["heeds", "ignores"])(
+    "is handed back uncounted by a worker that stops, when its handler %s that",
+    async (how) => {
+      const stop = new AbortController();
+      const { run } = await given(
+        (_, { signal }) =>
+          new Promise((_, reject) => {
+            if (how === "heeds") signal.addEventListener("abort", () => reject(signal.reason as Error));
+            stop.abort(new Error("stopping"));
+          }),
+        { signal: stop.signal },
+      );
+      await run();
+      expect(await delivery()).toEqual({ state: "pending", attempts: 0, interruptions: 0 });
+      expect(await attempts()).toEqual([]);
+    },
+  );
+
+  test("of a type that only a newer version of its handler knows waits for that version", async () => {
+    const ran: string[] = [];
+    const newer = outsideHandler((event) => ran.push(event.id), {
+      on: ["message.received", "contact.created"] as never,
+    });
+    const batchId = await addBatch(store, [{ id: "evt_1", type: "contact.created" }]);
+    await engineOn(store, [newer]).processBatch({ batchId, startedBefore: false });
+    await runDueEffects(store, engineOn(store, [outsideHandler(() => ran.push("older"))]));
+    expect(await delivery()).toEqual({ state: "pending", attempts: 0, interruptions: 0 });
+    await makeDue(store);
+    await runDueEffects(store, engineOn(store, [newer]));
+    expect(ran).toEqual(["evt_1"]);
+  });
+
+  test("whose worker vanished runs with no other of its handler beside it", async () => {
+    let running = 0;
+    const beside: string[] = [];
+    const { run } = await given(
+      async ({ id }) => {
+        running++;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (running > 1) beside.push(id);
+        running--;
+      },
+      { ids: ["evt_1", "evt_2", "other_1", "other_2", "other_3"] },
+    );
+    await store.pool.query(`UPDATE penstock.deliveries SET interruptions = 1
+      WHERE seq IN (SELECT seq FROM penstock.events WHERE event_id LIKE 'evt%')`);
+    await run();
+    expect(beside.filter((id) => id.startsWith("evt"))).toEqual([]);
+    expect(await rows(store, "SELECT DISTINCT state FROM penstock.deliveries")).toEqual([{ state: "succeeded" }]);
+  });
+
+  test("whose claim was answered by nobody is claimed once: by its token it is known again", async () => {
+    const { run } = await given(() => undefined);
+    const engineStore = createEngineStore(store, "deaf");
+    const [pointer = { day: "", seq: 0 }] = await rows<{ day: string; seq: number }>(
+      store,
+      "SELECT day::text, seq::int FROM penstock.deliveries",
+    );
+    const claim = (token: string) =>
+      engineStore.claimDelivery({ ...pointer, subscriber: "outside" }, { token, leaseMs: 60_000, interrupted: false });
+    const token = randomUUID();
+    expect(await claim(token)).toMatchObject({ delivery: { attempt: 1, token } });
+    expect(await claim(token)).toMatchObject({ delivery: { attempt: 1, token }, event: { eventId: "evt_1" } });
+    expect(await claim(randomUUID())).toBeNull();
+    expect(await run()).toBe(0);
+  });
+});
+
+describe("ctx.once", () => {
+  test("does something once for an event: a later try gets what came of it, and so does a second call", async () => {
+    const ran: string[] = [];
+    const got: unknown[] = [];
+    const { run } = await given(async (_, { once, attempt }) => {
+      const call = () => once("post", () => ({ n: ran.push(`post ${attempt}`), at: new Date(0) }));
+      got.push(...(await Promise.all([call(), call()])), await call());
+      if (attempt < 3) throw new Error("later");
+    });
+    for (let turn = 0; turn < 3; turn++) {
+      await run();
+      await makeDue(store);
+    }
+    expect(ran).toEqual(["post 1"]);
+    // What JSON makes of it, from the first time on.
+    expect(got).toEqual(Array.from({ length: 9 }, () => ({ n: 1, at: "1970-01-01T00:00:00.000Z" })));
+    expect(await recorded()).toEqual([{ subscriber: "outside", generation: 0, key: "post", result: got[0] }]);
+    expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
+  });
+
+  test("does again what failed, in the same try or in a later one", async () => {
+    let calls = 0;
+    const { run } = await given(async (_, { once }) => {
+      const flaky = () => once("post", () => (++calls < 3 ? Promise.reject(new Error(`no ${calls}`)) : calls));
+      await flaky().catch(() => undefined);
+      expect(await flaky()).toBe(3);
+    });
+    await run();
+    expect(await recorded()).toEqual([]);
+    await makeDue(store);
+    await run();
+    expect(await recorded()).toMatchObject([{ key: "post", result: 3 }]);
+    expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
+  });
+
+  test("belongs to its try although the handler did not wait for it", async () => {
+    const { run } = await given((_, { once }) => {
+      void once("post", () => new Promise((resolve) => setTimeout(resolve, 30, "done")));
+    });
+    await run();
+    expect(await recorded()).toMatchObject([{ key: "post", result: "done" }]);
+  });
+
+  test.each([
+    ["undefined", undefined, null],
+    ["NUL and half a character", "\0 \ud800", "\0 \ud800"],
+  ])("records %s", async (_, result, expected) => {
+    const got: unknown[] = [];
+    const { run } = await given(async (_, { once, attempt }) => {
+      got.push(await once("post", () => result));
+      if (attempt === 1) throw new Error("later");
+    });
+    await run();
+    await makeDue(store);
+    await run();
+    expect(got).toEqual([expected, expected]);
+  });
+
+  test("records null for what is no JSON, says so, and does not do it again", async () => {
+    let calls = 0;
+    const { run } = await given(async (_, { once }) => {
+      await once("post", () => {
+        calls++;
+        return { n: 1n };
+      });
+    });
+    await run();
+    expect(await attempts()).toMatchObject([{ error_message: expect.stringMatching(/"post".*no JSON/) as string }]);
+    await makeDue(store);
+    await run();
+    expect(calls).toBe(1);
+    expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
+  });
+
+  test.each(["", "a".repeat(201), "a\0b", 7])("refuses %j as a key before it does anything", async (key) => {
+    let calls = 0;
+    const { run } = await given((_, { once }) => once(key as string, () => calls++));
+    await run();
+    expect(calls).toBe(0);
+    expect(await attempts()).toMatchObject([{ error_message: expect.stringContaining("a key is text") as string }]);
+  });
+
+  test("does all anew in another generation, with another idempotency key", async () => {
+    const keys: string[] = [];
+    const { run } = await given(async (_, { once, idempotencyKey }) => {
+      await once("post", () => keys.push(idempotencyKey));
+    });
+    await run();
+    const again = (generation: number) =>
+      store.pool.query(
+        "UPDATE penstock.deliveries SET state = 'pending', attempts = 0, next_attempt_at = now(), generation = $1",
+        [generation],
+      );
+    await again(0);
+    await run();
+    expect(keys).toHaveLength(1);
+    await again(1);
+    await run();
+    expect(new Set(keys).size).toBe(2);
+    expect(await recorded()).toMatchObject([{ generation: 0 }, { generation: 1 }]);
+  });
+});
+
+describe("a handler that is paused", () => {
+  test("has its events kept as pending deliveries, runs none of them, and catches up once it goes on", async () => {
+    const ran: string[] = [];
+    const { run, engine, handler } = await given(({ id }) => ran.push(id), { ids: ["before"] });
+    await createEngineStore(store, "w").registerHandlers([{ name: handler.name, kind: "effect", types: handler.on }]);
+    expect(await pauseHandler(store, "outside", true)).toBe(true);
+    const [pointer = { day: "", seq: 0 }] = await rows<{ day: string; seq: number }>(
+      store,
+      "SELECT day::text, seq::int FROM penstock.deliveries",
+    );
+    expect(await run()).toBe(0);
+    // A job that was added before.
+    await engine.runEffect({ ...pointer, subscriber: "outside", interrupted: false });
+    await engine.processBatch({ batchId: await addBatch(store, [{ id: "during" }]), startedBefore: false });
+    expect(ran).toEqual([]);
+    expect(await deliveries(store)).toEqual(["before outside pending", "during outside pending"]);
+    await pauseHandler(store, "outside", false);
+    expect(await run()).toBe(2);
+    expect(ran.toSorted()).toEqual(["before", "during"]);
+  });
+
+  test("that nobody has registered cannot be paused", async () => {
+    expect(await pauseHandler(store, "nobody", true)).toBe(false);
+  });
+});
