@@ -73,7 +73,7 @@ interface Waiting {
 
 const MAX_DEADLOCKS = 3;
 
-/** The least time between two jobs, in milliseconds. A job costs as much as dozens of events; the first waits for nobody. */
+/** The least time between two jobs, in milliseconds: a job costs as much as several events. The first waits for nobody. */
 const JOB_SPACING_MS = 10;
 
 /**
