@@ -1,21 +1,32 @@
 import { DELIVERY_STATES, type DeliveryFilter } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { wholeNumber } from "./whole-number.ts";
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, min: 60_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** A time, with what was typed for it: `2h` is another time each time that it is typed. */
+export class Moment extends Date {
+  readonly typed: string;
+
+  constructor(time: number, typed: string) {
+    super(time);
+    this.typed = typed;
+  }
+}
+
 /** A moment: an ISO date or time, or how long ago, e.g. `2h` or `3d`. */
-function moment(text: string): Date {
+function moment(text: string): Moment {
   const [, count = "", unit = ""] = /^(\d{1,6}) ?(s|min|m|h|d)$/.exec(text) ?? [];
   const ms = UNITS[unit];
-  if (ms !== undefined) return new Date(Date.now() - Number(count) * ms);
-  const date = new Date(text);
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime())) return date;
+  if (ms !== undefined) return new Moment(Date.now() - Number(count) * ms, text);
+  const time = Date.parse(text);
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time)) return new Moment(time, text);
   throw new InvalidArgumentError(
     "It must be a time such as 2026-06-01 or 2026-06-01T14:32:00Z, or how long ago: 30min, 2h, 3d.",
   );
 }
 
-/** Adds the options that say which deliveries are meant; the same ones wherever deliveries are listed or changed. */
+/** Adds the options that say which events or deliveries are meant; the same ones wherever some are listed or changed. */
 export function addFilterOptions(command: Command): Command {
   return command
     .option("--source <source>", "only of events of this source, e.g. buzzbip")
@@ -29,5 +40,17 @@ export function addFilterOptions(command: Command): Command {
     .option("--subject <id>", "only of events about this contact, conversation, message or workflow");
 }
 
+/** Adds the options of a list: which, and how many. */
+export function addListOptions(command: Command, what: string): Command {
+  return addFilterOptions(command)
+    .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
+    .option("--json", `print one JSON object per ${what}`);
+}
+
 /** What these options ask for. */
-export type FilterOptions = Omit<DeliveryFilter, "event">;
+export type FilterOptions = Omit<DeliveryFilter, "event" | "since" | "until"> & {
+  readonly since?: Moment;
+  readonly until?: Moment;
+};
+
+export type ListOptions = FilterOptions & { limit: number; json?: true };

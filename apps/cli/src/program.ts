@@ -6,6 +6,8 @@ import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEvents } from "./commands/events.ts";
 import { registerHandlers } from "./commands/handlers.ts";
 import { registerMigrate } from "./commands/migrate.ts";
+import { registerQuarantine } from "./commands/quarantine.ts";
+import { registerReplay } from "./commands/replay.ts";
 import { registerSecret } from "./commands/secret-show.ts";
 import { registerSend } from "./commands/send.ts";
 import { registerStart } from "./commands/start.ts";
@@ -38,6 +40,8 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
   registerSend(program, ctx);
   registerEvents(program, ctx);
   registerDeliveries(program, ctx);
+  registerQuarantine(program, ctx);
+  registerReplay(program, ctx);
   registerHandlers(program, ctx);
   registerMigrate(program, ctx);
   registerDb(program, ctx);

@@ -1,5 +1,3 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { eventually } from "@penstock/testing";
 import { beforeAll, expect, test } from "vitest";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
@@ -13,13 +11,6 @@ beforeAll(async () => {
 });
 
 const CONTROL = /[^\P{Cc}\n]/u;
-
-/** A file with exactly these bytes. */
-async function bodyFile(bytes: string | Uint8Array): Promise<string> {
-  const path = join(penstock.home, `body-${Math.random()}`);
-  await writeFile(path, bytes);
-  return path;
-}
 
 async function json(...args: string[]): Promise<Record<string, unknown>[]> {
   const { code, stdout, stderr } = await penstock.run([...args, "--json"]);
@@ -71,12 +62,12 @@ test("the same id with another body is told as the conflict that it is", async (
 
 test("what a sender wrote never reaches the terminal raw: ids, types, bodies, errors", async () => {
   const hostile = '\u001b]0;owned\u0007\u009b31m"\\';
-  const file = await bodyFile(
+  const file = await penstock.file(
     JSON.stringify({ id: `evt_hostile${hostile}`, type: `x${hostile}`, createdAt: "2026-06-01T14:32:00Z", data: {} }),
   );
   await penstock.run(["send", "--body-file", file]);
-  await penstock.run(["send", "--body-file", await bodyFile(`not json ${hostile}`)]);
-  await penstock.run(["send", "--body-file", await bodyFile(Buffer.from([0x1b, 0x5d, 0xff, 0x07]))]);
+  await penstock.run(["send", "--body-file", await penstock.file(`not json ${hostile}`)]);
+  await penstock.run(["send", "--body-file", await penstock.file(Buffer.from([0x1b, 0x5d, 0xff, 0x07]))]);
 
   const listed = await penstock.run(["events", "list", "--status", "quarantined"]);
   expect(listed.stdout.join("\n")).toContain("evt_hostile");

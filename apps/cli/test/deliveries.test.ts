@@ -35,6 +35,41 @@ test("a delivery that fails is listed with its error, retried now when asked, an
   else expect(skipped.stderr.join()).toMatch(/is running, and skip takes pending, retrying, dead/);
 });
 
+test("one delivery is shown whole: its event, each try, the error, what comes next", async () => {
+  await sendFailing("evt_story");
+  const shown = (await penstock.run(["deliveries", "show", "evt_story", "picky"])).stdout.join("\n");
+  expect(shown).toMatch(/^delivery +picky retrying 1\/2 in \d+ (min|h)$/m);
+  expect(shown).toMatch(/^event +evt_story +seq \d+$/m);
+  expect(shown).toMatch(/^next try +20.*Z$/m);
+  expect(shown).toMatch(
+    /#1 +failed +20.*Z +took [\d.]+ m?s +by \S+:\d+\n +RetryAfterError: asked to \\u001b\[31mfail$/,
+  );
+  const [story] = parseLines((await penstock.run(["deliveries", "show", "evt_story", "--json"])).stdout);
+  expect(story).toMatchObject({ eventId: "evt_story", attemptLog: [{ attempt: 1, outcome: "failed" }] });
+  const other = await penstock.run(["deliveries", "show", "evt_story", "nobody"]);
+  expect({ code: other.code, stderr: other.stderr.join() }).toEqual({
+    code: 1,
+    stderr: "Event evt_story has no delivery to nobody: it is processed.",
+  });
+});
+
+test("events and quarantine are listed by the same options as deliveries", async () => {
+  await sendFailing("evt_listed");
+  await penstock.run(["send", "--body-file", await penstock.file('{"id":"evt_odd","type":"odd.type","data":{}}')]);
+  const list = async (...args: string[]): Promise<unknown[]> =>
+    parseLines((await penstock.run([...args, "--json", "--limit", "100"])).stdout).map(({ id }) => id);
+  expect(await list("events", "list", "--handler", "picky", "--state", "retrying", "--since", "1h")).toContain(
+    "evt_listed",
+  );
+  expect(await list("events", "list", "--handler", "nobody")).toEqual([]);
+  expect(await list("events", "list", "--id", "evt_listed")).toEqual(["evt_listed"]);
+  expect(await list("quarantine", "list", "--type", "odd.type", "--since", "1h")).toEqual(["evt_odd"]);
+  expect(await list("quarantine", "list", "--until", "2h")).toEqual([]);
+  expect((await penstock.run(["quarantine", "list"])).stdout.join("\n")).toMatch(
+    /evt_odd +\d+ +odd.type +unknown-type/,
+  );
+});
+
 test("many are changed at once only when that is meant", async () => {
   await sendFailing("evt_many_1");
   await sendFailing("evt_many_2");
@@ -60,6 +95,8 @@ test.each([
   [["deliveries", "list", "--state", "lost"], 2],
   [["deliveries", "list", "--since", "yesterday"], 2],
   [["deliveries", "skip", "evt_nobody"], 1],
+  [["deliveries", "show", "evt_nobody"], 1],
+  [["quarantine", "list", "--limit", "0"], 2],
 ])("penstock %j ends with %i", async (args, code) => {
   expect((await penstock.run(args)).code).toBe(code);
 });

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,8 @@ export interface Outcome {
 /** The penstock command with a home of its own, as a user of a project would run it. */
 export interface Penstock {
   readonly home: string;
+  /** A file with exactly these bytes, in the home; its path. */
+  file(bytes: string | Uint8Array): Promise<string>;
   /** Runs a command to its end. */
   run(args: string[], env?: Record<string, string>): Promise<Outcome>;
   /** Starts a command that stays. */
@@ -47,6 +49,11 @@ export async function createPenstock(common: Record<string, string> = {}): Promi
   return {
     home,
     open,
+    async file(bytes) {
+      const path = join(home, `file-${Math.random()}`);
+      await writeFile(path, bytes);
+      return path;
+    },
     async run(args, env) {
       const { exited, stdout, stderr } = open(args, env);
       return { code: (await exited).code, stdout, stderr };

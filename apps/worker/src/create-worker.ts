@@ -30,6 +30,7 @@ const SWEEP_EVERY_MS = 2_000;
 const DELIVERIES_EVERY_MS = 1_000;
 /** Over all transactional handlers; one of each at least. */
 const DELIVERIES_AT_ONCE = 10;
+const REPLAYS_EVERY_MS = 500;
 const RECLAIM_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 600_000;
 
@@ -122,6 +123,7 @@ export async function startWorker(
       loop(DELIVERIES_EVERY_MS, `adding jobs for deliveries to ${handler}`, feed, bell),
     ),
     loop(DELIVERIES_EVERY_MS, "running an interrupted delivery", () => engine.runInterruptedDelivery()),
+    loop(REPLAYS_EVERY_MS, "handing out deliveries of a replay", () => engine.advanceReplay()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
       const { retrying, dead } = await engine.reclaimDeliveries();
       if (retrying + dead > 0) log.warn({ retrying, dead }, "deliveries of lost workers were taken back");

@@ -1,6 +1,7 @@
 import type { Handler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import { onceInAWhile } from "@penstock/telemetry";
+import { advanceReplay } from "./advance-replay.ts";
 import type { BatchReport } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
 import type { EngineContext, EngineLog } from "./engine-context.ts";
@@ -43,6 +44,8 @@ export interface Engine {
   runInterruptedDelivery(): Promise<boolean>;
   /** Runs the delivery to an effect handler that a queue job points to, where it is to be run. */
   runEffect(pointer: EffectPointer): Promise<void>;
+  /** Hands out the next deliveries of a replay that is due; false when none is. */
+  advanceReplay(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
   reclaimDeliveries(): Promise<{ retrying: number; dead: number }>;
 }
@@ -76,6 +79,7 @@ export function createEngine(options: EngineOptions): Engine {
     runDueDeliveries: (limit, handler) => runDueDeliveries(context, limit, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),
     runEffect: (pointer) => runEffect(context, pointer),
+    advanceReplay: () => advanceReplay(context),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({
         maxInterruptions: MAX_INTERRUPTIONS,

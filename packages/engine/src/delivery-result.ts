@@ -57,6 +57,8 @@ export interface Tried {
   readonly attempt: number;
   readonly startedAt: Date;
   readonly traceparent: string | null;
+  /** Whether a replay has it run, so that its success is not the first. */
+  readonly replayed?: boolean;
 }
 
 /** What to record of a handler's outcome, and what comes next when it failed. */
@@ -67,12 +69,12 @@ export function deliveryResult(
   outcome: HandlerOutcome,
   tried: Tried,
 ): DeliveryResult {
-  const { attempt, startedAt, traceparent } = tried;
+  const { attempt, startedAt, traceparent, replayed = false } = tried;
   const delivery = { event, subscriber: handler.name, attempts: attempt };
   if (outcome.ok === "deferred") return { ...delivery, state: "pending", retryInMs: 0, attempts: attempt - 1 };
   if (outcome.ok) {
     const success = { startedAt, outcome: "succeeded", errorClass: null, errorMessage: null, traceparent } as const;
-    return { ...delivery, state: "succeeded", ...(attempt > 1 ? { attempt: success } : {}) };
+    return { ...delivery, state: "succeeded", ...(attempt > 1 || replayed ? { attempt: success } : {}) };
   }
   const next = nextStep(handler.retry, attempt, outcome.error, engine.random);
   const error = describeError(outcome.error);

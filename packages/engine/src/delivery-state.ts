@@ -16,7 +16,11 @@
  * - An operator (`changeDeliveries`) makes `retrying`, `dead`, `skipped`, `cancelled` `pending` again with all tries; `pending`,
  *   `retrying`, `dead` `skipped`; `pending`, `retrying` `cancelled`. What runs is its worker's alone.
  *
- * `succeeded` is never left by any of these, and the token is gone with every arrow that leaves `running`: a worker that
+ * - A replay (`nextReplayPage`) makes `succeeded`, `dead`, `skipped`, `cancelled` `pending` again with all tries, and makes
+ *   `pending` ones where there was none. Cancelled (`cancelReplay`), it puts back or removes what was not begun, and makes
+ *   what is between two tries `cancelled`.
+ *
+ * `succeeded` is left by nothing else, and the token is gone with every arrow that leaves `running`: a worker that
  * was stopped and wakes up late finds that it no longer matches, and writes nothing.
  */
 export type DeliveryState = "pending" | "running" | "succeeded" | "retrying" | "dead" | "skipped" | "cancelled";

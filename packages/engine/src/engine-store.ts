@@ -1,3 +1,4 @@
+import type { Replay } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DeliveryState } from "./delivery-state.ts";
 
@@ -16,6 +17,8 @@ export interface StoredEvent {
   /** Why intake could not read it whole or would not vouch for it; null when all is well. */
   readonly problem: string | null;
   readonly traceparent: string | null;
+  /** The replay that it was made for, with another body; null when it was received. */
+  readonly replay: Replay | null;
 }
 
 /** A handler that some worker has registered. */
@@ -66,6 +69,14 @@ export interface ClaimedBatch {
 /** What a handler did behind its savepoint: kept, or undone with the reason. */
 export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; readonly error: unknown };
 
+/** A statement that a handler ran, as text with placeholders: values are not told. */
+export interface ObservedStatement {
+  readonly sql: string;
+  /** How many rows it returned or changed; null where it failed. */
+  readonly rows: number | null;
+  readonly error: string | null;
+}
+
 /** One transaction on one connection. */
 export interface EngineTransaction {
   /**
@@ -101,6 +112,29 @@ export interface EngineTransaction {
   lockDelivery(delivery: ClaimedDelivery): Promise<StoredEvent | null>;
   /** Writes what became of a running delivery; false when the token no longer matches (then roll back). */
   finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
+  /**
+   * Takes a replay that is due and that nobody else holds, hands out its next deliveries, and says which events of that page
+   * are in quarantine. A page is bounded, as is the number of its deliveries that wait; null when there is no such replay.
+   */
+  nextReplayPage(): Promise<ReplayPage | null>;
+  /** Reads an event; null when it is gone. */
+  readEvent(event: { seq: number; day: string }): Promise<StoredEvent | null>;
+  /**
+   * Writes what became of an event in quarantine that a replay came by: understood now, it leaves and every handler that
+   * subscribes gets it; else it stays, with the reason of now.
+   */
+  settleQuarantined(
+    replayId: string,
+    event: { seq: number; day: string },
+    verdict: { ok: true; type: string } | { ok: false; reason: string; detail: string | null },
+  ): Promise<void>;
+}
+
+/** What a replay handed out in one transaction. */
+export interface ReplayPage {
+  /** Of the replay. */
+  readonly id: string;
+  readonly quarantined: readonly { readonly seq: number; readonly day: string }[];
 }
 
 /** A delivery that this worker holds until its lease ends. */
@@ -113,6 +147,8 @@ export interface ClaimedDelivery {
   readonly attempt: number;
   /** How often what it did is being done anew; at first 0. */
   readonly generation: number;
+  /** The replay that has it run, itself or by its event. */
+  readonly replay: Replay | null;
   /** The event's trace. */
   readonly traceparent: string | null;
   /** The span of the attempt before this one. */

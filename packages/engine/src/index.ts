@@ -1,6 +1,7 @@
 export { createEngine, type Engine, type EngineOptions } from "./create-engine.ts";
 export type { DeliveryState } from "./delivery-state.ts";
 export type { BatchReport } from "./delivery-result.ts";
+export { dryRun, type DryRunReport, type DryRunStore, type Rehearsal, type TableChanges } from "./dry-run.ts";
 export type { EngineLog } from "./engine-context.ts";
 export type {
   AttemptOutcome,
@@ -10,8 +11,10 @@ export type {
   DeliveryResult,
   EngineStore,
   EngineTransaction,
+  ObservedStatement,
   QuarantineRecord,
   RegisteredHandler,
+  ReplayPage,
   SavepointOutcome,
   StoredEvent,
 } from "./engine-store.ts";

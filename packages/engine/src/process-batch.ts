@@ -106,7 +106,10 @@ async function processClaimed(
   const paused = new Set(registered.filter((handler) => handler.paused).map(({ name }) => name));
   for (const handler of engine.transactional) {
     if (paused.has(handler.name)) continue;
-    const wanted = decoded.filter(({ event }) => wants(handler, event));
+    const wanting = decoded.filter(({ event }) => wants(handler, event));
+    // Those that were made for a replay run as deliveries of their own: handleBatch could not tell them from the others.
+    const wanted = wanting.filter(({ stored }) => stored.replay === null);
+    for (const { stored } of wanting) if (stored.replay !== null) results.push(pendingDelivery(stored, handler.name));
     if (wanted.length === 0) continue;
     if (timedOut.has(handler.name) || engine.demotions.has(handler.name)) {
       results.push(...wanted.map(({ stored }) => pendingDelivery(stored, handler.name)));

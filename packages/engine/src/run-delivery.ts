@@ -59,7 +59,8 @@ async function runClaimed(
 }
 
 async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, span: Span): Promise<void> {
-  const tried: Tried = { attempt: delivery.attempt, startedAt: new Date(), traceparent: toTraceparent(span) };
+  const { attempt, replay } = delivery;
+  const tried: Tried = { attempt, startedAt: new Date(), traceparent: toTraceparent(span), replayed: replay !== null };
   const pause = createOutagePause(engine);
   let failure: { readonly error: unknown } | undefined;
   for (let conflicts = 0; ;) {
@@ -94,8 +95,8 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
     const log = engine.log.child({ handler: handler.name, attempt: delivery.attempt });
     const { signal } = engine;
     const traces = { contextOf: () => contextOf(span) };
-    const { attempt, generation } = delivery;
-    const run = { tx, handler, event: decoding.decoded, traces, attempt, generation, signal, log };
+    const { attempt, generation, replay } = delivery;
+    const run = { tx, handler, event: decoding.decoded, traces, attempt, generation, replay, signal, log };
     const outcome = await runHandlerOnce(run);
     if (!outcome.ok) markFailed(span, outcome.error);
     await write(deliveryResult(engine, handler, stored, outcome, tried));

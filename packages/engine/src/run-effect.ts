@@ -77,7 +77,8 @@ async function runClaimed(
 ): Promise<void> {
   const { delivery, event } = claimed;
   span.setAttributes(eventAttributes(event));
-  const tried: Tried = { attempt: delivery.attempt, startedAt: new Date(), traceparent: toTraceparent(span) };
+  const { attempt, replay } = delivery;
+  const tried: Tried = { attempt, startedAt: new Date(), traceparent: toTraceparent(span), replayed: replay !== null };
   const decoding = decodeDelivery(engine, handler, event, tried);
   if (!decoding.ok) return finish(engine, delivery, decoding.result);
   const outcome = await callHandler(engine, handler, claimed, decoding.decoded);
@@ -95,7 +96,7 @@ async function callHandler(
   claimed: ClaimedEffect,
   { event }: DecodedEvent,
 ): Promise<HandlerOutcome> {
-  const { attempt, generation } = claimed.delivery;
+  const { attempt, generation, replay } = claimed.delivery;
   const { once, finished, close, outage } = createOnce(engine, claimed);
   const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
   let log: HandlerLog | undefined;
@@ -110,6 +111,7 @@ async function callHandler(
             once,
             signal,
             attempt,
+            replay,
             get log() {
               return (log ??= engine.log.child({ handler: handler.name, attempt, eventId: event.id, seq: event.seq }));
             },

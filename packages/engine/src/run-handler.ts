@@ -1,5 +1,5 @@
 import { isTracing, markFailed, startSpan, withSpan } from "@penstock/telemetry";
-import type { BatchContext, HandlerLog, TransactionalHandler } from "@penstock/handler-sdk";
+import type { BatchContext, HandlerLog, Replay, TransactionalHandler } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
@@ -12,7 +12,7 @@ import { withDeadline } from "./with-deadline.ts";
 export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
 
 export interface HandlerRun {
-  readonly tx: EngineTransaction;
+  readonly tx: Pick<EngineTransaction, "savepoint">;
   readonly handler: TransactionalHandler;
   readonly events: readonly DecodedEvent[];
   /** Where the handler's spans belong. */
@@ -21,6 +21,8 @@ export interface HandlerRun {
   readonly attempt: number;
   /** How often what it did is being done anew; 0 unless told. */
   readonly generation?: number;
+  /** The replay that has it run, unless its event was made for one. */
+  readonly replay?: Replay | null;
   /** How long the handler may hold up this transaction, in milliseconds; checked between events. */
   readonly budgetMs: number;
   readonly signal: AbortSignal;
@@ -113,6 +115,7 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
         tx,
         signal,
         attempt,
+        replay: run.replay ?? stored.replay,
         // Made on first use: most handlers log nothing, and a child logger costs more than the rest of this call.
         get log() {
           return (log ??= run.log.child({ eventId: event.id, seq: event.seq }));

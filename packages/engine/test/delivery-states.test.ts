@@ -52,6 +52,7 @@ const claimed = ({ day, seq, subscriber, token }: Subject) => ({
   token,
   attempt: 2,
   generation: 0,
+  replay: null,
   traceparent: null,
   lastAttempt: null,
 });

@@ -8,6 +8,13 @@ export interface HandlerLog {
   error(fields: object, message: string): void;
 }
 
+/** A replay that an operator asked for: an event is handled that was handled before, or that came before its handler. */
+export interface Replay {
+  readonly id: string;
+  /** As the operator gave it. */
+  readonly reason?: string;
+}
+
 /** What `handleBatch` gets beside its events. */
 export interface BatchContext<DB> {
   /**
@@ -26,7 +33,9 @@ export interface BatchContext<DB> {
 export interface HandlerContext<DB> extends BatchContext<DB> {
   /** Which try of this event by this handler this is; the first is 1. */
   readonly attempt: number;
-  /** The same for every try of this event by this handler: give it to whatever outside takes an idempotency key. */
+  /** The replay that has it handled; null when it is handled because it was received. */
+  readonly replay: Replay | null;
+  /** The same for every try of this event by this handler, except in a replay "again": give it to whatever outside takes an idempotency key. */
   readonly idempotencyKey: string;
 }
 
@@ -37,7 +46,9 @@ export interface EffectContext {
   readonly signal: AbortSignal;
   /** Which try of this event by this handler this is; the first is 1. */
   readonly attempt: number;
-  /** The same for every try of this event by this handler: give it to whatever outside takes an idempotency key. */
+  /** The replay that has it handled; null when it is handled because it was received. */
+  readonly replay: Replay | null;
+  /** The same for every try of this event by this handler, except in a replay "again": give it to whatever outside takes an idempotency key. */
   readonly idempotencyKey: string;
   /**
    * Does something once for this event: `fn` runs, what it returns is recorded, and every later call with this key, in

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { EventIdentity } from "@penstock/sources";
+import { type EventIdentity, keyOfBody, keyOfId } from "@penstock/sources";
 import type { NewEvent } from "./event-store.ts";
 
 /** A verified request: its bytes and what was read from them. */
@@ -22,7 +22,7 @@ export function toNewEvent(event: VerifiedEvent, windowDays: number, now: number
   const { id, type, createdAt, subjects } = identity;
   const tooOld = createdAt !== null && createdAt.getTime() < now - windowDays * DAY_MS;
   return {
-    key: keyOf(source, id, body),
+    key: id === null ? keyOfBody(source, body) : keyOfId(source, id),
     bodyHash: sha256(body),
     source,
     eventId: id === null ? null : forDisplay(id),
@@ -33,14 +33,6 @@ export function toNewEvent(event: VerifiedEvent, windowDays: number, now: number
     traceparent,
     body,
   };
-}
-
-function keyOf(source: string, id: string | null, body: Buffer): string {
-  // A NUL between parts: "ab" + "c" is not "a" + "bc". Neither a source nor the words in front hold one.
-  if (id === null) return sha256(Buffer.concat([Buffer.from(`body\0${source}\0`), body]));
-  if (id.isWellFormed()) return sha256(`id\0${source}\0${id}`);
-  // UTF-8 has one replacement for every half of a surrogate pair: ids that differ there would become one.
-  return sha256(Buffer.concat([Buffer.from(`id-utf16\0${source}\0`), Buffer.from(id, "utf16le")]));
 }
 
 /** The same event under a key of its own, marked: its id was taken by another body. */

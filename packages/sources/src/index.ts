@@ -8,4 +8,5 @@ export {
   type Verification,
 } from "./define-source.ts";
 export { buzzbip } from "./buzzbip.ts";
+export { keyOfBody, keyOfId } from "./event-key.ts";
 export { findSource, sources } from "./sources.ts";

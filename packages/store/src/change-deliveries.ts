@@ -1,5 +1,6 @@
 import { query, type Store } from "./create-store.ts";
-import type { DeliveryCursor, DeliveryStateName } from "./list-deliveries.ts";
+import type { DeliveryStateName } from "./delivery-filter.ts";
+import type { DeliveryCursor } from "./list-deliveries.ts";
 
 /** What an operator can do with deliveries. */
 export type DeliveryChange = "retry" | "skip" | "cancel";

@@ -1,5 +1,6 @@
 import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
 import { query, type Store } from "./create-store.ts";
+import { REPLAY_OF_DELIVERY } from "./replay-columns.ts";
 
 // Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
 // further rows, and the claim would exceed its limit.
@@ -23,6 +24,7 @@ const claimWhere = (name: string, condition: string) => ({
       FROM due
      WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = due.subscriber
     RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts, d.generation,
+              ${REPLAY_OF_DELIVERY} AS replay,
               (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
               (SELECT traceparent FROM penstock.attempts a
                 WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.traceparent IS NOT NULL
@@ -38,6 +40,7 @@ interface ClaimRow {
   token: string;
   attempts: number;
   generation: number;
+  replay: ClaimedDelivery["replay"];
   traceparent: string | null;
   last_attempt: string | null;
 }

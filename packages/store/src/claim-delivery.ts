@@ -1,5 +1,6 @@
 import type { ClaimedEffect, EngineStore } from "@penstock/engine";
 import { query, type Store } from "./create-store.ts";
+import { replayAs } from "./replay-columns.ts";
 import { EVENT_COLUMNS, type EventRow, toStoredEvent } from "./stored-event.ts";
 
 // Also one that this very claim has taken already, whose answer got lost: it is known by its token.
@@ -14,9 +15,10 @@ const CLAIM = {
          AND (state IN ('pending', 'retrying') AND next_attempt_at <= now() AND (interruptions > 0) = $6
               AND NOT EXISTS (SELECT FROM penstock.handlers h WHERE h.name = $3 AND h.paused_at IS NOT NULL)
               OR state = 'running' AND token = $4)
-      RETURNING day, seq, subscriber, attempts, generation
+      RETURNING day, seq, subscriber, attempts, generation, replay_id
     )
     SELECT ${EVENT_COLUMNS}, t.attempts, t.generation,
+           ${replayAs("t.replay_id")} AS own_replay,
            (SELECT a.traceparent FROM penstock.attempts a
              WHERE a.day = t.day AND a.seq = t.seq AND a.subscriber = t.subscriber AND a.traceparent IS NOT NULL
              ORDER BY started_at DESC LIMIT 1) AS last_attempt,
@@ -28,6 +30,7 @@ const CLAIM = {
 interface ClaimRow extends EventRow {
   attempts: number;
   generation: number;
+  own_replay: EventRow["replay"];
   last_attempt: string | null;
   done: Record<string, unknown> | null;
 }
@@ -43,7 +46,17 @@ export async function claimDelivery(
   if (row === undefined) return null;
   const { attempts: attempt, generation, traceparent, last_attempt: lastAttempt } = row;
   return {
-    delivery: { day, seq, subscriber, token, attempt, generation, traceparent, lastAttempt },
+    delivery: {
+      day,
+      seq,
+      subscriber,
+      token,
+      attempt,
+      generation,
+      replay: row.own_replay ?? row.replay,
+      traceparent,
+      lastAttempt,
+    },
     event: toStoredEvent(row),
     done: new Map(Object.entries(row.done ?? {})),
   };

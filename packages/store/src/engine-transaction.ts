@@ -7,6 +7,7 @@ import type {
   StoredEvent,
 } from "@penstock/engine";
 import type pg from "pg";
+import { nextReplayPage, settleQuarantined } from "./advance-replay.ts";
 import { claimBatch } from "./claim-batch.ts";
 import { query } from "./create-store.ts";
 import { finishDelivery, lockDelivery } from "./finish-delivery.ts";
@@ -39,12 +40,22 @@ export function createEngineTransaction(client: pg.PoolClient, workerName: strin
     recordQuarantine: (records) => recordQuarantine(client, records),
     lockDelivery: (delivery: ClaimedDelivery) => lockDelivery(client, delivery),
     finishDelivery: (delivery, result) => finishDelivery(client, workerName, delivery, result),
+    nextReplayPage: () => nextReplayPage(client),
+    readEvent: (event) => readEvent(client, event),
+    settleQuarantined: (replayId, event, verdict) => settleQuarantined(client, replayId, event, verdict),
   };
 }
 
 async function claimEvent(client: pg.PoolClient, event: { seq: number; day: string }): Promise<StoredEvent | null> {
   const held = await query(client, "SELECT FROM penstock.pending WHERE seq = $1 FOR UPDATE SKIP LOCKED", [event.seq]);
-  if (held.rowCount === 0) return null;
+  return held.rowCount === 0 ? null : readEvent(client, event);
+}
+
+/** Reads an event; see EngineTransaction.readEvent. */
+export async function readEvent(
+  client: pg.PoolClient,
+  event: { seq: number; day: string },
+): Promise<StoredEvent | null> {
   const { rows } = await query<EventRow>(
     client,
     `SELECT ${EVENT_COLUMNS} FROM penstock.events e WHERE e.day = $1 AND e.seq = $2`,

@@ -1,3 +1,4 @@
+import type { ObservedStatement } from "@penstock/engine";
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -25,7 +26,10 @@ export interface GuardedTransaction {
 }
 
 /** Wraps a connection with an open transaction so that a handler can run statements on it and nothing else. */
-export function guardTransaction(client: pg.PoolClient): GuardedTransaction {
+export function guardTransaction(
+  client: pg.PoolClient,
+  onStatement?: (statement: ObservedStatement) => void,
+): GuardedTransaction {
   const underWay = new Set<Promise<unknown>>();
   let firstError: unknown;
 
@@ -53,7 +57,11 @@ export function guardTransaction(client: pg.PoolClient): GuardedTransaction {
     if (refusal !== null) throw new ForbiddenStatementError(refusal);
     // The extended protocol takes one statement only: nothing can hide behind a semicolon.
     const config = { text: sql, values: [...parameters], queryMode: "extended" };
-    const result = await client.query<Row & pg.QueryResultRow>(config);
+    const result = await client.query<Row & pg.QueryResultRow>(config).catch((error: unknown) => {
+      onStatement?.({ sql, rows: null, error: error instanceof Error ? error.message : String(error) });
+      throw error;
+    });
+    onStatement?.({ sql, rows: result.rowCount ?? 0, error: null });
     const changed = ["INSERT", "UPDATE", "DELETE", "MERGE"].includes(result.command);
     return { rows: result.rows, ...(changed ? { numAffectedRows: BigInt(result.rowCount ?? 0) } : {}) };
   }

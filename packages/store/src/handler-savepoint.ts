@@ -1,3 +1,4 @@
+import type { ObservedStatement } from "@penstock/engine";
 import type { Transaction } from "kysely";
 import type pg from "pg";
 import {
@@ -28,8 +29,9 @@ export async function runBehindSavepoint(
   schema: string,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the store does not
   fn: (tx: Transaction<any>) => Promise<void>,
+  onStatement?: (statement: ObservedStatement) => void,
 ): Promise<SavepointOutcome> {
-  const guard = guardTransaction(client);
+  const guard = guardTransaction(client, onStatement);
   let error: unknown;
   let exhausted: unknown;
   try {

@@ -1,6 +1,8 @@
 export { CHANGEABLE, changeDeliveries, type DeliveryChange } from "./change-deliveries.ts";
+export { cancelReplay, type CancelledReplay } from "./cancel-replay.ts";
 export { createEngineStore } from "./create-engine-store.ts";
 export { createQueuePool } from "./create-queue-pool.ts";
+export { createReplay, type NewReplay, type ReplayOutcome } from "./create-replay.ts";
 export { createStore, type Store, type StoreOptions } from "./create-store.ts";
 export {
   CommitFailedError,
@@ -11,14 +13,9 @@ export {
 export { type DueDelivery, findDueDeliveries } from "./find-due-deliveries.ts";
 export { findUnqueuedBatches } from "./find-unqueued-batches.ts";
 export { insertEvents } from "./insert-events.ts";
-export {
-  DELIVERY_STATES,
-  type DeliveryCursor,
-  type DeliveryFilter,
-  type DeliveryRow,
-  type DeliveryStateName,
-  listDeliveries,
-} from "./list-deliveries.ts";
+export { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "./delivery-filter.ts";
+export { findEvents, type EventPointer } from "./find-events.ts";
+export { type DeliveryCursor, type DeliveryRow, listDeliveries } from "./list-deliveries.ts";
 export {
   type AttemptSummary,
   type DeliverySummary,
@@ -28,8 +25,11 @@ export {
   listEvents,
   showEvents,
 } from "./list-events.ts";
+export { listEffects } from "./list-effects.ts";
+export { listReplays, type ReplayDetail, type ReplayRow, showReplay } from "./list-replays.ts";
 export { assertMigrated, migrate, MINIMUM_POSTGRES } from "./migrate.ts";
 export { ensurePartitions } from "./partitions.ts";
+export { rehearse } from "./rehearse.ts";
 export { observeBacklog } from "./observe-backlog.ts";
 export {
   countWaiting,
@@ -40,3 +40,4 @@ export {
   removeHandler,
   type WaitingCount,
 } from "./registered-handlers.ts";
+export { type AttemptRow, type DeliveryDetail, showDeliveries } from "./show-deliveries.ts";

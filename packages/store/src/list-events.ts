@@ -1,4 +1,6 @@
 import { query, type Store } from "./create-store.ts";
+import { type DeliveryFilter, eventMatches, toEventParameters } from "./delivery-filter.ts";
+import { findEvents } from "./find-events.ts";
 
 /** What a subscriber made of an event. */
 export interface DeliverySummary {
@@ -11,6 +13,8 @@ export interface DeliverySummary {
 /** An event as the CLI and the console show it: everything but the body. */
 export interface EventSummary {
   readonly seq: number;
+  /** Day of receipt, `YYYY-MM-DD`. */
+  readonly day: string;
   readonly source: string;
   readonly id: string | null;
   readonly type: string | null;
@@ -21,21 +25,24 @@ export interface EventSummary {
   readonly bytes: number;
   readonly quarantine: { readonly reason: string; readonly detail: string | null } | null;
   readonly deliveries: readonly DeliverySummary[];
+  /** Of an event that was not received but made by a replay, with another body: by which, and of which event (its seq). */
+  readonly madeBy: { readonly replay: string; readonly of: number } | null;
 }
 
-export interface EventFilter {
+/** Which events are meant. With a handler or a state, those that have such a delivery. */
+export interface EventFilter extends DeliveryFilter {
   readonly limit?: number;
-  readonly type?: string;
-  readonly source?: string;
   readonly status?: EventSummary["status"];
-  /** Only events with this id. */
-  readonly id?: string;
-  /** Only events before this seq: the last one of the page before. */
-  readonly before?: number;
+  /** Only events before this one: the last of the page before. */
+  readonly before?: { readonly day: string; readonly seq: number };
 }
+
+/** Bodies are shown whole. */
+const MOST_SHOWN = 20;
 
 interface SummaryRow {
   seq: string;
+  day: string;
   source: string;
   event_id: string | null;
   type: string | null;
@@ -46,36 +53,82 @@ interface SummaryRow {
   reason: string | null;
   detail: string | null;
   deliveries: DeliverySummary[];
+  replay_id: string | null;
+  replay_of: string | null;
 }
 
 const SUMMARY = `
-  e.seq::text, e.source, e.event_id, e.type, e.received_at, e.created_at, octet_length(e.body) AS bytes,
-  q.reason, q.detail,
+  e.seq::text, e.day::text, e.source, e.event_id, e.type, e.received_at, e.created_at, octet_length(e.body) AS bytes,
+  q.reason, q.detail, e.replay_id, e.replay_of::text,
   CASE WHEN p.seq IS NOT NULL THEN 'pending' WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END AS status,
   coalesce((SELECT jsonb_agg(jsonb_build_object('subscriber', d.subscriber, 'state', d.state, 'attempts', d.attempts,
                                                 'nextAttemptAt', d.next_attempt_at) ORDER BY d.subscriber)
               FROM penstock.deliveries d WHERE d.day = e.day AND d.seq = e.seq), '[]') AS deliveries`;
 
-const JOINED = `
-  penstock.events e
-  LEFT JOIN penstock.pending p ON p.seq = e.seq
-  LEFT JOIN penstock.quarantine q ON q.day = e.day AND q.seq = e.seq`;
+const EVENTS = "penstock.events e";
+// Row by row, by LIMIT: the planner takes day and seq for independent of each other, expects next to no rows of a join on
+// both, and would read whole tables for them.
+const STATUS_JOINS = `
+  LEFT JOIN LATERAL (SELECT seq FROM penstock.pending WHERE seq = e.seq LIMIT 1) AS p ON true
+  LEFT JOIN LATERAL (SELECT * FROM penstock.quarantine WHERE day = e.day AND seq = e.seq LIMIT 1) AS q ON true`;
 
-/** The newest events that match, newest first. */
+interface Look {
+  readonly from: string;
+  /** The table that leads. */
+  readonly key: "e" | "k";
+  /** The condition on deliveries. */
+  readonly deliveries: string;
+}
+
+/** Where to look first, and what must hold of deliveries: $8 is the handler, $9 the state, $10 and $11 the cursor. */
+function lookFor({ handler, state, status }: EventFilter): Look {
+  // Where they are few, their keys come first: to look at each event whether it is one of them is to read them all.
+  const by = (keys: string): string => `
+    (${keys} ORDER BY day DESC, seq DESC) AS k
+    CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = k.day AND seq = k.seq LIMIT 1) AS e`;
+  const ofDelivery = "($8::text IS NULL OR d.subscriber = $8) AND ($9::text IS NULL OR d.state = $9)";
+  const exists = `EXISTS (SELECT FROM penstock.deliveries d WHERE d.day = e.day AND d.seq = e.seq AND ${ofDelivery})`;
+  const anyDelivery = handler === undefined && state === undefined;
+  const unasked = "$8::text IS NULL AND $9::text IS NULL";
+  if (status === "quarantined") {
+    // They have no deliveries: of a handler are those that it would get.
+    const wanted = "e.type = ANY((SELECT types FROM penstock.handlers WHERE name = $8)::text[]) AND $9::text IS NULL";
+    const deliveries = anyDelivery ? unasked : state === undefined ? wanted : exists;
+    return { from: by("SELECT day, seq FROM penstock.quarantine"), key: "k", deliveries };
+  }
+  if (status === "pending") {
+    const deliveries = anyDelivery ? unasked : exists;
+    return { from: by("SELECT day, seq FROM penstock.pending"), key: "k", deliveries };
+  }
+  if (anyDelivery) return { from: EVENTS, key: "e", deliveries: unasked };
+  const keys = `
+    SELECT DISTINCT day, seq FROM penstock.deliveries d
+     WHERE ${ofDelivery}
+       AND ($3::timestamptz IS NULL OR d.day >= ($3 AT TIME ZONE 'UTC')::date)
+       AND ($4::timestamptz IS NULL OR d.day <= ($4 AT TIME ZONE 'UTC')::date)`;
+  return { from: by(keys), key: "k", deliveries: "true" };
+}
+
+/**
+ * The events that match, the newest first. Pages by (day, seq), the order of the primary key: a page costs the same
+ * wherever it lies.
+ */
 export async function listEvents(store: Store, filter: EventFilter = {}): Promise<EventSummary[]> {
+  const { from, key, deliveries } = lookFor(filter);
   const { rows } = await query<SummaryRow>(
     store.pool,
-    `SELECT ${SUMMARY} FROM ${JOINED}
-      WHERE ($1::text IS NULL OR e.type = $1) AND ($2::text IS NULL OR e.source = $2)
-        AND ($3::text IS NULL OR e.event_id = $3) AND ($4::bigint IS NULL OR e.seq < $4)
-        AND ($5::text IS NULL OR $5 = CASE WHEN p.seq IS NOT NULL THEN 'pending'
-                                           WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END)
-      ORDER BY e.day DESC, e.seq DESC LIMIT $6`,
+    `SELECT ${SUMMARY} FROM ${from} ${STATUS_JOINS}
+      WHERE ${eventMatches("e")} AND ${deliveries}
+        AND ($10::date IS NULL OR (${key}.day <= $10 AND (${key}.day, ${key}.seq) < ($10, $11::bigint)))
+        AND ($12::text IS NULL OR $12 = CASE WHEN p.seq IS NOT NULL THEN 'pending'
+                                             WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END)
+      ORDER BY ${key}.day DESC, ${key}.seq DESC LIMIT $13`,
     [
-      filter.type ?? null,
-      filter.source ?? null,
-      filter.id ?? null,
-      filter.before ?? null,
+      ...(await toEventParameters(store, filter)),
+      filter.handler ?? null,
+      filter.state ?? null,
+      filter.before?.day ?? null,
+      filter.before?.seq ?? null,
       filter.status ?? null,
       filter.limit ?? 20,
     ],
@@ -104,7 +157,7 @@ export interface EventDetail extends EventSummary {
 
 /** Events with this id or this seq, oldest first: an id can stand for several when bodies conflict. */
 export async function showEvents(store: Store, idOrSeq: string): Promise<EventDetail[]> {
-  const seq = /^\d{1,15}$/.test(idOrSeq) ? Number(idOrSeq) : null;
+  const found = (await findEvents(store, idOrSeq)).slice(-MOST_SHOWN);
   const { rows } = await query<SummaryRow & { body: Buffer; traceparent: string | null; attempts: AttemptSummary[] }>(
     store.pool,
     `SELECT ${SUMMARY}, e.body, e.traceparent,
@@ -113,8 +166,8 @@ export async function showEvents(store: Store, idOrSeq: string): Promise<EventDe
                                'endedAt', a.ended_at, 'outcome', a.outcome, 'errorClass', a.error_class,
                                'errorMessage', a.error_message, 'worker', a.worker) ORDER BY a.started_at)
                         FROM penstock.attempts a WHERE a.day = e.day AND a.seq = e.seq), '[]') AS attempts
-       FROM ${JOINED} WHERE e.event_id = $1 OR e.seq = $2 ORDER BY e.seq LIMIT 20`,
-    [idOrSeq, seq],
+       FROM ${EVENTS} ${STATUS_JOINS} WHERE e.day = ANY($1::date[]) AND e.seq = ANY($2::bigint[]) ORDER BY e.seq`,
+    [found.map(({ day }) => day), found.map(({ seq }) => seq)],
   );
   return rows.map((row) => ({
     ...toSummary(row),
@@ -127,6 +180,7 @@ export async function showEvents(store: Store, idOrSeq: string): Promise<EventDe
 function toSummary(row: SummaryRow): EventSummary {
   return {
     seq: Number(row.seq),
+    day: row.day,
     source: row.source,
     id: row.event_id,
     type: row.type,
@@ -136,5 +190,6 @@ function toSummary(row: SummaryRow): EventSummary {
     bytes: row.bytes,
     quarantine: row.reason === null ? null : { reason: row.reason, detail: row.detail },
     deliveries: row.deliveries,
+    madeBy: row.replay_id === null ? null : { replay: row.replay_id, of: Number(row.replay_of) },
   };
 }

@@ -5,6 +5,12 @@ import { codeOf } from "./errors.ts";
 /** The tables that have a partition for each day. */
 const PARTITIONED = ["events", "deliveries", "attempts"] as const;
 
+/** The days that have a partition, as SQL: by their names, which are made below. */
+export const PARTITION_DAYS = `
+  SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day
+    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+   WHERE i.inhparent = 'penstock.events'::regclass`;
+
 /** How many days ahead partitions are made. */
 const DAYS_AHEAD = 7;
 

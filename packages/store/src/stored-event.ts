@@ -1,8 +1,10 @@
 import type { StoredEvent } from "@penstock/engine";
+import { replayAs } from "./replay-columns.ts";
 
 /** The columns of an event `e` that the engine needs; seq and day as text, since a bigint or a date would lose. */
 export const EVENT_COLUMNS = `e.seq::text, e.day::text, e.source, e.event_id, e.type, e.subjects[1] AS subject,
-  e.received_at, e.body, e.problem, e.traceparent`;
+  e.received_at, e.body, e.problem, e.traceparent,
+  CASE WHEN e.replay_id IS NOT NULL THEN ${replayAs("e.replay_id")} END AS replay`;
 
 export interface EventRow {
   seq: string;
@@ -15,6 +17,7 @@ export interface EventRow {
   body: Buffer;
   problem: string | null;
   traceparent: string | null;
+  replay: StoredEvent["replay"];
 }
 
 export function toStoredEvent(row: EventRow): StoredEvent {
@@ -29,5 +32,6 @@ export function toStoredEvent(row: EventRow): StoredEvent {
     body: row.body,
     problem: row.problem,
     traceparent: row.traceparent,
+    replay: row.replay,
   };
 }

@@ -1,13 +1,20 @@
 import {
   changeDeliveries,
   type DeliveryChange,
+  createEngineStore,
+  createReplay,
   findDueDeliveries,
   listDeliveries,
+  listEvents,
+  type NewReplay,
   pauseHandler,
+  showDeliveries,
+  showEvents,
   type Store,
 } from "@penstock/store";
 import { beforeEach, describe, expect, test } from "vitest";
 import { openMigrated } from "./open-test-store.ts";
+import { mostRowsIn, plansThatScan, withPlans } from "./plans.ts";
 
 let store: Store;
 beforeEach(async () => {
@@ -23,6 +30,11 @@ async function seed(count: number, state = "'dead'"): Promise<void> {
             CASE WHEN n % 2 = 0 THEN 'message.sent' ELSE 'message.received' END, ARRAY['cnt_' || n % 10], ''
        FROM generate_series(1, $1::int) AS n`,
     [count],
+  );
+  await store.pool.query(
+    `INSERT INTO penstock.event_keys (key, seq, day, body_hash)
+     SELECT sha256('\\x696400'::bytea || 'buzzbip'::bytea || '\\x00'::bytea || event_id::bytea), seq, day, ''
+       FROM penstock.events WHERE seq < 10000`,
   );
   await store.pool.query(
     `INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
@@ -119,43 +131,100 @@ describe("changing deliveries", () => {
   });
 });
 
-/** Runs something on one connection, and returns the plans of its statements beside what it gave. */
-async function withPlans<T>(work: (alone: Store) => Promise<T>): Promise<{ result: T; plans: string }> {
-  const plans: string[] = [];
-  const client = await store.pool.connect();
-  try {
-    await client.query(
-      "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET client_min_messages = log",
+describe("one event's deliveries, shown whole", () => {
+  test("tell each try with its error, worker and trace", async () => {
+    await seed(2);
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await store.pool.query(
+      `INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class,
+                                      error_message, worker, traceparent)
+       SELECT day, seq, 'a', n, now() + n * interval '1 s', now() + n * interval '1.5 s', 'failed', 'Error', 'try ' || n,
+              'w' || n, $1 FROM penstock.events, generate_series(1, 2) AS n`,
+      [traceparent],
     );
-    client.on("notice", ({ message }) => plans.push(message ?? ""));
-    const result = await work({ ...store, pool: client as unknown as Store["pool"] });
-    expect(plans.join("\n")).toContain("Query Text");
-    return { result, plans: plans.join("\n") };
-  } finally {
-    client.release(true);
-  }
-}
-
-/** Tables that a plan scans, but for empty partitions, those of the days ahead. */
-function scannedIn(plans: string): string[] {
-  return [...plans.matchAll(/Seq Scan on (\w+)[^(]*\([^)]*rows=(\d+)/g)]
-    .filter(([, , rows]) => Number(rows) > 1)
-    .map(([scan]) => scan);
-}
+    const shown = await showDeliveries(store, { event: "1" });
+    expect(shown.map(({ subscriber, state, seq, attemptLog }) => [subscriber, state, seq, attemptLog.length])).toEqual([
+      ["b", "dead", 1, 0],
+      ["a", "dead", 1, 2],
+    ]);
+    expect(shown[1]?.attemptLog[1]).toMatchObject({
+      attempt: 2,
+      outcome: "failed",
+      errorClass: "Error",
+      errorMessage: "try 2",
+      worker: "w2",
+      traceparent,
+    });
+    expect(await showDeliveries(store, { event: "2", handler: "b" })).toMatchObject([{ seq: 2, attemptLog: [] }]);
+    expect(await showDeliveries(store, { event: "3" })).toEqual([]);
+  });
+});
 
 describe("on a million deliveries", () => {
   test("no list scans a table, whatever it asks for", async () => {
     await seed(500_000, "CASE WHEN e.seq % 1000 = 0 THEN 'dead' ELSE 'succeeded' END");
-    await store.pool.query("ANALYZE penstock.events; ANALYZE penstock.deliveries");
-    for (const filter of [{}, { state: "dead" as const }, { handler: "a", state: "dead" as const }, { handler: "a" }]) {
-      const { plans } = await withPlans(async (alone) => {
+    await store.pool.query(`
+    INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'unknown-type' FROM penstock.events
+     WHERE seq % 20 = 1;
+    ANALYZE penstock.events, penstock.deliveries, penstock.quarantine, penstock.event_keys, penstock.pending`);
+    const dead = { state: "dead" as const };
+    const { plans } = await withPlans(store, async (alone) => {
+      for (const filter of [{}, dead, { handler: "a", ...dead }, { handler: "a" }]) {
         const rows = await listDeliveries(alone, filter, { limit: 100 });
         expect(rows).toHaveLength(100);
         const next = await listDeliveries(alone, filter, { limit: 100, after: rows.at(-1)! });
         expect(next[0]!.seq).toBeLessThanOrEqual(rows.at(-1)!.seq);
-      });
-      expect(scannedIn(plans)).toEqual([]);
-    }
+      }
+      const quarantined = { status: "quarantined" as const };
+      for (const filter of [
+        {},
+        dead,
+        { handler: "a", ...dead },
+        { handler: "a" },
+        { type: "message.sent" },
+        quarantined,
+      ]) {
+        const rows = await listEvents(alone, { ...filter, limit: 100 });
+        expect(rows).toHaveLength(100);
+        const next = await listEvents(alone, { ...filter, limit: 100, before: rows.at(-1)! });
+        expect(next).toHaveLength(100);
+        expect(next[0]!.seq).toBeLessThan(rows.at(-1)!.seq);
+      }
+      for (const event of ["evt_4711", "4711"]) {
+        expect(await showEvents(alone, event)).toMatchObject([{ seq: 4711 }]);
+        expect(await showDeliveries(alone, { event })).toHaveLength(2);
+        expect(await listEvents(alone, { event })).toMatchObject([{ seq: 4711 }]);
+      }
+    });
+    expect(plansThatScan(plans)).toEqual([]);
+  });
+
+  test("no page of a replay scans a table, whatever it takes, and none looks at more than it must", async () => {
+    await seed(500_000, "CASE WHEN e.seq % 1000 = 0 THEN 'dead' ELSE 'succeeded' END");
+    await store.pool.query(`
+      INSERT INTO penstock.handlers (name, kind, types)
+      SELECT unnest(ARRAY['a', 'b', 'new']), 'transactional', '{message.sent}';
+      INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'unknown-type' FROM penstock.events
+       WHERE seq % 20 = 1;
+      ANALYZE penstock.events, penstock.deliveries, penstock.quarantine, penstock.handlers, penstock.pending`);
+    const replays: Omit<NewReplay, "id" | "request">[] = [
+      { state: "dead" },
+      { state: "dead", handler: "a" },
+      { state: "succeeded", subject: "nobody" },
+      { handler: "a" },
+      { handler: "new", among: "missing", type: "message.sent" },
+      { among: "quarantined" },
+      { type: "nothing" },
+    ];
+    for (const [at, replay] of replays.entries()) await createReplay(store, { ...replay, id: `r${at}`, request: {} });
+    const { plans } = await withPlans(store, async (alone) => {
+      const engineStore = createEngineStore(alone, "test");
+      for (let page = 0; page < 2 * replays.length; page++) {
+        expect(await engineStore.transaction((tx) => tx.nextReplayPage())).not.toBeNull();
+      }
+    });
+    expect(plansThatScan(plans)).toEqual([]);
+    expect(mostRowsIn(plans)).toBeLessThanOrEqual(2_000);
   });
 
   test("what is due of a handler is found by as many rows as are asked for, and by none while it is paused", async () => {
@@ -165,7 +234,7 @@ describe("on a million deliveries", () => {
       "UPDATE penstock.deliveries SET next_attempt_at = now() - seq * interval '1 ms' WHERE state = 'retrying'",
     );
     await store.pool.query("ANALYZE penstock.deliveries; ANALYZE penstock.handlers");
-    const found = await withPlans(async (alone) => {
+    const found = await withPlans(store, async (alone) => {
       // More often than Postgres plans a named statement anew.
       for (let turn = 0; turn < 7; turn++) {
         const due = await findDueDeliveries(alone, "a", 500);
@@ -175,13 +244,8 @@ describe("on a million deliveries", () => {
     });
     expect(mostRowsIn(found.plans)).toBeLessThanOrEqual(500);
     await pauseHandler(store, "a", true);
-    const { result, plans } = await withPlans((alone) => findDueDeliveries(alone, "a", 500));
+    const { result, plans } = await withPlans(store, (alone) => findDueDeliveries(alone, "a", 500));
     expect(result).toEqual([]);
     expect(mostRowsIn(plans)).toBeLessThanOrEqual(1);
   });
 });
-
-/** The most rows that any node of a plan really gave. */
-function mostRowsIn(plans: string): number {
-  return Math.max(...[...plans.matchAll(/actual time=\S+ rows=([\d.]+)/g)].map(([, rows]) => Number(rows)));
-}

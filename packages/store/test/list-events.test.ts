@@ -1,4 +1,5 @@
 import { hash, randomUUID } from "node:crypto";
+import { keyOfId } from "@penstock/sources";
 import { insertEvents, listEvents, showEvents, type Store } from "@penstock/store";
 import { beforeAll, expect, test } from "vitest";
 import { openMigrated } from "./open-test-store.ts";
@@ -8,7 +9,7 @@ beforeAll(async () => {
   store = await openMigrated();
   const sha = (text: string): string => hash("sha256", text, "hex");
   const event = (eventId: string, type: string, body: string) => ({
-    key: sha(eventId + body),
+    key: keyOfId("buzzbip", eventId),
     bodyHash: sha(body),
     source: "buzzbip",
     eventId,
@@ -26,6 +27,7 @@ beforeAll(async () => {
     seqs.map((id) => event(id, id === "pending" ? "message.sent" : "x", id)),
   );
   await store.pool.query(`
+    INSERT INTO penstock.handlers (name, kind, types) VALUES ('a', 'transactional', '{x}'), ('b', 'transactional', '{y}');
     DELETE FROM penstock.pending p USING penstock.events e WHERE e.seq = p.seq AND e.event_id <> 'pending';
     INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'unknown-type' FROM penstock.events
      WHERE event_id = 'quarantined';
@@ -53,7 +55,17 @@ test("events are listed newest first, with what became of them", async () => {
 test.each([
   [{ type: "message.sent" }, ["pending"]],
   [{ status: "quarantined" as const }, ["quarantined"]],
-  [{ id: "processed" }, ["processed"]],
+  [{ event: "processed" }, ["processed"]],
+  [{ event: "processed", source: "other" }, []],
+  [{ handler: "a" }, ["processed"]],
+  [{ state: "succeeded" as const, handler: "b" }, ["processed"]],
+  [{ state: "dead" as const }, []],
+  [{ status: "quarantined" as const, handler: "a" }, ["quarantined"]],
+  [{ status: "quarantined" as const, handler: "b" }, []],
+  [{ status: "pending" as const, subject: "cnt_1" }, ["pending"]],
+  [{ subject: "cnt_2" }, []],
+  [{ since: new Date(Date.now() + 3_600_000) }, []],
+  [{ until: new Date(Date.now() - 3_600_000) }, []],
   [{ source: "other" }, []],
   [{ limit: 1 }, ["pending"]],
 ])("%j finds %j", async (filter, ids) => {
@@ -62,7 +74,7 @@ test.each([
 
 test("a page goes on where the one before ended", async () => {
   const [newest] = await listEvents(store, { limit: 1 });
-  const next = await listEvents(store, { limit: 1, before: newest?.seq ?? 0 });
+  const next = await listEvents(store, { limit: 1, before: newest! });
   expect(next.map(({ id }) => id)).toEqual(["quarantined"]);
 });
 
@@ -73,4 +85,18 @@ test("one event is shown whole, by id or by seq: attempts, trace and the exact b
   expect(byId?.traceparent).toContain("0af7651916cd43dd8448eb211c80319c");
   expect((await showEvents(store, String(byId?.seq))).map(({ id }) => id)).toEqual(["processed"]);
   expect(await showEvents(store, "nothing")).toEqual([]);
+});
+
+test.each([
+  ["the body conflicts with another", "id-conflict", "evt_twice"],
+  ["was too long to keep whole", null, "x".repeat(256)],
+  ["could not be stored as it was sent", null, "evt_\ufffd"],
+])("an event whose id %s is found by it", async (_, problem, eventId) => {
+  const { rows } = await store.pool.query<{ seq: string }>(
+    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, subjects, problem, body)
+     VALUES (nextval('penstock.event_seq'), (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', $1, '{}', $2, '')
+     RETURNING seq::text`,
+    [eventId, problem],
+  );
+  expect((await showEvents(store, eventId)).map(({ seq }) => String(seq))).toEqual([rows[0]?.seq]);
 });

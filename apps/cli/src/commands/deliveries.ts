@@ -2,21 +2,26 @@ import {
   CHANGEABLE,
   changeDeliveries,
   type DeliveryChange,
+  type DeliveryDetail,
   type DeliveryFilter,
   type DeliveryRow,
   listDeliveries,
+  listEvents,
+  showDeliveries,
   type Store,
 } from "@penstock/store";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
-import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
+import { addFilterOptions, addListOptions, type FilterOptions, type ListOptions } from "../filter-options.ts";
+import { formatDeliveryDetail } from "../output/delivery-detail.ts";
 import { formatDeliveryTable } from "../output/delivery-table.ts";
+import { traceIdOf } from "../output/event-detail.ts";
+import { describeStatus } from "../output/event-table.ts";
 import { printable } from "../output/printable.ts";
-import { wholeNumber } from "../whole-number.ts";
+import { findRetryLimits } from "../retry-limits.ts";
 
-type ListOptions = FilterOptions & { limit: number; json?: true };
 type ChangeOptions = FilterOptions & { yes?: true; json?: true };
 
 const PAGE = 1_000;
@@ -48,11 +53,9 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
     .summary("events by handler: which succeeded, wait, fail, are dead")
     .description("Shows and repairs deliveries. A delivery is one event for one handler.");
 
-  addFilterOptions(deliveries.command("list"))
+  addListOptions(deliveries.command("list"), "delivery")
     .summary("list deliveries, the newest events' first")
     .description("Lists deliveries, the newest events' first.")
-    .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
-    .option("--json", "print one JSON object per delivery")
     .addHelpText(
       "after",
       `\nExamples:\n  ${PENSTOCK} deliveries list --state dead\n  ${PENSTOCK} deliveries list --handler inbox --since 2h`,
@@ -62,6 +65,25 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say("No delivery matches.");
       ctx.output.result(formatDeliveryTable(rows, new Date()));
+    });
+
+  deliveries
+    .command("show")
+    .argument("<event>", "the event's id, or its seq")
+    .argument("[handler]", "the handler's name; all of them without it")
+    .summary("show all of a delivery: each try, its error and its trace")
+    .description(
+      "Shows all of a delivery: its state, when it is tried next, and each try with its error and its trace.",
+    )
+    .option("--json", "print one JSON object per delivery")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} deliveries show evt_7f3a9b2c inbox`)
+    .action(async (event: string, handler: string | undefined, { json }: { json?: true }) => {
+      const wanted = { event, ...(handler !== undefined && { handler }) };
+      const found = await withStore(ctx, (store) => showDeliveries(store, wanted));
+      if (found.length === 0) throw new CliError(await explainMissing(ctx, event, handler));
+      if (json) return found.forEach((delivery) => ctx.output.json(withTraceIds(delivery)));
+      const limits = await findRetryLimits(ctx, found);
+      ctx.output.result(found.map((one) => formatDeliveryDetail(one, new Date(), limits)).join("\n\n"));
     });
 
   for (const change of ["retry", "skip", "cancel"] as const) registerChange(deliveries, ctx, change);
@@ -114,6 +136,22 @@ async function changeAll(
     if (after === undefined || page.length < PAGE) break;
   }
   return count;
+}
+
+/** The trace of each try and of the event, as their viewers want them. */
+function withTraceIds({ attemptLog, ...delivery }: DeliveryDetail): object {
+  return {
+    ...delivery,
+    traceId: traceIdOf(delivery.traceparent),
+    attemptLog: attemptLog.map((attempt) => ({ ...attempt, traceId: traceIdOf(attempt.traceparent) })),
+  };
+}
+
+async function explainMissing(ctx: CliContext, event: string, handler: string | undefined): Promise<string> {
+  const [found] = await withStore(ctx, (store) => listEvents(store, { event, limit: 1 }));
+  if (found === undefined) return `There is no event ${printable(event)}: see \`${PENSTOCK} events list\`.`;
+  const what = handler === undefined ? "" : ` to ${printable(handler)}`;
+  return `Event ${printable(event)} has no delivery${what}: it is ${describeStatus(found)}.`;
 }
 
 async function explainNone(ctx: CliContext, change: DeliveryChange, filter: DeliveryFilter): Promise<string> {

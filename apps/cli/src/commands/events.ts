@@ -3,14 +3,14 @@ import { type Command, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
+import { addListOptions, type ListOptions } from "../filter-options.ts";
 import { decodeUtf8 } from "../output/body-text.ts";
 import { formatEventDetail, traceIdOf } from "../output/event-detail.ts";
 import { formatEventTable } from "../output/event-table.ts";
 import { printable } from "../output/printable.ts";
 import { findRetryLimits } from "../retry-limits.ts";
-import { wholeNumber } from "../whole-number.ts";
 
-type ListOptions = Pick<EventFilter, "limit" | "type" | "source" | "status"> & { json?: true };
+type EventListOptions = ListOptions & Pick<EventFilter, "status"> & { id?: string };
 
 const STATUSES: readonly EventSummary["status"][] = ["pending", "processed", "quarantined"];
 
@@ -20,20 +20,17 @@ export function registerEvents(program: Command, ctx: CliContext): void {
     .summary("what has been received and what became of it")
     .description("Shows what has been received and what became of it.");
 
-  events
-    .command("list")
+  addListOptions(events.command("list"), "event")
     .summary("list events, the newest first")
     .description("Lists events, the newest first, and what each handler made of them.")
-    .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
-    .option("--type <type>", "only of this type, e.g. message.received")
-    .option("--source <source>", "only of this source, e.g. buzzbip")
     .addOption(new Option("--status <status>", "only with this status").choices(STATUSES))
-    .option("--json", "print one JSON object per event")
+    .option("--id <id>", "only with this id")
     .addHelpText(
       "after",
       `\nExamples:\n  ${PENSTOCK} events list --status quarantined\n  npm run --silent penstock -- events list --json | jq .id`,
     )
-    .action(async ({ json, ...filter }: ListOptions) => {
+    .action(async ({ json, id, ...options }: EventListOptions) => {
+      const filter: EventFilter = { ...options, ...(id !== undefined && { event: id }) };
       const rows = await withStore(ctx, (store) => listEvents(store, filter));
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) {

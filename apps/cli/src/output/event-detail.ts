@@ -17,6 +17,9 @@ export function formatEventDetail(event: EventDetail, now: Date, limits: RetryLi
     ["type", type === null ? "(none)" : printable(type)],
     ["status", describeStatus(event)],
     ...(quarantine?.detail ? [["why", printable(quarantine.detail)]] : []),
+    ...(event.madeBy === null
+      ? []
+      : [["made by", `replay ${printable(event.madeBy.replay)} of seq ${event.madeBy.of}, with another body`]]),
     ["received", `${receivedAt}  (${formatAge(now.getTime() - Date.parse(receivedAt))} ago)`],
     ["created", createdAt ?? "(not said)"],
     ["size", bytes === 1 ? "1 byte" : `${bytes} bytes`],

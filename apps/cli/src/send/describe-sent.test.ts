@@ -15,6 +15,7 @@ function report(over: Partial<SendReport> = {}): SendReport {
 function event(over: Partial<EventSummary> = {}): EventSummary {
   return {
     seq: 7,
+    day: "2026-06-01",
     source: "buzzbip",
     id: "evt_1",
     type: "message.received",
@@ -23,6 +24,7 @@ function event(over: Partial<EventSummary> = {}): EventSummary {
     createdAt: null,
     bytes: 2,
     quarantine: null,
+    madeBy: null,
     deliveries: [{ subscriber: "inbox", state: "succeeded", attempts: 1, nextAttemptAt: null }],
     ...over,
   };

@@ -61,7 +61,7 @@ export async function watchEvents(
 type Counts = Omit<SentEvents, "acknowledged" | "settledMs">;
 
 async function countOne(store: Store, id: string, newestBefore: number): Promise<Counts> {
-  const [event] = await listEvents(store, { id, limit: 1 });
+  const [event] = await listEvents(store, { event: id, limit: 1 });
   const counts = { processed: 0, unfinished: 0, dead: 0, pending: 0, quarantined: 0, known: 0 };
   if (event === undefined) return counts;
   if (event.status === "pending" || event.seq > newestBefore) count(event, counts);
@@ -73,15 +73,15 @@ async function countOne(store: Store, id: string, newestBefore: number): Promise
 async function countAll(store: Store, ids: ReadonlySet<string>, newestBefore: number): Promise<Counts> {
   const counts = { processed: 0, unfinished: 0, dead: 0, pending: 0, quarantined: 0 };
   const seen = new Set<string>();
-  for (let before: number | undefined; ;) {
-    const page = await listEvents(store, { limit: PAGE, ...(before === undefined ? {} : { before }) });
+  for (let before: EventSummary | undefined; ;) {
+    const page: EventSummary[] = await listEvents(store, { limit: PAGE, ...(before === undefined ? {} : { before }) });
     const fresh = page.filter(({ seq }) => seq > newestBefore);
     for (const event of fresh) {
       if (event.id === null || !ids.has(event.id)) continue;
       count(event, counts);
       seen.add(event.id);
     }
-    before = fresh.at(-1)?.seq;
+    before = fresh.at(-1);
     if (before === undefined || fresh.length < PAGE) return { ...counts, known: ids.size - seen.size };
   }
 }

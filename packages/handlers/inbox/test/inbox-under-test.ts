@@ -36,7 +36,7 @@ export async function openInbox(): Promise<InboxUnderTest> {
       const outcome = await engineTx.savepoint(inbox.schema, async (tx) => {
         if (how === "batch") return inbox.handleBatch?.(events, { tx, log, signal });
         for (const event of events) {
-          await inbox.handle(event, { tx, log, signal, attempt: 1, idempotencyKey: event.id });
+          await inbox.handle(event, { tx, log, signal, attempt: 1, replay: null, idempotencyKey: event.id });
         }
       });
       if (!outcome.ok) throw outcome.error;

@@ -1,0 +1,124 @@
+import { dryRun, type DryRunReport } from "@penstock/engine";
+import type { Handler, TransactionalHandler } from "@penstock/handler-sdk";
+import { findSource } from "@penstock/sources";
+import { type EventSummary, listEffects, listEvents, rehearse, type Store } from "@penstock/store";
+import { type Command, Option } from "commander";
+import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import { CliError, ReportedFailure, UsageError } from "../cli-error.ts";
+import { withStore } from "../database.ts";
+import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
+import { formatDryRun, formatEffects, formatTotal, type Total } from "../output/dry-run.ts";
+import { printable } from "../output/printable.ts";
+import { loadProjectConfig } from "../project-config.ts";
+import { createSilentLog } from "../replay/silent-log.ts";
+import { wholeNumber } from "../whole-number.ts";
+
+type Options = FilterOptions & { limit: number; json?: true };
+
+export function registerDryRun(replay: Command, ctx: CliContext): void {
+  addFilterOptions(replay.command("dry-run"))
+    .argument("[event]", "the event's id, or its seq; without it, the newest that match the options")
+    .summary("show what a handler would do with stored events, and keep nothing of it")
+    .description(
+      "Runs a transactional handler, as it stands in penstock.config.ts now, for stored events: each in a transaction that is rolled back. Shows the rows that it would insert, update and delete, its statements in order, and its errors. Take care that it does nothing outside of ctx.tx: that could not be rolled back. An effect handler is not run; what it has done already is listed.",
+    )
+    .addOption(new Option("--limit <n>", "how many events at most").argParser(wholeNumber(1, 1_000)).default(20))
+    .option("--json", "print one JSON object per event, and one for the total")
+    .addHelpText(
+      "after",
+      `\nExamples:\n  ${PENSTOCK} replay dry-run evt_7f3a9b2c --handler inbox\n  ${PENSTOCK} replay dry-run --handler inbox --state dead --since 2h`,
+    )
+    .action(async (event: string | undefined, { json, handler: name, ...options }: Options) => {
+      const handler = await findHandler(ctx, name);
+      await withStore(ctx, async (store) => {
+        const events = await findEvents(store, handler, event, options);
+        if (events.length === 0) throw new CliError("No event that this handler subscribes to matches.");
+        if (handler.kind === "effect") return tellEffects(store, ctx, handler.name, events, json === true);
+        await runAll(store, ctx, handler, events, json === true);
+      });
+    });
+}
+
+async function findHandler(ctx: CliContext, name: string | undefined): Promise<Handler> {
+  if (name === undefined) throw new UsageError("Name the handler: --handler <name>.");
+  const { handlers } = await loadProjectConfig(ctx);
+  const found = handlers.find((handler) => handler.name === name);
+  if (found !== undefined) return found;
+  const known = handlers.map((handler) => handler.name).join(", ");
+  throw new CliError(`There is no handler ${printable(name)} in penstock.config.ts, only ${known}.`);
+}
+
+/** With a state, those whose delivery to the handler is in it; else all of the types that it subscribes to. */
+async function findEvents(
+  store: Store,
+  handler: Handler,
+  event: string | undefined,
+  { state, limit, ...filter }: Omit<Options, "json" | "handler">,
+): Promise<EventSummary[]> {
+  const wanted = { ...filter, ...(event !== undefined && { event }) };
+  if (state !== undefined) return listEvents(store, { ...wanted, state, handler: handler.name, limit });
+  const types = new Set<unknown>(handler.on);
+  const found: EventSummary[] = [];
+  for (let before: EventSummary | undefined; found.length < limit;) {
+    const page: EventSummary[] = await listEvents(store, { ...wanted, limit: 1_000, ...(before && { before }) });
+    found.push(...page.filter(({ type }) => type !== null && types.has(type)));
+    before = page.at(-1);
+    if (page.length < 1_000) break;
+  }
+  return found.slice(0, limit);
+}
+
+async function runAll(
+  store: Store,
+  ctx: CliContext,
+  handler: TransactionalHandler,
+  events: readonly EventSummary[],
+  json: boolean,
+): Promise<void> {
+  const total: Total = { events: 0, failed: 0, tables: new Map() };
+  // Oldest first, as they came.
+  for (const event of events.toReversed()) {
+    if (ctx.stop.aborted) break;
+    const options = { store: { rehearse: <T>(fn: Parameters<typeof rehearse<T>>[1]) => rehearse(store, fn) }, handler };
+    const report = await dryRun({ ...options, findSource, log: createSilentLog(), signal: ctx.stop }, event);
+    add(total, report);
+    const { seq, id, type } = event;
+    if (json) ctx.output.json({ event: { seq, id, type }, handler: handler.name, ...report });
+    else ctx.output.result(`${formatDryRun(event, report)}\n`);
+  }
+  const tables = [...total.tables.values()];
+  if (json) ctx.output.json({ total: { ...total, tables } });
+  else ctx.output.result(formatTotal(handler.name, total));
+  if (total.failed > 0) throw new ReportedFailure("some would fail");
+}
+
+function add(total: Total, { outcome, tables }: DryRunReport): void {
+  total.events += 1;
+  if (outcome !== "succeeded") total.failed += 1;
+  for (const { table, inserted, updated, deleted } of tables) {
+    const sum = total.tables.get(table) ?? { table, inserted: 0, updated: 0, deleted: 0 };
+    total.tables.set(table, {
+      table,
+      inserted: sum.inserted + inserted,
+      updated: sum.updated + updated,
+      deleted: sum.deleted + deleted,
+    });
+  }
+}
+
+async function tellEffects(
+  store: Store,
+  ctx: CliContext,
+  handler: string,
+  events: readonly EventSummary[],
+  json: boolean,
+): Promise<void> {
+  ctx.output.say(
+    `${handler} is an effect handler: what it does outside cannot be rolled back, so it is not run. What it has done once (ctx.once) a replay would not do again, unless with --again:`,
+  );
+  for (const { seq, day, id, type } of events.toReversed()) {
+    const recorded = await listEffects(store, { day, seq, handler });
+    if (json) ctx.output.json({ event: { seq, id, type }, handler, outcome: "not-run", recorded });
+    else ctx.output.result(formatEffects({ seq, id }, recorded));
+  }
+}

@@ -1,0 +1,35 @@
+import { randomUUID } from "node:crypto";
+import { toNewEvent } from "@penstock/intake";
+import { findSource } from "@penstock/sources";
+import { type EventPointer, listEvents, type NewReplay, type Store } from "@penstock/store";
+import type { CliContext } from "../cli-context.ts";
+import { CliError } from "../cli-error.ts";
+import { printable } from "../output/printable.ts";
+import { readBodyFile } from "../send/body-file.ts";
+
+/**
+ * The event that a file makes of another one: of the same source, and with an id of its own, so that the ledger knows both.
+ * What handlers see as its id is what the body says.
+ *
+ * @throws CliError when the file cannot be read, or the source's schema does not understand it.
+ */
+export async function readNewBody(
+  store: Store,
+  ctx: CliContext,
+  { seq }: EventPointer,
+  replayId: string,
+  file: string,
+): Promise<NonNullable<NewReplay["body"]>> {
+  const body = await readBodyFile(ctx, file, "--with-body");
+  const [original] = await listEvents(store, { event: String(seq), limit: 1 });
+  if (original === undefined) throw new CliError(`Event ${seq} is gone: there is no more than its key.`);
+  const source = findSource(original.source);
+  if (source === undefined) throw new CliError(`This version knows no source ${printable(original.source)}.`);
+  const check = source.check(body);
+  if (!check.ok)
+    throw new CliError(`--with-body ${file}: it would not be understood (${check.reason}): ${check.detail}.`);
+  const identity = { ...source.identify(body), id: `${original.id ?? `seq ${seq}`}#replay-${replayId}` };
+  // However old it says that it is: whoever replays it vouches for it.
+  const event = toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, Date.now());
+  return { event, batchId: randomUUID() };
+}

@@ -1,0 +1,97 @@
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { createReplay, showReplay, type Store } from "@penstock/store";
+import { eventually } from "@penstock/testing";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import trial from "./trial/penstock.config.ts";
+import { createWorkplace, type Workplace } from "./worker-under-test.ts";
+
+const configPath = new URL("./trial/penstock.config.ts", import.meta.url).pathname;
+
+let workplace: Workplace;
+let store: Store;
+beforeEach(async () => {
+  workplace = await createWorkplace({ kind: "postgres", template: "replay", plugged: trial, configPath });
+  ({ store } = workplace);
+});
+afterEach(() => workplace.close());
+
+/** Adds events as if their handler `b-plain` had failed them all. */
+async function addDead(count: number): Promise<void> {
+  const body = JSON.stringify(makeEvent("message.received", { id: "evt_template", data: { body: "hello" } }));
+  await store.pool.query(
+    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
+     SELECT nextval('penstock.event_seq'), (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_' || n,
+            'message.received', ARRAY['cnt_' || n % 100], convert_to(replace($2, 'evt_template', 'evt_' || n), 'UTF8')
+       FROM generate_series(1, $1::int) AS n`,
+    [count, body],
+  );
+  await store.pool.query(
+    `INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
+     SELECT day, seq, 'b-plain', 'dead', 3 FROM penstock.events`,
+  );
+}
+
+async function effects(): Promise<{ all: number; different: number }> {
+  const { rows } = await store.pool.query<{ all: number; different: number }>(
+    "SELECT count(*)::int AS all, count(DISTINCT event_id)::int AS different FROM b_plain.effects",
+  );
+  return rows[0]!;
+}
+
+const EVENTS = 20_000;
+
+test("a replay of 20,000 events outlives its workers: none is lost, none is done twice", async () => {
+  await addDead(EVENTS);
+  await createReplay(store, { id: "all", request: {}, handler: "b-plain", state: "dead" });
+  for (const until of [2_000, 8_000, 14_000]) {
+    const worker = await workplace.start();
+    await eventually(async () => expect((await effects()).all).toBeGreaterThan(until), {
+      timeoutMs: 300_000,
+      intervalMs: 500,
+    });
+    worker.kill("SIGKILL");
+    await worker.exited;
+    expect((await showReplay(store, "all"))?.status).toBe("running");
+    // The leases of what was under way would run out in a minute.
+    await store.pool.query("UPDATE penstock.deliveries SET lease_until = now() WHERE state = 'running'");
+  }
+  await workplace.start();
+  await eventually(async () => expect((await showReplay(store, "all"))?.status).toBe("done"), {
+    timeoutMs: 600_000,
+    intervalMs: 500,
+  });
+  expect(await effects()).toEqual({ all: EVENTS, different: EVENTS });
+  expect(await showReplay(store, "all")).toMatchObject({
+    matched: EVENTS,
+    enqueued: EVENTS,
+    done: EVENTS,
+    states: { succeeded: EVENTS },
+  });
+}, 1_500_000);
+
+test("a replay keeps the worker's memory flat, and bounded what waits", async () => {
+  await addDead(EVENTS);
+  const worker = await workplace.start();
+  const [, port] = await worker.waitForLine(/"internalPort":(\d+).*worker ready/);
+  const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  await createReplay(store, { id: "all", request: {}, handler: "b-plain", state: "dead" });
+  const heap: number[] = [];
+  let mostWaiting = 0;
+  await eventually(
+    async () => {
+      const used = [...(await metrics()).matchAll(/^v8js_memory_heap_used(?:_bytes)?\{[^}]*\} ([\d.e+]+)$/gm)];
+      heap.push(used.reduce((sum, [, bytes]) => sum + Number(bytes), 0) / 1e6);
+      const replay = await showReplay(store, "all");
+      mostWaiting = Math.max(mostWaiting, (replay?.enqueued ?? 0) - (replay?.done ?? 0));
+      expect(replay?.status).toBe("done");
+    },
+    { timeoutMs: 600_000, intervalMs: 500 },
+  );
+  expect(mostWaiting).toBeLessThanOrEqual(500);
+  expect(mostWaiting).toBeGreaterThan(0);
+  // What is left after a collection: the rest is garbage that was not collected yet. To keep all 20,000 would be far more.
+  const floor = (samples: readonly number[]): number => Math.min(...samples);
+  const half = Math.floor(heap.length / 2);
+  expect(floor(heap)).toBeGreaterThan(1);
+  expect(floor(heap.slice(half))).toBeLessThan(floor(heap.slice(0, half)) + 20);
+}, 1_500_000);

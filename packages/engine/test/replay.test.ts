@@ -1,0 +1,405 @@
+import { randomUUID } from "node:crypto";
+import type { Engine } from "@penstock/engine";
+import type { Handler, Replay } from "@penstock/handler-sdk";
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { findSource, keyOfId, type Source } from "@penstock/sources";
+import {
+  cancelReplay,
+  createReplay,
+  findEvents,
+  listReplays,
+  type NewReplay,
+  showReplay,
+  type Store,
+} from "@penstock/store";
+import { eventually } from "@penstock/testing";
+import { beforeEach, describe, expect, test } from "vitest";
+import {
+  addBatch,
+  deliveries,
+  effectHandler,
+  engineOn,
+  openTestStore,
+  outsideHandler,
+  rows,
+  runDueEffects,
+  type TestEvent,
+} from "./engine-under-test.ts";
+
+let store: Store;
+beforeEach(async () => {
+  store = await openTestStore();
+  return () => store.close();
+});
+
+/** What handlers saw of replays: `handler event replay`. */
+let seen: string[] = [];
+beforeEach(() => void (seen = []));
+
+const see = (handler: string, event: { id: string }, { replay }: { replay: Replay | null }): void =>
+  void seen.push([handler, event.id, replay === null ? "-" : replay.id].join(" "));
+
+/** A handler that notes what it saw, and fails while `fails` says so. */
+function noting(name: string, fails: () => boolean = () => false): Handler {
+  return effectHandler({
+    name,
+    retry: { attempts: 1 },
+    handle(event, ctx) {
+      see(name, event, ctx);
+      if (fails()) throw new Error("told to fail");
+    },
+  });
+}
+
+async function engineWith(handlers: readonly Handler[], find?: (name: string) => Source | undefined): Promise<Engine> {
+  const engine = engineOn(store, handlers, find && { findSource: find });
+  await engineStoreRegisters(handlers);
+  return engine;
+}
+
+async function engineStoreRegisters(handlers: readonly Handler[]): Promise<void> {
+  for (const { name, kind, on } of handlers) {
+    await store.pool.query(
+      "INSERT INTO penstock.handlers (name, kind, types) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET types = $3",
+      [name, kind, on],
+    );
+  }
+}
+
+async function receive(engine: Engine, ...events: TestEvent[]): Promise<void> {
+  await engine.processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+}
+
+async function create(replay: Partial<NewReplay> = {}): Promise<string> {
+  const id = replay.id ?? randomUUID();
+  expect(await createReplay(store, { request: {}, ...replay, id })).toBe("new");
+  return id;
+}
+
+/** Has workers run it to its end. */
+async function runToEnd(engine: Engine, id: string): Promise<void> {
+  await eventually(async () => {
+    while (await engine.advanceReplay());
+    while ((await engine.runDueDeliveries(20)) > 0);
+    await runDueEffects(store, engine);
+    expect((await showReplay(store, id))?.status).toBe("done");
+  });
+}
+
+const states = (ids: readonly string[], ...lines: string[]): string[] =>
+  ids.flatMap((id) => lines.map((line) => `${id} ${line}`)).toSorted();
+
+describe("a replay", () => {
+  test("does dead deliveries again, says so to the handler, and keeps the attempts on record", async () => {
+    let failing = true;
+    const engine = await engineWith([noting("a", () => failing), noting("b")]);
+    await receive(engine, { id: "e1" }, { id: "e2" });
+    expect(await deliveries(store)).toEqual([...states(["e1", "e2"], "a dead", "b succeeded")]);
+    failing = false;
+    seen = [];
+    const id = await create({ handler: "a", state: "dead", reason: "a was broken" });
+    await runToEnd(engine, id);
+    expect(seen.toSorted()).toEqual([`a e1 ${id}`, `a e2 ${id}`]);
+    expect(await deliveries(store)).toEqual([...states(["e1", "e2"], "a succeeded", "b succeeded")]);
+    expect(await showReplay(store, id)).toMatchObject({
+      matched: 2,
+      enqueued: 2,
+      skipped: 0,
+      done: 2,
+      complete: true,
+      reason: "a was broken",
+      states: { succeeded: 2 },
+    });
+    expect(await rows(store, "SELECT attempt, outcome FROM penstock.attempts ORDER BY started_at")).toEqual([
+      { attempt: 1, outcome: "failed" },
+      { attempt: 1, outcome: "failed" },
+      { attempt: 1, outcome: "succeeded" },
+      { attempt: 1, outcome: "succeeded" },
+    ]);
+  });
+
+  test.each(["succeeded", "dead", "skipped", "cancelled"])("takes what is %s", async (state) => {
+    const engine = await engineWith([noting("a")]);
+    await receive(engine, { id: "e1" });
+    await store.pool.query("UPDATE penstock.deliveries SET state = $1", [state]);
+    await runToEnd(engine, await create());
+    expect(seen).toHaveLength(2);
+    expect(await deliveries(store)).toEqual(["e1 a succeeded"]);
+  });
+
+  test.each(["pending", "running", "retrying"])("leaves alone what is %s, and counts it as skipped", async (state) => {
+    const engine = await engineWith([noting("a")]);
+    await receive(engine, { id: "e1" });
+    await store.pool.query(
+      "UPDATE penstock.deliveries SET state = $1, next_attempt_at = now() + interval '1 h', lease_until = now() + interval '1 h'",
+      [state],
+    );
+    const id = await create();
+    await runToEnd(engine, id);
+    expect(seen).toHaveLength(1);
+    expect(await showReplay(store, id)).toMatchObject({ matched: 1, enqueued: 0, skipped: 1 });
+  });
+
+  test.each<[string, Omit<NewReplay, "id" | "request">, string[]]>([
+    ["a handler", { handler: "b" }, ["b e1", "b e2", "b e3"]],
+    ["a subject", { subject: "cnt_2", handler: "a" }, ["a e2"]],
+    ["a type", { type: "message.sent" }, ["s e4"]],
+    ["a source", { source: "other" }, []],
+    ["a time to come", { since: new Date(Date.now() + 3_600_000) }, []],
+    ["a time that is over", { until: new Date(Date.now() - 3_600_000) }, []],
+    ["a time", { since: new Date(Date.now() - 3_600_000), handler: "s" }, ["s e4"]],
+    ["a state", { state: "dead", handler: "a" }, []],
+  ])("takes only what matches %s", async (_, filter, expected) => {
+    const sent = effectHandler({ name: "s", on: ["message.sent"], handle: (event, ctx) => see("s", event, ctx) });
+    const engine = await engineWith([noting("a"), noting("b"), sent]);
+    await receive(
+      engine,
+      { id: "e1" },
+      { id: "e2", subject: "cnt_2" },
+      { id: "e3" },
+      { id: "e4", type: "message.sent", subject: "cnt_3" },
+    );
+    seen = [];
+    const id = await create(filter);
+    await runToEnd(engine, id);
+    expect(seen.toSorted()).toEqual(expected.map((line) => `${line} ${id}`));
+  });
+
+  test("of one event takes only that, and with a handler one delivery", async () => {
+    const engine = await engineWith([noting("a"), noting("b")]);
+    await receive(engine, { id: "e1" }, { id: "e2" });
+    const [event] = (await rows<{ seq: number; day: string }>(
+      store,
+      "SELECT seq::int, day::text FROM penstock.events WHERE event_id = 'e2'",
+    )) as [{ seq: number; day: string }];
+    seen = [];
+    const one = await create({ event, handler: "b" });
+    await runToEnd(engine, one);
+    expect(seen).toEqual([`b e2 ${one}`]);
+    const all = await create({ event });
+    await runToEnd(engine, all);
+    expect(seen.slice(1).toSorted()).toEqual([`a e2 ${all}`, `b e2 ${all}`]);
+  });
+
+  test("attaches a handler to history: only where it has no delivery, only what it subscribes to", async () => {
+    const before = await engineWith([noting("a")]);
+    await receive(before, { id: "e1" }, { id: "e2" }, { id: "other", type: "message.sent", subject: "cnt_9" });
+    const engine = await engineWith([noting("a"), noting("new")]);
+    await receive(engine, { id: "e3" });
+    seen = [];
+    const id = await create({ handler: "new", since: new Date(Date.now() - 3_600_000), among: "missing" });
+    await runToEnd(engine, id);
+    expect(seen.toSorted()).toEqual([`new e1 ${id}`, `new e2 ${id}`]);
+    expect(await showReplay(store, id)).toMatchObject({ matched: 2, enqueued: 2 });
+  });
+
+  test("takes what was there when it was asked for, and nothing of what comes later", async () => {
+    const engine = await engineWith([noting("a")]);
+    await receive(engine, { id: "e1" });
+    const late = await store.pool.connect();
+    await late.query("BEGIN");
+    await late.query(
+      `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
+       SELECT 0, day, received_at, source, 'late', type, subjects, body FROM penstock.events`,
+    );
+    const id = await create();
+    await late.query("COMMIT");
+    late.release();
+    await receive(engine, { id: "e2" });
+    seen = [];
+    await runToEnd(engine, id);
+    expect(seen).toEqual([`a e1 ${id}`]);
+  });
+
+  test("has quarantined events handled once their schema is known; the others stay, with the reason of now", async () => {
+    const engine = await engineWith([noting("a")]);
+    const odd = (id: string, type: string): TestEvent => ({
+      id,
+      body: Buffer.from(JSON.stringify({ ...makeEvent("message.received", { id }), type })),
+    });
+    await receive(engine, odd("e1", "odd.type"), odd("e2", "odder.type"), { id: "e3" });
+    seen = [];
+    const real = findSource("buzzbip")!;
+    const newer = await engineWith([noting("a")], () => ({
+      ...real,
+      check: (body) => real.check(Buffer.from(body.toString().replace('"odd.type"', '"message.received"'))),
+    }));
+    const id = await create({ among: "quarantined" });
+    await runToEnd(newer, id);
+    expect(seen).toEqual([`a e1 ${id}`]);
+    expect(
+      await rows(store, "SELECT event_id, reason FROM penstock.quarantine JOIN penstock.events USING (day, seq)"),
+    ).toEqual([{ event_id: "e2", reason: "unknown-type" }]);
+    expect(await showReplay(store, id)).toMatchObject({ matched: 2, enqueued: 1, skipped: 1 });
+  });
+
+  test("does no effect again that is on record, and does it `again` with keys of their own", async () => {
+    const keys: string[] = [];
+    const outside = outsideHandler(async (event, ctx) => {
+      see("outside", event, ctx);
+      await ctx.once("post", () => void keys.push(ctx.idempotencyKey));
+    });
+    const engine = await engineWith([outside]);
+    await receive(engine, { id: "e1" });
+    await runDueEffects(store, engine);
+    const id = await create({ handler: "outside" });
+    await runToEnd(engine, id);
+    expect(seen).toEqual(["outside e1 -", `outside e1 ${id}`]);
+    expect(keys).toHaveLength(1);
+    await runToEnd(engine, await create({ again: true }));
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  test.each([undefined, "succeeded" as const])("goes through all days, one by one (state %s)", async (state) => {
+    const engine = await engineWith([noting("a")]);
+    for (const ago of [1, 2, 5]) {
+      for (const table of ["events", "deliveries", "attempts"]) {
+        await store.pool.query(
+          `DO $$ DECLARE day date := (now() AT TIME ZONE 'UTC')::date - ${ago}; BEGIN
+             EXECUTE format('CREATE TABLE penstock.${table}_%s PARTITION OF penstock.${table} FOR VALUES FROM (%L) TO (%L)',
+                            to_char(day, 'YYYYMMDD'), day, day + 1);
+           END $$`,
+        );
+      }
+    }
+    await receive(engine, ...Array.from({ length: 30 }, (_, at) => ({ id: `e${at}` })));
+    for (const ago of [1, 5]) {
+      await store.pool.query(
+        `WITH old AS (
+           INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
+           SELECT nextval('penstock.event_seq'), day - ${ago}, received_at - interval '${ago} d', source,
+                  event_id || ' ${ago} d ago', type, subjects, body
+             FROM penstock.events WHERE day = (now() AT TIME ZONE 'UTC')::date RETURNING day, seq)
+         INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
+         SELECT day, seq, 'a', 'succeeded', 1 FROM old`,
+      );
+    }
+    seen = [];
+    const all = await create(state && { state });
+    await runToEnd(engine, all);
+    expect(seen).toHaveLength(90);
+    expect(await showReplay(store, all)).toMatchObject({ matched: 90, enqueued: 90 });
+    const some = await create({ ...(state && { state }), until: new Date(Date.now() - 3 * 86_400_000) });
+    await runToEnd(engine, some);
+    expect(await showReplay(store, some)).toMatchObject({ matched: 30, enqueued: 30 });
+  });
+
+  test("hands out no more than may wait, page by page, and each delivery once, whoever does it", async () => {
+    const engines = [await engineWith([noting("a")]), await engineWith([noting("a")])];
+    await receive(engines[0]!, ...Array.from({ length: 200 }, (_, at) => ({ id: `e${at}` })));
+    await store.pool.query(
+      `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
+       SELECT nextval('penstock.event_seq'), day, received_at, source, event_id || '-' || n, type, subjects, body
+         FROM penstock.events, generate_series(1, 5) AS n`,
+    );
+    seen = [];
+    const id = await create();
+    let most = 0;
+    await eventually(
+      async () => {
+        await Promise.all(engines.map((engine) => engine.advanceReplay()));
+        const { states = {} } = (await showReplay(store, id)) ?? {};
+        most = Math.max(most, (states["pending"] ?? 0) + (states["running"] ?? 0));
+        await Promise.all(engines.map((engine) => engine.runDueDeliveries(5)));
+        while ((await engines[0]!.runDueDeliveries(10)) > 0);
+        expect((await showReplay(store, id))?.status).toBe("done");
+      },
+      { timeoutMs: 120_000, intervalMs: 1 },
+    );
+    expect(most).toBe(500);
+    expect(await showReplay(store, id)).toMatchObject({
+      matched: 1_200,
+      enqueued: 1_200,
+      states: { succeeded: 1_200 },
+    });
+    expect(seen).toHaveLength(1_200);
+  });
+
+  test("keeps to its rate", async () => {
+    const engine = await engineWith([noting("a")]);
+    await receive(engine, ...Array.from({ length: 50 }, (_, at) => ({ id: `e${at}` })));
+    const id = await create({ rate: 20 });
+    while (await engine.advanceReplay());
+    // A fifth of a second's worth; the next page is due when that has passed.
+    expect(await showReplay(store, id)).toMatchObject({ enqueued: 4, status: "running" });
+    const [row] = await rows<{ ms: number }>(
+      store,
+      "SELECT extract(epoch FROM due_at - now())::float8 * 1000 AS ms FROM penstock.replays",
+    );
+    expect(row!.ms).toBeLessThanOrEqual(200);
+    await runToEnd(engine, id);
+    expect(await showReplay(store, id)).toMatchObject({ enqueued: 50 });
+  });
+
+  test("that is cancelled leaves what it had not begun as it was", async () => {
+    let failing = true;
+    const engine = await engineWith([noting("a", () => failing)]);
+    await receive(engine, { id: "e1" }, { id: "e2" }, { id: "e3" });
+    const before = await rows(store, "SELECT seq, state, attempts, generation FROM penstock.deliveries ORDER BY seq");
+    await engineStoreRegisters([noting("new")]);
+    const id = await create({ again: true });
+    while (await engine.advanceReplay());
+    expect(await deliveries(store)).toEqual(states(["e1", "e2", "e3"], "a pending", "new pending"));
+    expect(await cancelReplay(store, id)).toEqual({ undone: 6, cancelled: 0 });
+    expect(await rows(store, "SELECT seq, state, attempts, generation FROM penstock.deliveries ORDER BY seq")).toEqual(
+      before,
+    );
+    failing = false;
+    seen = [];
+    while (await engine.advanceReplay());
+    expect(await engine.runDueDeliveries(10)).toBe(0);
+    expect(await showReplay(store, id)).toMatchObject({ status: "cancelled", enqueued: 0 });
+    expect(await cancelReplay(store, id)).toBeNull();
+  });
+
+  test("is created once for an id, and another one of this id is told apart", async () => {
+    const replay = { id: "fix-1", request: { handler: "a" }, handler: "a" };
+    expect(await createReplay(store, replay)).toBe("new");
+    expect(await createReplay(store, replay)).toBe("same");
+    expect(await createReplay(store, { ...replay, request: { handler: "b" } })).toBe("different");
+    expect(await listReplays(store)).toHaveLength(1);
+  });
+
+  test("of another body is an event of its own, handled as a new one and marked", async () => {
+    const batched: string[] = [];
+    const engine = await engineWith([
+      noting("a"),
+      effectHandler({
+        name: "b",
+        handle: (event, ctx) => see("b", event, ctx),
+        handleBatch: (events) => void batched.push(...events.map(({ id }) => id)),
+      }),
+    ]);
+    await receive(engine, { id: "e1" });
+    const [event] = await rows<{ seq: number; day: string }>(store, "SELECT seq::int, day::text FROM penstock.events");
+    const changed = Buffer.from(JSON.stringify(makeEvent("message.received", { id: "e1", data: { body: "changed" } })));
+    const batchId = randomUUID();
+    seen = [];
+    const id = await create({
+      event: event!,
+      body: {
+        batchId,
+        event: {
+          key: keyOfId("buzzbip", "e1#replay-x"),
+          bodyHash: "00".repeat(32),
+          source: "buzzbip",
+          eventId: "e1#replay-x",
+          type: "message.received",
+          createdAt: new Date(),
+          subjects: ["cnt_1"],
+          problem: null,
+          traceparent: null,
+          body: changed,
+        },
+      },
+    });
+    expect(await showReplay(store, id)).toMatchObject({ status: "running", states: { pending: 1 }, done: 0 });
+    await receive(engine, { id: "e2" }, { id: "e3" });
+    await engine.processBatch({ batchId, startedBefore: false });
+    await runToEnd(engine, id);
+    expect(seen.filter((line) => !line.endsWith("-")).toSorted()).toEqual([`a e1 ${id}`, `b e1 ${id}`]);
+    expect(batched).not.toContain("e1");
+    expect(await findEvents(store, "e1#replay-x")).toHaveLength(1);
+    expect(await showReplay(store, id)).toMatchObject({ status: "done", states: { succeeded: 2 } });
+  });
+});

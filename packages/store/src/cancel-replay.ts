@@ -1,0 +1,55 @@
+import { query, type Store } from "./create-store.ts";
+import { transaction } from "./transaction.ts";
+
+// Waits for the page that is being handed out, if one is: its row is locked. One statement sees what was there when it
+// began, so what that page handed out is undone by the statement after.
+const CANCEL = `UPDATE penstock.replays SET status = 'cancelled', ended_at = now() WHERE id = $1 AND status = 'running'`;
+
+const UNDO = `
+  WITH replay AS (
+    SELECT id, again FROM penstock.replays WHERE id = $1
+  ), dropped AS (
+    DELETE FROM penstock.deliveries d USING replay r
+     WHERE d.replay_id = r.id AND d.state = 'pending' AND d.attempts = 0 AND d.replayed_from IS NULL
+    RETURNING 1
+  ), restored AS (
+    UPDATE penstock.deliveries d
+       SET state = d.replayed_from, next_attempt_at = NULL, changed_at = now(), replay_id = NULL, replayed_from = NULL,
+           generation = d.generation - r.again::int,
+           attempts = coalesce((SELECT max(a.attempt) FROM penstock.attempts a
+                                 WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber),
+                               (d.replayed_from = 'succeeded')::int)
+      FROM replay r
+     WHERE d.replay_id = r.id AND d.state = 'pending' AND d.attempts = 0 AND d.replayed_from IS NOT NULL
+    RETURNING 1
+  ), ended AS (
+    UPDATE penstock.deliveries d SET state = 'cancelled', next_attempt_at = NULL, changed_at = now() FROM replay r
+     WHERE d.replay_id = r.id AND (d.state = 'retrying' OR d.state = 'pending' AND d.attempts > 0)
+    RETURNING 1
+  ), counted AS (
+    SELECT (SELECT count(*) FROM dropped) + (SELECT count(*) FROM restored) AS undone,
+           (SELECT count(*) FROM ended) AS cancelled
+  ), noted AS (
+    UPDATE penstock.replays r SET enqueued = r.enqueued - c.undone, matched = r.matched - c.undone
+      FROM counted c WHERE r.id = $1
+  )
+  SELECT undone::int, cancelled::int FROM counted`;
+
+/** What a cancelled replay left: deliveries that are as before, and those that it gave up between two tries. */
+export interface CancelledReplay {
+  readonly undone: number;
+  readonly cancelled: number;
+}
+
+/**
+ * Cancels a replay: it hands out no more, what it has handed out and was not begun is as before, and what was to be tried
+ * again is cancelled. What runs is left alone. Null when it does not run (any more).
+ */
+export async function cancelReplay(store: Store, id: string): Promise<CancelledReplay | null> {
+  return transaction(store, async (client) => {
+    const { rowCount } = await query(client, CANCEL, [id]);
+    if (rowCount === 0) return null;
+    const { rows } = await query<CancelledReplay>(client, UNDO, [id]);
+    return rows[0] ?? { undone: 0, cancelled: 0 };
+  });
+}

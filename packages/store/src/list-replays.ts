@@ -1,0 +1,98 @@
+import { query, type Store } from "./create-store.ts";
+
+/** A replay and how far it is. */
+export interface ReplayRow {
+  readonly id: string;
+  /** `running`: it hands out deliveries, or some of those are not done. */
+  readonly status: "running" | "done" | "cancelled";
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly reason: string | null;
+  /** Deliveries that it has come by and that match. */
+  readonly matched: number;
+  /** Those of them that are to be run because of it. */
+  readonly enqueued: number;
+  /** Those that it left alone: they wait or run anyway, or their event is still not understood. */
+  readonly skipped: number;
+  /** Those of the enqueued that have ended, well or not. */
+  readonly done: number;
+  /** Whether all that match have been found. */
+  readonly complete: boolean;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+}
+
+/** What the deliveries of a replay are now, by state. */
+export interface ReplayDetail extends ReplayRow {
+  readonly states: Readonly<Record<string, number>>;
+}
+
+interface Row {
+  id: string;
+  status: ReplayRow["status"];
+  request: Record<string, unknown>;
+  reason: string | null;
+  matched: string;
+  enqueued: string;
+  exhausted: boolean;
+  open: string;
+  created_at: Date;
+  ended_at: Date | null;
+}
+
+// The deliveries of an event that was made of another body are not marked each: the event is.
+const STATES = `
+  SELECT d.state FROM penstock.deliveries d WHERE d.replay_id = r.id
+  UNION ALL
+  SELECT d.state FROM penstock.deliveries d
+   WHERE d.day = (r.created_at AT TIME ZONE 'UTC')::date AND d.seq = r.body_seq AND d.replay_id IS NULL
+  UNION ALL
+  SELECT 'pending' FROM penstock.pending p WHERE p.seq = r.body_seq`;
+
+const COLUMNS = `
+  r.id, r.status, r.request, r.reason, r.matched::text, r.enqueued::text, r.exhausted, r.created_at, r.ended_at,
+  (SELECT count(*) FROM (${STATES}) AS s WHERE s.state IN ('pending', 'running', 'retrying'))::text AS open`;
+
+/** Replays, the newest first. */
+export async function listReplays(
+  store: Store,
+  { limit = 20, before }: { readonly limit?: number; readonly before?: ReplayRow } = {},
+): Promise<ReplayRow[]> {
+  const { rows } = await query<Row>(
+    store.pool,
+    `SELECT ${COLUMNS} FROM penstock.replays r
+      WHERE $1::timestamptz IS NULL OR (r.created_at, r.id) < ($1, $2::text)
+      ORDER BY r.created_at DESC, r.id DESC LIMIT $3`,
+    [before?.createdAt ?? null, before?.id ?? null, limit],
+  );
+  return rows.map(toReplay);
+}
+
+/** One replay, with what its deliveries are now; null when there is none of this id. */
+export async function showReplay(store: Store, id: string): Promise<ReplayDetail | null> {
+  const { rows } = await query<Row & { states: Record<string, number> | null }>(
+    store.pool,
+    `SELECT ${COLUMNS},
+            (SELECT jsonb_object_agg(state, n) FROM (
+               SELECT s.state, count(*) AS n FROM (${STATES}) AS s GROUP BY s.state) AS c) AS states
+       FROM penstock.replays r WHERE r.id = $1`,
+    [id],
+  );
+  return rows[0] === undefined ? null : { ...toReplay(rows[0]), states: rows[0].states ?? {} };
+}
+
+function toReplay(row: Row): ReplayRow {
+  const [matched, enqueued] = [Number(row.matched), Number(row.enqueued)];
+  return {
+    id: row.id,
+    status: row.status,
+    request: row.request,
+    reason: row.reason,
+    matched,
+    enqueued,
+    skipped: matched - enqueued,
+    done: row.status === "done" ? enqueued : Math.max(0, enqueued - Number(row.open)),
+    complete: row.exhausted,
+    createdAt: row.created_at.toISOString(),
+    endedAt: row.ended_at?.toISOString() ?? null,
+  };
+}
