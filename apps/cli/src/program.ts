@@ -5,6 +5,7 @@ import { registerDb } from "./commands/db-url.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEvents } from "./commands/events.ts";
 import { registerHandlers } from "./commands/handlers.ts";
+import { registerLanes } from "./commands/lanes.ts";
 import { registerMigrate } from "./commands/migrate.ts";
 import { registerQuarantine } from "./commands/quarantine.ts";
 import { registerReplay } from "./commands/replay.ts";
@@ -43,6 +44,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
   registerQuarantine(program, ctx);
   registerReplay(program, ctx);
   registerHandlers(program, ctx);
+  registerLanes(program, ctx);
   registerMigrate(program, ctx);
   registerDb(program, ctx);
   registerSecret(program, ctx);

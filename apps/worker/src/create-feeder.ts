@@ -66,7 +66,10 @@ export function createFeeder(store: Store, queue: DeliveryQueue, handler: string
   };
 }
 
-/** One that waits or runs is not added twice; the next try of a delivery, or a later generation, has another id. */
-function toJobId({ seq, attempts, generation }: DueDelivery): string {
-  return `${seq}-${attempts}-${generation}`;
+/**
+ * One that waits or runs is not added twice; the next try of a delivery, a later generation, or its lane woken again, has
+ * another id.
+ */
+function toJobId({ seq, attempts, generation, woken }: DueDelivery): string {
+  return `${seq}-${attempts}-${generation}${woken === null ? "" : `-${woken}`}`;
 }

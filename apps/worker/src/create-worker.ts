@@ -22,7 +22,8 @@ import {
   withSpan,
 } from "@penstock/telemetry";
 import { createFeeder, type Feeder } from "./create-feeder.ts";
-import { type Bell, repeat } from "./repeat.ts";
+import { laneSlots } from "./lane-slots.ts";
+import { type Bell, createBell, repeat } from "./repeat.ts";
 
 /** How long an event may be pending before its job is looked after, in milliseconds. */
 const SWEEP_AFTER_MS = 3_000;
@@ -64,7 +65,7 @@ export async function startWorker(
     batchEvents: config.batchEvents,
   });
   await engineStore.registerHandlers(
-    handlers.map(({ name: handler, kind, on }) => ({ name: handler, kind, types: on })),
+    handlers.map(({ name: handler, kind, on, lanes }) => ({ name: handler, kind, types: on, lanes })),
   );
   await ensurePartitions(store);
   await warnOfOthers();
@@ -78,13 +79,19 @@ export async function startWorker(
   // Each connection reports each attempt to connect again: a second of an outage would be fifty stack traces.
   const onError = (error: Error): void =>
     sayQueueTrouble(() => log.warn(inShort(error), "the queue reported an error, its client goes on by itself"));
-  const kick = (waiting: readonly string[]): void => waiting.forEach((handler) => feeders.get(handler)?.kick());
+  const slots = Array.from(laneSlots(handlers), ([handler, count]) =>
+    Array.from({ length: count }, () => ({ handler, bell: createBell() })),
+  ).flat();
+  function kick(waiting: readonly string[]): void {
+    for (const handler of waiting) feeders.get(handler)?.kick();
+    for (const { handler, bell } of slots) if (waiting.includes(handler)) bell.ring();
+  }
   const consumers: QueueConsumer[] = [
     queue.consume((batch) => runBatch(engine, log, batch, kick, closing.signal), {
       concurrency: config.concurrency,
       onError,
     }),
-    ...effects.map(({ name: effect, concurrency, rateLimit }) =>
+    ...effects.map(({ name: effect, concurrency, rateLimit, lanes }) =>
       queue.deliveriesTo(effect).consume(
         async (delivery) => {
           feeders.get(effect)?.taken(delivery.seq);
@@ -93,6 +100,8 @@ export async function startWorker(
             if (outOfPatience.signal.aborted) return;
             log.error({ ...delivery, err: error }, "delivery could not be run or recorded, it is taken up again");
           });
+          // The next of its lane is due.
+          if (lanes !== null) feeders.get(effect)?.kick();
         },
         { concurrency, rateLimit, onError },
       ),
@@ -117,6 +126,10 @@ export async function startWorker(
       loop(DELIVERIES_EVERY_MS, `running due deliveries of ${handler}`, async () => {
         return (await engine.runDueDeliveries(share, handler)) === share;
       }),
+    ),
+    // One loop for each lane that may run at once: one that hangs stops none of the others.
+    ...slots.map(({ handler, bell }) =>
+      loop(DELIVERIES_EVERY_MS, `running lanes of ${handler}`, () => engine.runLaneHead(handler), bell),
     ),
     // A delivery that is recorded here rings the bell; what becomes due, or another worker left, is found by the poll.
     ...Array.from(feeders, ([handler, { feed, bell }]) =>

@@ -17,17 +17,21 @@ try {
   const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
   const { loadConfig } = await import("./load-config.ts");
   const { selectEffects } = await import("./select-effects.ts");
+  const { laneSlots } = await import("./lane-slots.ts");
   const { startWorker } = await import("./create-worker.ts");
 
   const plugged = await loadConfig(config.configPath, process.cwd());
   const effects = selectEffects(plugged.handlers, config.effectHandlers);
+  const slots = laneSlots(plugged.handlers);
+  const laned = plugged.handlers.filter(({ lanes }) => lanes !== null);
+  const lanes = laned.reduce((sum, handler) => sum + (slots.get(handler.name) ?? 0), 0);
   const store = createStore({
     connectionString: config.databaseUrl,
     applicationName,
-    // One for each batch and transactional delivery that runs at once, some for upkeep, and two for each effect handler:
-    // its deliveries take one only for a moment.
+    // One for each batch, transactional delivery and lane that runs at once, some for upkeep, and two for each effect
+    // handler: its deliveries take one only for a moment.
     maxConnections:
-      config.concurrency + Math.max(10, plugged.handlers.length - effects.length) + 3 + 2 * effects.length,
+      config.concurrency + Math.max(10, plugged.handlers.length - effects.length) + lanes + 3 + 2 * effects.length,
     statementTimeoutMs: 60_000,
     answerTimeoutMs: 65_000,
     onConnectionError: (error) => log.warn({ err: error }, "lost a connection to Postgres"),

@@ -2,7 +2,8 @@ import { hash, randomUUID } from "node:crypto";
 import type { PenstockConfig } from "@penstock/handler-sdk";
 import { migrateQueue, openQueue, type EventQueue } from "@penstock/queue";
 import type { QueueConfig } from "@penstock/schemas";
-import { makeEvent } from "@penstock/schemas/fixtures";
+import { type EventOverrides, makeEvent } from "@penstock/schemas/fixtures";
+import { keyOfId } from "@penstock/sources";
 import { createQueuePool, createStore, insertEvents, migrate, type Store } from "@penstock/store";
 import { createTestDatabase, createTestRedis, eventually, startProcess, type TestProcess } from "@penstock/testing";
 import { Redis } from "ioredis";
@@ -35,16 +36,21 @@ export const migrateFor =
     await store.close();
   };
 
+/** What a handler is told to do by the text of a message, or all of what is to be special about an event. */
+export type Order = string | EventOverrides;
+
 /** Commits events whose handlers are told these orders, as intake does, as one batch. */
-export async function addTo(store: Store, orders: readonly string[]): Promise<{ batchId: string; ids: string[] }> {
+export async function addTo(store: Store, orders: readonly Order[]): Promise<{ batchId: string; ids: string[] }> {
   const batchId = randomUUID();
-  const events = orders.map((body) => makeEvent("message.received", { data: { body } }));
+  const events = orders.map((order) =>
+    makeEvent("message.received", typeof order === "string" ? { data: { body: order } } : order),
+  );
   const sha = (text: string): string => hash("sha256", text, "hex");
   await insertEvents(
     store,
     batchId,
     events.map((event) => ({
-      key: sha(event.id),
+      key: keyOfId("buzzbip", event.id),
       bodyHash: sha(event.id),
       source: "buzzbip",
       eventId: event.id,
@@ -67,7 +73,7 @@ export interface Workplace {
   /** A worker once it is ready, with more of an environment. */
   start(extra?: Record<string, string>): Promise<TestProcess>;
   /** Commits events with these orders as one batch, and adds its job unless told not to; returns the events' ids. */
-  add(orders: readonly string[], options?: { enqueue?: boolean }): Promise<string[]>;
+  add(orders: readonly Order[], options?: { enqueue?: boolean }): Promise<string[]>;
   /** How many deliveries of each subscriber are in which state, sorted: `subscriber state count`. */
   states(): Promise<string[]>;
   /** Takes all jobs away. */

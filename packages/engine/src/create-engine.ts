@@ -2,14 +2,15 @@ import type { Handler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import { onceInAWhile } from "@penstock/telemetry";
 import { advanceReplay } from "./advance-replay.ts";
-import type { BatchReport } from "./delivery-result.ts";
+import { createHeadClaims } from "./claim-heads.ts";
+import { type BatchReport, isBatched } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
 import type { EngineContext, EngineLog } from "./engine-context.ts";
 import type { EngineStore } from "./engine-store.ts";
 import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
 import { type EffectPointer, runEffect } from "./run-effect.ts";
-import { MAX_INTERRUPTIONS, runDueDeliveries, runInterruptedDelivery } from "./run-delivery.ts";
+import { MAX_INTERRUPTIONS, runDueDeliveries, runInterruptedDelivery, runLaneHead } from "./run-delivery.ts";
 
 export interface EngineOptions {
   readonly store: EngineStore;
@@ -36,10 +37,12 @@ export interface Engine {
   /** Processes the batch that a queue job points to. */
   processBatch(pointer: BatchPointer): Promise<BatchReport>;
   /**
-   * Runs deliveries that are due of a transactional handler, or of all, side by side, but none whose worker vanished
-   * before; returns how many.
+   * Runs deliveries that are due of a transactional handler, or of all, side by side, but none that is in a lane or whose
+   * worker vanished before; returns how many.
    */
   runDueDeliveries(limit: number, handler?: string): Promise<number>;
+  /** Runs the head of a lane of a transactional handler, of the lanes that are due one; false when none is. */
+  runLaneHead(handler: string): Promise<boolean>;
   /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
   runInterruptedDelivery(): Promise<boolean>;
   /** Runs the delivery to an effect handler that a queue job points to, where it is to be run. */
@@ -53,10 +56,13 @@ export interface Engine {
 /** Wires an engine. */
 export function createEngine(options: EngineOptions): Engine {
   const handlers = options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const transactional = handlers.filter((handler) => handler.kind === "transactional");
   const context: EngineContext = {
     store: options.store,
     handlers,
-    transactional: handlers.filter((handler) => handler.kind === "transactional"),
+    transactional,
+    batched: transactional.filter(isBatched),
+    claimHead: new Map(transactional.map((handler) => [handler.name, createHeadClaims(options.store, handler)])),
     effects: new Map(
       handlers
         .filter((handler) => handler.kind === "effect")
@@ -77,6 +83,7 @@ export function createEngine(options: EngineOptions): Engine {
   return {
     processBatch: (pointer) => processBatch(context, pointer),
     runDueDeliveries: (limit, handler) => runDueDeliveries(context, limit, handler),
+    runLaneHead: (handler) => runLaneHead(context, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),
     runEffect: (pointer) => runEffect(context, pointer),
     advanceReplay: () => advanceReplay(context),

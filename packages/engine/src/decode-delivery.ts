@@ -2,7 +2,8 @@ import type { Handler } from "@penstock/handler-sdk";
 import { type DecodedEvent, decodeEvent } from "./decode-event.ts";
 import { deliveryResult, pendingDelivery, type Tried, wants } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
-import type { DeliveryResult, StoredEvent } from "./engine-store.ts";
+import type { ClaimedDelivery, DeliveryResult, LanePlace, StoredEvent } from "./engine-store.ts";
+import { laneOf } from "./lane.ts";
 
 /** How long a delivery rests that this worker's version of the handler does not know, so that another can have it. */
 const NOT_FOR_US_MS = 10_000;
@@ -11,6 +12,7 @@ const NOT_FOR_US_MS = 10_000;
 export function decodeDelivery(
   engine: EngineContext,
   handler: Handler,
+  { lane }: Pick<ClaimedDelivery, "lane">,
   stored: StoredEvent,
   tried: Tried,
 ): { readonly ok: true; readonly decoded: DecodedEvent } | { readonly ok: false; readonly result: DeliveryResult } {
@@ -25,5 +27,15 @@ export function decodeDelivery(
     const waiting = { ...pendingDelivery(stored, handler.name), retryInMs: NOT_FOR_US_MS };
     return { ok: false, result: { ...waiting, attempts: tried.attempt - 1 } };
   }
-  return decoding;
+  if (lane !== null) return decoding;
+  // Left by a worker that could not tell its lane, or because the lane could not be told: it takes its place there now.
+  let place: LanePlace | null;
+  try {
+    place = laneOf(handler, decoding.decoded);
+  } catch (error) {
+    return { ok: false, result: deliveryResult(engine, handler, stored, { ok: false, error }, tried) };
+  }
+  if (place === null) return decoding;
+  const waiting = pendingDelivery(stored, handler.name);
+  return { ok: false, result: { ...waiting, attempts: tried.attempt - 1, lane: place } };
 }

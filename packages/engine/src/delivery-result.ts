@@ -1,8 +1,10 @@
-import type { AnyEvent, Handler } from "@penstock/handler-sdk";
+import type { AnyEvent, Handler, TransactionalHandler } from "@penstock/handler-sdk";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { DeliveryResult, RegisteredHandler, StoredEvent } from "./engine-store.ts";
 import { codeOf, describeError } from "./errors.ts";
+import type { EventTraces } from "./event-traces.ts";
+import { laneOf } from "./lane.ts";
 import { nextStep } from "./retry-policy.ts";
 import type { HandlerOutcome } from "./run-handler.ts";
 
@@ -23,25 +25,44 @@ export function wants(handler: Pick<Handler, "on">, event: AnyEvent): boolean {
   return handler.on.includes(event.type);
 }
 
+/** True for a handler whose events run in the transaction of their batch. */
+export function isBatched(handler: Handler): handler is TransactionalHandler {
+  return handler.kind === "transactional" && handler.lanes === null;
+}
+
 /**
- * Pending deliveries for what does not run in a batch: effect handlers, handlers that are paused, and what other workers
- * handle and this one does not, i.e. a handler that it lacks, or a type that its older version of a handler does not
- * subscribe to. Forgotten by nobody.
+ * Deliveries for what does not run in a batch: effect handlers, handlers with lanes or that are paused, and what other
+ * workers handle and this one does not, i.e. a handler that it lacks, or a type that its older version of a handler does
+ * not subscribe to. Forgotten by nobody. They are pending, each with its place in its lane; one whose lane cannot be told
+ * has failed. Where the lane is not known here, or telling it may be what kills this process, it is found when the
+ * delivery is to run.
  */
 export function deliveriesOfTheirOwn(
-  own: readonly Handler[],
+  engine: Pick<EngineContext, "handlers" | "random" | "log">,
   registered: readonly RegisteredHandler[],
   decoded: readonly DecodedEvent[],
+  traces: Pick<EventTraces, "traceparentOf" | "failed">,
+  { tellLanes = true } = {},
 ): DeliveryResult[] {
   const known = new Map(registered.map((handler) => [handler.name, handler]));
   const results: DeliveryResult[] = [];
-  for (const name of new Set([...known.keys(), ...own.map((handler) => handler.name)])) {
-    const mine = own.find((handler) => handler.name === name);
+  for (const name of new Set([...known.keys(), ...engine.handlers.map((handler) => handler.name)])) {
+    const mine = engine.handlers.find((handler) => handler.name === name);
     const theirs = known.get(name);
     for (const { stored, event } of decoded) {
       const wanted = mine !== undefined && wants(mine, event);
-      const waits = wanted ? mine.kind === "effect" || theirs?.paused : theirs?.types.includes(event.type);
-      if (waits) results.push(pendingDelivery(stored, name));
+      if (!wanted) {
+        if (theirs?.types.includes(event.type)) results.push(pendingDelivery(stored, name));
+        continue;
+      }
+      if (isBatched(mine) && !theirs?.paused) continue;
+      try {
+        results.push({ ...pendingDelivery(stored, name), lane: tellLanes ? laneOf(mine, { stored, event }) : null });
+      } catch (error) {
+        traces.failed(stored, error);
+        const tried = { attempt: 1, startedAt: new Date(), traceparent: traces.traceparentOf(stored) };
+        results.push(deliveryResult(engine, mine, stored, { ok: false, error }, tried));
+      }
     }
   }
   return results;

@@ -3,16 +3,19 @@
  * others from being: `packages/engine/test/delivery-states.test.ts` tries each from each state.
  *
  * - Made by the transaction of a batch (`recordDeliveries`): `succeeded`, `retrying` or `dead` where the handler ran in it;
- *   `pending` where it did not, since it is an effect handler, is paused, was demoted, or is not this worker's.
+ *   `pending` where it did not, since it is an effect handler, has lanes, is paused, was demoted, or is not this worker's.
  * - `pending`, `retrying` → `running`, once due and while the handler is not paused: claimed by a worker under a lease, with
  *   a token that only it knows, and the attempt is counted. Transactional ones are claimed by poll (`claimDeliveries`),
- *   those of effect handlers one by one, each as its job of the queue comes up (`claimDelivery`).
+ *   those of effect handlers one by one, each as its job of the queue comes up (`claimDelivery`). Of a lane only the head,
+ *   and none while another of it runs (`claimLanes`).
  * - `running` → `succeeded`, `retrying`, `dead` (`finishDelivery`): the result. → `pending` by the same, with no attempt
- *   counted: an event of a type that this worker's version of the handler does not know. Where the token matches, only.
+ *   counted: an event of a type that this worker's version of the handler does not know, or one that takes its place in a
+ *   lane only now. Where the token matches, only.
  * - `running` → `pending`, or `retrying` after earlier tries (`releaseDeliveries`): handed back with no attempt counted, by a
  *   worker that stops, or after an outage. Where the token matches, only.
  * - `running` → `retrying`, `dead` (`reclaimDeliveries`): its lease ran out, so its worker has vanished. An `interrupted`
  *   attempt; the third one is the last.
+ * - `pending`, `retrying` → `skipped` (`claimLanes`): overtaken in a lane where the newest wins.
  * - An operator (`changeDeliveries`) makes `retrying`, `dead`, `skipped`, `cancelled` `pending` again with all tries; `pending`,
  *   `retrying`, `dead` `skipped`; `pending`, `retrying` `cancelled`. What runs is its worker's alone.
  *

@@ -1,7 +1,7 @@
 import type { EffectHandler, Handler, HandlerLog, TransactionalHandler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import type { Demotions } from "./demotions.ts";
-import type { EngineStore } from "./engine-store.ts";
+import type { ClaimedDelivery, EngineStore } from "./engine-store.ts";
 import type { Gate } from "./gate.ts";
 
 /** A logger that can make children; pino's fits. */
@@ -16,6 +16,10 @@ export interface EngineContext {
   readonly handlers: readonly Handler[];
   /** Those of them that run inside a transaction of ours. */
   readonly transactional: readonly TransactionalHandler[];
+  /** Those of these that run in the transaction of a batch. */
+  readonly batched: readonly TransactionalHandler[];
+  /** Of the same, by name: takes the head of a lane that is due; null when there is none. */
+  readonly claimHead: ReadonlyMap<string, () => Promise<ClaimedDelivery | null>>;
   /** The others, by name, each with a gate of its own: what may have killed its process runs apart from its like. */
   readonly effects: ReadonlyMap<string, { readonly handler: EffectHandler; readonly gate: Gate }>;
   readonly findSource: (name: string) => Source | undefined;

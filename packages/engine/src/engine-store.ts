@@ -1,4 +1,4 @@
-import type { Replay } from "@penstock/handler-sdk";
+import type { Lanes, Replay } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DeliveryState } from "./delivery-state.ts";
 
@@ -31,6 +31,16 @@ export interface RegisteredHandler {
 
 export type AttemptOutcome = "succeeded" | "failed" | "timed-out" | "interrupted";
 
+/** A delivery's place in a lane of its handler: the older first, and of those that are as old, the lower seq. */
+export interface LanePlace {
+  /** As stored and shown: the key that the handler gave, or what stands for it. */
+  readonly key: string;
+  readonly at: Date;
+}
+
+/** What decides which delivery of a lane runs next. */
+export type LaneRule = Pick<Lanes, "order" | "onDead">;
+
 /** One event for one subscriber, as the engine leaves it. */
 export interface DeliveryResult {
   readonly event: Pick<StoredEvent, "seq" | "day">;
@@ -38,6 +48,8 @@ export interface DeliveryResult {
   readonly state: Extract<DeliveryState, "pending" | "succeeded" | "retrying" | "dead">;
   /** How long until the next try, in milliseconds, by the clock of Postgres; for pending and retrying. */
   readonly retryInMs?: number;
+  /** Its place in a lane, where one is to be recorded. */
+  readonly lane?: LanePlace | null;
   readonly attempts: number;
   /** The try to keep a row of; left out for a first success. */
   readonly attempt?: {
@@ -142,6 +154,8 @@ export interface ClaimedDelivery {
   readonly seq: number;
   readonly day: string;
   readonly subscriber: string;
+  /** The lane that it is the head of; null without. */
+  readonly lane: string | null;
   readonly token: string;
   /** Which try this is; the first is 1. */
   readonly attempt: number;
@@ -182,7 +196,10 @@ export interface EngineStore {
   endTry(seq: number): Promise<void>;
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
-  /** Takes due deliveries of these subscribers under a lease: those whose worker vanished before, or only others. */
+  /**
+   * Takes due deliveries of these subscribers that are in no lane under a lease: those whose worker vanished before, or
+   * only others.
+   */
   claimDeliveries(options: {
     subscribers: readonly string[];
     limit: number;
@@ -190,13 +207,30 @@ export interface EngineStore {
     interrupted: boolean;
   }): Promise<ClaimedDelivery[]>;
   /**
+   * Takes the heads of lanes of a handler that are due under a lease, of each lane one and none while another of it runs:
+   * those whose worker vanished before, or only others. A lane that another worker looks at is passed by.
+   */
+  claimLanes(
+    options: LaneRule & {
+      readonly subscriber: string;
+      readonly limit: number;
+      readonly leaseMs: number;
+      readonly interrupted: boolean;
+    },
+  ): Promise<ClaimedDelivery[]>;
+  /**
    * Takes one delivery under a lease where it is due, its handler is not paused, and its worker has vanished before or has
    * not, as told; else null. The token is the caller's: asked again with it, after an answer that got lost, it is told of
-   * what it holds.
+   * what it holds. Of a delivery in a lane, takes the lane's head, whichever that is.
    */
   claimDelivery(
     delivery: { readonly day: string; readonly seq: number; readonly subscriber: string },
-    options: { readonly token: string; readonly leaseMs: number; readonly interrupted: boolean },
+    options: {
+      readonly token: string;
+      readonly leaseMs: number;
+      readonly interrupted: boolean;
+      readonly lanes: LaneRule;
+    },
   ): Promise<ClaimedEffect | null>;
   /** Records what was done once for a delivery; false when the token no longer matches, and nothing was recorded. */
   recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<boolean>;
@@ -220,6 +254,9 @@ export interface EngineStore {
   }): Promise<{ retrying: number; dead: number }>;
   /** Writes the active handlers and their subscriptions. */
   registerHandlers(
-    handlers: readonly (Pick<RegisteredHandler, "name" | "types"> & { readonly kind: string })[],
+    handlers: readonly (Pick<RegisteredHandler, "name" | "types"> & {
+      readonly kind: string;
+      readonly lanes?: LaneRule | null;
+    })[],
   ): Promise<void>;
 }

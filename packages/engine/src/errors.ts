@@ -30,6 +30,12 @@ export class LeaseLostError extends Error {
   }
 }
 
+/** Thrown when a handler's `lane` threw or returned what is no lane: the delivery fails, and no other. */
+export class LaneError extends Error {
+  readonly code = "LANE";
+  override readonly name = "LaneError";
+}
+
 /** Thrown when a handler lost a race for rows with another transaction: nothing is wrong with the event, run it again. */
 export class ConflictError extends Error {
   readonly code = "CONFLICT";

@@ -11,6 +11,8 @@ export type {
   DeliveryResult,
   EngineStore,
   EngineTransaction,
+  LanePlace,
+  LaneRule,
   ObservedStatement,
   QuarantineRecord,
   RegisteredHandler,

@@ -149,11 +149,11 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
         const passed = new Set(await tx.subscribersOf(event));
         const registered = await tx.registeredHandlers();
         const paused = new Set(registered.filter((one) => one.paused).map(({ name }) => name));
-        const handler = engine.transactional.find(
+        const handler = engine.batched.find(
           (one) => wants(one, decoded.event) && !passed.has(one.name) && !paused.has(one.name),
         );
         if (handler === undefined) {
-          const others = deliveriesOfTheirOwn(engine.handlers, registered, [decoded]);
+          const others = deliveriesOfTheirOwn(engine, registered, [decoded], traces, { tellLanes: !killed });
           return finish(
             tx,
             stored,

@@ -102,9 +102,9 @@ async function processClaimed(
       traces.quarantined(stored, decoding.quarantine.reason);
     }
   }
-  const results = deliveriesOfTheirOwn(engine.handlers, registered, decoded);
+  const results = deliveriesOfTheirOwn(engine, registered, decoded, traces);
   const paused = new Set(registered.filter((handler) => handler.paused).map(({ name }) => name));
-  for (const handler of engine.transactional) {
+  for (const handler of engine.batched) {
     if (paused.has(handler.name)) continue;
     const wanting = decoded.filter(({ event }) => wants(handler, event));
     // Those that were made for a replay run as deliveries of their own: handleBatch could not tell them from the others.

@@ -5,12 +5,13 @@ import type { EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
 import { handBack } from "./hand-back.ts";
+import { laneRuleOf } from "./lane.ts";
 import { createOutagePause } from "./outage-pause.ts";
 import { runHandlerOnce } from "./run-handler.ts";
 import { traceAttempt } from "./trace-attempt.ts";
 
 /** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
-const LEASE_MS = 60_000;
+export const LEASE_MS = 60_000;
 /** A delivery whose worker vanished this often while running it is dead: it may be what kills them. */
 export const MAX_INTERRUPTIONS = 3;
 
@@ -31,6 +32,18 @@ export async function runDueDeliveries(engine: EngineContext, limit: number, han
 }
 
 /**
+ * Runs the head of a lane of a handler that is due, and returns whether there was one. When it has succeeded or is dead,
+ * the next of its lane is due.
+ */
+export async function runLaneHead(engine: EngineContext, handler: string): Promise<boolean> {
+  return engine.gate.shared(async () => {
+    const head = engine.signal.aborted ? null : ((await engine.claimHead.get(handler)?.()) ?? null);
+    if (head !== null) await runAll(engine, [head]);
+    return head !== null;
+  });
+}
+
+/**
  * Runs one delivery that is due and whose worker vanished while it ran, and returns whether there was one. Alone: all
  * that was under way when a process died is suspected, and only the culprit may be so again.
  */
@@ -38,7 +51,22 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
   const subscribers = engine.transactional.map(({ name }) => name);
   // Asked first: to be alone, all other work has to stop.
   if (!(await engine.store.isInterruptedDue(subscribers))) return false;
-  return engine.gate.alone(async () => (await runClaimed(engine, { subscribers, limit: 1, interrupted: true })) === 1);
+  const one = { limit: 1, interrupted: true };
+  return engine.gate.alone(async () => {
+    if ((await runClaimed(engine, { subscribers, ...one })) === 1) return true;
+    for (const handler of engine.transactional) {
+      if (engine.signal.aborted) return false;
+      const heads = await engine.store.claimLanes({
+        ...laneRuleOf(handler),
+        subscriber: handler.name,
+        leaseMs: LEASE_MS,
+        ...one,
+      });
+      await runAll(engine, heads);
+      if (heads.length > 0) return true;
+    }
+    return false;
+  });
 }
 
 /** Claims inside the gate: what is claimed and waits would be blamed, too, and its lease runs. */
@@ -48,6 +76,11 @@ async function runClaimed(
 ): Promise<number> {
   if (which.subscribers.length === 0 || engine.signal.aborted) return 0;
   const claimed = await engine.store.claimDeliveries({ ...which, leaseMs: LEASE_MS });
+  await runAll(engine, claimed);
+  return claimed.length;
+}
+
+async function runAll(engine: EngineContext, claimed: readonly ClaimedDelivery[]): Promise<void> {
   // All of them, also when one cannot be recorded: its lease runs out, and the others must not be left running.
   const runs = await Promise.allSettled(
     claimed.map((delivery) => traceAttempt(delivery, (span) => runDelivery(engine, delivery, span))),
@@ -55,7 +88,6 @@ async function runClaimed(
   for (const run of runs) {
     if (run.status === "rejected") engine.log.warn({ err: run.reason as unknown }, "delivery could not be recorded");
   }
-  return claimed.length;
 }
 
 async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, span: Span): Promise<void> {
@@ -90,7 +122,7 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
     const stored = await tx.lockDelivery(delivery);
     if (stored === null) return;
     span.setAttributes(eventAttributes(stored));
-    const decoding = decodeDelivery(engine, handler, stored, tried);
+    const decoding = decodeDelivery(engine, handler, delivery, stored, tried);
     if (!decoding.ok) return write(decoding.result);
     const log = engine.log.child({ handler: handler.name, attempt: delivery.attempt });
     const { signal } = engine;

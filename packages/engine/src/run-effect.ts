@@ -10,6 +10,7 @@ import type { ClaimedDelivery, ClaimedEffect, DeliveryResult } from "./engine-st
 import { codeOf, isConflict, isUnavailable } from "./errors.ts";
 import { handBack } from "./hand-back.ts";
 import { idempotencyKey } from "./idempotency-key.ts";
+import { laneRuleOf } from "./lane.ts";
 import { createOutagePause, insist } from "./outage-pause.ts";
 import type { HandlerOutcome } from "./run-handler.ts";
 import { traceAttempt } from "./trace-attempt.ts";
@@ -53,11 +54,12 @@ export async function runEffect(engine: EngineContext, pointer: EffectPointer): 
 /** Null when there is nothing to run: it was run already, or changed, or is not due, or its handler is paused. */
 async function claim(
   engine: EngineContext,
-  { timeoutMs }: EffectHandler,
+  handler: EffectHandler,
   { interrupted, ...delivery }: EffectPointer,
 ): Promise<ClaimedEffect | null> {
   const pause = createOutagePause(engine);
-  const options = { token: randomUUID(), leaseMs: timeoutMs + LEASE_SLACK_MS, interrupted };
+  const leaseMs = handler.timeoutMs + LEASE_SLACK_MS;
+  const options = { token: randomUUID(), leaseMs, interrupted, lanes: laneRuleOf(handler) };
   for (;;) {
     engine.signal.throwIfAborted();
     try {
@@ -79,7 +81,7 @@ async function runClaimed(
   span.setAttributes(eventAttributes(event));
   const { attempt, replay } = delivery;
   const tried: Tried = { attempt, startedAt: new Date(), traceparent: toTraceparent(span), replayed: replay !== null };
-  const decoding = decodeDelivery(engine, handler, event, tried);
+  const decoding = decodeDelivery(engine, handler, delivery, event, tried);
   if (!decoding.ok) return finish(engine, delivery, decoding.result);
   const outcome = await callHandler(engine, handler, claimed, decoding.decoded);
   if (outcome.ok === false) {

@@ -50,6 +50,7 @@ const claimed = ({ day, seq, subscriber, token }: Subject) => ({
   seq,
   subscriber,
   token,
+  lane: null,
   attempt: 2,
   generation: 0,
   replay: null,
@@ -65,8 +66,9 @@ const finish = (to: DeliveryResult["state"]) => (subject: Subject) =>
     ...(to === "pending" || to === "retrying" ? { retryInMs: 1 } : {}),
   });
 const poll = () => engineStore.claimDeliveries({ subscribers: ["h"], limit: 100, leaseMs: 60_000, interrupted: false });
+const lanes = { order: "strict", onDead: "block" } as const;
 const claimOne = (subject: Subject) =>
-  engineStore.claimDelivery(subject, { token: randomUUID(), leaseMs: 60_000, interrupted: false });
+  engineStore.claimDelivery(subject, { token: randomUUID(), leaseMs: 60_000, interrupted: false, lanes });
 const change = (what: "retry" | "skip" | "cancel") => (subject: Subject) => changeDeliveries(store, what, [subject]);
 const sql = (set: string) => store.pool.query(`UPDATE penstock.deliveries SET ${set}`);
 const reclaim = () => engineStore.reclaimDeliveries({ maxInterruptions: 3, afterOutageMs: 0 });

@@ -10,7 +10,7 @@ import {
   type HandlerDefinition,
 } from "@penstock/handler-sdk";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { findSource } from "@penstock/sources";
+import { findSource, keyOfId } from "@penstock/sources";
 import { createEngineStore, createStore, findDueDeliveries, insertEvents, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
@@ -92,11 +92,17 @@ export function engineOn(store: Store, handlers: readonly Handler[], options: Pa
   });
 }
 
+/** Makes handlers known to all workers, as one of them does at its start. */
+export async function register(store: Store, handlers: readonly Handler[]): Promise<void> {
+  await createEngineStore(store, "test-worker").registerHandlers(handlers.map((one) => ({ ...one, types: one.on })));
+}
+
 /** One event to be, or the exact bytes of what claims to be one. */
 export interface TestEvent {
   readonly id?: string;
   readonly type?: EventType;
   readonly subject?: string;
+  readonly createdAt?: string;
   readonly data?: Record<string, unknown>;
   readonly body?: Buffer;
   readonly problem?: string;
@@ -108,12 +114,12 @@ export async function addBatch(store: Store, events: readonly TestEvent[]): Prom
   await insertEvents(
     store,
     batchId,
-    events.map(({ id, type = "message.received", subject = "cnt_1", data, body, problem = null }) => {
-      const event = makeEvent(type, { ...(id === undefined ? {} : { id }), data: { contactId: subject, ...data } });
+    events.map(({ type = "message.received", subject = "cnt_1", data, body, problem = null, ...given }) => {
+      const event = makeEvent(type, { ...given, data: { contactId: subject, ...data } });
       const bytes = body ?? Buffer.from(JSON.stringify(event));
       const sha = (text: string | Buffer): string => hash("sha256", text, "hex");
       return {
-        key: sha(event.id),
+        key: keyOfId("buzzbip", event.id),
         bodyHash: sha(bytes),
         source: "buzzbip",
         eventId: event.id,

@@ -21,6 +21,7 @@ import {
   engineOn,
   openTestStore,
   outsideHandler,
+  register,
   rows,
   runDueEffects,
   type TestEvent,
@@ -53,17 +54,8 @@ function noting(name: string, fails: () => boolean = () => false): Handler {
 
 async function engineWith(handlers: readonly Handler[], find?: (name: string) => Source | undefined): Promise<Engine> {
   const engine = engineOn(store, handlers, find && { findSource: find });
-  await engineStoreRegisters(handlers);
+  await register(store, handlers);
   return engine;
-}
-
-async function engineStoreRegisters(handlers: readonly Handler[]): Promise<void> {
-  for (const { name, kind, on } of handlers) {
-    await store.pool.query(
-      "INSERT INTO penstock.handlers (name, kind, types) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET types = $3",
-      [name, kind, on],
-    );
-  }
 }
 
 async function receive(engine: Engine, ...events: TestEvent[]): Promise<void> {
@@ -336,7 +328,7 @@ describe("a replay", () => {
     const engine = await engineWith([noting("a", () => failing)]);
     await receive(engine, { id: "e1" }, { id: "e2" }, { id: "e3" });
     const before = await rows(store, "SELECT seq, state, attempts, generation FROM penstock.deliveries ORDER BY seq");
-    await engineStoreRegisters([noting("new")]);
+    await register(store, [noting("new")]);
     const id = await create({ again: true });
     while (await engine.advanceReplay());
     expect(await deliveries(store)).toEqual(states(["e1", "e2", "e3"], "a pending", "new pending"));

@@ -213,8 +213,10 @@ describe("a delivery to an effect handler", () => {
       store,
       "SELECT day::text, seq::int FROM penstock.deliveries",
     );
+    const lanes = { order: "strict", onDead: "block" } as const;
+    const options = { leaseMs: 60_000, interrupted: false, lanes };
     const claim = (token: string) =>
-      engineStore.claimDelivery({ ...pointer, subscriber: "outside" }, { token, leaseMs: 60_000, interrupted: false });
+      engineStore.claimDelivery({ ...pointer, subscriber: "outside" }, { token, ...options });
     const token = randomUUID();
     expect(await claim(token)).toMatchObject({ delivery: { attempt: 1, token } });
     expect(await claim(token)).toMatchObject({ delivery: { attempt: 1, token }, event: { eventId: "evt_1" } });

@@ -21,6 +21,9 @@ function define(wrong: object): () => unknown {
   return () => defineHandler({ ...replies, ...wrong } as HandlerDefinition<"message.received">);
 }
 
+const lane = (): string => "a";
+const handleBatch = (): void => undefined;
+
 test.each([
   [{ name: undefined }, /^handler undefined: a name is lower-case letters/],
   [{ name: "" }, /^handler "": a name is/],
@@ -57,12 +60,19 @@ test.each([
   [{ kind: "transactionnal" }, /`kind` must be "transactional" or "effect"/],
   [{ concurrency: 2 }, /`concurrency` is for effect handlers/],
   [{ rateLimit: { max: 1, perMs: 1 } }, /`rateLimit` is for effect handlers/],
-  [{ ...notify, handleBatch: () => undefined }, /`handleBatch` is for transactional handlers/],
+  [{ ...notify, handleBatch }, /`handleBatch` is for transactional handlers/],
   [{ ...notify, timeoutMs: 600_001 }, /`timeoutMs` must be a whole number from 1 to 600000/],
   [{ ...notify, concurrency: 0 }, /`concurrency` must be a whole number from 1 to 256/],
   [{ ...notify, concurrency: 257 }, /`concurrency` must be/],
   [{ ...notify, rateLimit: { max: 10 } }, /`rateLimit` needs `max` and `perMs`, whole numbers of at least 1/],
   [{ ...notify, rateLimit: 10 }, /`rateLimit` needs/],
+  [{ order: "strict" }, /`order` and `onDead` are for handlers with a `lane`/],
+  [{ onDead: "block" }, /`order` and `onDead` are for handlers with a `lane`/],
+  [{ lane: "contactId" }, /`lane` must be a function that returns a string, or null/],
+  [{ lane, order: "newest" }, /`order` must be "strict" or "newest-wins"/],
+  [{ lane, onDead: "skip" }, /`onDead` must be "block" or "continue"/],
+  [{ ...notify, lane, order: "newest-wins", onDead: "block" }, /`onDead` is for strict lanes/],
+  [{ lane, handleBatch }, /`handleBatch` would never be called with a `lane`/],
 ])("a definition with %o is refused by name and with the reason", (wrong, message) => {
   expect(define(wrong)).toThrow(HandlerDefinitionError);
   expect(define(wrong)).toThrow(message);
@@ -78,6 +88,7 @@ test("what is not given has defaults", () => {
     migrations: {},
     retry: { attempts: 10, baseMs: 1_000, capMs: 3_600_000 },
     timeoutMs: 10_000,
+    lanes: null,
     handle: replies.handle,
   });
 });
@@ -89,6 +100,7 @@ test("what an effect handler does not give has defaults", () => {
     migrations: {},
     retry: { attempts: 10, baseMs: 1_000, capMs: 3_600_000 },
     timeoutMs: 30_000,
+    lanes: null,
     concurrency: 10,
     rateLimit: null,
   });
@@ -97,6 +109,21 @@ test("what an effect handler does not give has defaults", () => {
 test("a schedule of waits says how many tries there are", () => {
   const { retry } = defineHandler({ ...notify, retry: { scheduleMs: [0, 1_000, 60_000] } });
   expect(retry).toEqual({ attempts: 4, baseMs: 1_000, capMs: 3_600_000, scheduleMs: [0, 1_000, 60_000] });
+});
+
+test.each([
+  [{}, { order: "strict", onDead: "block" }],
+  [
+    { order: "strict", onDead: "continue" },
+    { order: "strict", onDead: "continue" },
+  ],
+  [{ order: "newest-wins" }, { order: "newest-wins", onDead: "continue" }],
+] as const)("a lane with %j is %j, for both kinds of handlers", (given, expected) => {
+  for (const definition of [replies, notify]) {
+    const { lanes } = defineHandler({ ...definition, lane, ...given } as HandlerDefinition<"message.received">);
+    expect(lanes).toEqual({ of: lane, ...expected });
+    expect(Object.isFrozen(lanes)).toBe(true);
+  }
 });
 
 test("what is given is kept, and a retry policy may be given in part", () => {
@@ -111,6 +138,7 @@ test("what is given is kept, and a retry policy may be given in part", () => {
   expect(defineHandler({ ...given, retry: { attempts: 3 } })).toEqual({
     ...given,
     kind: "transactional",
+    lanes: null,
     retry: { attempts: 3, baseMs: 1_000, capMs: 3_600_000 },
   });
 });

@@ -24,6 +24,9 @@ export interface RateLimit {
   readonly perMs: number;
 }
 
+/** In which order the deliveries of a lane take effect. */
+export type LaneOrder = "strict" | "newest-wins";
+
 interface CommonDefinition<T extends EventType> {
   /** Unique; lower-case letters, digits and dashes. It names the handler in tables, logs and the CLI: never change it. */
   readonly name: string;
@@ -35,6 +38,19 @@ interface CommonDefinition<T extends EventType> {
   readonly migrations?: Readonly<Record<string, Migration>>;
   /** Tries after a failure; 10 tries, 1 s doubling up to 1 h unless given. */
   readonly retry?: Partial<RetryPolicy>;
+  /**
+   * The lane of an event, e.g. its conversation: events of one lane are handled one at a time and in `order`, by `createdAt`
+   * and then by arrival; lanes do not stop each other. Null is no lane. Any text will do, of any length; it must depend on
+   * the event alone. With a lane, events are handled one by one and not in the batch they came with.
+   */
+  lane?(event: EventOf<T>): string | null;
+  /**
+   * `strict` (unless given): the oldest of what waits goes first, and while it fails, the rest of its lane waits.
+   * `newest-wins`: the newest goes first, and what is older than what has been handled is skipped.
+   */
+  readonly order?: LaneOrder;
+  /** Whether a dead letter blocks its strict lane until an operator skips or repairs it (unless given), or is passed by. */
+  readonly onDead?: "block" | "continue";
 }
 
 /** What the package of a transactional handler declares. `DB` is the Kysely interface of the tables it uses. */
@@ -68,6 +84,16 @@ export interface EffectDefinition<T extends EventType> extends CommonDefinition<
   readonly rateLimit?: RateLimit;
 }
 
+/** How a handler's deliveries are put in lanes. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- handlers of all kinds stand in one list
+export interface Lanes<T extends EventType = any> {
+  /** As the handler declared it: it may throw, and return anything. */
+  of(event: EventOf<T>): string | null;
+  readonly order: LaneOrder;
+  /** Of newest-wins always "continue". */
+  readonly onDead: "block" | "continue";
+}
+
 interface CommonHandler<T extends EventType> {
   readonly name: string;
   readonly on: readonly T[];
@@ -75,6 +101,8 @@ interface CommonHandler<T extends EventType> {
   readonly migrations: Readonly<Record<string, Migration>>;
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
+  /** Null when its deliveries have no order. */
+  readonly lanes: Lanes<T> | null;
 }
 
 /** A checked transactional handler with its defaults filled in. */
@@ -167,6 +195,7 @@ export function defineHandler<const T extends EventType>(
     migrations: Object.freeze({ ...migrations }),
     retry: toRetryPolicy(definition.retry, refuse),
     timeoutMs,
+    lanes: toLanes(definition, refuse),
   };
   if (definition.kind === "effect") {
     const { concurrency = 10, rateLimit = null } = definition;
@@ -181,6 +210,9 @@ export function defineHandler<const T extends EventType>(
   for (const key of ["concurrency", "rateLimit"]) if (key in definition) refuse(`\`${key}\` is for effect handlers`);
   const { handleBatch } = definition;
   if (handleBatch !== undefined && typeof handleBatch !== "function") refuse("`handleBatch` is not a function");
+  if (handleBatch !== undefined && common.lanes !== null) {
+    refuse("`handleBatch` would never be called with a `lane`: its events are handled one by one");
+  }
   return Object.freeze({
     ...common,
     kind: "transactional",
@@ -203,6 +235,28 @@ function toRetryPolicy(given: Partial<RetryPolicy> | undefined, refuse: (why: st
     if (!isWhole(value)) refuse(`\`retry.${key}\` must be a whole number of at least 1`);
   }
   return Object.freeze({ ...retry, ...(scheduleMs && { scheduleMs: Object.freeze([...scheduleMs]) }) });
+}
+
+function toLanes<T extends EventType>(
+  { lane, order, onDead }: CommonDefinition<T>,
+  refuse: (why: string) => never,
+): Lanes<T> | null {
+  if (lane === undefined) {
+    if (order !== undefined || onDead !== undefined) refuse("`order` and `onDead` are for handlers with a `lane`");
+    return null;
+  }
+  if (typeof lane !== "function") refuse("`lane` must be a function that returns a string, or null for no lane");
+  if (order !== undefined && order !== "strict" && order !== "newest-wins") {
+    refuse('`order` must be "strict" or "newest-wins"');
+  }
+  if (order === "newest-wins") {
+    if (onDead !== undefined) refuse("`onDead` is for strict lanes: in others nothing waits for a dead letter");
+    return Object.freeze({ of: lane, order, onDead: "continue" });
+  }
+  if (onDead !== undefined && onDead !== "block" && onDead !== "continue") {
+    refuse('`onDead` must be "block" or "continue"');
+  }
+  return Object.freeze({ of: lane, order: "strict", onDead: onDead ?? "block" });
 }
 
 function isSchedule(waits: unknown): boolean {

@@ -89,6 +89,26 @@ test("an effect handler sees its event and has no transaction; what it does once
   expectTypeOf(handler).toEqualTypeOf<EffectHandler<"message.failed">>();
 });
 
+test("a lane is made from the event of the types that the handler listens to", () => {
+  defineHandler({
+    name: "ordered",
+    on: ["message.received", "message.failed"],
+    order: "newest-wins",
+    lane(event) {
+      expectTypeOf(event.type).toEqualTypeOf<"message.received" | "message.failed">();
+      return event.data.conversationId ?? null;
+    },
+    handle: (event) => void expectTypeOf(event.type).toEqualTypeOf<"message.received" | "message.failed">(),
+  });
+  defineHandler({
+    kind: "effect",
+    name: "ordered-effect",
+    on: ["contact.created"],
+    lane: ({ type, data }) => `${type satisfies "contact.created"} ${data.contactId}`,
+    handle: () => undefined,
+  });
+});
+
 test("handlers of all kinds stand in one configuration", () => {
   const one = defineHandler({ name: "one", on: ["message.received"], handle: () => undefined });
   const two = defineHandler({
@@ -106,6 +126,8 @@ test("an event type that does not exist, or a handler without handle, does not c
     defineHandler({ name: "x", on: ["message.read"], handle: () => undefined });
     // @ts-expect-error -- handle is what a handler is for
     defineHandler({ name: "x", on: ["message.received"] });
+    // @ts-expect-error -- a lane is a string or null
+    defineHandler({ name: "x", on: ["message.sent"], lane: () => 1, handle: () => undefined });
     // @ts-expect-error -- an effect handler has no batch
     defineHandler({ kind: "effect", name: "x", on: ["message.sent"], handle: () => undefined, handleBatch() {} });
   };

@@ -6,6 +6,8 @@ export {
   type EffectHandler,
   type Handler,
   type HandlerDefinition,
+  type LaneOrder,
+  type Lanes,
   type RateLimit,
   type RetryPolicy,
   type TransactionalHandler,

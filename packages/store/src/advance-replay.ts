@@ -156,7 +156,7 @@ async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): 
      ), taken AS (
        UPDATE penstock.deliveries d
           SET state = 'pending', attempts = 0, interruptions = 0, next_attempt_at = now(), changed_at = now(),
-              replay_id = $8, replayed_from = d.state, generation = d.generation + $16::boolean::int
+              late = false, skip_reason = NULL, replay_id = $8, replayed_from = d.state, generation = d.generation + $16::boolean::int
          FROM wanted w
         WHERE d.day = w.day AND d.seq = w.seq AND d.subscriber = w.subscriber
           AND d.state IN ('succeeded', 'dead', 'skipped', 'cancelled')

@@ -1,5 +1,10 @@
+import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
 import { transaction } from "./transaction.ts";
+import { type LaneKey, lockLanes, wakeLanes } from "./wake-lanes.ts";
+
+// Those of lanes that are locked. The others have taken their place in one meanwhile, and have their turn next.
+const IN_HAND = "(d.lane IS NULL OR (d.subscriber, d.lane) IN (SELECT * FROM unnest($2::text[], $3::text[])))";
 
 // Waits for the page that is being handed out, if one is: its row is locked. One statement sees what was there when it
 // began, so what that page handed out is undone by the statement after.
@@ -11,6 +16,7 @@ const UNDO = `
   ), dropped AS (
     DELETE FROM penstock.deliveries d USING replay r
      WHERE d.replay_id = r.id AND d.state = 'pending' AND d.attempts = 0 AND d.replayed_from IS NULL
+       AND ${IN_HAND}
     RETURNING 1
   ), restored AS (
     UPDATE penstock.deliveries d
@@ -21,10 +27,12 @@ const UNDO = `
                                (d.replayed_from = 'succeeded')::int)
       FROM replay r
      WHERE d.replay_id = r.id AND d.state = 'pending' AND d.attempts = 0 AND d.replayed_from IS NOT NULL
+       AND ${IN_HAND}
     RETURNING 1
   ), ended AS (
     UPDATE penstock.deliveries d SET state = 'cancelled', next_attempt_at = NULL, changed_at = now() FROM replay r
      WHERE d.replay_id = r.id AND (d.state = 'retrying' OR d.state = 'pending' AND d.attempts > 0)
+       AND ${IN_HAND}
     RETURNING 1
   ), counted AS (
     SELECT (SELECT count(*) FROM dropped) + (SELECT count(*) FROM restored) AS undone,
@@ -49,7 +57,27 @@ export async function cancelReplay(store: Store, id: string): Promise<CancelledR
   return transaction(store, async (client) => {
     const { rowCount } = await query(client, CANCEL, [id]);
     if (rowCount === 0) return null;
-    const { rows } = await query<CancelledReplay>(client, UNDO, [id]);
-    return rows[0] ?? { undone: 0, cancelled: 0 };
+    const total = { undone: 0, cancelled: 0 };
+    for (;;) {
+      const lanes = await lanesOf(client, id);
+      await lockLanes(client, lanes);
+      const keys = [lanes.map(({ subscriber }) => subscriber), lanes.map(({ lane }) => lane)];
+      const { rows } = await query<CancelledReplay>(client, UNDO, [id, ...keys]);
+      await wakeLanes(client, lanes);
+      const { undone = 0, cancelled = 0 } = rows[0] ?? {};
+      total.undone += undone;
+      total.cancelled += cancelled;
+      if (undone + cancelled === 0) return total;
+    }
   });
+}
+
+async function lanesOf(client: pg.PoolClient, id: string): Promise<LaneKey[]> {
+  const { rows } = await query<LaneKey>(
+    client,
+    `SELECT DISTINCT subscriber, lane FROM penstock.deliveries
+      WHERE replay_id = $1 AND state IN ('pending', 'retrying') AND lane IS NOT NULL`,
+    [id],
+  );
+  return rows;
 }

@@ -1,6 +1,9 @@
+import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
 import type { DeliveryStateName } from "./delivery-filter.ts";
 import type { DeliveryCursor } from "./list-deliveries.ts";
+import { transaction } from "./transaction.ts";
+import { type LaneKey, lockLanes, wakeLanes } from "./wake-lanes.ts";
 
 /** What an operator can do with deliveries. */
 export type DeliveryChange = "retry" | "skip" | "cancel";
@@ -14,14 +17,17 @@ export const CHANGEABLE: Readonly<Record<DeliveryChange, readonly DeliveryStateN
 
 const SET: Readonly<Record<DeliveryChange, string>> = {
   // With all its tries, as a new one; the attempts that are on record stay there.
-  retry: "state = 'pending', attempts = 0, interruptions = 0, next_attempt_at = now()",
+  retry:
+    "state = 'pending', attempts = 0, interruptions = 0, next_attempt_at = now(), late = false, skip_reason = NULL",
   skip: "state = 'skipped', next_attempt_at = NULL",
   cancel: "state = 'cancelled', next_attempt_at = NULL",
 };
 
+const WANTED = "(SELECT * FROM unnest($1::date[], $2::bigint[], $3::text[]) AS w (day, seq, subscriber)) AS wanted";
+
 /**
  * Changes deliveries that are in a state which allows it, and returns those that were changed. One that a worker claims at
- * the same time is waited for, and left alone when it runs then.
+ * the same time is waited for, and left alone when it runs then. Lanes that waited for one of them go on.
  */
 export async function changeDeliveries(
   store: Store,
@@ -29,19 +35,36 @@ export async function changeDeliveries(
   deliveries: readonly DeliveryCursor[],
 ): Promise<DeliveryCursor[]> {
   if (deliveries.length === 0) return [];
-  const { rows } = await query<{ day: string; seq: string; subscriber: string }>(
-    store.pool,
-    `UPDATE penstock.deliveries d SET ${SET[change]}, changed_at = now()
-       FROM (SELECT * FROM unnest($1::date[], $2::bigint[], $3::text[]) AS w (day, seq, subscriber)) AS wanted
-      WHERE d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
-        AND d.state = ANY($4::text[])
-     RETURNING d.day::text, d.seq::text, d.subscriber`,
-    [
-      deliveries.map(({ day }) => day),
-      deliveries.map(({ seq }) => seq),
-      deliveries.map(({ subscriber }) => subscriber),
-      [...CHANGEABLE[change]],
-    ],
+  const wanted = [
+    deliveries.map(({ day }) => day),
+    deliveries.map(({ seq }) => seq),
+    deliveries.map(({ subscriber }) => subscriber),
+  ];
+  return transaction(store, async (client) => {
+    // Before the deliveries, in the order in which a claim takes them.
+    const lanes = await lanesOf(client, wanted);
+    await lockLanes(client, lanes);
+    const { rows } = await query<{ day: string; seq: string; subscriber: string }>(
+      client,
+      `UPDATE penstock.deliveries d SET ${SET[change]}, changed_at = now()
+         FROM ${WANTED}
+        WHERE d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
+          AND d.state = ANY($4::text[])
+       RETURNING d.day::text, d.seq::text, d.subscriber`,
+      [...wanted, [...CHANGEABLE[change]]],
+    );
+    await wakeLanes(client, lanes);
+    return rows.map(({ seq, ...row }) => ({ ...row, seq: Number(seq) }));
+  });
+}
+
+async function lanesOf(client: pg.PoolClient, wanted: readonly unknown[]): Promise<LaneKey[]> {
+  const { rows } = await query<{ subscriber: string; lane: string }>(
+    client,
+    `SELECT DISTINCT d.subscriber, d.lane FROM ${WANTED}
+       JOIN penstock.deliveries d ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
+      WHERE d.lane IS NOT NULL`,
+    [...wanted],
   );
-  return rows.map(({ seq, ...row }) => ({ ...row, seq: Number(seq) }));
+  return rows;
 }

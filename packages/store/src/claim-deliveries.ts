@@ -1,6 +1,8 @@
 import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
 import { query, type Store } from "./create-store.ts";
 import { REPLAY_OF_DELIVERY } from "./replay-columns.ts";
+import { transaction } from "./transaction.ts";
+import { type LaneKey, lockLanes, wakeLanes } from "./wake-lanes.ts";
 
 // Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
 // further rows, and the claim would exceed its limit.
@@ -9,13 +11,23 @@ const RUNNING_HANDLERS = `ARRAY(
   SELECT s.name FROM unnest($1::text[]) AS s (name)
    WHERE NOT EXISTS (SELECT FROM penstock.handlers h WHERE h.name = s.name AND h.paused_at IS NOT NULL))`;
 
+/** What is told of a claimed delivery `d`. */
+export const CLAIMED_COLUMNS = `
+  d.seq::text, d.day::text, d.subscriber, d.lane, d.token::text, d.attempts, d.generation,
+  ${REPLAY_OF_DELIVERY} AS replay,
+  (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
+  (SELECT traceparent FROM penstock.attempts a
+    WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.traceparent IS NOT NULL
+    ORDER BY started_at DESC LIMIT 1) AS last_attempt`;
+
+// Those in lanes have a claim of their own.
 const claimWhere = (name: string, condition: string) => ({
   name,
   text: `
     WITH due AS MATERIALIZED (
       SELECT day, seq, subscriber FROM penstock.deliveries
        WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY(${RUNNING_HANDLERS})
-         AND ${condition}
+         AND lane IS NULL AND ${condition}
        ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     UPDATE penstock.deliveries d
@@ -23,20 +35,16 @@ const claimWhere = (name: string, condition: string) => ({
            lease_until = now() + make_interval(secs => $3::float8 / 1000), changed_at = now()
       FROM due
      WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = due.subscriber
-    RETURNING d.seq::text, d.day::text, d.subscriber, d.token::text, d.attempts, d.generation,
-              ${REPLAY_OF_DELIVERY} AS replay,
-              (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
-              (SELECT traceparent FROM penstock.attempts a
-                WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.traceparent IS NOT NULL
-                ORDER BY started_at DESC LIMIT 1) AS last_attempt`,
+    RETURNING ${CLAIMED_COLUMNS}`,
 });
 const CLAIM = claimWhere("penstock-claim-deliveries", "interruptions = 0");
 const CLAIM_INTERRUPTED = claimWhere("penstock-claim-interrupted-deliveries", "interruptions > 0");
 
-interface ClaimRow {
+export interface ClaimRow {
   seq: string;
   day: string;
   subscriber: string;
+  lane: string | null;
   token: string;
   attempts: number;
   generation: number;
@@ -53,12 +61,23 @@ export async function claimDeliveries(
   const { subscribers, limit, leaseMs, interrupted } = options;
   const claim = interrupted ? CLAIM_INTERRUPTED : CLAIM;
   const { rows } = await query<ClaimRow>(store.pool, claim, [[...subscribers], limit, leaseMs]);
-  return rows.map(({ seq, attempts, last_attempt, ...row }) => ({
-    ...row,
+  return rows.map(toClaimedDelivery);
+}
+
+export function toClaimedDelivery(row: ClaimRow): ClaimedDelivery {
+  const { seq, day, subscriber, lane, token, attempts, generation, replay, traceparent, last_attempt } = row;
+  return {
     seq: Number(seq),
+    day,
+    subscriber,
+    lane,
+    token,
     attempt: attempts,
+    generation,
+    replay,
+    traceparent,
     lastAttempt: last_attempt,
-  }));
+  };
 }
 
 /** True when an interrupted delivery of these subscribers is due; see EngineStore.isInterruptedDue. */
@@ -83,23 +102,29 @@ export async function releaseDeliveries(
   { restMs = 0 }: { restMs?: number } = {},
 ): Promise<void> {
   if (deliveries.length === 0) return;
-  await query(
-    store.pool,
-    `UPDATE penstock.deliveries d
-        SET state = CASE WHEN attempts > 1 THEN 'retrying' ELSE 'pending' END, attempts = attempts - 1,
-            token = NULL, lease_until = NULL, changed_at = now(),
-            next_attempt_at = now() + make_interval(secs => $5::float8 / 1000)
-       FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[]) AS r (day, seq, subscriber, token)
-      WHERE d.day = r.day AND d.seq = r.seq AND d.subscriber = r.subscriber AND d.token = r.token
-        AND d.state = 'running'`,
-    [
-      deliveries.map(({ day }) => day),
-      deliveries.map(({ seq }) => seq),
-      deliveries.map(({ subscriber }) => subscriber),
-      deliveries.map(({ token }) => token),
-      restMs,
-    ],
-  );
+  const lanes = deliveries.filter((delivery): delivery is ClaimedDelivery & LaneKey => delivery.lane !== null);
+  await transaction(store, async (client) => {
+    await query(
+      client,
+      `UPDATE penstock.deliveries d
+          SET state = CASE WHEN attempts > 1 THEN 'retrying' ELSE 'pending' END, attempts = attempts - 1,
+              token = NULL, lease_until = NULL, changed_at = now(),
+              next_attempt_at = now() + make_interval(secs => $5::float8 / 1000)
+         FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[]) AS r (day, seq, subscriber, token)
+        WHERE d.day = r.day AND d.seq = r.seq AND d.subscriber = r.subscriber AND d.token = r.token
+          AND d.state = 'running'`,
+      [
+        deliveries.map(({ day }) => day),
+        deliveries.map(({ seq }) => seq),
+        deliveries.map(({ subscriber }) => subscriber),
+        deliveries.map(({ token }) => token),
+        restMs,
+      ],
+    );
+    // An older one may have come meanwhile.
+    await lockLanes(client, lanes);
+    await wakeLanes(client, lanes);
+  });
 }
 
 const RECLAIM = {
@@ -125,7 +150,9 @@ const RECLAIM = {
         FROM back
     )
     SELECT count(*) FILTER (WHERE state = 'retrying')::int AS retrying,
-           count(*) FILTER (WHERE state = 'dead')::int AS dead
+           count(*) FILTER (WHERE state = 'dead')::int AS dead,
+           coalesce(jsonb_agg(jsonb_build_object('subscriber', subscriber, 'lane', lane)) FILTER (WHERE lane IS NOT NULL),
+                    '[]') AS lanes
       FROM back`,
 };
 
@@ -135,10 +162,15 @@ export async function reclaimDeliveries(
   workerName: string,
   { maxInterruptions, afterOutageMs }: { maxInterruptions: number; afterOutageMs: number },
 ): Promise<{ retrying: number; dead: number }> {
-  const { rows } = await query<{ retrying: number; dead: number }>(store.pool, RECLAIM, [
-    maxInterruptions,
-    workerName,
-    afterOutageMs,
-  ]);
-  return rows[0] ?? { retrying: 0, dead: 0 };
+  return transaction(store, async (client) => {
+    const { rows } = await query<{ retrying: number; dead: number; lanes: LaneKey[] }>(client, RECLAIM, [
+      maxInterruptions,
+      workerName,
+      afterOutageMs,
+    ]);
+    const { lanes, ...counts } = rows[0] ?? { retrying: 0, dead: 0, lanes: [] };
+    await lockLanes(client, lanes);
+    await wakeLanes(client, lanes);
+    return counts;
+  });
 }

@@ -1,6 +1,7 @@
 import type { EngineStore } from "@penstock/engine";
 import { claimDelivery } from "./claim-delivery.ts";
 import { claimDeliveries, isInterruptedDue, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
+import { claimLanes } from "./claim-lanes.ts";
 import { query, type Store } from "./create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
 import { finishDelivery } from "./finish-delivery.ts";
@@ -36,6 +37,7 @@ export function createEngineStore(store: Store, workerName: string): EngineStore
       await query(store.pool, "UPDATE penstock.pending SET tries = tries - 1 WHERE seq = $1 AND tries > 0", [seq]);
     },
     claimDeliveries: (options) => claimDeliveries(store, options),
+    claimLanes: (options) => claimLanes(store, options),
     claimDelivery: (delivery, options) => claimDelivery(store, delivery, options),
     recordEffect: (delivery, key, json) => recordEffect(store, delivery, key, json),
     finishDelivery: (delivery, result) =>

@@ -25,6 +25,7 @@ export {
   listEvents,
   showEvents,
 } from "./list-events.ts";
+export { LANE_COUNT_LIMIT, type LaneFilter, type LaneRow, type LaneState, listLanes } from "./list-lanes.ts";
 export { listEffects } from "./list-effects.ts";
 export { listReplays, type ReplayDetail, type ReplayRow, showReplay } from "./list-replays.ts";
 export { assertMigrated, migrate, MINIMUM_POSTGRES } from "./migrate.ts";

@@ -20,6 +20,12 @@ export interface DeliveryRow extends DeliveryCursor {
   readonly changedAt: string;
   /** Of the last attempt that failed; null when none has. */
   readonly error: string | null;
+  /** Its lane; null without. */
+  readonly lane: string | null;
+  /** Whether its lane had applied a newer event before. */
+  readonly late: boolean;
+  /** Why it was skipped, when no operator did. */
+  readonly skipReason: string | null;
   /** The last replay that has done it again. */
   readonly replay: string | null;
   /** How often its effects are done anew; at first 0. */
@@ -39,6 +45,9 @@ interface Row {
   received_at: Date;
   changed_at: Date;
   error: string | null;
+  lane: string | null;
+  late: boolean;
+  skip_reason: string | null;
   replay_id: string | null;
   generation: number;
 }
@@ -55,8 +64,7 @@ export async function listDeliveries(
   const { rows } = await query<Row>(
     store.pool,
     `SELECT d.day::text, d.seq::text, d.subscriber, e.event_id, e.type, e.source, d.state, d.attempts,
-            d.replay_id, d.generation,
-            d.next_attempt_at, e.received_at, d.changed_at,
+            d.next_attempt_at, e.received_at, d.changed_at, d.lane, d.late, d.skip_reason, d.replay_id, d.generation,
             (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
               WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.outcome <> 'succeeded'
               ORDER BY a.started_at DESC LIMIT 1) AS error
@@ -90,6 +98,9 @@ export async function listDeliveries(
     receivedAt: row.received_at.toISOString(),
     changedAt: row.changed_at.toISOString(),
     error: row.error,
+    lane: row.lane,
+    late: row.late,
+    skipReason: row.skip_reason,
     replay: row.replay_id,
     generation: row.generation,
   }));

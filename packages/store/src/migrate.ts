@@ -9,6 +9,7 @@ import * as attemptTraces from "./migrations/0003-attempt-traces.ts";
 import * as interruptedDeliveries from "./migrations/0004-interrupted-deliveries.ts";
 import * as operators from "./migrations/0005-operators.ts";
 import * as effects from "./migrations/0006-effects.ts";
+import * as lanes from "./migrations/0007-lanes.ts";
 import * as replays from "./migrations/0008-replays.ts";
 import { ensurePartitions } from "./partitions.ts";
 
@@ -20,6 +21,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0004-interrupted-deliveries": { up: interruptedDeliveries.up },
   "0005-operators": { up: operators.up },
   "0006-effects": { up: effects.up },
+  "0007-lanes": { up: lanes.up },
   "0008-replays": { up: replays.up },
 };
 

@@ -7,11 +7,13 @@ import { query } from "./create-store.ts";
 const INSERT = {
   name: "penstock-record-deliveries",
   text: `
-    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, changed_at, next_attempt_at)
+    INSERT INTO penstock.deliveries
+           (day, seq, subscriber, state, attempts, changed_at, next_attempt_at, lane, lane_at)
     SELECT day, seq, subscriber, state, attempts, clock_timestamp(),
-           clock_timestamp() + make_interval(secs => retry_in_ms / 1000)
-      FROM unnest($1::date[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::float8[])
-           AS d (day, seq, subscriber, state, attempts, retry_in_ms)`,
+           clock_timestamp() + make_interval(secs => retry_in_ms / 1000), lane, lane_at
+      FROM unnest($1::date[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::float8[], $7::text[],
+                  $8::timestamptz[])
+           AS d (day, seq, subscriber, state, attempts, retry_in_ms, lane, lane_at)`,
 };
 
 /** Writes the first record of deliveries, and their attempts where those are worth a row. */
@@ -21,13 +23,22 @@ export async function recordDeliveries(
   results: readonly DeliveryResult[],
 ): Promise<void> {
   if (results.length === 0) return;
+  // One of each lane wakes it; the others would be looked at and laid to rest one by one.
+  const woken = new Set<string>();
+  const isFirstOfLane = ({ subscriber, lane }: DeliveryResult): boolean => {
+    if (!lane) return true;
+    const name = `${subscriber} ${lane.key}`;
+    return !woken.has(name) && woken.add(name) !== undefined;
+  };
   await query(client, INSERT, [
     results.map(({ event }) => event.day),
     results.map(({ event }) => event.seq),
     results.map(({ subscriber }) => subscriber),
     results.map(({ state }) => state),
     results.map(({ attempts }) => attempts),
-    results.map(({ retryInMs }) => retryInMs ?? null),
+    results.map((result) => (isFirstOfLane(result) ? (result.retryInMs ?? null) : null)),
+    results.map(({ lane }) => lane?.key ?? null),
+    results.map(({ lane }) => lane?.at ?? null),
   ]);
   await recordAttempts(client, workerName, results);
 }

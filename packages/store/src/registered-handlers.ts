@@ -1,16 +1,19 @@
+import type { EngineStore } from "@penstock/engine";
 import { query, type Store } from "./create-store.ts";
 
 /** Writes the handlers that a worker runs and what they subscribe to. */
 export async function registerHandlers(
   store: Store,
-  handlers: readonly { name: string; kind: string; types: readonly string[] }[],
+  handlers: Parameters<EngineStore["registerHandlers"]>[0],
 ): Promise<void> {
   await query(
     store.pool,
-    `INSERT INTO penstock.handlers (name, kind, types)
-     SELECT h->>'name', h->>'kind', ARRAY(SELECT jsonb_array_elements_text(h->'types'))
+    `INSERT INTO penstock.handlers (name, kind, types, lane_order, on_dead)
+     SELECT h->>'name', h->>'kind', ARRAY(SELECT jsonb_array_elements_text(h->'types')), h->'lanes'->>'order',
+            h->'lanes'->>'onDead'
        FROM jsonb_array_elements($1::jsonb) AS h ORDER BY 1
-         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, types = excluded.types, seen_at = now()`,
+         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, types = excluded.types,
+            lane_order = excluded.lane_order, on_dead = excluded.on_dead, seen_at = now()`,
     [JSON.stringify(handlers)],
   );
 }

@@ -2,7 +2,12 @@ import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
 import { CommitFailedError, isConnectionError, isExhausted, isHandlerGivenUp, toStoreError } from "./errors.ts";
 
-/** Runs `fn` in a transaction and commits; see EngineStore.transaction. */
+/**
+ * Runs `fn` in a transaction on one connection and commits; rolls back when it throws, and destroys the connection where
+ * it broke or a handler that was given up may still be using it.
+ *
+ * @throws DatabaseUnavailableError, CommitFailedError, or what `fn` threw.
+ */
 export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await store.pool.connect().catch((error: unknown) => {
     throw toStoreError(error);

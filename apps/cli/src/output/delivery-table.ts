@@ -12,16 +12,21 @@ export function formatDeliveryTable(rows: readonly DeliveryRow[], now: Date): st
     row.eventId === null ? `(seq ${row.seq})` : truncate(printable(row.eventId), 40),
     row.type === null ? "-" : truncate(printable(row.type), 32),
     printable(row.subscriber),
-    row.state,
+    row.late ? `${row.state} (late)` : row.state,
     String(row.attempts),
     describeNext(row, now),
-    row.error === null || row.state === "succeeded" ? "" : truncate(printable(row.error), 60),
+    truncate(printable(describeReason(row)), 60),
   ]);
   return formatColumns([HEAD, ...lines]);
 }
 
-function describeNext({ nextAttemptAt }: DeliveryRow, now: Date): string {
-  if (nextAttemptAt === null) return "-";
+function describeReason({ state, error, skipReason }: DeliveryRow): string {
+  if (state === "skipped" && skipReason !== null) return skipReason;
+  return state === "succeeded" ? "" : (error ?? "");
+}
+
+function describeNext({ nextAttemptAt, state, lane }: DeliveryRow, now: Date): string {
+  if (nextAttemptAt === null) return lane !== null && state === "pending" ? "its turn" : "-";
   const waitMs = Date.parse(nextAttemptAt) - now.getTime();
   return waitMs < 1_000 ? "now" : `in ${formatAge(waitMs)}`;
 }

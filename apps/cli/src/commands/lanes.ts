@@ -1,0 +1,82 @@
+import {
+  changeDeliveries,
+  LANE_COUNT_LIMIT,
+  type LaneFilter,
+  type LaneRow,
+  type LaneState,
+  listLanes,
+  type Store,
+} from "@penstock/store";
+import { type Command, Option } from "commander";
+import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import { CliError } from "../cli-error.ts";
+import { withStore } from "../database.ts";
+import { formatLaneTable, nameHead } from "../output/lane-table.ts";
+import { printable } from "../output/printable.ts";
+import { wholeNumber } from "../whole-number.ts";
+
+const STATES: readonly LaneState[] = ["running", "blocked", "waiting"];
+
+export function registerLanes(program: Command, ctx: CliContext): void {
+  const lanes = program
+    .command("lanes")
+    .summary("events that are handled in order, and what blocks them")
+    .description(
+      "Shows and unblocks lanes. A lane is what a handler handles in order, one event at a time, e.g. a conversation.",
+    );
+
+  lanes
+    .command("list")
+    .summary("list the lanes in which something waits or runs")
+    .description(
+      `Lists the lanes in which something waits or runs, by handler and lane. The head is the delivery that runs or has to be done first; a lane is blocked when its head has failed. What waits is counted up to ${LANE_COUNT_LIMIT}.`,
+    )
+    .option("--handler <name>", "only of this handler")
+    .addOption(new Option("--state <state>", "only in this state").choices(STATES))
+    .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
+    .option("--json", "print one JSON object per lane")
+    .addHelpText("after", `\nExamples:\n  ${PENSTOCK} lanes list\n  ${PENSTOCK} lanes list --state blocked`)
+    .action(async ({ json, limit, ...filter }: LaneFilter & { limit: number; json?: true }) => {
+      const rows = await withStore(ctx, (store) => listLanes(store, filter, limit));
+      if (json) return rows.forEach((row) => ctx.output.json(row));
+      if (rows.length === 0) return ctx.output.say("No lane has anything that waits or runs.");
+      ctx.output.result(formatLaneTable(rows, new Date()));
+    });
+
+  lanes
+    .command("unblock")
+    .argument("<handler>", "the handler's name")
+    .argument("<lane>", "the lane, as `lanes list` shows it")
+    .summary("skip the dead letter that blocks a lane")
+    .description(
+      "Skips the dead letter that blocks a lane: it counts as done without having been handled, and what waits behind it goes on. To have it handled after all, use `deliveries retry`.",
+    )
+    .option("--json", "print one JSON object: what was skipped")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} lanes unblock inbox cnv_5c21`)
+    .action(async (handler: string, lane: string, { json }: { json?: true }) => {
+      const skipped = await withStore(ctx, (store) => unblock(store, handler, lane));
+      if (json) return ctx.output.json(skipped);
+      const next = skipped.waiting === 0 ? "nothing waits behind it" : `${countWaiting(skipped)} waiting behind it`;
+      ctx.output.result(`skipped ${nameHead(skipped)}, the lane goes on: ${next}`);
+    });
+}
+
+async function unblock(store: Store, handler: string, lane: string): Promise<LaneRow> {
+  const name = `lane ${printable(lane)} of ${printable(handler)}`;
+  const [found] = await listLanes(store, { handler, lane }, 1);
+  if (found === undefined) {
+    throw new CliError(`Nothing waits or runs in ${name}: see \`${PENSTOCK} lanes list\`.`);
+  }
+  const refusal = `${name} is not blocked by a dead letter: its head is ${nameHead(found)}, which is ${found.head.state}.`;
+  if (found.head.state !== "dead") {
+    const advice = found.head.state === "running" ? "" : ` To skip that, use \`${PENSTOCK} deliveries skip\`.`;
+    throw new CliError(`${refusal}${advice}`);
+  }
+  const changed = await changeDeliveries(store, "skip", [found.head]);
+  if (changed.length === 0) throw new CliError(`${name} has just changed, nothing was skipped: look at it again.`);
+  return found;
+}
+
+function countWaiting({ waiting }: LaneRow): string {
+  return waiting === LANE_COUNT_LIMIT ? `${waiting} or more` : String(waiting);
+}

@@ -1,0 +1,123 @@
+import { query, type Store } from "./create-store.ts";
+import type { DeliveryStateName } from "./delivery-filter.ts";
+import type { DeliveryCursor } from "./list-deliveries.ts";
+
+/**
+ * `running`: one of its deliveries runs. `blocked`: its head has failed, and the rest waits until it succeeds, dies or, once
+ * it is dead, an operator skips or repairs it. `waiting`: its head waits for a worker.
+ */
+export type LaneState = "running" | "blocked" | "waiting";
+
+/** A lane in which something waits or runs. */
+export interface LaneRow {
+  readonly handler: string;
+  readonly lane: string;
+  readonly state: LaneState;
+  /** The delivery that runs, or that has to be done first. */
+  readonly head: DeliveryCursor & {
+    readonly eventId: string | null;
+    readonly state: DeliveryStateName;
+    readonly attempts: number;
+    readonly nextAttemptAt: string | null;
+  };
+  /** When the head came into its state. */
+  readonly since: string;
+  /** How many wait, the head included; counted up to {@link LANE_COUNT_LIMIT}. */
+  readonly waiting: number;
+  /** Of the head's last attempt that failed; null when none has. */
+  readonly error: string | null;
+}
+
+/** Counting more would cost more than the number is worth. */
+export const LANE_COUNT_LIMIT = 1_000;
+
+export interface LaneFilter {
+  readonly handler?: string;
+  readonly lane?: string;
+  readonly state?: LaneState;
+}
+
+interface Row {
+  subscriber: string;
+  lane: string;
+  lane_state: LaneState;
+  day: string;
+  seq: string;
+  event_id: string | null;
+  state: DeliveryStateName;
+  attempts: number;
+  next_attempt_at: Date | null;
+  changed_at: Date;
+  waiting: number;
+  error: string | null;
+}
+
+const IN_LANE = "lane IS NOT NULL AND state IN ('pending', 'running', 'retrying', 'dead')";
+
+// What runs, or the first of each state by the index. A dead letter is the head of its lane where it blocks it.
+const headOf = (order: string, condition: string): string => `
+  (SELECT first.* FROM unnest(ARRAY['running', 'pending', 'retrying', 'dead']) AS wanted,
+          LATERAL (SELECT day, seq, lane_at, state, attempts, next_attempt_at, changed_at FROM penstock.deliveries
+                    WHERE subscriber = l.subscriber AND lane = l.lane AND state = wanted AND ${IN_LANE}
+                    ORDER BY ${order} LIMIT 1) AS first
+    WHERE ${condition} AND (wanted <> 'dead' OR h.on_dead = 'block')
+    ORDER BY first.state = 'running' DESC, ${order} LIMIT 1)`;
+
+// Steps from one lane to the next by the index, over however many deliveries wait in it, and no further than is asked for:
+// so all that follows goes row by row, in this order, by LIMIT; a join would read every lane first.
+const LIST = `
+  WITH RECURSIVE lanes AS (
+    (SELECT subscriber, lane FROM penstock.deliveries
+      WHERE ${IN_LANE} AND ($1::text IS NULL OR subscriber = $1) AND ($2::text IS NULL OR lane = $2)
+      ORDER BY subscriber, lane LIMIT 1)
+    UNION ALL
+    SELECT next.* FROM lanes l,
+           LATERAL (SELECT subscriber, lane FROM penstock.deliveries
+                     WHERE ${IN_LANE} AND (subscriber, lane) > (l.subscriber, l.lane)
+                       AND ($1::text IS NULL OR subscriber = $1) AND ($2::text IS NULL OR lane = $2)
+                     ORDER BY subscriber, lane LIMIT 1) AS next
+  ), found AS (
+    SELECT l.subscriber, l.lane, head.*
+      FROM lanes l
+      LEFT JOIN LATERAL (SELECT * FROM penstock.handlers WHERE name = l.subscriber LIMIT 1) AS h ON true
+      CROSS JOIN LATERAL (
+        SELECT first.*, CASE state WHEN 'running' THEN 'running' WHEN 'pending' THEN 'waiting' ELSE 'blocked' END AS lane_state
+          FROM (${headOf("lane_at, seq", "h.lane_order IS DISTINCT FROM 'newest-wins'")}
+                UNION ALL
+                ${headOf("lane_at DESC, seq", "h.lane_order = 'newest-wins'")}) AS first) AS head
+     WHERE $3::text IS NULL OR head.lane_state = $3
+     LIMIT $4
+  )
+  SELECT f.subscriber, f.lane, f.lane_state, f.day::text, f.seq::text, f.state, f.attempts, f.next_attempt_at, f.changed_at,
+         e.event_id,
+         (SELECT count(*)::int FROM (SELECT FROM penstock.deliveries
+                                      WHERE subscriber = f.subscriber AND lane = f.lane AND state IN ('pending', 'retrying')
+                                      LIMIT ${LANE_COUNT_LIMIT}) AS some_of) AS waiting,
+         (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
+           WHERE a.day = f.day AND a.seq = f.seq AND a.subscriber = f.subscriber AND a.outcome <> 'succeeded'
+           ORDER BY a.started_at DESC LIMIT 1) AS error
+    FROM found f CROSS JOIN LATERAL (SELECT event_id FROM penstock.events WHERE day = f.day AND seq = f.seq LIMIT 1) AS e
+   ORDER BY f.subscriber, f.lane`;
+
+/** The lanes in which something waits or runs, by handler and lane. */
+export async function listLanes(store: Store, filter: LaneFilter = {}, limit = 20): Promise<LaneRow[]> {
+  const { handler = null, lane = null, state = null } = filter;
+  const { rows } = await query<Row>(store.pool, LIST, [handler, lane, state, limit]);
+  return rows.map((row) => ({
+    handler: row.subscriber,
+    lane: row.lane,
+    state: row.lane_state,
+    head: {
+      day: row.day,
+      seq: Number(row.seq),
+      subscriber: row.subscriber,
+      eventId: row.event_id,
+      state: row.state,
+      attempts: row.attempts,
+      nextAttemptAt: row.next_attempt_at?.toISOString() ?? null,
+    },
+    since: row.changed_at.toISOString(),
+    waiting: row.waiting,
+    error: row.error,
+  }));
+}
