@@ -20,6 +20,8 @@ try {
   const { laneSlots } = await import("./lane-slots.ts");
   const { startWorker } = await import("./create-worker.ts");
 
+  const { loadSources } = await import("@penstock/sources/load");
+  const sources = await loadSources(config.sourcesPath, process.cwd());
   const plugged = await loadConfig(config.configPath, process.cwd());
   const effects = selectEffects(plugged.handlers, config.effectHandlers);
   const slots = laneSlots(plugged.handlers);
@@ -59,7 +61,7 @@ try {
   // Before it takes work: a port that is taken ends the process, and would leave what it had begun behind.
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
   const name = `${hostname()}:${process.pid}`;
-  worker = await startWorker(plugged, effects, config, { store, queue, log, name });
+  worker = await startWorker(plugged, effects, config, { sources, store, queue, log, name });
   const handlers = plugged.handlers.map(({ name }) => name);
   const { concurrency } = config;
   log.info(

@@ -10,7 +10,7 @@ import {
   type HandlerDefinition,
 } from "@penstock/handler-sdk";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { findSource, keyOfId } from "@penstock/sources";
+import { buzzbip, defineSources, keyOfId } from "@penstock/sources";
 import { createEngineStore, createStore, findDueDeliveries, insertEvents, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
@@ -24,7 +24,7 @@ const EFFECTS = `
 /** Opens a store on a migrated database of its own, with the tables that handlers write to. */
 export async function openTestStore(url?: string): Promise<Store> {
   const connectionString = url ?? (await createTestDatabase({ template: "engine", migrate: migrateForTests })).url;
-  return createStore({ connectionString, applicationName: "engine-test", maxConnections: 12 });
+  return createStore({ connectionString, applicationName: "engine-test", maxConnections: 12, sources: ["buzzbip"] });
 }
 
 export async function migrateForTests(url: string): Promise<void> {
@@ -79,6 +79,9 @@ export async function makeDue(store: Store): Promise<void> {
     "UPDATE penstock.deliveries SET next_attempt_at = now() WHERE state IN ('pending', 'retrying')",
   );
 }
+
+/** The source that all events of these tests come from. */
+export const { find: findSource } = defineSources({ buzzbip: buzzbip() });
 
 /** An engine on a store, as one worker has it. */
 export function engineOn(store: Store, handlers: readonly Handler[], options: Partial<EngineOptions> = {}): Engine {

@@ -1,7 +1,7 @@
 import { assertMigrated, type Store } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { findStoreConfig, openStore } from "../database.ts";
+import { findSourceNames, findStoreConfig, openStore } from "../database.ts";
 import { describeError } from "../describe-error.ts";
 import { findProject } from "../project.ts";
 import { findRun, type RunState } from "../run-state.ts";
@@ -71,7 +71,7 @@ async function findSecret(ctx: CliContext, given?: string): Promise<{ secret: st
 async function openIfPossible(ctx: CliContext): Promise<Store | null> {
   let store: Store | null = null;
   try {
-    store = openStore((await findStoreConfig(ctx)).databaseUrl);
+    store = openStore((await findStoreConfig(ctx)).databaseUrl, await findSourceNames(ctx));
     await assertMigrated(store);
     return store;
   } catch (error) {
