@@ -105,7 +105,7 @@ export interface Source extends SourceSettings {
   verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
   /** Reads what intake needs from a verified request. Never throws, whatever the bytes are. */
   identify(request: SignedRequest): EventIdentity;
-  /** The answer to a verified request that only asks whether we are there; `null` of an event, and without handshakes. */
+  /** The answer to a verified request that only asks whether we are there; `null` of an event, and without handshakes. Never throws. */
   readonly handshake: ((request: SignedRequest) => HandshakeAnswer | null) | null;
   /** Parses a stored body and checks it against the schema of its type, where there is one. Never throws. */
   check(stored: StoredContent): EventCheck;
@@ -182,7 +182,14 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
     identify: (request: SignedRequest) =>
       toEventIdentity(prefix, parse(request.body), (data) => definition.identify(request, data)),
     handshake: handshake
-      ? (request: SignedRequest) => handshake.call(definition, request, toObject(parse(request.body)))
+      ? (request: SignedRequest) => {
+          try {
+            return handshake.call(definition, request, toObject(parse(request.body)));
+          } catch {
+            // Then it is stored, and identify says what it is.
+            return null;
+          }
+        }
       : null,
     check: (stored: StoredContent) => checkStored(stored, prefix, parse(stored.body), schemas),
     checkSecret: (secret: string) => definition.checkSecret?.(secret) ?? null,

@@ -17,7 +17,14 @@ export {
 } from "./define-source.ts";
 export { defineSources, type NamedSource, type Sources } from "./define-sources.ts";
 export { keyOfBody, keyOfId } from "./event-key.ts";
+export { github } from "./github.ts";
+export { hmac, type HmacOptions, type Place } from "./hmac.ts";
 export { fromUnixSeconds, type Identity } from "./identity.ts";
 export { type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
+export { shopify } from "./shopify.ts";
+export { slack, type SlackOptions } from "./slack.ts";
+export { standardWebhooks, type StandardWebhooksOptions } from "./standard-webhooks.ts";
+export { stripe, type StripeOptions } from "./stripe.ts";
+export { twilio, type TwilioOptions } from "./twilio.ts";
 export type { SourceOptions, SourceSettings } from "./source-options.ts";
 export { type HmacClaim, verifyHmac } from "./verify-hmac.ts";

@@ -5,6 +5,11 @@ export const MALFORMED: Verification = Object.freeze({ ok: false, reason: "malfo
 export const MISMATCH: Verification = Object.freeze({ ok: false, reason: "mismatch" });
 const OUT_OF_TOLERANCE: Verification = Object.freeze({ ok: false, reason: "timestamp-out-of-tolerance" });
 
+/** What stands after a prefix; `null` where nothing does, or something else than the prefix in front. */
+export function afterPrefix(text: string, prefix: string): string | null {
+  return text.startsWith(prefix) && text.length > prefix.length ? text.slice(prefix.length) : null;
+}
+
 /** What a right signature comes to, given the seconds since 1970 that it covers; 0 seconds of tolerance take any. */
 export function withinTolerance(
   verification: Verification,
