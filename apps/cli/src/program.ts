@@ -11,6 +11,7 @@ import { registerQuarantine } from "./commands/quarantine.ts";
 import { registerReplay } from "./commands/replay.ts";
 import { registerSecret } from "./commands/secret-show.ts";
 import { registerSend } from "./commands/send.ts";
+import { registerSources } from "./commands/sources.ts";
 import { registerStart } from "./commands/start.ts";
 import { describeError } from "./describe-error.ts";
 import { printable } from "./output/printable.ts";
@@ -39,6 +40,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
     .hook("preAction", (_, command) => onAction(command.name()));
   registerStart(program, ctx);
   registerSend(program, ctx);
+  registerSources(program, ctx);
   registerEvents(program, ctx);
   registerDeliveries(program, ctx);
   registerQuarantine(program, ctx);

@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { buzzbip, defineSource, defineSources, github, slack, stripe, verifyHmac } from "@penstock/sources";
 import type { Store } from "@penstock/store";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { countRows, eventBody, openDatabase, send, signed, startIngest, storeAt } from "./ingest-under-test.ts";
+import { countRows, openDatabase, send, startIngest, storeAt } from "./ingest-under-test.ts";
 
 let databaseUrl: string;
 let store: Store;
@@ -60,7 +60,6 @@ test("several sources of one provider have secrets of their own, and a type has 
   expect((await send(port, fromStripe("stripe-eu", eu))).status).toBe(200);
   expect((await send(port, fromStripe("stripe-us", us))).status).toBe(200);
   expect((await send(port, fromStripe("stripe-us", eu))).status).toBe(401);
-  expect((await send(port, { body: eventBody("evt_1"), headers: signed(eventBody("evt_1")) })).status).toBe(401);
   const { rows } = await store.pool.query("SELECT source, type FROM penstock.events ORDER BY source");
   expect(rows).toEqual(["stripe-eu", "stripe-us"].map((source) => ({ source, type: "stripe.charge.succeeded" })));
 });
@@ -70,10 +69,9 @@ test("a source has limits of its own", async () => {
   const secret = SECRETS.STRIPE_US_SIGNING_SECRETS;
   expect((await send(port, fromStripe("stripe-us", secret, 2_000))).status).toBe(413);
   expect((await send(port, fromStripe("stripe-eu", SECRETS.STRIPE_EU_SIGNING_SECRETS, 2_000))).status).toBe(200);
-  const answers = [];
-  // Far more than one per second, however busy the machine is.
-  for (let sent = 0; sent < 20; sent++) answers.push((await send(port, fromStripe("stripe-us", secret))).status);
-  expect(new Set(answers)).toEqual(new Set([200, 429]));
+  const sent = Array.from({ length: 20 }, () => send(port, fromStripe("stripe-us", secret)));
+  const answers = await Promise.all(sent);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
 });
 
 test("id and type are taken from headers where they stand there, and the secret from a variable of any name", async () => {
