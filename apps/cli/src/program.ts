@@ -7,6 +7,7 @@ import { registerEvents } from "./commands/events.ts";
 import { registerHandlers } from "./commands/handlers.ts";
 import { registerLanes } from "./commands/lanes.ts";
 import { registerMigrate } from "./commands/migrate.ts";
+import { registerNew } from "./commands/new.ts";
 import { registerQuarantine } from "./commands/quarantine.ts";
 import { registerReplay } from "./commands/replay.ts";
 import { registerSecret } from "./commands/secret-show.ts";
@@ -47,6 +48,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
   registerReplay(program, ctx);
   registerHandlers(program, ctx);
   registerLanes(program, ctx);
+  registerNew(program, ctx);
   registerMigrate(program, ctx);
   registerDb(program, ctx);
   registerSecret(program, ctx);

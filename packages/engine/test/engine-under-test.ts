@@ -5,6 +5,7 @@ import {
   type EffectContext,
   type EffectDefinition,
   type EffectHandler,
+  type AnyEvent,
   type EventType,
   type Handler,
   type HandlerDefinition,
@@ -103,7 +104,7 @@ export async function register(store: Store, handlers: readonly Handler[]): Prom
 /** One event to be, or the exact bytes of what claims to be one. */
 export interface TestEvent {
   readonly id?: string;
-  readonly type?: EventType;
+  readonly type?: AnyEvent["type"];
   readonly subject?: string;
   readonly createdAt?: string;
   readonly data?: Record<string, unknown>;

@@ -37,7 +37,7 @@ const ofContact = {
     ),
   ),
 };
-const data: Record<EventType, fc.Arbitrary<Record<string, unknown>>> = {
+const data: Record<AnyEvent["type"], fc.Arbitrary<Record<string, unknown>>> = {
   "message.received": fc.record({ ...ofMessage, from: text }),
   "message.sent": fc.record({ ...ofMessage, to: text, status: text }),
   "message.failed": fc.record({
