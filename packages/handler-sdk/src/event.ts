@@ -9,7 +9,6 @@ import type { BuzzBipEvent, BuzzBipEventOf, BuzzBipEventType } from "@penstock/s
  *   interface EventData { "stripe.charge.succeeded": Stripe.ChargeSucceededEvent }
  * }
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- others add to it
 export interface EventData {}
 
 /** Types of providers that come with Penstock, declared or not. Those of others are declared in {@link EventData}. */
@@ -17,6 +16,7 @@ export type ProviderEventType =
   `${"stripe" | "github" | "shopify" | "slack" | "twilio" | "standard-webhooks"}.${string}`;
 
 /** Every event type that a handler can subscribe to. */
+// eslint-disable-next-line @typescript-eslint/no-redundant-type-constituents -- until somebody declares one
 export type EventType = BuzzBipEventType | keyof EventData | ProviderEventType;
 
 /** What Penstock knows of an event besides what the provider sent. */

@@ -76,7 +76,7 @@ export async function checkDocTypes(blocks: readonly DocBlock[], home: string, r
     const run = promisify(execFile)(process.execPath, [compiler, "-p", folder, "--pretty", "false"]);
     return await run.then(
       () => "",
-      (error: { stdout?: string; message: string }) => error.stdout || error.message,
+      (error: unknown) => (error as { stdout?: string }).stdout || String(error),
     );
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import type { AnyEvent, EventType } from "@penstock/handler-sdk";
+import type { AnyEvent } from "@penstock/handler-sdk";
 import { BUZZBIP_EVENT_TYPES } from "@penstock/schemas";
 import fc from "fast-check";
 import { event } from "./inbox-under-test.ts";
