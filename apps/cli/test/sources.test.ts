@@ -156,6 +156,15 @@ describe("verify", () => {
   });
 });
 
+test.each([
+  [["new", "source", "Acme"], 2, /A name is lower-case/],
+  [["new", "source", "buzzbip"], 1, /penstock.sources.ts lists a source buzzbip already/],
+])("penstock %j writes nothing and says why", async (args, code, message) => {
+  const outcome = await penstock.run(args);
+  expect({ code: outcome.code, stdout: outcome.stdout }).toEqual({ code, stdout: [] });
+  expect(outcome.stderr.join("\n")).toMatch(message);
+});
+
 test("a start without a secret of a source says which one, and starts nothing", async () => {
   const { code, stdout, stderr } = await penstock.run(["start"], {
     STRIPE_EU_SIGNING_SECRETS: "",

@@ -16,6 +16,7 @@ try {
   const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
   const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
   const { loadConfig } = await import("./load-config.ts");
+  const { assertSources } = await import("./assert-sources.ts");
   const { selectEffects } = await import("./select-effects.ts");
   const { laneSlots } = await import("./lane-slots.ts");
   const { startWorker } = await import("./create-worker.ts");
@@ -23,6 +24,7 @@ try {
   const { loadSources } = await import("@penstock/sources/load");
   const sources = await loadSources(config.sourcesPath, process.cwd());
   const plugged = await loadConfig(config.configPath, process.cwd());
+  assertSources(plugged.handlers, sources);
   const effects = selectEffects(plugged.handlers, config.effectHandlers);
   const slots = laneSlots(plugged.handlers);
   const laned = plugged.handlers.filter(({ lanes }) => lanes !== null);
