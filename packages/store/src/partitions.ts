@@ -5,11 +5,15 @@ import { codeOf } from "./errors.ts";
 /** The tables that have a partition for each day. */
 const PARTITIONED = ["events", "deliveries", "attempts"] as const;
 
-/** The days that have a partition, as SQL: by their names, which are made below. */
+/**
+ * The days that have a partition, as SQL: by their names, which are made below. OFFSET 0, or Postgres may put what follows
+ * first, and read a day in the name of every table that there is.
+ */
 export const PARTITION_DAYS = `
   SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day
     FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-   WHERE i.inhparent = 'penstock.events'::regclass`;
+   WHERE i.inhparent = 'penstock.events'::regclass
+  OFFSET 0`;
 
 /** How many days ahead partitions are made. */
 const DAYS_AHEAD = 7;
