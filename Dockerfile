@@ -5,8 +5,9 @@
 #   docker build --target migrate -t penstock-migrate .     the `penstock` command; migrates unless told otherwise
 #
 # Each holds Node, compiled JavaScript and production dependencies: no TypeScript, no tests, no npm. They run as the
-# user `node` (1000) and write nowhere, so `--read-only` is fine. The worker and migrate hold penstock.config.ts,
-# compiled, and every package that the root package.json names in its dependencies: your handlers.
+# user `node` (1000) and write nowhere, so `--read-only` is fine. All hold penstock.sources.ts, compiled, with what it
+# imports from the folder sources; the worker and migrate hold penstock.config.ts, too, and every package that the root
+# package.json names in its dependencies: your handlers.
 
 ARG NODE_IMAGE=node:24-trixie-slim
 

@@ -25,7 +25,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: [`${folders}/src/**/*.test.ts`, "tools/*.test.ts"],
+          include: [`${folders}/src/**/*.test.ts`, "sources/*.test.ts", "tools/*.test.ts"],
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },

@@ -20,11 +20,17 @@ pnpm "$@" list --depth -1 --parseable | while read -r folder; do
   mv "$folder/package.json" "$target$name/"
   [ ! -d "$folder/node_modules" ] || mv "$folder/node_modules" "$target$name/"
   case $name in
-    "") cp -r "$built/dist/." "$target/" ;; # penstock.config.js stands where it does in the sources
+    "") cp -r "$built/dist/." "$target/" ;; # penstock.config.js and penstock.sources.js stand where they do in the repository
     *) cp -r "$built$name/dist" "$target$name/" ;;
   esac
 done
-mkdir -p "$target/node_modules"
+mkdir -p "$target/node_modules/@penstock"
+if [ ! -f "$target/penstock.sources.js" ]; then
+  # An image without handlers: of what stands at the root it gets the sources, which need @penstock/sources alone.
+  cp package.json "$built/dist/penstock.sources.js" "$target/"
+  [ ! -d "$built/dist/sources" ] || cp -r "$built/dist/sources" "$target/"
+  ln -s ../../packages/sources "$target/node_modules/@penstock/sources"
+fi
 [ -d "$target/node_modules/.pnpm" ] || mv node_modules/.pnpm "$target/node_modules/"
 
 # Declarations and maps name sources that are not here; nobody runs the tests of others.

@@ -3,7 +3,9 @@ import { parseStoreConfig, type StoreConfig } from "@penstock/schemas";
 import { assertMigrated, createStore, type Store } from "@penstock/store";
 import type { CliContext } from "./cli-context.ts";
 import { CliError } from "./cli-error.ts";
+import { describeError } from "./describe-error.ts";
 import { findProject } from "./project.ts";
+import { readProjectSources } from "./project-config.ts";
 import { findRun } from "./run-state.ts";
 
 /**
@@ -24,7 +26,7 @@ export async function findStoreConfig(ctx: CliContext): Promise<StoreConfig> {
  */
 export async function withStore<T>(ctx: CliContext, work: (store: Store) => Promise<T>): Promise<T> {
   const { databaseUrl } = await findStoreConfig(ctx);
-  const store = openStore(databaseUrl);
+  const store = openStore(databaseUrl, await findSourceNames(ctx));
   try {
     await assertMigrated(store);
     return await work(store);
@@ -34,8 +36,24 @@ export async function withStore<T>(ctx: CliContext, work: (store: Store) => Prom
 }
 
 /** A store for one command: few connections, and a wait that a person bears. */
-export function openStore(connectionString: string): Store {
-  return createStore({ connectionString, applicationName: "penstock-cli", maxConnections: 2, connectTimeoutMs: 5_000 });
+export function openStore(connectionString: string, sources: readonly string[] = []): Store {
+  return createStore({
+    connectionString,
+    applicationName: "penstock-cli",
+    sources,
+    maxConnections: 2,
+    connectTimeoutMs: 5_000,
+  });
+}
+
+/** The names that events are looked up with by their ids. Where they cannot be read, that is said, and all else works. */
+export async function findSourceNames(ctx: CliContext): Promise<readonly string[]> {
+  try {
+    return (await readProjectSources(ctx)).list.map(({ name }) => name);
+  } catch (error) {
+    ctx.output.say(`Events are found by their seq only, and not by their ids: ${describeError(error)}`);
+    return [];
+  }
 }
 
 async function findEmbeddedUrl(ctx: CliContext): Promise<string> {

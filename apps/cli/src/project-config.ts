@@ -1,4 +1,6 @@
 import type { PenstockConfig } from "@penstock/handler-sdk";
+import type { Sources } from "@penstock/sources";
+import { readSources } from "@penstock/sources/load";
 import type { CliContext } from "./cli-context.ts";
 import { findProject } from "./project.ts";
 
@@ -7,4 +9,13 @@ export async function loadProjectConfig(ctx: CliContext): Promise<PenstockConfig
   // Loaded when needed: it brings the engine with it, and most commands do without.
   const { loadConfig } = await import("@penstock/worker");
   return loadConfig(ctx.env["PENSTOCK_CONFIG"] || null, findProject(ctx).root);
+}
+
+/**
+ * The sources of the project: PENSTOCK_SOURCES, else its penstock.sources.ts. Their `problems` are the caller's to tell.
+ *
+ * @throws LoadSourcesError
+ */
+export async function readProjectSources(ctx: CliContext): Promise<Sources> {
+  return readSources(ctx.env["PENSTOCK_SOURCES"], findProject(ctx).root);
 }

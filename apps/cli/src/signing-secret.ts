@@ -14,7 +14,7 @@ export interface SigningSecrets {
 const fileOf = (home: string): string => join(home, "signing-secret");
 
 /** The secret that an earlier start made; null when none has. @throws CliError when the file holds none. */
-async function readSigningSecret(home: string): Promise<string | null> {
+export async function readSigningSecret(home: string): Promise<string | null> {
   let text: string;
   try {
     text = await readFile(fileOf(home), "utf8");

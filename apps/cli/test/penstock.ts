@@ -30,7 +30,8 @@ export interface Penstock {
   remove(): Promise<void>;
 }
 
-export async function createPenstock(common: Record<string, string> = {}): Promise<Penstock> {
+/** `cwd` is where the project is; that of this repository unless given. */
+export async function createPenstock(common: Record<string, string> = {}, cwd?: string): Promise<Penstock> {
   const parent = await mkdtemp(join(tmpdir(), "penstock-cli-"));
   await chmod(parent, 0o755); // as root, Postgres runs as another user inside it
   const home = join(parent, ".penstock");
@@ -40,6 +41,7 @@ export async function createPenstock(common: Record<string, string> = {}): Promi
     const process = startProcess({
       file: MAIN,
       args,
+      ...(cwd !== undefined && { cwd }),
       env: { PENSTOCK_HOME: home, PENSTOCK_CONFIG: CONFIG, INGEST_PORT: "0", ...common, ...env },
       name: `penstock ${args.join(" ")}`,
     });

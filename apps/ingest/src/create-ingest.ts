@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { EventQueue } from "@penstock/queue";
 import { createIntake } from "@penstock/intake";
 import type { IngestConfig } from "@penstock/schemas";
-import { findSource } from "@penstock/sources";
+import type { Sources } from "@penstock/sources";
 import { assertMigrated, insertEvents, observeBacklog, type Store } from "@penstock/store";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
 import { createIngestApp, createIngestServer } from "./app.ts";
@@ -21,13 +21,21 @@ export interface Ingest {
 }
 
 /** Wires ingest: HTTP in front, intake behind. */
-export function createIngest(config: IngestConfig, store: Store, queue: EventQueue, log: Logger): Ingest {
+export function createIngest(
+  config: IngestConfig,
+  { list }: Pick<Sources, "list">,
+  { store, queue, log }: { readonly store: Store; readonly queue: EventQueue; readonly log: Logger },
+): Ingest {
   let closing = false;
   const stopped = new AbortController();
   const sources = new Map<string, ConfiguredSource>();
-  for (const [name, secrets] of Object.entries(config.secrets)) {
-    const source = findSource(name);
-    if (source !== undefined) sources.set(name, { source, secrets });
+  for (const { name, source } of list) {
+    sources.set(name, {
+      source,
+      secrets: config.secrets[name] ?? [],
+      maxBodyBytes: source.maxBodyBytes ?? config.maxBodyBytes,
+      limit: createRateLimit(source.ratePerSecond ?? config.sourceRatePerSecond),
+    });
   }
   const intake = createIntake({
     store: { insertEvents: (batchId, events) => insertEvents(store, batchId, events) },
@@ -47,10 +55,8 @@ export function createIngest(config: IngestConfig, store: Store, queue: EventQue
   const app = createIngestApp({
     intake,
     findSource: (name) => sources.get(name),
-    maxBodyBytes: config.maxBodyBytes,
     trustProxyHops: config.trustProxyHops,
     addressLimit: createRateLimit(config.addressRatePerSecond),
-    sourceLimit: createRateLimit(config.sourceRatePerSecond),
     isClosing: () => closing,
     log,
     readiness,

@@ -1,10 +1,12 @@
 import { parseIngestConfig } from "@penstock/schemas";
+import { readSources } from "@penstock/sources/load";
 import { failStart, startInternalServer, startTelemetry, stopOnSignal } from "@penstock/telemetry";
 
 const applicationName = "penstock-ingest";
 
 try {
-  const config = parseIngestConfig(process.env);
+  const sources = await readSources(process.env["PENSTOCK_SOURCES"], process.cwd());
+  const config = parseIngestConfig(process.env, sources);
   const telemetry = await startTelemetry({ service: "ingest", level: config.logLevel, env: process.env });
   const { log } = telemetry;
   for (const warning of config.warnings) log.warn(warning);
@@ -25,7 +27,7 @@ try {
   const queue = openQueue(config.queue, (url = config.databaseUrl, maxConnections) =>
     createQueuePool({ connectionString: url, schema: QUEUE_SCHEMA, maxConnections, applicationName }),
   );
-  const ingest = createIngest(config, store, queue, log);
+  const ingest = createIngest(config, sources, { store, queue, log });
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness: ingest.readiness });
   const { address, port } = await ingest.listen();
   log.info({ address, port, internalPort: internal.port, queue: queue.backend }, "ingest ready");

@@ -1,25 +1,25 @@
 import type { AcceptOutcome, Intake } from "@penstock/intake";
-import type { Source } from "@penstock/sources";
+import type { SignedRequest, Source } from "@penstock/sources";
 import { activeSpan, instruments, isTraceparent, type Logger } from "@penstock/telemetry";
 import type { Request, Response } from "express";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import { endLingering, readBody } from "./read-body.ts";
 
-/** A sender that is known here: how it signs, and with which secrets. */
+/** A sender that is known here: how it signs, with which secrets, and what it may send. */
 export interface ConfiguredSource {
   readonly source: Source;
   readonly secrets: readonly string[];
+  readonly maxBodyBytes: number;
+  /** Of accepted requests. */
+  readonly limit: RateLimit;
 }
 
 export interface WebhookRouteOptions {
   readonly intake: Intake;
   readonly findSource: (name: string) => ConfiguredSource | undefined;
-  readonly maxBodyBytes: number;
   /** Refused requests per client address. */
   readonly addressLimit: RateLimit;
-  /** Accepted requests per source. */
-  readonly sourceLimit: RateLimit;
   /** The client's address, by the proxies that are trusted. */
   readonly addressOf: (req: Request) => string;
   readonly isClosing: () => boolean;
@@ -34,10 +34,10 @@ const NOT_WANTED = { ...RETRY_SOON, connection: "close" };
 
 /**
  * `POST /webhooks/:source`: limits → raw bytes → verify → accept → 200. Nothing is parsed before it is verified, and
- * nothing is stored that was not signed.
+ * nothing is stored that was not signed. A handshake is answered and not stored.
  */
 export function createWebhookRoute(options: WebhookRouteOptions): (req: Request, res: Response) => Promise<void> {
-  const { intake, findSource, maxBodyBytes, addressLimit, sourceLimit, addressOf, isClosing, log } = options;
+  const { intake, findSource, addressLimit, addressOf, isClosing, log } = options;
 
   return async function receiveWebhook(req, res) {
     const arrivedAt = performance.now();
@@ -53,7 +53,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     if (encoding !== undefined && encoding.toLowerCase() !== "identity")
       return refuse(req, res, "encodedBody", "content-encoding");
 
-    const reading = await readBody(req, maxBodyBytes);
+    const reading = await readBody(req, configured.maxBodyBytes);
     if (!reading.ok) {
       if (reading.reason === "aborted") return count(req, "aborted");
       recordRefusal(req, "tooLarge", reading.reason);
@@ -61,19 +61,21 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
       return endLingering(req, res);
     }
     const { body } = reading;
-    const { source, secrets } = configured;
+    const { source, secrets, limit } = configured;
     const header = (wanted: string): string | undefined => {
       const value = req.headers[wanted];
       return Array.isArray(value) ? value.join(", ") : value;
     };
-    const verification = source.verify({ header, body }, secrets);
+    const signed: SignedRequest = { header, body, url: req.originalUrl };
+    const verification = source.verify(signed, secrets, Date.now());
     if (!verification.ok) return refuse(req, res, "unauthorized", verification.reason);
-    const sourceWaitMs = sourceLimit.waitMs(name);
+    const sourceWaitMs = limit.waitMs(name);
     if (sourceWaitMs > 0)
       return turnAway(req, res, "tooManyRequests", "source-rate", { "retry-after": seconds(sourceWaitMs) });
-    sourceLimit.spend(name);
+    limit.spend(name);
+    if (source.handshake !== null && shakeHands(source.handshake, signed, name, res)) return;
 
-    const identity = source.identify(body);
+    const identity = source.identify(signed);
     const traceparent = header("traceparent");
     let outcome: AcceptOutcome;
     try {
@@ -96,6 +98,21 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const type = source.eventTypes.find((known) => known === identity.type) ?? "other";
     instruments.accepted().add(1, { source: name, type, outcome });
   };
+
+  /** Answers a signed request that is no event, and returns whether it was none. */
+  function shakeHands(
+    handshake: NonNullable<Source["handshake"]>,
+    signed: SignedRequest,
+    name: string,
+    res: Response,
+  ): boolean {
+    const answer = handshake(signed);
+    if (answer === null) return false;
+    const body = Buffer.from(answer.body);
+    res.writeHead(200, { "content-type": answer.contentType, "content-length": body.length }).end(body);
+    log.info({ source: name }, "handshake answered");
+    return true;
+  }
 
   /** Refuses what says nothing of the sender: it is counted, and neither logged nor held against its address. */
   function turnAway(

@@ -5,7 +5,7 @@ import { createIngest, type Ingest } from "@penstock/ingest";
 import { type EventQueue, migrateQueue, openQueue, type OpenQueuePool, QUEUE_SCHEMA } from "@penstock/queue";
 import { parseIngestConfig } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { buzzbip } from "@penstock/sources";
+import { buzzbip, defineSources, signBuzzBip, type Sources } from "@penstock/sources";
 import { createQueuePool, createStore, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
@@ -61,8 +61,9 @@ export interface IngestUnderTest {
 export async function startIngest(
   databaseUrl: string,
   overrides: Record<string, string> = {},
+  sources: Sources = defineSources({ buzzbip: buzzbip() }),
 ): Promise<IngestUnderTest> {
-  const config = parseIngestConfig(environment(databaseUrl, overrides));
+  const config = parseIngestConfig(environment(databaseUrl, overrides), sources);
   const lines: string[] = [];
   const log = createLogger({
     service: "ingest",
@@ -71,7 +72,7 @@ export async function startIngest(
   });
   const store = storeAt(databaseUrl);
   const queue = openQueue(config.queue, poolsAt(databaseUrl), { addTimeoutMs: 1_000 });
-  const ingest = createIngest(config, store, queue, log);
+  const ingest = createIngest(config, sources, { store, queue, log });
   const { port } = await ingest.listen();
   onTestFinished(async () => {
     await ingest.close(100);
@@ -88,7 +89,7 @@ export function eventBody(id?: string): Buffer {
 
 /** The headers that BuzzBip would send with a body. */
 export function signed(body: Buffer, secret = SECRET): Record<string, string> {
-  return buzzbip.sign(body, secret);
+  return signBuzzBip(body, secret);
 }
 
 export interface Answer {

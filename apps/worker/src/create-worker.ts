@@ -2,7 +2,7 @@ import { createEngine, type Engine } from "@penstock/engine";
 import type { EffectHandler, PenstockConfig } from "@penstock/handler-sdk";
 import type { EventQueue, QueueConsumer, QueuedBatch } from "@penstock/queue";
 import type { WorkerConfig } from "@penstock/schemas";
-import { findSource } from "@penstock/sources";
+import type { Sources } from "@penstock/sources";
 import {
   createEngineStore,
   ensurePartitions,
@@ -49,7 +49,13 @@ export async function startWorker(
   { handlers }: PenstockConfig,
   effects: readonly EffectHandler[],
   config: Pick<WorkerConfig, "batchEvents" | "concurrency">,
-  { store, queue, log, name }: { store: Store; queue: EventQueue; log: Logger; name: string },
+  {
+    sources,
+    store,
+    queue,
+    log,
+    name,
+  }: { sources: Pick<Sources, "find">; store: Store; queue: EventQueue; log: Logger; name: string },
 ): Promise<EventWorker> {
   const outOfPatience = new AbortController();
   const closing = new AbortController();
@@ -59,7 +65,7 @@ export async function startWorker(
   const engine = createEngine({
     store: engineStore,
     handlers,
-    findSource,
+    findSource: sources.find,
     log,
     signal: outOfPatience.signal,
     batchEvents: config.batchEvents,

@@ -16,11 +16,15 @@ try {
   const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
   const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
   const { loadConfig } = await import("./load-config.ts");
+  const { assertSources } = await import("./assert-sources.ts");
   const { selectEffects } = await import("./select-effects.ts");
   const { laneSlots } = await import("./lane-slots.ts");
   const { startWorker } = await import("./create-worker.ts");
 
+  const { loadSources } = await import("@penstock/sources/load");
+  const sources = await loadSources(config.sourcesPath, process.cwd());
   const plugged = await loadConfig(config.configPath, process.cwd());
+  assertSources(plugged.handlers, sources);
   const effects = selectEffects(plugged.handlers, config.effectHandlers);
   const slots = laneSlots(plugged.handlers);
   const laned = plugged.handlers.filter(({ lanes }) => lanes !== null);
@@ -59,7 +63,7 @@ try {
   // Before it takes work: a port that is taken ends the process, and would leave what it had begun behind.
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
   const name = `${hostname()}:${process.pid}`;
-  worker = await startWorker(plugged, effects, config, { store, queue, log, name });
+  worker = await startWorker(plugged, effects, config, { sources, store, queue, log, name });
   const handlers = plugged.handlers.map(({ name }) => name);
   const { concurrency } = config;
   log.info(

@@ -27,12 +27,12 @@ export function decodeEvent(stored: StoredEvent, findSource: (name: string) => S
   });
   if (stored.problem !== null) return quarantine(stored.problem, PROBLEMS[stored.problem] ?? stored.problem);
   const source = findSource(stored.source);
-  if (source === undefined) return quarantine("unknown-source", `this worker knows no source ${stored.source}`);
-  const check = source.check(stored.body);
+  if (source === undefined) return quarantine("unknown-source", `penstock.sources.ts lists no source ${stored.source}`);
+  const check = source.check(stored);
   if (!check.ok) return quarantine(check.reason, check.detail);
   const event = {
     ...check.event,
-    createdAt: new Date(check.event.createdAt),
+    createdAt: new Date(check.event.createdAt ?? stored.receivedAt),
     source: stored.source,
     seq: stored.seq,
     receivedAt: stored.receivedAt,

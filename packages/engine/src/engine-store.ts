@@ -12,6 +12,8 @@ export interface StoredEvent {
   readonly type: string | null;
   /** The id that the batch is sorted by: the contact's, else the conversation's … */
   readonly subject: string | null;
+  /** When its provider says that it happened; null when it does not. */
+  readonly createdAt: Date | null;
   readonly receivedAt: Date;
   readonly body: Buffer;
   /** Why intake could not read it whole or would not vouch for it; null when all is well. */

@@ -1,11 +1,18 @@
 import { dryRun, type DryRunReport } from "@penstock/engine";
 import type { Handler, TransactionalHandler } from "@penstock/handler-sdk";
-import { findSource } from "@penstock/sources";
 import { rehearse, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { sql } from "kysely";
 import { beforeEach, expect, test } from "vitest";
-import { addBatch, effectHandler, engineOn, openTestStore, rows, type TestEvent } from "./engine-under-test.ts";
+import {
+  addBatch,
+  effectHandler,
+  engineOn,
+  findSource,
+  openTestStore,
+  rows,
+  type TestEvent,
+} from "./engine-under-test.ts";
 
 let store: Store;
 beforeEach(async () => {

@@ -5,12 +5,13 @@ import {
   type EffectContext,
   type EffectDefinition,
   type EffectHandler,
+  type AnyEvent,
   type EventType,
   type Handler,
   type HandlerDefinition,
 } from "@penstock/handler-sdk";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { findSource, keyOfId } from "@penstock/sources";
+import { buzzbip, defineSources, keyOfId } from "@penstock/sources";
 import { createEngineStore, createStore, findDueDeliveries, insertEvents, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
@@ -24,7 +25,7 @@ const EFFECTS = `
 /** Opens a store on a migrated database of its own, with the tables that handlers write to. */
 export async function openTestStore(url?: string): Promise<Store> {
   const connectionString = url ?? (await createTestDatabase({ template: "engine", migrate: migrateForTests })).url;
-  return createStore({ connectionString, applicationName: "engine-test", maxConnections: 12 });
+  return createStore({ connectionString, applicationName: "engine-test", maxConnections: 12, sources: ["buzzbip"] });
 }
 
 export async function migrateForTests(url: string): Promise<void> {
@@ -80,6 +81,9 @@ export async function makeDue(store: Store): Promise<void> {
   );
 }
 
+/** The source that all events of these tests come from. */
+export const { find: findSource } = defineSources({ buzzbip: buzzbip() });
+
 /** An engine on a store, as one worker has it. */
 export function engineOn(store: Store, handlers: readonly Handler[], options: Partial<EngineOptions> = {}): Engine {
   return createEngine({
@@ -100,7 +104,7 @@ export async function register(store: Store, handlers: readonly Handler[]): Prom
 /** One event to be, or the exact bytes of what claims to be one. */
 export interface TestEvent {
   readonly id?: string;
-  readonly type?: EventType;
+  readonly type?: AnyEvent["type"];
   readonly subject?: string;
   readonly createdAt?: string;
   readonly data?: Record<string, unknown>;

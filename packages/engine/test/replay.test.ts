@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Engine } from "@penstock/engine";
 import type { Handler, Replay } from "@penstock/handler-sdk";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { findSource, keyOfId, type Source } from "@penstock/sources";
+import { keyOfId, type Source } from "@penstock/sources";
 import {
   cancelReplay,
   createReplay,
@@ -19,6 +19,7 @@ import {
   deliveries,
   effectHandler,
   engineOn,
+  findSource,
   openTestStore,
   outsideHandler,
   register,
@@ -214,7 +215,11 @@ describe("a replay", () => {
     const real = findSource("buzzbip")!;
     const newer = await engineWith([noting("a")], () => ({
       ...real,
-      check: (body) => real.check(Buffer.from(body.toString().replace('"odd.type"', '"message.received"'))),
+      check: (stored) =>
+        real.check({
+          ...stored,
+          body: Buffer.from(stored.body.toString().replace('"odd.type"', '"message.received"')),
+        }),
     }));
     const id = await create({ among: "quarantined" });
     await runToEnd(newer, id);

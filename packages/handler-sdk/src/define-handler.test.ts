@@ -37,6 +37,7 @@ test.each([
   [{ on: ["message.received", "message.received"] }, /`on` lists an event type twice/],
   [{ on: ["message.received", "message.read"] }, /unknown event type message\.read; known are message\.received, /],
   [{ on: ["constructor"] }, /unknown event type constructor/],
+  [{ on: ["stripe.charge.succeeded", "contact.lost"] }, /unknown event type contact\.lost; known are/],
   [{ handle: undefined }, /`handle\(event, ctx\)` is missing/],
   [{ handleBatch: "all" }, /`handleBatch` is not a function/],
   [{ schema: "Replies" }, /schema "Replies" is not a plain lower-case identifier or is taken; set another `schema`/],

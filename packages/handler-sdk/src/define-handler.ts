@@ -174,7 +174,7 @@ export function defineHandler<const T extends EventType>(
   if (!Object.hasOwn(KINDS, kind)) refuse('`kind` must be "transactional" or "effect"');
   if (!Array.isArray(on) || on.length === 0) refuse("`on` must list at least one event type");
   if (new Set(on).size !== on.length) refuse("`on` lists an event type twice");
-  const unknown = on.filter((type: string) => !(BUZZBIP_EVENT_TYPES as readonly string[]).includes(type));
+  const unknown = on.filter((type: string) => !isKnown(type));
   if (unknown.length > 0) {
     refuse(`unknown event type ${unknown.join(", ")}; known are ${BUZZBIP_EVENT_TYPES.join(", ")}`);
   }
@@ -219,6 +219,13 @@ export function defineHandler<const T extends EventType>(
     handle: definition.handle,
     ...(handleBatch ? { handleBatch } : {}),
   });
+}
+
+/** BuzzBip's are known one by one; others have their provider in front, which no type of BuzzBip's begins with. */
+function isKnown(type: string): boolean {
+  const known: readonly string[] = BUZZBIP_EVENT_TYPES;
+  const [first, ...rest] = type.split(".");
+  return known.includes(type) || (rest.length > 0 && !known.some((other) => other.split(".")[0] === first));
 }
 
 function toRetryPolicy(given: Partial<RetryPolicy> | undefined, refuse: (why: string) => never): RetryPolicy {

@@ -1,7 +1,23 @@
 import type { BuzzBipEvent, BuzzBipEventOf, BuzzBipEventType } from "@penstock/schemas";
 
+/**
+ * The data of event types of providers other than BuzzBip, by type. Empty: whoever knows more declares it, and handlers
+ * are typed by it.
+ *
+ * @example
+ * declare module "@penstock/handler-sdk" {
+ *   interface EventData { "stripe.charge.succeeded": Stripe.ChargeSucceededEvent }
+ * }
+ */
+export interface EventData {}
+
+/** Types of providers that come with Penstock, declared or not. Those of others are declared in {@link EventData}. */
+export type ProviderEventType =
+  `${"stripe" | "github" | "shopify" | "slack" | "twilio" | "standard-webhooks"}.${string}`;
+
 /** Every event type that a handler can subscribe to. */
-export type EventType = BuzzBipEventType;
+// eslint-disable-next-line @typescript-eslint/no-redundant-type-constituents -- until somebody declares one
+export type EventType = BuzzBipEventType | keyof EventData | ProviderEventType;
 
 /** What Penstock knows of an event besides what the provider sent. */
 export interface EventMeta {
@@ -20,9 +36,20 @@ export interface EventMeta {
  * @example
  * type Received = EventOf<"message.received">; // Received["data"]["messageId"] is a string
  */
-export type EventOf<T extends EventType> = T extends EventType
+export type EventOf<T extends EventType> = T extends BuzzBipEventType
   ? Known<Omit<Known<BuzzBipEventOf<T>>, "createdAt">> & { readonly createdAt: Date } & EventMeta
-  : never;
+  : T extends EventType
+    ? ProviderEvent<T, T extends keyof EventData ? EventData[T] : unknown>
+    : never;
+
+/** An event of a provider other than BuzzBip: `data` is the body as the provider sent it, `unknown` until somebody declares it. */
+interface ProviderEvent<T, Data> extends EventMeta {
+  readonly id: string;
+  readonly type: T;
+  /** The provider's time; the time of receipt where it tells none. */
+  readonly createdAt: Date;
+  readonly data: Data;
+}
 
 /** The named fields of a loose object: with its index signature they would all be `unknown`. */
 type Known<Loose> = { readonly [Key in keyof Loose as string extends Key ? never : Key]: Loose[Key] };

@@ -10,6 +10,12 @@ import {
   type TransactionalHandler,
 } from "./index.ts";
 
+declare module "./event.ts" {
+  interface EventData {
+    "acme.order.paid": { readonly order: string };
+  }
+}
+
 interface Tables {
   replies: { message_id: string; body: string };
 }
@@ -120,10 +126,24 @@ test("handlers of all kinds stand in one configuration", () => {
   expectTypeOf(defineConfig({ handlers: [one, two, three] }).handlers).toEqualTypeOf<readonly Handler[]>();
 });
 
+test("an event of another provider has the data that is declared for its type, or unknown data", () => {
+  defineHandler({
+    name: "money",
+    on: ["acme.order.paid", "stripe.charge.succeeded"],
+    handle(event) {
+      expectTypeOf(event.createdAt).toEqualTypeOf<Date>();
+      if (event.type === "acme.order.paid") expectTypeOf(event.data).toEqualTypeOf<{ readonly order: string }>();
+      else expectTypeOf(event.data).toEqualTypeOf<unknown>();
+    },
+  });
+});
+
 test("an event type that does not exist, or a handler without handle, does not compile", () => {
   const never = (): void => {
     // @ts-expect-error -- BuzzBip sends no such event
     defineHandler({ name: "x", on: ["message.read"], handle: () => undefined });
+    // @ts-expect-error -- a type of a provider that nobody has declared
+    defineHandler({ name: "x", on: ["nobody.sends"], handle: () => undefined });
     // @ts-expect-error -- handle is what a handler is for
     defineHandler({ name: "x", on: ["message.received"] });
     // @ts-expect-error -- a lane is a string or null

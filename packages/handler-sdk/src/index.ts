@@ -13,4 +13,4 @@ export {
   type TransactionalHandler,
 } from "./define-handler.ts";
 export { HandlerDefinitionError, PermanentError, RetryAfterError } from "./errors.ts";
-export type { AnyEvent, EventMeta, EventOf, EventType } from "./event.ts";
+export type { AnyEvent, EventData, EventMeta, EventOf, EventType, ProviderEventType } from "./event.ts";

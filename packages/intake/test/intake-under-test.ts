@@ -1,6 +1,6 @@
 import { createIntake, type Intake, type IntakeOptions, type VerifiedEvent } from "@penstock/intake";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { buzzbip } from "@penstock/sources";
+import { buzzbip, requestOfBody } from "@penstock/sources";
 import { createStore, insertEvents, migrate, type Store, type StoreOptions } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
@@ -50,7 +50,7 @@ export function verified(
   source = "buzzbip",
 ): VerifiedEvent {
   const body = Buffer.isBuffer(content) ? content : toBody(content);
-  return { source, identity: buzzbip.identify(body), body, traceparent: null };
+  return { source, identity: buzzbip().identify(requestOfBody(body)), body, traceparent: null };
 }
 
 function toBody({ id, createdAt, text = "hello", contactId = "cnt_1" }: { [name: string]: string }): Buffer {

@@ -19,9 +19,9 @@ export {
   type DeliveryJob,
 } from "./queue.ts";
 export { ConfigError } from "./config/config-error.ts";
-export { type Environment, withSecretFiles } from "./config/secret-files.ts";
+export { type Environment, readSecretFiles, withSecretFiles } from "./config/secret-files.ts";
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";
-export { parseIngestConfig, type IngestConfig } from "./config/ingest-config.ts";
+export { parseIngestConfig, type IngestConfig, type ListedSources } from "./config/ingest-config.ts";
 export { parseWorkerConfig, type WorkerConfig } from "./config/worker-config.ts";
 export { parseStoreConfig, type StoreConfig } from "./config/store-config.ts";
 export { toJsonSchema, type JsonSchemaDocument } from "./json-schema.ts";

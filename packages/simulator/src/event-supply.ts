@@ -1,5 +1,5 @@
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { buzzbip } from "@penstock/sources";
+import { buzzbip, requestOfBody, signBuzzBip } from "@penstock/sources";
 import type { SendPlan } from "./send-options.ts";
 import { varyEvent } from "./vary-event.ts";
 
@@ -19,8 +19,8 @@ export function createEventSupply(plan: SendPlan): { take(number: number): Signe
   const secret = plan.badSignature ? `not-${plan.secret}` : plan.secret;
   const kept = new Map<number, { readonly event: SignedEvent; copiesLeft: number }>();
 
-  const sign = (body: Buffer, id: string | null): SignedEvent => ({ id, body, headers: buzzbip.sign(body, secret) });
-  const given = plan.body && sign(plan.body, buzzbip.identify(plan.body).id);
+  const sign = (body: Buffer, id: string | null): SignedEvent => ({ id, body, headers: signBuzzBip(body, secret) });
+  const given = plan.body && sign(plan.body, buzzbip().identify(requestOfBody(plan.body)).id);
 
   function make(number: number): SignedEvent {
     const type = plan.types[number % plan.types.length] ?? "message.received";

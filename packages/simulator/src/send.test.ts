@@ -62,7 +62,7 @@ async function startReceiver(answer: Answering = answerByTheSignature): Promise<
     request.on("end", () => {
       const body = Buffer.concat(chunks);
       const header = (name: string) => request.headers[name]?.toString();
-      const { ok } = buzzbip.verify({ header, body }, [secret]);
+      const { ok } = buzzbip().verify({ header, body, url: "/" }, [secret], Date.now());
       const { method, url } = request;
       const entry = { at, ok, body, method, url, contentType: request.headers["content-type"] };
       void answer(response, entry, received.push(entry));

@@ -1,15 +1,27 @@
-import type { Envelope } from "@penstock/schemas";
+import { checkStored, type Schema } from "./check-stored.ts";
+import { type Identity, toEventIdentity } from "./identity.ts";
+import { type ParsedBody, parseJsonBody, toObject } from "./parse-body.ts";
+import { readOptions, type SourceOptions, type SourceSettings } from "./source-options.ts";
 
 /**
  * Whether a request is signed by one of the live secrets, and if not, why. The reason is for logs and counters: what a
  * sender is told must not depend on it. `secretIndex` is the place, in the list that was passed, of the secret that
- * matched, so that the end of a rotation can be seen.
+ * matched, so that the end of a rotation can be seen. `timestamp-out-of-tolerance` is said of a right signature only.
  */
 export type Verification =
   | { readonly ok: true; readonly secretIndex: number }
-  | { readonly ok: false; readonly reason: "missing-signature" | "malformed-signature" | "mismatch" };
+  | {
+      readonly ok: false;
+      readonly reason:
+        | "missing-signature"
+        | "malformed-signature"
+        | "mismatch"
+        | "timestamp-out-of-tolerance"
+        /** `verify` threw: an error in the source's code. */
+        | "verify-failed";
+    };
 
-/** What a signature covers: a request's headers and the exact bytes of its body. */
+/** What a signature can cover: a request's headers, the exact bytes of its body, and where it was sent. */
 export interface SignedRequest {
   /**
    * The value of a header, `undefined` without one. Sources ask in lower case, so that `headers[name]` of node:http
@@ -17,16 +29,23 @@ export interface SignedRequest {
    */
   header(name: string): string | undefined;
   readonly body: Buffer;
+  /** Path and query, as they stand in the request line. */
+  readonly url: string;
+}
+
+/** A request of which nothing but its body is left. */
+export function requestOfBody(body: Buffer): SignedRequest {
+  return { header: () => undefined, body, url: "" };
 }
 
 /** Why the identity of an event could not be read whole. */
 export type EventProblem = "not-utf8" | "not-json" | "no-envelope";
 
-/** What is read from a body at intake: enough to deduplicate, sort and find an event, without judging its shape. */
+/** What is read from a request at intake: enough to deduplicate, sort and find an event, without judging its shape. */
 export interface EventIdentity {
-  /** The provider's id of the event as sent, of any length and with any characters; `null`: none that is a string. */
+  /** The provider's id of the event as sent, of any length and with any characters; `null`: none. */
   readonly id: string | null;
-  /** The event's type; `null`: none that is a string which Postgres can store, of 1 to 256 characters. */
+  /** The event's type, with the provider in front; `null`: none that Postgres can store, of 1 to 256 characters. */
   readonly type: string | null;
   /** When the provider says it happened; `null`: not said, or not a time in the years 1 to 9999. */
   readonly createdAt: Date | null;
@@ -35,47 +54,149 @@ export interface EventIdentity {
    * can store.
    */
   readonly subjects: readonly string[];
-  /** `null`: id and type are both there. */
+  /** `null`: id and type are both there, and the body can be read. */
   readonly problem: EventProblem | null;
+}
+
+/** What is left of a request once it is stored. */
+export interface StoredContent {
+  readonly body: Buffer;
+  /** The id that `identify` found, cut to 256 characters and cleaned for display. */
+  readonly eventId: string | null;
+  /** With the provider in front. */
+  readonly type: string | null;
+  readonly createdAt: Date | null;
+}
+
+/** An event as its source understands it. */
+export interface CheckedEvent {
+  readonly id: string;
+  readonly type: string;
+  /** As text: ISO 8601, in the years 1 to 9999; `null`: not said. */
+  readonly createdAt: Date | string | null;
+  readonly data: unknown;
 }
 
 /** Whether an event is one that handlers understand. `detail` names paths and rules, never values. */
 export type EventCheck =
-  | { readonly ok: true; readonly event: Envelope }
+  | { readonly ok: true; readonly event: CheckedEvent }
   | { readonly ok: false; readonly reason: "unknown-type" | "invalid-shape"; readonly detail: string };
 
-/**
- * How one provider signs, names and shapes its events. Its functions are pure functions of their arguments: no I/O, no
- * clock, no state that can be seen.
- */
-export interface Source {
-  /** The provider's name: lower-case letters, digits and hyphens, as it stands in URLs and logs. */
-  readonly provider: string;
-  /** The types that it knows the shape of. What anybody sends can be told by these alone in labels, which are bounded. */
-  readonly eventTypes: readonly string[];
-  /**
-   * Compares the signature with what each secret would make of the body, in constant time and always with all of them.
-   * No secret, or an empty one, never matches.
-   */
-  verify(request: SignedRequest, secrets: readonly string[]): Verification;
-  /** The headers that the provider would send with this body; the opposite of `verify`. */
-  sign(body: Buffer, secret: string): Record<string, string>;
-  /** Reads what intake needs from a verified body. Never throws, whatever the bytes are. */
-  identify(body: Buffer): EventIdentity;
-  /** Parses a verified body and checks it against the schema of its type. Never throws. */
-  check(body: Buffer): EventCheck;
+/** What a provider wants to read in return for a signed request that is no event. */
+export interface HandshakeAnswer {
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /**
- * Declares a source.
- *
- * @throws {TypeError} when the provider's name cannot stand in a URL as it is.
- * @example
- * export const acme = defineSource({ provider: "acme", eventTypes: ["order.paid"], verify, sign, identify, check });
+ * A source as it is configured: how its provider signs, names and shapes its events, and what is set for this one. Its
+ * functions are pure functions of their arguments: no I/O, no clock, no state that can be seen.
  */
-export function defineSource(source: Source): Source {
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(source.provider)) {
+export interface Source extends SourceSettings {
+  /** The provider's name: lower-case letters, digits and hyphens. */
+  readonly provider: string;
+  /** The types that it knows. What anybody sends can be told by these alone in labels, which are bounded. */
+  readonly eventTypes: readonly string[];
+  /**
+   * Compares the signature with what each secret would make of the request, in constant time and always with all of
+   * them. No secret, or an empty one, never matches. `now` is the time in milliseconds that a timestamp is judged by.
+   * Never throws.
+   */
+  verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
+  /** Reads what intake needs from a verified request. Never throws, whatever the bytes are. */
+  identify(request: SignedRequest): EventIdentity;
+  /** The answer to a verified request that only asks whether we are there; `null` of an event, and without handshakes. Never throws. */
+  readonly handshake: ((request: SignedRequest) => HandshakeAnswer | null) | null;
+  /** Parses a stored body and checks it against the schema of its type, where there is one. Never throws. */
+  check(stored: StoredContent): EventCheck;
+  /** What is wrong with the form of a secret, in words that follow "the secret", or `null`. Never tells of its value. */
+  checkSecret(secret: string): string | null;
+}
+
+/** What a source of one's own says of its provider. */
+export interface SourceDefinition {
+  /** Lower-case letters, digits and hyphens. It stands in front of the types of its events: `acme.order.paid`. */
+  readonly provider: string;
+  /** Whether a request is signed with one of the secrets; `verifyHmac` does most of it. */
+  verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
+  /**
+   * What the event is, in the provider's own words, from a verified request; `data` is its body as parsed, `{}` where
+   * that is no object. Anything may be handed back as it was found: it is checked. One that has no id is deduplicated by
+   * its body, and goes to quarantine.
+   */
+  identify(request: SignedRequest, data: Readonly<Record<string, unknown>>): Identity;
+  /** Answers a verified request that is no event, e.g. a provider's first one; `null` where it is one. */
+  handshake?(request: SignedRequest, data: Readonly<Record<string, unknown>>): HandshakeAnswer | null;
+  /** Reads a body; as JSON unless given. */
+  parse?(body: Buffer): ParsedBody;
+  /** Schemas of some types (zod's, or any other Standard Schema), by the provider's own names for them. */
+  readonly schemas?: Readonly<Record<string, Schema>>;
+  /** Further types to count by name, in the provider's own words. All can be received, the others count as `other`. */
+  readonly types?: readonly string[];
+  /** What is wrong with a secret, in words that follow "the secret", or `null`. */
+  checkSecret?(secret: string): string | null;
+  /** The names of options besides those of every source, and what is wrong with what was given. */
+  readonly options?: readonly string[];
+  readonly problems?: readonly string[];
+}
+
+const PROVIDER = /^[a-z][a-z0-9-]{0,62}$/;
+
+const VERIFY_FAILED: Verification = Object.freeze({ ok: false, reason: "verify-failed" });
+
+/**
+ * Declares a source of a provider, with the options that are given for one instance of it. Problems of options are kept
+ * and told at the start, together with those of all other sources.
+ *
+ * @throws {TypeError} when the provider's name cannot stand in front of a type.
+ * @example
+ * export const acme = (options?: SourceOptions): Source =>
+ *   defineSource(
+ *     {
+ *       provider: "acme",
+ *       verify: (request, secrets) =>
+ *         verifyHmac({ signatures: [request.header("x-acme-signature")], content: [request.body] }, secrets),
+ *       identify: (_request, data) => ({ id: data["id"], type: data["type"], createdAt: data["createdAt"] }),
+ *     },
+ *     options,
+ *   );
+ */
+export function defineSource(definition: SourceDefinition, options: SourceOptions = {}): Source {
+  const { provider, handshake, schemas = {} } = definition;
+  if (!isProvider(provider)) {
     throw new TypeError("A source's provider must be 1 to 63 lower-case letters, digits and hyphens, a letter first");
   }
-  return Object.freeze({ ...source });
+  const prefix = `${provider}.`;
+  const parse = definition.parse ?? parseJsonBody;
+  return Object.freeze({
+    provider,
+    eventTypes: Object.freeze([...Object.keys(schemas), ...(definition.types ?? [])].map((type) => prefix + type)),
+    ...readOptions(options, definition.options, definition.problems),
+    verify(request: SignedRequest, secrets: readonly string[], now: number) {
+      try {
+        return definition.verify(request, secrets, now);
+      } catch {
+        return VERIFY_FAILED;
+      }
+    },
+    identify: (request: SignedRequest) =>
+      toEventIdentity(prefix, parse(request.body), (data) => definition.identify(request, data)),
+    handshake: handshake
+      ? (request: SignedRequest) => {
+          try {
+            return handshake.call(definition, request, toObject(parse(request.body)));
+          } catch {
+            // Then it is stored, and identify says what it is.
+            return null;
+          }
+        }
+      : null,
+    check: (stored: StoredContent) => checkStored(stored, prefix, parse(stored.body), schemas),
+    checkSecret: (secret: string) => definition.checkSecret?.(secret) ?? null,
+  });
+}
+
+/** Whether a text can be the name of a provider. */
+export function isProvider(text: unknown): text is string {
+  return typeof text === "string" && PROVIDER.test(text);
 }

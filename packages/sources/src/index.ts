@@ -1,12 +1,30 @@
+export { z } from "zod";
+export { buzzbip, signBuzzBip } from "./buzzbip.ts";
+export type { Schema } from "./check-stored.ts";
 export {
+  type CheckedEvent,
   defineSource,
   type EventCheck,
   type EventIdentity,
   type EventProblem,
+  type HandshakeAnswer,
+  requestOfBody,
   type SignedRequest,
   type Source,
+  type SourceDefinition,
+  type StoredContent,
   type Verification,
 } from "./define-source.ts";
-export { buzzbip } from "./buzzbip.ts";
+export { defineSources, type NamedSource, type Sources } from "./define-sources.ts";
 export { keyOfBody, keyOfId } from "./event-key.ts";
-export { findSource, sources } from "./sources.ts";
+export { github } from "./github.ts";
+export { hmac, type HmacOptions, type Place } from "./hmac.ts";
+export { fromUnixSeconds, type Identity } from "./identity.ts";
+export { type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
+export { shopify } from "./shopify.ts";
+export { slack, type SlackOptions } from "./slack.ts";
+export { standardWebhooks, type StandardWebhooksOptions } from "./standard-webhooks.ts";
+export { stripe, type StripeOptions } from "./stripe.ts";
+export { twilio, type TwilioOptions } from "./twilio.ts";
+export type { SourceOptions, SourceSettings } from "./source-options.ts";
+export { type HmacClaim, verifyHmac } from "./verify-hmac.ts";

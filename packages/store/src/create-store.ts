@@ -9,6 +9,8 @@ export interface StoreOptions {
   readonly connectionString: string;
   /** Shown in pg_stat_activity, e.g. `penstock-worker`. */
   readonly applicationName: string;
+  /** The names of the sources that there are: what an event is looked up with by its id. None unless given. */
+  readonly sources?: readonly string[];
   /** The most connections at once. */
   readonly maxConnections: number;
   /** The most one statement may take, in milliseconds. */
@@ -27,6 +29,7 @@ export interface StoreOptions {
 /** A pool of connections with the session settings that the guarantees rest on. */
 export interface Store {
   readonly pool: pg.Pool;
+  readonly sources: readonly string[];
   /** Resolves when Postgres answers. @throws DatabaseUnavailableError */
   ping(): Promise<void>;
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
@@ -79,6 +82,7 @@ export function createStore(options: StoreOptions): Store {
 
   const store: Store = {
     pool,
+    sources: options.sources ?? [],
     async ping() {
       await query(pool, "SELECT 1");
     },

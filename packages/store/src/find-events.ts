@@ -1,4 +1,4 @@
-import { keyOfId, sources } from "@penstock/sources";
+import { keyOfId } from "@penstock/sources";
 import { query, type Store } from "./create-store.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
 
@@ -26,10 +26,10 @@ const FIND = `
 
 /**
  * Events with this id or this seq, the newest first: an id can stand for several when bodies conflict. Looks for the id
- * with the sources that this version knows, or with the one that is named.
+ * with all sources of the store, or with the one that is named.
  */
 export async function findEvents(store: Store, idOrSeq: string, source?: string): Promise<EventPointer[]> {
-  const keys = (source === undefined ? [...sources.keys()] : [source]).map((name) =>
+  const keys = (source === undefined ? store.sources : [source]).map((name) =>
     Buffer.from(keyOfId(name, idOrSeq), "hex"),
   );
   const seq = /^\d{1,15}$/.test(idOrSeq) ? Number(idOrSeq) : null;

@@ -3,7 +3,7 @@ import { replayAs } from "./replay-columns.ts";
 
 /** The columns of an event `e` that the engine needs; seq and day as text, since a bigint or a date would lose. */
 export const EVENT_COLUMNS = `e.seq::text, e.day::text, e.source, e.event_id, e.type, e.subjects[1] AS subject,
-  e.received_at, e.body, e.problem, e.traceparent,
+  e.created_at, e.received_at, e.body, e.problem, e.traceparent,
   CASE WHEN e.replay_id IS NOT NULL THEN ${replayAs("e.replay_id")} END AS replay`;
 
 export interface EventRow {
@@ -13,6 +13,7 @@ export interface EventRow {
   event_id: string | null;
   type: string | null;
   subject: string | null;
+  created_at: Date | null;
   received_at: Date;
   body: Buffer;
   problem: string | null;
@@ -28,6 +29,7 @@ export function toStoredEvent(row: EventRow): StoredEvent {
     eventId: row.event_id,
     type: row.type,
     subject: row.subject,
+    createdAt: row.created_at,
     receivedAt: row.received_at,
     body: row.body,
     problem: row.problem,

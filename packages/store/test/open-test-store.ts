@@ -2,7 +2,7 @@ import { createStore, migrate, type Store } from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
 
 export function open(url: string): Store {
-  return createStore({ connectionString: url, applicationName: "store-test", maxConnections: 6 });
+  return createStore({ connectionString: url, applicationName: "store-test", maxConnections: 6, sources: ["buzzbip"] });
 }
 
 /** A store on a migrated database of its own. */

@@ -1,4 +1,5 @@
 export { findFreePort as freePort } from "@penstock/embedded-postgres";
+export { checkDocTypes, type DocBlock, readDocBlocks, writeDocFiles } from "./doc-blocks.ts";
 export { eventually, type EventuallyOptions } from "./eventually.ts";
 export type { ServerUnderTest } from "./server-under-test.ts";
 export { startPostgres } from "./start-postgres.ts";

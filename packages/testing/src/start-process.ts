@@ -13,6 +13,8 @@ export interface ProcessOptions {
   args?: string[];
   /** All that the process sees of the environment besides PATH, HOME, TMPDIR, TZ, LANG and NODE_EXTRA_CA_CERTS. */
   env?: Record<string, string>;
+  /** Its working directory; that of the tests unless set. */
+  cwd?: string;
   /** For error messages; the file's name unless set. */
   name?: string;
 }
@@ -45,13 +47,14 @@ export interface TestProcess {
  * Starts a script in a Node of its own, from source. At the end of the test file it is killed, with everything that it
  * started in its process group.
  */
-export function startProcess({ file, args = [], env = {}, name }: ProcessOptions): TestProcess {
+export function startProcess({ file, args = [], env = {}, cwd, name }: ProcessOptions): TestProcess {
   const path = file instanceof URL || file.startsWith("file:") ? fileURLToPath(file) : file;
   const label = name ?? basename(path);
   const child = spawn(process.execPath, ["--conditions=@penstock/source", path, ...args], {
     // A group of its own, so that all of it can be ended, and Ctrl-C reaches the tests only.
     detached: true,
     env: { ...inheritedEnvironment(), ...env },
+    cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });
   const stdout: string[] = [];

@@ -1,6 +1,5 @@
 import { dryRun, type DryRunReport } from "@penstock/engine";
 import type { Handler, TransactionalHandler } from "@penstock/handler-sdk";
-import { findSource } from "@penstock/sources";
 import { type EventSummary, listEffects, listEvents, rehearse, type Store } from "@penstock/store";
 import { type Command, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
@@ -9,7 +8,7 @@ import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
 import { formatDryRun, formatEffects, formatTotal, type Total } from "../output/dry-run.ts";
 import { printable } from "../output/printable.ts";
-import { loadProjectConfig } from "../project-config.ts";
+import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { createSilentLog } from "../replay/silent-log.ts";
 import { wholeNumber } from "../whole-number.ts";
 
@@ -75,6 +74,7 @@ async function runAll(
   events: readonly EventSummary[],
   json: boolean,
 ): Promise<void> {
+  const { find: findSource } = await readProjectSources(ctx);
   const total: Total = { events: 0, failed: 0, tables: new Map() };
   // Oldest first, as they came.
   for (const event of events.toReversed()) {

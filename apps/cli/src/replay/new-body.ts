@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { toNewEvent } from "@penstock/intake";
-import { findSource } from "@penstock/sources";
+import { requestOfBody } from "@penstock/sources";
 import { type EventPointer, listEvents, type NewReplay, type Store } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { printable } from "../output/printable.ts";
+import { readProjectSources } from "../project-config.ts";
 import { readBodyFile } from "../send/body-file.ts";
 
 /**
@@ -23,12 +24,23 @@ export async function readNewBody(
   const body = await readBodyFile(ctx, file, "--with-body");
   const [original] = await listEvents(store, { event: String(seq), limit: 1 });
   if (original === undefined) throw new CliError(`Event ${seq} is gone: there is no more than its key.`);
-  const source = findSource(original.source);
-  if (source === undefined) throw new CliError(`This version knows no source ${printable(original.source)}.`);
-  const check = source.check(body);
+  const source = (await readProjectSources(ctx)).find(original.source);
+  if (source === undefined) throw new CliError(`penstock.sources.ts lists no source ${printable(original.source)}.`);
+  const { type } = original;
+  const createdAt = original.createdAt === null ? null : new Date(original.createdAt);
+  const id = `${original.id ?? `seq ${seq}`}#replay-${replayId}`;
+  const check = source.check({ body, eventId: id, type, createdAt });
   if (!check.ok)
     throw new CliError(`--with-body ${file}: it would not be understood (${check.reason}): ${check.detail}.`);
-  const identity = { ...source.identify(body), id: `${original.id ?? `seq ${seq}`}#replay-${replayId}` };
+  // Where type and time stand in headers, they are those of the original.
+  const found = source.identify(requestOfBody(body));
+  const identity = {
+    ...found,
+    id,
+    type: found.type ?? type,
+    createdAt: found.createdAt ?? createdAt,
+    problem: null,
+  };
   // However old it says that it is: whoever replays it vouches for it.
   const event = toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, Date.now());
   return { event, batchId: randomUUID() };

@@ -1,7 +1,7 @@
 import { assertMigrated, type Store } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { findStoreConfig, openStore } from "../database.ts";
+import { findSourceNames, findStoreConfig, openStore } from "../database.ts";
 import { describeError } from "../describe-error.ts";
 import { findProject } from "../project.ts";
 import { findRun, type RunState } from "../run-state.ts";
@@ -28,7 +28,7 @@ export async function findTarget(
   given: { readonly url?: string; readonly secret?: string },
 ): Promise<Target> {
   const run = await findRunHere(ctx);
-  const url = URL.parse(given.url ?? `${findIngestUrl(ctx, run)}/webhooks/buzzbip`);
+  const url = URL.parse(given.url ?? `${ingestUrlOf(ctx, run)}/webhooks/buzzbip`);
   if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError("--url must be an http or https URL.");
   const { secret, secretOrigin } = await findSecret(ctx, given.secret);
   if (!(await isListening(url))) {
@@ -40,7 +40,12 @@ export async function findTarget(
   return { url, secret, secretOrigin, store: known ? await openIfPossible(ctx) : null };
 }
 
-function findIngestUrl({ env }: CliContext, run: RunState | null): string {
+/** Where ingest is, as far as this environment knows: INGEST_URL, else the start that runs in this project. */
+export async function findIngestUrl(ctx: CliContext): Promise<string> {
+  return ingestUrlOf(ctx, await findRunHere(ctx));
+}
+
+function ingestUrlOf({ env }: CliContext, run: RunState | null): string {
   // Named where ingest runs elsewhere, e.g. in a container of its own.
   if (env["INGEST_URL"]) return env["INGEST_URL"].replace(/\/$/, "");
   return run?.ingestUrl ?? `http://127.0.0.1:${env["INGEST_PORT"] || 8080}`;
@@ -71,7 +76,7 @@ async function findSecret(ctx: CliContext, given?: string): Promise<{ secret: st
 async function openIfPossible(ctx: CliContext): Promise<Store | null> {
   let store: Store | null = null;
   try {
-    store = openStore((await findStoreConfig(ctx)).databaseUrl);
+    store = openStore((await findStoreConfig(ctx)).databaseUrl, await findSourceNames(ctx));
     await assertMigrated(store);
     return store;
   } catch (error) {

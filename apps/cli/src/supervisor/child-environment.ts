@@ -2,6 +2,7 @@ import {
   ConfigError,
   type Environment,
   type IngestConfig,
+  type ListedSources,
   parseIngestConfig,
   parseWorkerConfig,
   type WorkerConfig,
@@ -13,22 +14,28 @@ export interface ChildConfigs {
   readonly worker: WorkerConfig;
 }
 
+/** The variable whose secret `start` makes: that of the one source for which nobody has to ask a provider. */
+export const MADE_SECRET = "BUZZBIP_SIGNING_SECRETS";
+
 /**
  * The environment of ingest and worker: this one, with what `start` provides where it says nothing. Ingest then listens
  * for this machine only.
  */
-export function toChildEnvironment(env: Environment, provided: { databaseUrl: string; secret: string }): Environment {
+export function toChildEnvironment(
+  env: Environment,
+  provided: { databaseUrl: string; secret: string | null },
+): Environment {
   return {
     ...env,
     DATABASE_URL: env["DATABASE_URL"] || provided.databaseUrl,
     // Not `||`: a variable that is set to nothing is a mistake to report.
-    BUZZBIP_SIGNING_SECRETS: env["BUZZBIP_SIGNING_SECRETS"] ?? provided.secret,
+    ...(provided.secret === null ? {} : { [MADE_SECRET]: env[MADE_SECRET] ?? provided.secret }),
     INGEST_HOST: env["INGEST_HOST"] || "127.0.0.1",
   };
 }
 
-/** Reads both configurations. @throws ConfigError with the problems of both at once, each once. */
-export function parseChildConfigs(env: Environment): ChildConfigs {
+/** Reads both configurations. @throws ConfigError with the problems of both and of the sources at once, each once. */
+export function parseChildConfigs(env: Environment, sources: ListedSources): ChildConfigs {
   const problems = new Set<string>();
   const attempt = <T>(parse: (env: Environment) => T): T | undefined => {
     try {
@@ -39,7 +46,7 @@ export function parseChildConfigs(env: Environment): ChildConfigs {
       return undefined;
     }
   };
-  const ingest = attempt(parseIngestConfig);
+  const ingest = attempt((given) => parseIngestConfig(given, sources));
   const worker = attempt(parseWorkerConfig);
   if (ingest === undefined || worker === undefined) throw new ConfigError([...problems]);
   return { ingest, worker };

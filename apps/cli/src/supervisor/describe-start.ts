@@ -8,7 +8,10 @@ import { maskSecret } from "../output/mask.ts";
 export interface StartedFacts {
   readonly version: string;
   readonly tookMs: number;
+  /** One for each source. */
+  readonly webhooks: readonly string[];
   readonly ingestUrl: string;
+  /** Of BuzzBip; none where it is no source. */
   readonly secrets: readonly string[];
   readonly database: "embedded" | "external";
   readonly queue: "postgres" | "redis";
@@ -21,11 +24,12 @@ export interface StartedFacts {
 
 /** The lines that tell where all is and what to type next. */
 export function describeStart(facts: StartedFacts): string {
-  const { secrets, database, queue, handlers } = facts;
+  const { webhooks, secrets, database, queue, handlers } = facts;
+  const [secret] = secrets;
   const others = secrets.length > 1 ? ` and ${secrets.length - 1} more` : "";
   const rows = [
-    ["webhook", `${facts.ingestUrl}/webhooks/buzzbip`],
-    ["secret", `${maskSecret(secrets[0] ?? "")}${others}`, `${PENSTOCK} secret show`],
+    ...webhooks.map((url, at) => [at === 0 ? (webhooks.length > 1 ? "webhooks" : "webhook") : "", url]),
+    ...(secret === undefined ? [] : [["secret", `${maskSecret(secret)}${others}`, `${PENSTOCK} secret show`]]),
     ["health", `${facts.ingestUrl}/readyz`],
     ["database", database === "embedded" ? "embedded Postgres" : "DATABASE_URL", `${PENSTOCK} db url`],
     ["queue", `BullMQ on ${queue === "redis" ? "Redis" : "Postgres"}`],
@@ -42,7 +46,7 @@ export function describeStart(facts: StartedFacts): string {
   return [
     `Penstock ${facts.version} is ready (${formatDuration(facts.tookMs)})`,
     formatColumns(lines).replace(/^/gm, "  "),
-    `Next, in another terminal:\n  ${PENSTOCK} send message.received`,
+    `Next, in another terminal:\n  ${secret === undefined ? `${PENSTOCK} sources list` : `${PENSTOCK} send message.received`}`,
     "Ctrl-C stops everything.",
   ].join("\n\n");
 }

@@ -4,16 +4,17 @@ import { join } from "node:path";
 import { findFreePort, withFileLock } from "@penstock/embedded-postgres";
 import type { PenstockConfig } from "@penstock/handler-sdk";
 import type { IngestConfig } from "@penstock/schemas";
+import type { Sources } from "@penstock/sources";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { openStore } from "../database.ts";
 import { applyMigrations } from "../migrations.ts";
 import { formatDuration } from "../output/duration.ts";
 import { findProject, type Project } from "../project.ts";
-import { loadProjectConfig } from "../project-config.ts";
+import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { findRun, readRunState, removeRunState, writeRunState } from "../run-state.ts";
 import { ensureSigningSecret } from "../signing-secret.ts";
-import { type ChildConfigs, parseChildConfigs, toChildEnvironment } from "./child-environment.ts";
+import { type ChildConfigs, MADE_SECRET, parseChildConfigs, toChildEnvironment } from "./child-environment.ts";
 import { type Child, startChild } from "./child.ts";
 import { describeStart } from "./describe-start.ts";
 import { type EmbeddedDatabase, superviseDatabase } from "./embedded-database.ts";
@@ -37,17 +38,24 @@ const GRACE_MS = 8_000;
  */
 export async function start(ctx: CliContext): Promise<void> {
   const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made" };
-  const configs = parseChildConfigs(toChildEnvironment(ctx.env, unknown));
   const project = findProject(ctx);
+  const sources = await readProjectSources(ctx);
+  const configs = parseChildConfigs(toChildEnvironment(ctx.env, unknown), sources);
   // Passable for others: as root, Postgres runs as another user inside it.
   await mkdir(join(project.home, "logs"), { recursive: true, mode: 0o711 });
   const other = await findRun(project.home);
   const busy = `penstock start is already running here${other ? `: process ${other.pid}, ${other.ingestUrl}. To stop it: kill ${other.pid}` : ""}.`;
   // The kernel's lock, which goes away with the process; a process id in a file would have to be judged stale.
-  await withFileLock({ file: join(project.home, "start.lock"), waitMs: 0, busy }, () => run(ctx, project, configs));
+  await withFileLock({ file: join(project.home, "start.lock"), waitMs: 0, busy }, () =>
+    run(ctx, project, { ...configs, sources }),
+  );
 }
 
-async function run(ctx: CliContext, { root, home }: Project, configs: ChildConfigs): Promise<void> {
+async function run(
+  ctx: CliContext,
+  { root, home }: Project,
+  configs: ChildConfigs & { readonly sources: Sources },
+): Promise<void> {
   const { say, result } = ctx.output;
   const logs = join(home, "logs");
   const graceMs = Math.max(configs.ingest.shutdownMs, configs.worker.shutdownMs) + GRACE_MS;
@@ -76,9 +84,11 @@ async function run(ctx: CliContext, { root, home }: Project, configs: ChildConfi
       postgres = await superviseDatabase({ dir: home, log: join(logs, "postgres.log") }, say);
       if (postgres.adopted) say("It was still running: an earlier start was killed.");
     }
-    const secret = ctx.env["BUZZBIP_SIGNING_SECRETS"] ?? (await ensureSigningSecret(home));
+    const { list } = configs.sources;
+    const made = list.find(({ secretsFrom }) => secretsFrom === MADE_SECRET);
+    const secret = ctx.env[MADE_SECRET] ?? (made ? await ensureSigningSecret(home) : null);
     const env = toChildEnvironment(ctx.env, { databaseUrl: postgres?.url ?? "", secret });
-    const { ingest: config } = parseChildConfigs(env);
+    const { ingest: config } = parseChildConfigs(env, configs.sources);
     const plugged = await loadProjectConfig(ctx);
     await prepareDatabase(ctx, config, plugged);
 
@@ -105,8 +115,9 @@ async function run(ctx: CliContext, { root, home }: Project, configs: ChildConfi
       describeStart({
         version: ctx.version,
         tookMs: performance.now(),
+        webhooks: list.map(({ name }) => `${ingestUrl}/webhooks/${name}`),
         ingestUrl,
-        secrets: config.secrets.buzzbip,
+        secrets: made ? (config.secrets[made.name] ?? []) : [],
         database: state.database,
         queue: config.queue.kind,
         handlers: plugged.handlers.map(({ name }) => name),

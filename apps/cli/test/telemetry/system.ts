@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { migrateQueue } from "@penstock/queue";
 import type { BuzzBipEvent } from "@penstock/schemas";
-import { buzzbip } from "@penstock/sources";
+import { signBuzzBip } from "@penstock/sources";
 import { createQueuePool, createStore, migrate, type Store } from "@penstock/store";
 import { createTestDatabase, createTestRedis, startProcess, type TestProcess } from "@penstock/testing";
 import { onTestFinished } from "vitest";
@@ -93,7 +93,7 @@ export async function startSystem(env: Record<string, string> = {}): Promise<Sys
       }),
     async send(event, traceparent) {
       const body = Buffer.from(JSON.stringify(event));
-      const headers = { ...buzzbip.sign(body, SECRET), ...(traceparent && { traceparent }) };
+      const headers = { ...signBuzzBip(body, SECRET), ...(traceparent && { traceparent }) };
       const answer = await fetch(url, { method: "POST", body, headers });
       if (answer.status !== 200) throw new Error(`answered ${answer.status}: ${await answer.text()}`);
     },

@@ -1,5 +1,5 @@
 import inbox from "@penstock/handler-inbox";
-import type { AnyEvent, EventType } from "@penstock/handler-sdk";
+import type { AnyEvent } from "@penstock/handler-sdk";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { createEngineStore, createStore, migrate, type Store } from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
@@ -105,7 +105,10 @@ export interface TestEvent {
 }
 
 /** An event as a handler gets it. */
-export function event(type: EventType, { id, source = "buzzbip", at = 0, receivedAt, data }: TestEvent = {}): AnyEvent {
+export function event(
+  type: AnyEvent["type"],
+  { id, source = "buzzbip", at = 0, receivedAt, data }: TestEvent = {},
+): AnyEvent {
   const createdAt = toDate(at);
   return {
     ...makeEvent(type, { id, data }),

@@ -1,4 +1,4 @@
-import type { AnyEvent, EventType } from "@penstock/handler-sdk";
+import type { AnyEvent } from "@penstock/handler-sdk";
 import { BUZZBIP_EVENT_TYPES } from "@penstock/schemas";
 import fc from "fast-check";
 import { event } from "./inbox-under-test.ts";
@@ -37,7 +37,7 @@ const ofContact = {
     ),
   ),
 };
-const data: Record<EventType, fc.Arbitrary<Record<string, unknown>>> = {
+const data: Record<AnyEvent["type"], fc.Arbitrary<Record<string, unknown>>> = {
   "message.received": fc.record({ ...ofMessage, from: text }),
   "message.sent": fc.record({ ...ofMessage, to: text, status: text }),
   "message.failed": fc.record({

@@ -1,12 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "./config-error.ts";
-import { parseIngestConfig } from "./ingest-config.ts";
+import { type IngestConfig, type ListedSources, parseIngestConfig } from "./ingest-config.ts";
+import type { Environment } from "./secret-files.ts";
 import { parseStoreConfig } from "./store-config.ts";
 import { parseWorkerConfig } from "./worker-config.ts";
 
 const DATABASE_URL = "postgres://penstock:pw@127.0.0.1:5432/penstock";
 const BUZZBIP_SIGNING_SECRETS = "whsec_0123456789abcdef";
 const required = { DATABASE_URL, BUZZBIP_SIGNING_SECRETS };
+
+const sources: ListedSources = {
+  list: [{ name: "buzzbip", secretsFrom: "BUZZBIP_SIGNING_SECRETS", source: { checkSecret: () => null } }],
+  problems: [],
+};
+const parseIngest = (environment: Environment): IngestConfig => parseIngestConfig(environment, sources);
 
 function problemsOf(parse: () => unknown): readonly string[] {
   try {
@@ -20,7 +27,7 @@ function problemsOf(parse: () => unknown): readonly string[] {
 
 describe("defaults", () => {
   test("ingest needs a database and a secret, the rest is set", () => {
-    expect(parseIngestConfig(required)).toEqual({
+    expect(parseIngest(required)).toEqual({
       port: 8080,
       host: "0.0.0.0",
       internal: { host: "127.0.0.1", port: 9464, orAnyPort: true },
@@ -45,6 +52,7 @@ describe("defaults", () => {
       queue: { kind: "postgres" },
       internal: { host: "127.0.0.1", port: 9465, orAnyPort: true },
       configPath: null,
+      sourcesPath: null,
       effectHandlers: null,
       concurrency: 2,
       batchEvents: 200,
@@ -83,7 +91,7 @@ test("what is set is what is in force", () => {
     INGEST_INTERNAL_PORT: "9464",
     WORKER_INTERNAL_PORT: "0",
   };
-  expect(parseIngestConfig(environment)).toMatchObject({
+  expect(parseIngest(environment)).toMatchObject({
     port: 0,
     host: "::1",
     maxBodyBytes: 2_048,
@@ -101,8 +109,8 @@ test("what is set is what is in force", () => {
 });
 
 test("a configuration is frozen through and through", () => {
-  const config = parseIngestConfig({ ...required, QUEUE_URL: "redis://127.0.0.1" });
-  for (const part of [config, config.queue, config.secrets, config.secrets.buzzbip, config.warnings]) {
+  const config = parseIngest({ ...required, QUEUE_URL: "redis://127.0.0.1" });
+  for (const part of [config, config.queue, config.secrets, config.secrets["buzzbip"], config.warnings]) {
     expect(Object.isFrozen(part)).toBe(true);
   }
 });
@@ -146,11 +154,11 @@ test.each(["mysql://a/b", "penstock", "postgres:/a/b", "postgres://user:p#ss@hos
 );
 
 describe("BUZZBIP_SIGNING_SECRETS", () => {
-  const parse = (secrets: string) => parseIngestConfig({ DATABASE_URL, BUZZBIP_SIGNING_SECRETS: secrets });
+  const parse = (secrets: string) => parseIngest({ DATABASE_URL, BUZZBIP_SIGNING_SECRETS: secrets });
 
   test("several secrets are separated by commas, in order, with or without spaces", () => {
     const { secrets, warnings } = parse("first_of_sixteen_bytes, second_of_sixteen_bytes");
-    expect(secrets.buzzbip).toEqual(["first_of_sixteen_bytes", "second_of_sixteen_bytes"]);
+    expect(secrets["buzzbip"]).toEqual(["first_of_sixteen_bytes", "second_of_sixteen_bytes"]);
     expect(warnings).toEqual([]);
   });
 
@@ -164,7 +172,7 @@ describe("BUZZBIP_SIGNING_SECRETS", () => {
   });
 
   test("one that is not set is told apart from an empty one", () => {
-    expect(problemsOf(() => parseIngestConfig({ DATABASE_URL }))).toEqual([
+    expect(problemsOf(() => parseIngest({ DATABASE_URL }))).toEqual([
       expect.stringMatching(/^BUZZBIP_SIGNING_SECRETS is required/),
     ]);
   });
@@ -182,7 +190,7 @@ describe("numbers", () => {
   test.each(["12abc", "1e3", "-1", "+1", "1.5", "0x10", " 1", "01", "NaN", "99999999999999999999", "65536"])(
     "INGEST_PORT = %j is a problem, not a guess",
     (port) => {
-      expect(problemsOf(() => parseIngestConfig({ ...required, INGEST_PORT: port }))).toEqual([
+      expect(problemsOf(() => parseIngest({ ...required, INGEST_PORT: port }))).toEqual([
         "INGEST_PORT must be a whole number from 1 to 65535, or 0 (any free port)",
       ]);
     },
@@ -195,7 +203,7 @@ describe("numbers", () => {
     ["INGEST_MAX_WAITING", "0"],
     ["DEDUPE_WINDOW_DAYS", "0"],
   ])("%s = %s is out of range", (name, value) => {
-    expect(problemsOf(() => parseIngestConfig({ ...required, [name]: value }))).toEqual([
+    expect(problemsOf(() => parseIngest({ ...required, [name]: value }))).toEqual([
       expect.stringMatching(`^${name} must be a whole number from`),
     ]);
   });
@@ -206,12 +214,12 @@ describe("numbers", () => {
     ["INGEST_PORT", "65535"],
     ["INGEST_ADDRESS_RATE", "0"],
   ])("%s = %s is still in range", (name, value) => {
-    expect(problemsOf(() => parseIngestConfig({ ...required, [name]: value }))).toEqual([]);
+    expect(problemsOf(() => parseIngest({ ...required, [name]: value }))).toEqual([]);
   });
 });
 
 test.each(["http://127.0.0.1", "127.0.0.1:8080", "[::1]", "local host"])("INGEST_HOST = %j is a problem", (host) => {
-  expect(problemsOf(() => parseIngestConfig({ ...required, INGEST_HOST: host }))).toEqual([
+  expect(problemsOf(() => parseIngest({ ...required, INGEST_HOST: host }))).toEqual([
     expect.stringMatching(/^INGEST_HOST must be/),
   ]);
 });
@@ -248,7 +256,7 @@ test("every problem is told at once, by name and never by value", () => {
   ];
   const ingestOnly = Object.keys(wrong).filter((name) => /^(INGEST|MAX|BUZZBIP|DEDUPE)_/.test(name));
   for (const [parse, otherNames] of [
-    [parseIngestConfig, workerOnly],
+    [parseIngest, workerOnly],
     [parseWorkerConfig, ingestOnly],
   ] as const) {
     const problems = problemsOf(() => parse(wrong));
@@ -263,4 +271,27 @@ test("every problem is told at once, by name and never by value", () => {
     for (const problem of problems) expect(error.message).toContain(problem);
     expect(error).toMatchObject({ name: "ConfigError", code: "CONFIG" });
   }
+});
+
+test("the secrets of each source are found by its variable, and what is wrong with sources is told along", () => {
+  const source = { checkSecret: (secret: string) => (secret.startsWith("sk_") ? null : "must start with sk_") };
+  const two = {
+    list: [
+      { name: "shop", secretsFrom: "SHOP_SIGNING_SECRETS", source },
+      { name: "other", secretsFrom: "TOKEN", source },
+    ],
+    problems: [],
+  };
+  const given = { DATABASE_URL, SHOP_SIGNING_SECRETS: "sk_0123456789abcdef, sk_2", TOKEN: "sk_3" };
+  expect(parseIngestConfig(given, two)).toMatchObject({
+    secrets: { shop: ["sk_0123456789abcdef", "sk_2"], other: ["sk_3"] },
+    warnings: [expect.stringMatching(/^SHOP_.*position 2 of 2/), expect.stringMatching(/^TOKEN: .*1 of 1/)],
+  });
+  const wrong = { ...given, SHOP_SIGNING_SECRETS: "PRIVATE", TOKEN: "" };
+  const problems = problemsOf(() => parseIngestConfig(wrong, { ...two, problems: ["source shop: wrong"] }));
+  expect(problems).toEqual([
+    "source shop: wrong",
+    "SHOP_SIGNING_SECRETS holds a secret at position 1 that must start with sk_",
+    expect.stringMatching(/^TOKEN is empty/),
+  ]);
 });

@@ -1,7 +1,7 @@
 import { deepFreeze } from "./deep-freeze.ts";
 import { parseEnvironment } from "./parse-environment.ts";
 import type { Environment } from "./secret-files.ts";
-import { type InternalPort, type LogLevel, type QueueConfig, variables } from "./variables.ts";
+import { type InternalPort, type LogLevel, type QueueConfig, signingSecrets, variables } from "./variables.ts";
 
 /** All that ingest can be told, checked. Frozen through and through. */
 export type IngestConfig = {
@@ -25,13 +25,13 @@ export type IngestConfig = {
   readonly logLevel: LogLevel;
   readonly databaseUrl: string;
   readonly queue: QueueConfig;
-  /** Live signing secrets by source; none is empty. */
-  readonly secrets: { readonly buzzbip: readonly string[] };
+  /** Live signing secrets by the name of their source; none is empty. */
+  readonly secrets: Readonly<Record<string, readonly string[]>>;
   /** Things to tell the operator that do not stop the start; values are never in them. */
   readonly warnings: readonly string[];
 };
 
-const { DATABASE_URL, QUEUE_URL, BUZZBIP_SIGNING_SECRETS, LOG_LEVEL, SHUTDOWN_MS, DEDUPE_WINDOW_DAYS } = variables;
+const { DATABASE_URL, QUEUE_URL, LOG_LEVEL, SHUTDOWN_MS, DEDUPE_WINDOW_DAYS } = variables;
 const { INTERNAL_HOST, INGEST_INTERNAL_PORT, INGEST_HOST, INGEST_PORT, MAX_BODY_BYTES, INGEST_MAX_WAITING } = variables;
 const { INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY } = variables;
 
@@ -42,7 +42,6 @@ const ingestVariables = {
   INGEST_INTERNAL_PORT,
   DATABASE_URL,
   QUEUE_URL,
-  BUZZBIP_SIGNING_SECRETS,
   MAX_BODY_BYTES,
   INGEST_ADDRESS_RATE,
   INGEST_SOURCE_RATE,
@@ -56,15 +55,35 @@ const ingestVariables = {
 /** Secrets shorter than this can be guessed offline from one captured request. */
 const MIN_SECRET_BYTES = 16;
 
+/** What ingest has to know of sources to find their secrets; `defineSources()` returns such. */
+export interface ListedSources {
+  readonly list: readonly {
+    readonly name: string;
+    /** The variable that holds the secrets, separated by commas. */
+    readonly secretsFrom: string;
+    readonly source: { checkSecret(secret: string): string | null };
+  }[];
+  /** What is wrong with them, to be told along with what is wrong with the environment. */
+  readonly problems: readonly string[];
+}
+
 /**
- * Reads ingest's configuration from the environment. DATABASE_URL and BUZZBIP_SIGNING_SECRETS are required.
+ * Reads ingest's configuration from the environment. DATABASE_URL and the secrets of each source are required.
  *
- * @throws {ConfigError} with every problem at once, by name and never by value.
+ * @throws {ConfigError} with every problem at once, those of sources included, by name and never by value.
  * @example
- * const config = parseIngestConfig(process.env);
+ * const config = parseIngestConfig(process.env, sources);
  */
-export function parseIngestConfig(environment: Environment): IngestConfig {
-  const values = parseEnvironment(ingestVariables, environment);
+export function parseIngestConfig(environment: Environment, { list, problems }: ListedSources): IngestConfig {
+  const secretVariables = Object.fromEntries(
+    list.map(({ name, secretsFrom, source }) => [
+      secretsFrom,
+      signingSecrets(name, (secret) => source.checkSecret(secret)),
+    ]),
+  );
+  const names = Object.keys(secretVariables);
+  const values = parseEnvironment({ ...ingestVariables, ...secretVariables }, environment, names, problems);
+  const secretsIn = values as Readonly<Record<string, unknown>> as Readonly<Record<string, readonly string[]>>;
   return deepFreeze({
     port: values.INGEST_PORT,
     host: values.INGEST_HOST,
@@ -79,17 +98,17 @@ export function parseIngestConfig(environment: Environment): IngestConfig {
     logLevel: values.LOG_LEVEL,
     databaseUrl: values.DATABASE_URL,
     queue: values.QUEUE_URL,
-    secrets: { buzzbip: values.BUZZBIP_SIGNING_SECRETS },
-    warnings: warnAboutShortSecrets(values.BUZZBIP_SIGNING_SECRETS),
+    secrets: Object.fromEntries(list.map(({ name, secretsFrom }) => [name, secretsIn[secretsFrom] ?? []])),
+    warnings: names.flatMap((name) => warnAboutShortSecrets(name, secretsIn[name] ?? [])),
   });
 }
 
-function warnAboutShortSecrets(secrets: readonly string[]): string[] {
+function warnAboutShortSecrets(variable: string, secrets: readonly string[]): string[] {
   return secrets.flatMap((secret, index) =>
     Buffer.byteLength(secret) >= MIN_SECRET_BYTES
       ? []
       : [
-          `BUZZBIP_SIGNING_SECRETS: the secret at position ${index + 1} of ${secrets.length} is shorter than ${MIN_SECRET_BYTES} bytes and could be guessed`,
+          `${variable}: the secret at position ${index + 1} of ${secrets.length} is shorter than ${MIN_SECRET_BYTES} bytes and could be guessed`,
         ],
   );
 }

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { ConfigError } from "./config-error.ts";
-import { parseIngestConfig } from "./ingest-config.ts";
-import { withSecretFiles } from "./secret-files.ts";
+import { type IngestConfig, type ListedSources, parseIngestConfig } from "./ingest-config.ts";
+import { type Environment, withSecretFiles } from "./secret-files.ts";
 import { parseWorkerConfig } from "./worker-config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "penstock-secrets-"));
@@ -18,6 +18,12 @@ function file(name: string, text: string): string {
 
 const DATABASE_URL = "postgres://penstock:pw@127.0.0.1:5432/penstock";
 const DATABASE_URL_FILE = file("database-url", `${DATABASE_URL}\n`);
+const sources: ListedSources = {
+  list: [{ name: "buzzbip", secretsFrom: "BUZZBIP_SIGNING_SECRETS", source: { checkSecret: () => null } }],
+  problems: [],
+};
+const parseIngest = (environment: Environment): IngestConfig => parseIngestConfig(environment, sources);
+
 const BUZZBIP_SIGNING_SECRETS = "first_of_sixteen_bytes,second_of_sixteen_bytes";
 
 function problemsOf(parse: () => unknown): readonly string[] {
@@ -31,7 +37,7 @@ function problemsOf(parse: () => unknown): readonly string[] {
 }
 
 test("each secret can be given as a file", () => {
-  const config = parseIngestConfig({
+  const config = parseIngest({
     DATABASE_URL_FILE,
     QUEUE_URL_FILE: file("queue-url", "redis://:pw@127.0.0.1:6379"),
     BUZZBIP_SIGNING_SECRETS_FILE: file("secrets", `${BUZZBIP_SIGNING_SECRETS}\r\n`),
@@ -65,7 +71,7 @@ test("a file that cannot be read is named with its path, and told once only", ()
   mkdirSync(join(folder, "directory"));
   expect(
     problemsOf(() =>
-      parseIngestConfig({
+      parseIngest({
         DATABASE_URL_FILE: join(folder, "missing"),
         QUEUE_URL_FILE: join(folder, "directory"),
         BUZZBIP_SIGNING_SECRETS_FILE: file("empty", "\n"),
@@ -80,7 +86,7 @@ test("a file that cannot be read is named with its path, and told once only", ()
 
 test("a file's problem is told together with all others, and never by the file's content", () => {
   const problems = problemsOf(() =>
-    parseIngestConfig({
+    parseIngest({
       DATABASE_URL_FILE: join(folder, "missing"),
       QUEUE_URL_FILE: file("wrong", "amqp://CANARY"),
       INGEST_PORT: "many",

@@ -5,7 +5,15 @@ import { ConfigError } from "./config-error.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Variables that can hold a secret: each, say X, can be given as X_FILE, the path of a file that holds its value. */
-const SECRET_VARIABLES = ["DATABASE_URL", "QUEUE_URL", "BUZZBIP_SIGNING_SECRETS"] as const;
+const SECRET_VARIABLES = ["DATABASE_URL", "QUEUE_URL"];
+
+/** The variables of sources are of the same kind, whatever their names. */
+const SIGNING_SECRETS_FILE = /^([A-Z][A-Z0-9_]*_SIGNING_SECRETS)_FILE$/;
+
+/** Those of `names` that can hold a secret by what they are called. */
+export function secretVariables(names: readonly string[]): string[] {
+  return names.filter((name) => SECRET_VARIABLES.includes(name));
+}
 
 /** An environment in which the files have been read, and what went wrong: a sentence by variable. */
 export interface SecretFilesReading {
@@ -17,17 +25,17 @@ export interface SecretFilesReading {
  * Reads the files that DATABASE_URL_FILE and its like name, without the newline that editors leave at the end. Secrets
  * then need not stand in an environment, which `docker inspect` and crash reports show.
  *
- * Looks at those of `names` only, all unless given. In the result the X_FILE are gone, so that it can be handed on to a process that gets its own X. A problem is told by
+ * Looks at `names` only; unless given, at the variables of database and queue, and at all that are called X_SIGNING_SECRETS.
+ * In the result the X_FILE are gone, so that it can be handed on to a process that gets its own X. A problem is told by
  * name and path, never by value.
  */
 export function readSecretFiles(
   environment: Environment,
-  names: readonly string[] = SECRET_VARIABLES,
+  names: readonly string[] = [...SECRET_VARIABLES, ...signingSecretsIn(environment)],
 ): SecretFilesReading {
   const read: Record<string, string | undefined> = { ...environment };
   const problems = new Map<string, string>();
-  for (const name of SECRET_VARIABLES) {
-    if (!names.includes(name)) continue;
+  for (const name of names) {
     const path = environment[`${name}_FILE`];
     delete read[`${name}_FILE`];
     if (path === undefined || path === "") continue;
@@ -56,6 +64,10 @@ export function withSecretFiles(environment: Environment): Environment {
   const reading = readSecretFiles(environment);
   if (reading.problems.size > 0) throw new ConfigError([...reading.problems.values()]);
   return reading.environment;
+}
+
+function signingSecretsIn(environment: Environment): string[] {
+  return Object.keys(environment).flatMap((name) => SIGNING_SECRETS_FILE.exec(name)?.[1] ?? []);
 }
 
 function readSecretFile(path: string): { ok: true; value: string } | { ok: false; reason: string } {

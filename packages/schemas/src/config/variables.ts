@@ -83,23 +83,25 @@ const queueUrl = z
     return z.NEVER;
   });
 
-const signingSecrets = z
-  .string({
-    error:
-      "is required: set it to the signing secret of the webhook in BuzzBip (Settings → Developer → Webhooks), several separated by commas",
-  })
-  .transform((text, context): readonly string[] => {
-    const secrets = text.split(",").map((secret) => secret.trim());
-    secrets.forEach((secret, index) => {
-      if (secret !== "") return;
-      context.addIssue(
-        secrets.length === 1
-          ? "is empty: anyone could sign with an empty secret; set it to the signing secret, several separated by commas"
-          : `holds an empty secret at position ${index + 1} of ${secrets.length}: anyone could sign with it; remove the comma too many`,
-      );
+/** The live secrets of a source. `check` says what is wrong with one, in words that follow "the secret". */
+export function signingSecrets(source: string, check: (secret: string) => string | null) {
+  return z
+    .string({ error: `is required: set it to the signing secret of source ${source}, several separated by commas` })
+    .transform((text, context): readonly string[] => {
+      const secrets = text.split(",").map((secret) => secret.trim());
+      secrets.forEach((secret, index) => {
+        const wrong = secret === "" ? null : check(secret);
+        if (wrong !== null) context.addIssue(`holds a secret at position ${index + 1} that ${wrong}`);
+        if (secret !== "") return;
+        context.addIssue(
+          secrets.length === 1
+            ? "is empty: anyone could sign with an empty secret; set it to the signing secret, several separated by commas"
+            : `holds an empty secret at position ${index + 1} of ${secrets.length}: anyone could sign with it; remove the comma too many`,
+        );
+      });
+      return secrets;
     });
-    return secrets;
-  });
+}
 
 const handlerNames = z
   .string()
@@ -127,7 +129,6 @@ const host = (usual: string) =>
 export const variables = {
   DATABASE_URL: databaseUrl,
   QUEUE_URL: queueUrl,
-  BUZZBIP_SIGNING_SECRETS: signingSecrets,
   LOG_LEVEL: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(", ")}` }).default("info"),
   INGEST_HOST: host("0.0.0.0"),
   INGEST_PORT: wholeNumber(8080, PORT),
@@ -141,6 +142,7 @@ export const variables = {
   INGEST_MAX_WAITING: wholeNumber(20_000, { min: 1, max: 1_000_000 }),
   DEDUPE_WINDOW_DAYS: wholeNumber(400, { min: 1, max: 36_500 }),
   PENSTOCK_CONFIG: z.string().optional(),
+  PENSTOCK_SOURCES: z.string().optional(),
   WORKER_CONCURRENCY: wholeNumber(2, { min: 1, max: 256 }),
   WORKER_BATCH_EVENTS: wholeNumber(200, { min: 1, max: 10_000 }),
   WORKER_HANDLERS: handlerNames,

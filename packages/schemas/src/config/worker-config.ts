@@ -11,6 +11,8 @@ export type WorkerConfig = {
   readonly internal: InternalPort & { readonly host: string };
   /** Path of penstock.config.ts as given; `null`: where the worker looks by itself. */
   readonly configPath: string | null;
+  /** Path of penstock.sources.ts, likewise. */
+  readonly sourcesPath: string | null;
   /** The effect handlers that this worker runs; `null`: all. It never restricts what a batch records. */
   readonly effectHandlers: readonly string[] | null;
   /** Batches processed at once. */
@@ -26,7 +28,7 @@ export type WorkerConfig = {
   readonly logLevel: LogLevel;
 };
 
-const { DATABASE_URL, QUEUE_URL, PENSTOCK_CONFIG, WORKER_HANDLERS, WORKER_CONCURRENCY } = variables;
+const { DATABASE_URL, QUEUE_URL, PENSTOCK_CONFIG, PENSTOCK_SOURCES, WORKER_HANDLERS, WORKER_CONCURRENCY } = variables;
 const { INTERNAL_HOST, WORKER_INTERNAL_PORT, WORKER_BATCH_EVENTS, WORKER_LOCK_MS } = variables;
 const { WATCHDOG_MS, SHUTDOWN_MS, LOG_LEVEL } = variables;
 
@@ -36,6 +38,7 @@ const workerVariables = {
   INTERNAL_HOST,
   WORKER_INTERNAL_PORT,
   PENSTOCK_CONFIG,
+  PENSTOCK_SOURCES,
   WORKER_HANDLERS,
   WORKER_CONCURRENCY,
   WORKER_BATCH_EVENTS,
@@ -59,6 +62,7 @@ export function parseWorkerConfig(environment: Environment): WorkerConfig {
     queue: values.QUEUE_URL,
     internal: { host: values.INTERNAL_HOST, ...values.WORKER_INTERNAL_PORT },
     configPath: values.PENSTOCK_CONFIG ?? null,
+    sourcesPath: values.PENSTOCK_SOURCES ?? null,
     effectHandlers: values.WORKER_HANDLERS,
     concurrency: values.WORKER_CONCURRENCY,
     batchEvents: values.WORKER_BATCH_EVENTS,

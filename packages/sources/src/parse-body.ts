@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 
-/** What became of reading a body as JSON. */
+/** What became of reading a body. */
 export type ParsedBody =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: "not-utf8" | "not-json" };
 
@@ -18,7 +18,26 @@ export function parseJsonBody(body: Buffer): ParsedBody {
   }
 }
 
+/**
+ * Reads bytes as a form (application/x-www-form-urlencoded): an object of strings, of lists of them where a name is there
+ * several times. Never throws.
+ */
+export function parseFormBody(body: Buffer): ParsedBody {
+  if (!isUtf8(body)) return { ok: false, problem: "not-utf8" };
+  const form: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
+  for (const [name, value] of new URLSearchParams(body.toString())) {
+    const before = form[name];
+    form[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
+  }
+  return { ok: true, value: { ...form } };
+}
+
 /** Whether a JSON value is an object (not an array, not null), whose fields may then be looked at. */
 export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A body's object, `{}` where it holds none. */
+export function toObject(parsed: ParsedBody): Readonly<Record<string, unknown>> {
+  return parsed.ok && isJsonObject(parsed.value) ? parsed.value : {};
 }

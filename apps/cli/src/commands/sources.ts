@@ -1,0 +1,148 @@
+import { ConfigError } from "@penstock/schemas";
+import type { NamedSource, Sources } from "@penstock/sources";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import { CliError, ReportedFailure } from "../cli-error.ts";
+import { formatColumns } from "../output/columns.ts";
+import { printable } from "../output/printable.ts";
+import { readProjectSources } from "../project-config.ts";
+import { findIngestUrl } from "../send/target.ts";
+import { readSavedRequest } from "../sources/saved-request.ts";
+import { findSecretsOf, type FoundSecrets } from "../sources/source-secrets.ts";
+
+export function registerSources(program: Command, ctx: CliContext): void {
+  const sources = program
+    .command("sources")
+    .summary("who may send webhooks, and why one is refused")
+    .description("Tells about the sources that penstock.sources.ts lists.");
+  registerList(sources, ctx);
+  registerUrl(sources, ctx);
+  registerVerify(sources, ctx);
+}
+
+function registerList(sources: Command, ctx: CliContext): void {
+  sources
+    .command("list")
+    .summary("list the sources")
+    .description(
+      "Lists the sources of penstock.sources.ts: their providers, their paths, how many secrets each has and in which variable, and what is set for it. What is not set is as ingest has it.",
+    )
+    .option("--json", "print one JSON object per source")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} sources list`)
+    .action(async ({ json }: { json?: true }) => {
+      const { list } = await loadSources(ctx);
+      const rows = await Promise.all(list.map((source) => findSecretsOf(ctx, source)));
+      if (json) return rows.forEach((row) => ctx.output.json(toJson(row)));
+      const head = ["NAME", "PROVIDER", "PATH", "SECRETS", "MAX BODY", "RATE", "RETENTION"];
+      ctx.output.result(formatColumns([head, ...rows.map(toColumns)]));
+    });
+}
+
+function toJson({ name, source, secretsFrom, secrets, origin }: FoundSecrets): object {
+  const { provider, maxBodyBytes, ratePerSecond, retentionDays } = source;
+  const settings = { maxBodyBytes, ratePerSecond, retentionDays };
+  return { name, provider, path: `/webhooks/${name}`, secretsFrom, secrets: secrets.length, origin, ...settings };
+}
+
+function toColumns({ name, source, secretsFrom, secrets, origin }: FoundSecrets): string[] {
+  const { provider, maxBodyBytes, ratePerSecond, retentionDays } = source;
+  const found = secrets.length === 0 ? `none: set ${secretsFrom}` : `${secrets.length} (${origin})`;
+  const rate = ratePerSecond === null ? "-" : ratePerSecond === 0 ? "no limit" : `${ratePerSecond}/s`;
+  const body = maxBodyBytes === null ? "-" : `${maxBodyBytes} B`;
+  return [name, provider, `/webhooks/${name}`, found, body, rate, retentionDays === null ? "-" : `${retentionDays} d`];
+}
+
+function registerUrl(sources: Command, ctx: CliContext): void {
+  sources
+    .command("url")
+    .argument("<name>", "the source's name")
+    .summary("print the URL to enter at the provider")
+    .description(
+      "Prints the URL of a source, and nothing else: below --base, INGEST_URL, the running `start`, or where ingest listens unless set.",
+    )
+    .addOption(new Option("--base <url>", "where the world reaches ingest, e.g. your tunnel").argParser(parseBase))
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} sources url stripe --base https://hooks.example.com`)
+    .action(async (name: string, { base }: { base?: string }) => {
+      findNamed(await loadSources(ctx), name);
+      ctx.output.result(`${base ?? (await findIngestUrl(ctx))}/webhooks/${name}`);
+    });
+}
+
+interface VerifyOptions {
+  readonly bodyFile?: string;
+  readonly secret?: string[];
+  readonly at?: Date;
+  readonly json?: true;
+}
+
+function registerVerify(sources: Command, ctx: CliContext): void {
+  sources
+    .command("verify")
+    .argument("<name>", "the source's name")
+    .argument("<file>", "the saved request")
+    .summary("say why a saved request is accepted or refused")
+    .description(
+      'Verifies a saved request as ingest would, and where it is refused looks for the reason: another secret, another encoding, a body that was changed or parsed and serialised again, a signed time that is too old, a header that is missing, another URL. Sends nothing and stores nothing. The file holds the request as it goes over the wire (request line, headers, empty line, exact body), or JSON: {"url", "headers", "body" or "bodyBase64"}.',
+    )
+    .option("--body-file <file>", "the body, where the file holds none")
+    .option("--secret <secret...>", "try these; else those of the source")
+    .addOption(
+      new Option(
+        "--at <time>",
+        "when it was received, ISO 8601: what a signed time is judged by; now unless given",
+      ).argParser(parseTime),
+    )
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `\nExamples:\n  ${PENSTOCK} sources verify stripe request.http\n  ${PENSTOCK} sources verify stripe request.http --at 2026-06-01T14:32:00Z\n\nExit code: 0 when it is accepted, else 1.`,
+    )
+    .action(async (name: string, file: string, { bodyFile, secret, at, json }: VerifyOptions) => {
+      const all = await loadSources(ctx);
+      const named = findNamed(all, name);
+      const request = await readSavedRequest(ctx, file, bodyFile);
+      const found = secret === undefined ? await findSecretsOf(ctx, named) : { ...named, secrets: secret };
+      if (found.secrets.length === 0) {
+        throw new CliError(`There is no secret of ${name}: set ${named.secretsFrom}, or try one with --secret.`);
+      }
+      const others = await Promise.all(
+        all.list.filter((other) => other.name !== name).map((other) => findSecretsOf(ctx, other)),
+      );
+      // Loaded when needed: most commands do without.
+      const { explainVerification } = await import("@penstock/sources/explain");
+      const explanation = explainVerification(found, request, (at ?? new Date()).getTime(), others);
+      if (json) ctx.output.json(explanation);
+      else {
+        const { ok, reason, findings } = explanation;
+        const lines = findings.map((finding) => `  - ${printable(finding)}`);
+        ctx.output.result([ok ? "accepted" : `refused: ${reason}`, ...lines].join("\n"));
+      }
+      if (!explanation.ok) throw new ReportedFailure("it would be refused");
+    });
+}
+
+/** @throws ConfigError with all that is wrong with them. */
+async function loadSources(ctx: CliContext): Promise<Sources> {
+  const sources = await readProjectSources(ctx);
+  if (sources.problems.length > 0) throw new ConfigError(sources.problems);
+  return sources;
+}
+
+function findNamed({ list }: Sources, name: string): NamedSource {
+  const found = list.find((source) => source.name === name);
+  if (found !== undefined) return found;
+  const known = list.map((source) => source.name).join(", ");
+  throw new CliError(`There is no source ${printable(name)} in penstock.sources.ts, only ${known}.`);
+}
+
+function parseBase(text: string): string {
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol)) return text.replace(/\/+$/, "");
+  throw new InvalidArgumentError("It must be an http or https URL.");
+}
+
+function parseTime(text: string): Date {
+  const time = new Date(text);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new InvalidArgumentError("It must be a time in ISO 8601, e.g. 2026-06-01T14:32:00Z.");
+}

@@ -1,0 +1,27 @@
+import { readSecretFiles } from "@penstock/schemas";
+import type { NamedSource } from "@penstock/sources";
+import type { SourceWithSecrets } from "@penstock/sources/explain";
+import type { CliContext } from "../cli-context.ts";
+import { findProject } from "../project.ts";
+import { MADE_SECRET } from "../supervisor/child-environment.ts";
+import { readSigningSecret } from "../signing-secret.ts";
+
+/** A source with the secrets that ingest would have in this environment, and where they come from; `null`: there are none. */
+export interface FoundSecrets extends SourceWithSecrets {
+  readonly origin: string | null;
+}
+
+/** Finds the secrets of a source: its variable, the file that its `_FILE` names, or what an earlier start made. */
+export async function findSecretsOf(ctx: CliContext, source: NamedSource): Promise<FoundSecrets> {
+  const { secretsFrom } = source;
+  const { environment, problems } = readSecretFiles(ctx.env, [secretsFrom]);
+  const problem = problems.get(secretsFrom);
+  if (problem !== undefined) ctx.output.say(problem);
+  const given = (environment[secretsFrom] ?? "").split(",").map((secret) => secret.trim());
+  const secrets = given.filter((secret) => secret !== "");
+  if (secrets.length > 0) return { ...source, secrets, origin: secretsFrom };
+  const made = secretsFrom === MADE_SECRET ? await readSigningSecret(findProject(ctx).home) : null;
+  return made === null
+    ? { ...source, secrets: [], origin: null }
+    : { ...source, secrets: [made], origin: "made by `start`" };
+}

@@ -1,0 +1,24 @@
+import type { Handler } from "@penstock/handler-sdk";
+import { BUZZBIP_EVENT_TYPES, ConfigError } from "@penstock/schemas";
+import type { Sources } from "@penstock/sources";
+
+/**
+ * Checks that somebody may send what handlers subscribe to: a type whose provider is no source's would never come. BuzzBip's
+ * have no provider in front, and are checked where a handler is defined.
+ *
+ * @throws ConfigError with all that nobody sends.
+ */
+export function assertSources(handlers: readonly Pick<Handler, "name" | "on">[], { list }: Sources): void {
+  const providers = new Set(list.map(({ source }) => source.provider));
+  const known = new Set<unknown>(BUZZBIP_EVENT_TYPES);
+  const problems = handlers.flatMap(({ name, on }) =>
+    on
+      .map(String)
+      .filter((type) => !known.has(type) && !providers.has(type.slice(0, type.indexOf("."))))
+      .map(
+        (type) =>
+          `handler ${name} subscribes to ${type}, which no source sends: penstock.sources.ts lists ${[...providers].join(", ")}`,
+      ),
+  );
+  if (problems.length > 0) throw new ConfigError(problems);
+}

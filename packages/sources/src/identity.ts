@@ -1,0 +1,63 @@
+import { isStorableText, parseCreatedAt } from "@penstock/schemas";
+import type { EventIdentity, EventProblem } from "./define-source.ts";
+import { type ParsedBody, toObject } from "./parse-body.ts";
+
+/** What a source found of an event, in the provider's own words and as it stood there. */
+export interface Identity {
+  /** A text; the same for each time that the event is sent. */
+  readonly id: unknown;
+  /** A text of 1 to 256 characters, without the provider. */
+  readonly type: unknown;
+  /** A Date, or text in ISO 8601; see `fromUnixSeconds`. */
+  readonly createdAt?: unknown;
+  /** Ids of what the event is about, to find it by; the one to sort by first. What is no text is left out. */
+  readonly subjects?: readonly unknown[];
+}
+
+/** The longest type or subject that is kept for sorting and search, in UTF-16 code units: an index refuses long keys. */
+const MAX_KEY_LENGTH = 256;
+
+/** Turns what a source finds into what intake takes. Never throws: `find` that does has found nothing. */
+export function toEventIdentity(
+  prefix: string,
+  parsed: ParsedBody,
+  find: (data: Readonly<Record<string, unknown>>) => Identity,
+): EventIdentity {
+  let found: Identity;
+  try {
+    found = find(toObject(parsed));
+  } catch {
+    return unidentified(parsed.ok ? "no-envelope" : parsed.problem);
+  }
+  const id = typeof found.id === "string" && found.id !== "" ? found.id : null;
+  const type = typeof found.type === "string" && found.type !== "" ? prefix + found.type : null;
+  const known = isKey(type) ? type : null;
+  return {
+    id,
+    type: known,
+    createdAt: toCreatedAt(found.createdAt),
+    subjects: (found.subjects ?? []).filter(isKey),
+    problem: parsed.ok ? (id === null || known === null ? "no-envelope" : null) : parsed.problem,
+  };
+}
+
+/** What is told of an event that tells nothing. */
+export function unidentified(problem: EventProblem): EventIdentity {
+  return { id: null, type: null, createdAt: null, subjects: [], problem };
+}
+
+/** Whether something can be a type or a subject. */
+export function isKey(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= MAX_KEY_LENGTH && isStorableText(value);
+}
+
+/** The time that stands as a number of seconds since 1970, or as its digits; `null` where it does not. */
+export function fromUnixSeconds(value: unknown): Date | null {
+  const seconds = typeof value === "string" && /^\d{1,12}(?:\.\d{1,9})?$/.test(value) ? Number(value) : value;
+  return typeof seconds === "number" && Number.isFinite(seconds) ? toCreatedAt(new Date(seconds * 1_000)) : null;
+}
+
+function toCreatedAt(value: unknown): Date | null {
+  if (!(value instanceof Date)) return parseCreatedAt(value);
+  return Number.isNaN(value.getTime()) ? null : parseCreatedAt(value.toISOString());
+}

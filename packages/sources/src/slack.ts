@@ -1,0 +1,54 @@
+import { defineSource, type Source } from "./define-source.ts";
+import { fromUnixSeconds } from "./identity.ts";
+import { isJsonObject } from "./parse-body.ts";
+import { checkTolerance, type SourceOptions } from "./source-options.ts";
+import { afterPrefix, isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
+import { verifyHmac } from "./verify-hmac.ts";
+
+export interface SlackOptions extends SourceOptions {
+  /** How far the signed time may be from ours; 300 unless given, 0 for any. */
+  readonly toleranceSeconds?: number;
+}
+
+/**
+ * Slack's Events API: `X-Slack-Signature: v0=<hex>`, an HMAC-SHA256 of `v0:<seconds>:<body>` with the seconds of
+ * `X-Slack-Request-Timestamp`, keyed with the app's signing secret. `url_verification` is answered by itself. Types are
+ * those of the inner event, `slack.app_mention`; `data` is the whole body. Slash commands and interactivity, which want an
+ * answer of their own, are not events: they go to quarantine.
+ *
+ * https://docs.slack.dev/authentication/verifying-requests-from-slack
+ */
+export function slack(options: SlackOptions = {}): Source {
+  const toleranceSeconds = options?.toleranceSeconds ?? 300;
+  return defineSource(
+    {
+      provider: "slack",
+      options: ["toleranceSeconds"],
+      problems: checkTolerance(options?.toleranceSeconds),
+      verify(request, secrets, now) {
+        const header = request.header("x-slack-signature");
+        const timestamp = request.header("x-slack-request-timestamp");
+        if (!header || !timestamp) return MISSING;
+        const signature = afterPrefix(header, "v0=");
+        if (signature === null || !isTimestamp(timestamp)) return MALFORMED;
+        const content = ["v0:", timestamp, ":", request.body];
+        const verification = verifyHmac({ signatures: [signature], content }, secrets);
+        return withinTolerance(verification, timestamp, toleranceSeconds, now);
+      },
+      handshake: (_request, { type, challenge }) =>
+        type === "url_verification" && typeof challenge === "string"
+          ? { contentType: "text/plain", body: challenge }
+          : null,
+      identify(_request, { event_id: id, event_time: time, type, event }) {
+        const inner = isJsonObject(event) ? event : {};
+        return {
+          id,
+          type: type === "event_callback" ? inner["type"] : type,
+          createdAt: fromUnixSeconds(time),
+          subjects: [inner["channel"], inner["user"]],
+        };
+      },
+    },
+    options,
+  );
+}

@@ -1,0 +1,79 @@
+/** What can be set for one instance of any provider. */
+export interface SourceOptions {
+  /** The environment variable that holds its secrets; made of its name unless given: `STRIPE_EU_SIGNING_SECRETS`. */
+  readonly secretsFrom?: string;
+  /** The largest body that it takes, in bytes; MAX_BODY_BYTES unless given. */
+  readonly maxBodyBytes?: number;
+  /** Accepted requests per second before it gets 429, 0 for no limit; INGEST_SOURCE_RATE unless given. */
+  readonly ratePerSecond?: number;
+  /** How long its events are worth keeping, in days: shown by `penstock sources list`, and a hint so far. */
+  readonly retentionDays?: number;
+}
+
+/** The same, checked; `null` is what was not given. */
+export interface SourceSettings {
+  readonly secretsFrom: string | null;
+  readonly maxBodyBytes: number | null;
+  readonly ratePerSecond: number | null;
+  readonly retentionDays: number | null;
+  /** All that is wrong with the options, each as a sentence that names the option and never its value. */
+  readonly problems: readonly string[];
+}
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+const NUMBERS = {
+  maxBodyBytes: { min: 1_024, max: 64 * 1_048_576 },
+  ratePerSecond: { min: 0, max: 1_000_000 },
+  retentionDays: { min: 1, max: 36_500 },
+} satisfies Record<string, Range>;
+
+const COMMON = ["secretsFrom", ...Object.keys(NUMBERS)];
+
+/** Reads the options that every source has. `own` are the names of further ones, which their provider checks itself. */
+export function readOptions(
+  options: SourceOptions,
+  own: readonly string[] = [],
+  problems: readonly string[] = [],
+): SourceSettings {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    return readOptions({}, own, [...problems, "its options must be an object"]);
+  }
+  const known = [...own, ...COMMON];
+  const unknown = Object.keys(options).filter((key) => !known.includes(key));
+  const { secretsFrom = null } = options;
+  const number = (name: keyof typeof NUMBERS): number | null => options[name] ?? null;
+  return {
+    secretsFrom,
+    maxBodyBytes: number("maxBodyBytes"),
+    ratePerSecond: number("ratePerSecond"),
+    retentionDays: number("retentionDays"),
+    problems: Object.freeze([
+      ...unknown.map((key) => `there is no option \`${key}\`; there are ${known.join(", ")}`),
+      ...problems,
+      ...(secretsFrom === null || isVariable(secretsFrom)
+        ? []
+        : ["`secretsFrom` must be the name of an environment variable: capital letters, digits and underscores"]),
+      ...Object.entries(NUMBERS).flatMap(([name, range]) =>
+        checkNumber(name, options[name as keyof typeof NUMBERS], range),
+      ),
+    ]),
+  };
+}
+
+/** Whether seconds of tolerance, if given, are a number that can be. */
+export function checkTolerance(seconds: unknown): string[] {
+  return checkNumber("toleranceSeconds", seconds, { min: 0, max: 86_400 });
+}
+
+function checkNumber(name: string, value: unknown, { min, max }: Range): string[] {
+  if (value === undefined || (Number.isInteger(value) && Number(value) >= min && Number(value) <= max)) return [];
+  return [`\`${name}\` must be a whole number from ${min} to ${max}`];
+}
+
+function isVariable(text: unknown): boolean {
+  return typeof text === "string" && /^[A-Z][A-Z0-9_]*$/.test(text);
+}
