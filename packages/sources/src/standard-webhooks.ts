@@ -14,7 +14,8 @@ export interface StandardWebhooksOptions extends SourceOptions {
 const OPTIONS = ["provider", "toleranceSeconds"];
 const SECRET = /^(?:whsec_)?([A-Za-z0-9+/]+={0,2})$/;
 const PUBLIC_KEY = /^whpk_([A-Za-z0-9+/]{43}=)$/;
-const ED25519_SIGNATURE = /^[A-Za-z0-9+/]{86}==$/;
+// The last character carries two bits, so only four can be it; the others would make several signatures of one.
+const ED25519_SIGNATURE = /^[A-Za-z0-9+/]{85}[AQgw]==$/;
 const MAX_SIGNATURES = 16;
 
 /**
