@@ -183,6 +183,8 @@ function run(name, args) {
     file = join(modules, program.package, typeof bin === "string" ? bin : bin[name]);
   }
   process.env.PATH = [nodeFolder, join(modules, ".bin"), process.env.PATH].join(delimiter);
+  // What Node has made of our TypeScript and of dependencies is kept: a command then starts in two thirds of the time.
+  process.env.NODE_COMPILE_CACHE ??= join(modules, ".cache", "node-compile");
   const child = spawn(pinnedNode, ["--conditions=@penstock/source", file, ...args], {
     cwd: root,
     stdio: "inherit",

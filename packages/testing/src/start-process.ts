@@ -11,7 +11,7 @@ export interface ProcessOptions {
   /** The script, a path or a `file:` URL. */
   file: string | URL;
   args?: string[];
-  /** All that the process sees of the environment besides PATH, HOME, TMPDIR, TZ, LANG and NODE_EXTRA_CA_CERTS. */
+  /** All that the process sees of the environment besides PATH, HOME, TMPDIR, TZ, LANG, NODE_EXTRA_CA_CERTS and NODE_COMPILE_CACHE. */
   env?: Record<string, string>;
   /** Its working directory; that of the tests unless set. */
   cwd?: string;
@@ -123,7 +123,7 @@ export function startProcess({ file, args = [], env = {}, cwd, name }: ProcessOp
 }
 
 function inheritedEnvironment(): Record<string, string> {
-  const names = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "NODE_EXTRA_CA_CERTS"];
+  const names = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "NODE_EXTRA_CA_CERTS", "NODE_COMPILE_CACHE"];
   return Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
