@@ -10,9 +10,8 @@ const PARTITIONED = ["events", "deliveries", "attempts"] as const;
  * first, and read a day in the name of every table that there is.
  */
 export const PARTITION_DAYS = `
-  SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day
-    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-   WHERE i.inhparent = 'penstock.events'::regclass
+  SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
+    FROM pg_catalog.pg_inherits WHERE inhparent = 'penstock.events'::regclass
   OFFSET 0`;
 
 /** How many days ahead partitions are made. */
