@@ -3,7 +3,13 @@
 const workspace = "^(?:apps|packages)/";
 /** The folder of one app, package or handler: `$1` in the other half of a rule. */
 const itsOwnFolder = "^((?:apps|packages)/(?:handlers/)?[^/]+)/";
-const tests = ["\\.test\\.ts$", "/test/", "^packages/testing/", "^vitest\\.config\\.ts$"];
+/** What never runs in production: tests, what is for them, and the benchmark, whose peers use libraries as others would. */
+const tests = [
+  "\\.test\\.ts$",
+  "/test/",
+  "^packages/(?:testing|test-postgres|handler-testing|bench)/",
+  "^vitest\\.config\\.ts$",
+];
 
 /** Names of npm packages, as resolved (pnpm keeps them below node_modules/.pnpm) and as written where they are missing. */
 const npm = (...names) => `(?:^|node_modules/)(?:@types/)?(?:${names.join("|")})(?:/|$)`;
@@ -26,6 +32,7 @@ const forbidden = [
     "handler-sdk",
     "schemas",
   ),
+  importsOnly("dispatch-imports-schemas-only", "A leaf: HTTP and cryptography, no store.", "dispatch", "schemas"),
   importsOnly(
     "handlers-import-the-sdk-only",
     "A handler is a plug-in: handler-sdk and schemas are all it may know of Penstock, other handlers included.",
@@ -37,6 +44,7 @@ const forbidden = [
     "engine-declares-what-it-needs",
     "The engine declares interfaces; store and queue are handed to it.",
     "engine",
+    "dispatch",
     "handler-sdk",
     "schemas",
     "sources",
@@ -63,6 +71,13 @@ const forbidden = [
     severity: "error",
     from: { path: workspace, pathNot: ["^packages/store/", ...tests] },
     to: { path: npm("pg", "pg-[^/]+", "postgres") },
+  },
+  {
+    name: "only-dispatch-imports-undici",
+    comment: "Its guard stands before every request to an address of somebody else's choice.",
+    severity: "error",
+    from: { path: workspace, pathNot: ["^packages/dispatch/", ...tests] },
+    to: { path: npm("undici") },
   },
   {
     name: "kysely-in-store-and-handlers-only",
@@ -103,10 +118,11 @@ const forbidden = [
   },
   {
     name: "testing-is-for-tests",
-    comment: "packages/testing starts servers and reads the environment: production code must not reach it.",
+    comment:
+      "They start servers and read the environment, packages/bench is a program: production code must not reach them.",
     severity: "error",
     from: { pathNot: tests },
-    to: { path: "^packages/testing/" },
+    to: { path: "^packages/(?:testing|test-postgres|handler-testing|bench)/" },
   },
   {
     name: "tests-are-not-imported",

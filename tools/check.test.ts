@@ -28,9 +28,18 @@ afterAll(() => {
 
 describe("import rules", () => {
   const folders = [
-    ...["schemas", "sources", "handler-sdk", "engine", "intake", "queue", "store", "telemetry", "testing"].map(
-      (name) => `packages/${name}`,
-    ),
+    ...[
+      "schemas",
+      "sources",
+      "handler-sdk",
+      "engine",
+      "intake",
+      "queue",
+      "store",
+      "dispatch",
+      "telemetry",
+      "testing",
+    ].map((name) => `packages/${name}`),
     "packages/handlers/inbox",
     "packages/handlers/billing",
     "apps/ingest",
@@ -45,11 +54,13 @@ describe("import rules", () => {
     "schemas-is-a-leaf": ["packages/schemas/src/planted.ts", `import "@penstock/telemetry";`],
     "sources-imports-schemas-only": ["packages/sources/src/planted.ts", `import "@penstock/telemetry";`],
     "handler-sdk-imports-schemas-only": ["packages/handler-sdk/src/planted.ts", `import "@penstock/telemetry";`],
+    "dispatch-imports-schemas-only": ["packages/dispatch/src/planted.ts", `import "@penstock/telemetry";`],
     "handlers-import-the-sdk-only": ["packages/handlers/inbox/src/planted.ts", `import "@penstock/telemetry";`],
     "engine-declares-what-it-needs": ["packages/engine/src/planted.ts", `import type {} from "@penstock/store";`],
     "intake-declares-what-it-needs": ["packages/intake/src/planted.ts", `import type {} from "@penstock/queue";`],
     "only-queue-imports-bullmq-or-redis": ["packages/engine/src/redis.ts", `import "ioredis";`],
     "only-store-imports-pg": ["packages/queue/src/planted.ts", `import type {} from "pg";`],
+    "only-dispatch-imports-undici": ["packages/intake/src/undici.ts", `import "undici";`],
     "kysely-in-store-and-handlers-only": ["packages/intake/src/sql.ts", `import type {} from "kysely";`],
     "store-imports-interfaces-as-types-only": ["packages/store/src/planted.ts", `import "@penstock/engine";`],
     "ingest-imports-no-handler": ["apps/ingest/src/planted.ts", `import type {} from "@penstock/engine";`],
@@ -82,6 +93,7 @@ describe("import rules", () => {
     "packages/engine/src/types-back.ts": `import type { A } from "./types.ts"; export type B = A;`,
     "packages/engine/test/some.test.ts": `import "pg"; import "kysely"; import "@penstock/testing"; import "@penstock/store";`,
     "packages/queue/src/redis.ts": `import "bullmq"; import "ioredis"; import "@penstock/schemas";`,
+    "packages/dispatch/src/sender.ts": `import "undici"; import "@penstock/schemas";`,
     "packages/testing/src/servers.ts": `import "pg"; import "ioredis";`,
     "packages/handlers/inbox/src/sql.ts": `import "kysely"; import "@penstock/handler-sdk"; import "@penstock/schemas";`,
     "packages/handlers/inbox/test/inbox.test.ts": `import "@penstock/testing"; import "only-for-development";`,
@@ -107,14 +119,14 @@ describe("import rules", () => {
           ".": { "@penstock/source": "./src/index.ts", default: "./dist/index.js" },
           "./*": { "@penstock/source": "./src/*.ts", default: "./dist/*.js" },
         },
-        dependencies: { pg: "1", kysely: "1", bullmq: "1", ioredis: "1" },
+        dependencies: { pg: "1", kysely: "1", bullmq: "1", ioredis: "1", undici: "1" },
         devDependencies: { "only-for-development": "1" },
       });
     const root = createTree({
       ...Object.fromEntries(folders.map((folder) => [`${folder}/package.json`, manifest(folder)])),
       ...Object.fromEntries(folders.map((folder) => [`${folder}/src/index.ts`, "export {};"])),
       ...Object.fromEntries(
-        ["pg", "kysely", "bullmq", "ioredis", "only-for-development"].flatMap((name) => [
+        ["pg", "kysely", "bullmq", "ioredis", "undici", "only-for-development"].flatMap((name) => [
           [`node_modules/${name}/package.json`, JSON.stringify({ name, main: "index.js" })],
           [`node_modules/${name}/index.js`, ""],
         ]),

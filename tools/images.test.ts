@@ -20,6 +20,18 @@ test("what compose runs of Postgres and Redis is what the tests run with TEST_CO
   }
 });
 
+test("what keeps memory small is the same in the images, for `npm start`, and in the benchmark", () => {
+  const sizes = (file: string): string[] =>
+    read(file)
+      .match(/--max-semi-space-size=\d+/g)
+      ?.toSorted() ?? [];
+  const wanted = ["--max-semi-space-size=4", "--max-semi-space-size=8"];
+  for (const file of ["Dockerfile", "apps/cli/src/supervisor/child.ts", "packages/bench/src/variants.ts"]) {
+    expect(sizes(file)).toEqual(wanted);
+    expect(read(file)).toMatch(/MALLOC_ARENA_MAX(=|: ")2/);
+  }
+});
+
 describe("the secrets of a composed system", () => {
   let folder: string;
   const secret = (name: string): string => readFileSync(join(folder, "secrets", name), "utf8");
@@ -53,9 +65,13 @@ describe("the secrets of a composed system", () => {
       expect(output).not.toContain(value);
     }
     expect(new Set(made).size).toBe(3);
+    const key = secret("master-key");
+    expect(Buffer.from(key, "base64")).toHaveLength(32);
+    expect(output).not.toContain(key);
     expect(statSync(join(folder, "secrets", "database-url")).mode & 0o777).toBe(0o600);
     makeSecrets();
-    expect(["postgres-password", "redis-password", "buzzbip-signing-secrets"].map(secret)).toEqual(made);
+    const kept = ["postgres-password", "redis-password", "buzzbip-signing-secrets", "master-key"].map(secret);
+    expect(kept).toEqual([...made, key]);
   });
 
   test("can be given by variable and by file, and stay until others are given", () => {

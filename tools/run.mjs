@@ -23,7 +23,9 @@ const lock = join(modules, ".penstock-installing"); // holds the ids of the proc
 /** What each program is: a file of ours, or the package (and the name of its command) that brings it. */
 const programs = {
   penstock: { file: "apps/cli/src/main.ts" },
+  bench: { file: "packages/bench/src/main.ts" },
   check: { file: "tools/check.ts" },
+  pack: { file: "tools/pack.ts" },
   vitest: { package: "vitest" },
   prettier: { package: "prettier" },
   tsc: { package: "typescript" },

@@ -101,6 +101,19 @@ test("the commands that it says are there: the secret, an event that is sent, an
   expect(await system.compose("run", "--rm", "-T", "cli", "events", "list")).toContain(id);
 });
 
+test("an endpoint is added where it is allowed, its secret sealed with the key that was made, and tells why it fails", async () => {
+  const cli = ["run", "--rm", "-T", "-e", "OUTBOUND_ALLOW=10.0.0.0/8,172.16.0.0/12,192.168.0.0/16", "cli", "endpoints"];
+  const added = JSON.parse(await system.compose(...cli, "add", "http://ingest:8080/healthz", "--json")) as {
+    id: string;
+  };
+  expect(await system.query("SELECT json_agg(left(secret, 3)) FROM penstock.endpoints")).toEqual(["v1."]);
+  // It exits with 1, and says on standard output what came of the delivery.
+  await expect(system.compose(...cli, "test", added.id)).rejects.toMatchObject({
+    stdout: expect.stringMatching(/HTTP 40[45]/) as string,
+  });
+  expect(await system.compose(...cli, "delete", added.id, "--yes")).toBe(`deleted ${added.id}`);
+});
+
 test("what is published is the webhook and the page of traces, on 127.0.0.1", async () => {
   const published: string[] = [];
   for (const service of SERVICES) {
@@ -137,10 +150,15 @@ test("secrets are readable by the user of the services alone, and stand in no en
   const modes = await system.docker("exec", ingest!.Id, "sh", "-c", "cd /secrets && stat -c '%a %u %n' . *");
   expect(modes.split("\n")).toEqual([
     "700 1000 .",
-    ...["buzzbip-signing-secrets", "database-url", "postgres-password", "queue-url", "redis-password"].map(
-      (name) => `600 1000 ${name}`,
-    ),
-    "600 1000 redis.conf",
+    ...[
+      "buzzbip-signing-secrets",
+      "database-url",
+      "master-key",
+      "postgres-password",
+      "queue-url",
+      "redis-password",
+      "redis.conf",
+    ].map((name) => `600 1000 ${name}`),
   ]);
   const ids = await Promise.all(SERVICES.map((service) => system.containers(service)));
   const inspected = await system.docker("inspect", ...ids.flat().map(({ Id }) => Id));

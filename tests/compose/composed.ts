@@ -37,23 +37,31 @@ export interface Composed {
   query<T>(sql: string): Promise<T>;
 }
 
-export async function createComposed(): Promise<Composed> {
+/** Where `docker compose` is run, and with which files; in this repository, with its own, unless given. */
+export interface ComposedOptions {
+  readonly cwd?: string;
+  readonly files?: readonly string[];
+}
+
+export async function createComposed({ cwd = repository, files = [] }: ComposedOptions = {}): Promise<Composed> {
   const project = `penstock-test-${randomBytes(3).toString("hex")}`;
   const [port, jaegerPort] = [await freePort(), await freePort()];
   const env = {
     ...pick(process.env, ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG"]),
     COMPOSE_PROJECT_NAME: project,
+    PWD: cwd, // as a shell would have it
     PENSTOCK_TAG: "compose-test",
     PENSTOCK_PORT: String(port),
     JAEGER_PORT: String(jaegerPort),
   };
   const feed = async (input: string, ...args: string[]): Promise<string> => {
-    const running = run("docker", args, { cwd: repository, env, maxBuffer: 64 * 1024 * 1024 });
+    const running = run("docker", args, { cwd, env, maxBuffer: 64 * 1024 * 1024 });
     running.child.stdin?.end(input);
     return (await running).stdout.trim();
   };
   const docker = (...args: string[]): Promise<string> => feed("", ...args);
-  const compose = (...args: string[]): Promise<string> => docker("compose", ...args);
+  const compose = (...args: string[]): Promise<string> =>
+    docker("compose", ...files.flatMap((file) => ["-f", file]), ...args);
   return {
     webhookUrl: `http://127.0.0.1:${port}/webhooks/buzzbip`,
     tracesUrl: `http://127.0.0.1:${jaegerPort}`,

@@ -12,6 +12,8 @@ export default mergeConfig(
       hookTimeout: 420_000,
       // Each test goes on from where the one before has left the system.
       bail: 1,
+      // Both build images.
+      fileParallelism: false,
     },
   }),
 );

@@ -1,6 +1,6 @@
 import { findEmbeddedPostgres } from "@penstock/embedded-postgres";
 import { parseStoreConfig, type StoreConfig } from "@penstock/schemas";
-import { assertMigrated, createStore, type Store } from "@penstock/store";
+import { assertMigrated, createStore, type Store, type StoreOptions } from "@penstock/store";
 import type { CliContext } from "./cli-context.ts";
 import { CliError } from "./cli-error.ts";
 import { describeError } from "./describe-error.ts";
@@ -36,8 +36,13 @@ export async function withStore<T>(ctx: CliContext, work: (store: Store) => Prom
 }
 
 /** A store for one command: few connections, and a wait that a person bears. */
-export function openStore(connectionString: string, sources: readonly string[] = []): Store {
+export function openStore(
+  connectionString: string,
+  sources: readonly string[] = [],
+  options: Pick<StoreOptions, "answerTimeoutMs"> = {},
+): Store {
   return createStore({
+    ...options,
     connectionString,
     applicationName: "penstock-cli",
     sources,

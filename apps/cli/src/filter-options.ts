@@ -1,4 +1,4 @@
-import { DELIVERY_STATES, type DeliveryFilter } from "@penstock/store";
+import { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { wholeNumber } from "./whole-number.ts";
 
@@ -14,11 +14,17 @@ export class Moment extends Date {
   }
 }
 
-/** A moment: an ISO date or time, or how long ago, e.g. `2h` or `3d`. */
-function moment(text: string): Moment {
+/** A length of time in milliseconds, e.g. of `30min`, `2h` or `3d`; undefined when it is none. */
+export function parseDuration(text: string): number | undefined {
   const [, count = "", unit = ""] = /^(\d{1,6}) ?(s|min|m|h|d)$/.exec(text) ?? [];
   const ms = UNITS[unit];
-  if (ms !== undefined) return new Moment(Date.now() - Number(count) * ms, text);
+  return ms === undefined ? undefined : Number(count) * ms;
+}
+
+/** A moment: an ISO date or time, or how long ago, e.g. `2h` or `3d`. */
+export function moment(text: string): Moment {
+  const ms = parseDuration(text);
+  if (ms !== undefined) return new Moment(Date.now() - ms, text);
   const time = Date.parse(text);
   if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time)) return new Moment(time, text);
   throw new InvalidArgumentError(
@@ -26,13 +32,17 @@ function moment(text: string): Moment {
   );
 }
 
-/** Adds the options that say which events or deliveries are meant; the same ones wherever some are listed or changed. */
-export function addFilterOptions(command: Command): Command {
-  return command
+/**
+ * Adds the options that say which events or deliveries are meant; the same ones wherever some are listed or changed, but for
+ * the states that make sense there.
+ */
+export function addFilterOptions(command: Command, states: readonly DeliveryStateName[] = DELIVERY_STATES): Command {
+  command
     .option("--source <source>", "only of events of this source, e.g. buzzbip")
     .option("--type <type>", "only of events of this type, e.g. message.received")
-    .option("--handler <name>", "only of this handler")
-    .addOption(new Option("--state <state>", "only in this state").choices(DELIVERY_STATES))
+    .option("--handler <name>", "only of this handler, or of the endpoint with this id");
+  if (states.length > 0) command.addOption(new Option("--state <state>", "only in this state").choices(states));
+  return command
     .addOption(
       new Option("--since <time>", "only of events received since: a time, or how long ago, e.g. 2h").argParser(moment),
     )
@@ -41,8 +51,8 @@ export function addFilterOptions(command: Command): Command {
 }
 
 /** Adds the options of a list: which, and how many. */
-export function addListOptions(command: Command, what: string): Command {
-  return addFilterOptions(command)
+export function addListOptions(command: Command, what: string, states?: readonly DeliveryStateName[]): Command {
+  return addFilterOptions(command, states)
     .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
     .option("--json", `print one JSON object per ${what}`);
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { withSecretFiles } from "@penstock/schemas";
 import type { CliContext } from "./cli-context.ts";
@@ -5,7 +6,7 @@ import { createOutput } from "./output/output.ts";
 import { createProgram, runProgram } from "./program.ts";
 
 /** Commands that stop in order; a signal ends the others at once. */
-const STOPPABLE = new Set(["start", "send"]);
+const STOPPABLE = new Set(["start", "send", "listen"]);
 /** One Ctrl-C can arrive more than once, from the terminal and from npm; this soon it is no second one. */
 const SAME_SIGNAL_MS = 500;
 

@@ -3,9 +3,11 @@ import { type CliContext, PENSTOCK } from "./cli-context.ts";
 import { ReportedFailure, UsageError } from "./cli-error.ts";
 import { registerDb } from "./commands/db-url.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
+import { registerEndpoints } from "./commands/endpoints.ts";
 import { registerEvents } from "./commands/events.ts";
 import { registerHandlers } from "./commands/handlers.ts";
 import { registerLanes } from "./commands/lanes.ts";
+import { registerListen } from "./commands/listen.ts";
 import { registerMigrate } from "./commands/migrate.ts";
 import { registerNew } from "./commands/new.ts";
 import { registerQuarantine } from "./commands/quarantine.ts";
@@ -41,6 +43,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
     .hook("preAction", (_, command) => onAction(command.name()));
   registerStart(program, ctx);
   registerSend(program, ctx);
+  registerListen(program, ctx);
   registerSources(program, ctx);
   registerEvents(program, ctx);
   registerDeliveries(program, ctx);
@@ -48,6 +51,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
   registerReplay(program, ctx);
   registerHandlers(program, ctx);
   registerLanes(program, ctx);
+  registerEndpoints(program, ctx);
   registerNew(program, ctx);
   registerMigrate(program, ctx);
   registerDb(program, ctx);

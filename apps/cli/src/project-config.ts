@@ -4,11 +4,18 @@ import { readSources } from "@penstock/sources/load";
 import type { CliContext } from "./cli-context.ts";
 import { findProject } from "./project.ts";
 
-/** The handlers that are plugged in: PENSTOCK_CONFIG, else penstock.config.ts of the project. @throws LoadConfigError */
-export async function loadProjectConfig(ctx: CliContext): Promise<PenstockConfig> {
+/**
+ * The handlers that are plugged in: PENSTOCK_CONFIG, else penstock.config.ts of the project.
+ *
+ * @throws LoadConfigError
+ * @throws ConfigError when one subscribes to what none of the sources, where these are given, can send.
+ */
+export async function loadProjectConfig(ctx: CliContext, sources?: Sources): Promise<PenstockConfig> {
   // Loaded when needed: it brings the engine with it, and most commands do without.
-  const { loadConfig } = await import("@penstock/worker");
-  return loadConfig(ctx.env["PENSTOCK_CONFIG"] || null, findProject(ctx).root);
+  const { assertSources, loadConfig } = await import("@penstock/worker");
+  const config = await loadConfig(ctx.env["PENSTOCK_CONFIG"] || null, findProject(ctx).root);
+  if (sources !== undefined) assertSources(config.handlers, sources);
+  return config;
 }
 
 /**

@@ -13,7 +13,7 @@ beforeAll(async () => {
 const CONTROL = /[^\P{Cc}\n]/u;
 
 async function json(...args: string[]): Promise<Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await penstock.run([...args, "--json"]);
+  const { code, stdout, stderr } = await penstock.call([...args, "--json"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: [] });
   return parseLines(stdout);
 }
@@ -39,25 +39,56 @@ test("send --json is one object: the report, and what became of the events", asy
   expect(JSON.parse(String(shown?.["body"]))).toMatchObject({ type: "contact.created", data: { name: "Zoé" } });
 });
 
+test("trigger sends what a file and --set lay over the event of the file's type", async () => {
+  const file = await penstock.file(
+    '{"type":"contact.created","id":"evt_file","data":{"name":"Ada","fields":{"city":"Gafsa"}}}',
+  );
+  const set = ["--set", "data.name=Amira", "--set", "data.fields.vip=true", "--set", 'data.tags=["new"]'];
+  const [report] = await json("trigger", "--file", file, ...set, "--retries", "1", "--seed", "7");
+  expect(report).toMatchObject({
+    retried: 0,
+    deliveries: { acknowledged: 1, failed: 0 },
+    seed: 7,
+    eventIds: ["evt_file"],
+  });
+  const [shown] = await json("events", "show", "evt_file");
+  expect(JSON.parse(String(shown?.["body"]))).toMatchObject({
+    type: "contact.created",
+    data: {
+      name: "Amira",
+      fields: { city: "Gafsa", vip: true },
+      tags: ["new"],
+      contactId: expect.any(String) as string,
+    },
+  });
+});
+
+test("what is refused is retried as BuzzBip does, and counted as given up", async () => {
+  const refused = ["send", "--types", "contact.created", "--bad-signature", "--count", "2", "--retries", "1"];
+  const { code, stdout } = await penstock.call(refused);
+  expect(code).toBe(1);
+  expect(stdout.join("\n")).toMatch(/^answers +401 × 4\nretries +2, 2 given up in the end \(seed \d+\)$/m);
+});
+
 test("a bad signature is answered 401, and the exit code says that it was not accepted", async () => {
-  const { code, stdout, stderr } = await penstock.run(["send", "message.received", "--bad-signature"]);
+  const { code, stdout, stderr } = await penstock.call(["send", "message.received", "--bad-signature"]);
   expect({ code, stderr }).toEqual({ code: 1, stderr: [] });
   expect(stdout).toEqual([expect.stringMatching(/^401 /)]);
 });
 
 test("a secret that the receiver does not know is told with where it came from, and never shown", async () => {
   const env = { BUZZBIP_SIGNING_SECRETS: "some-other-secret" };
-  const { code, stdout, stderr } = await penstock.run(["send", "message.received"], env);
+  const { code, stdout, stderr } = await penstock.call(["send", "message.received"], env);
   expect(code).toBe(1);
   expect(stderr).toEqual([expect.stringContaining("from BUZZBIP_SIGNING_SECRETS")]);
   expect([...stdout, ...stderr].join()).not.toContain("some-other-secret");
 });
 
 test("the same id with another body is told as the conflict that it is", async () => {
-  await penstock.run(["send", "message.received", "--id", "evt_twice"]);
-  const { stdout } = await penstock.run(["send", "message.received", "--id", "evt_twice"]);
+  await penstock.call(["send", "message.received", "--id", "evt_twice"]);
+  const { stdout } = await penstock.call(["send", "message.received", "--id", "evt_twice"]);
   expect(stdout.join()).toContain("evt_twice  quarantined (id-conflict)");
-  expect((await penstock.run(["events", "show", "evt_twice"])).stdout.join("\n").match(/^seq /gm)).toHaveLength(2);
+  expect((await penstock.call(["events", "show", "evt_twice"])).stdout.join("\n").match(/^seq /gm)).toHaveLength(2);
 });
 
 test("what a sender wrote never reaches the terminal raw: ids, types, bodies, errors", async () => {
@@ -65,17 +96,17 @@ test("what a sender wrote never reaches the terminal raw: ids, types, bodies, er
   const file = await penstock.file(
     JSON.stringify({ id: `evt_hostile${hostile}`, type: `x${hostile}`, createdAt: "2026-06-01T14:32:00Z", data: {} }),
   );
-  await penstock.run(["send", "--body-file", file]);
-  await penstock.run(["send", "--body-file", await penstock.file(`not json ${hostile}`)]);
-  await penstock.run(["send", "--body-file", await penstock.file(Buffer.from([0x1b, 0x5d, 0xff, 0x07]))]);
+  await penstock.call(["send", "--body-file", file]);
+  await penstock.call(["send", "--body-file", await penstock.file(`not json ${hostile}`)]);
+  await penstock.call(["send", "--body-file", await penstock.file(Buffer.from([0x1b, 0x5d, 0xff, 0x07]))]);
 
-  const listed = await penstock.run(["events", "list", "--status", "quarantined"]);
+  const listed = await penstock.call(["events", "list", "--status", "quarantined"]);
   expect(listed.stdout.join("\n")).toContain("evt_hostile");
   const events = await json("events", "list", "--status", "quarantined", "--limit", "3");
   expect(events).toHaveLength(3);
-  const shown = await Promise.all(events.map(({ seq }) => penstock.run(["events", "show", String(seq)])));
+  const shown = await Promise.all(events.map(({ seq }) => penstock.call(["events", "show", String(seq)])));
   const shownAsJson = await Promise.all(
-    events.map(({ seq }) => penstock.run(["events", "show", String(seq), "--json"])),
+    events.map(({ seq }) => penstock.call(["events", "show", String(seq), "--json"])),
   );
   for (const { code, stdout } of [listed, ...shown, ...shownAsJson]) {
     expect(code).toBe(0);
@@ -88,13 +119,13 @@ test("what a sender wrote never reaches the terminal raw: ids, types, bodies, er
 });
 
 test("a handler that failed is shown with its attempts and with when it is tried again", async () => {
-  const sent = await penstock.run(["send", "message.received", "--id", "evt_fails", "--data", '{"body":"fail"}']);
+  const sent = await penstock.call(["send", "message.received", "--id", "evt_fails", "--data", '{"body":"fail"}']);
   expect(sent.stdout.join()).toContain("picky retrying");
-  const { stdout } = await penstock.run(["events", "list", "--type", "message.received", "--limit", "100"]);
+  const { stdout } = await penstock.call(["events", "list", "--type", "message.received", "--limit", "100"]);
   expect(stdout.find((line) => line.includes("evt_fails"))).toMatch(
-    /processed +picky retrying 1\/2 (now|in \d+ (s|min))$/,
+    /in progress +picky retrying 1\/2 (now|in \d+ (s|min))$/,
   );
-  const shown = (await penstock.run(["events", "show", "evt_fails"])).stdout.join("\n");
+  const shown = (await penstock.call(["events", "show", "evt_fails"])).stdout.join("\n");
   expect(shown).toMatch(/picky +#1 +failed .*asked to \\u001b\[31mfail/);
   expect(shown).toContain('"body": "fail"');
   const [event] = await json("events", "show", "evt_fails");
@@ -102,34 +133,40 @@ test("a handler that failed is shown with its attempts and with when it is tried
 });
 
 test("a handler that is paused keeps its events waiting until it is resumed", async () => {
-  expect((await penstock.run(["handlers", "pause", "picky"])).stdout).toEqual(["paused picky"]);
-  const sent = await penstock.run(["send", "contact.created", "--id", "evt_waits"]);
+  expect((await penstock.call(["handlers", "pause", "picky"])).stdout).toEqual(["paused picky"]);
+  const sent = await penstock.call(["send", "contact.created", "--id", "evt_waits"]);
   expect(sent.code).toBe(0);
   const state = async (): Promise<unknown> => (await json("deliveries", "list", "--limit", "1"))[0];
   await eventually(async () => expect(await state()).toMatchObject({ eventId: "evt_waits", state: "pending" }));
   const [picky] = await json("handlers", "list");
   expect(picky).toMatchObject({ pausedAt: expect.any(String) as string, deliveries: { pending: 1, running: 0 } });
-  const [head, row] = (await penstock.run(["handlers", "list"])).stdout.join("\n").split("\n");
+  const [head, row] = (await penstock.call(["handlers", "list"])).stdout.join("\n").split("\n");
   expect(head).toMatch(/^NAME +KIND +STATUS +PENDING +RUNNING +RETRYING +DEAD +SEEN +TYPES$/);
   expect(row).toMatch(
     /^picky +transactional +paused \d+ s +1 +0 +\d+ +\d+ +\d+ \w+ ago +message\.received contact\.created$/,
   );
-  expect((await penstock.run(["handlers", "resume", "picky"])).stdout).toEqual(["resumed picky"]);
+  expect((await penstock.call(["handlers", "pause", "picky"])).stdout.join()).toMatch(
+    /^picky was paused before, \d+ s ago$/,
+  );
+  expect(await json("handlers", "resume", "picky")).toMatchObject([
+    { handler: "picky", paused: false, changed: true, since: expect.any(String) as string },
+  ]);
+  expect(await json("handlers", "resume", "picky")).toMatchObject([{ changed: false, since: null }]);
   await eventually(async () => expect(await state()).toMatchObject({ eventId: "evt_waits", state: "succeeded" }));
-  expect((await penstock.run(["handlers", "pause", "nobody"])).code).toBe(1);
+  expect((await penstock.call(["handlers", "pause", "nobody"])).code).toBe(1);
 });
 
 test("handlers are listed, and forgotten only when that is meant", async () => {
   expect(await json("handlers", "list")).toMatchObject([
     { name: "picky", kind: "transactional", types: ["message.received", "contact.created"], pausedAt: null },
   ]);
-  const careless = await penstock.run(["handlers", "remove", "picky"]);
+  const careless = await penstock.call(["handlers", "remove", "picky"]);
   expect({ code: careless.code, lines: careless.stderr }).toEqual({
     code: 2,
     lines: [expect.stringContaining("--yes")],
   });
-  expect((await penstock.run(["handlers", "remove", "nobody", "--yes"])).code).toBe(1);
-  expect((await penstock.run(["handlers", "remove", "picky", "--yes"])).stdout).toEqual(["removed picky"]);
+  expect((await penstock.call(["handlers", "remove", "nobody", "--yes"])).code).toBe(1);
+  expect((await penstock.call(["handlers", "remove", "picky", "--yes"])).stdout).toEqual(["removed picky"]);
   expect(await json("handlers", "list")).toEqual([]);
 });
 
@@ -152,12 +189,17 @@ test.each([
   [["send", "message.received", "--url", "ftp://127.0.0.1"], 2],
   [["send", "message.received", "--url", "http://127.0.0.1:1"], 1],
   [["send", "--body-file", "/nowhere"], 1],
+  [["send", "message.received", "--file", "/nowhere"], 1],
+  [["send", "message.received", "--set", "data.body"], 2],
+  [["send", "message.received", "--late", "2"], 2],
+  [["send", "random", "--types", "message.sent"], 2],
+  [["send", "--types", "message.lost"], 2],
   [["events", "list", "--status", "lost"], 2],
   [["events", "list", "more"], 2],
   [["events", "show", "evt_nobody"], 1],
   [["migrate"], 0],
 ])("penstock %j ends with %i", async (args, code) => {
-  const outcome = await penstock.run(args);
+  const outcome = await penstock.call(args);
   expect(outcome.code).toBe(code);
   if (code !== 0) expect(outcome.stdout).toEqual([]);
   expect([...outcome.stdout, ...outcome.stderr]).not.toEqual([]);

@@ -10,19 +10,19 @@ beforeAll(async () => {
 afterAll(() => penstock.remove());
 
 test("a database that was never migrated is told with what to run; migrate says what it did, and does it once", async () => {
-  const before = await penstock.run(["events", "list", "--json"]);
+  const before = await penstock.call(["events", "list", "--json"]);
   expect({ code: before.code, stdout: before.stdout }).toEqual({ code: 1, stdout: [] });
   expect(before.stderr).toEqual([expect.stringContaining("penstock migrate")]);
 
-  const first = await penstock.run(["migrate"]);
+  const first = await penstock.call(["migrate"]);
   expect({ code: first.code, stdout: first.stdout.slice(0, 2) }).toEqual({
     code: 0,
     stdout: ["applied penstock/0001-events", "applied penstock/0002-deliveries"],
   });
-  expect((await penstock.run(["migrate"])).stdout).toEqual(["up to date"]);
-  expect(parseLines((await penstock.run(["migrate", "--json"])).stdout)).toEqual([{ applied: [] }]);
+  expect((await penstock.call(["migrate"])).stdout).toEqual(["up to date"]);
+  expect(parseLines((await penstock.call(["migrate", "--json"])).stdout)).toEqual([{ applied: [] }]);
 
-  const after = await penstock.run(["events", "list", "--json"]);
+  const after = await penstock.call(["events", "list", "--json"]);
   expect(after).toEqual({ code: 0, stdout: [], stderr: [] });
 });
 
@@ -31,23 +31,23 @@ test.each([
   ["whose name has several addresses", "postgres://user:s3cr3t@localhost:1/db", /not available.*ECONNREFUSED/],
   ["of another kind", "mysql://user:s3cr3t@localhost/db", /DATABASE_URL must be/],
 ])("a database %s is told without its password", async (_, url, reason) => {
-  const { code, stdout, stderr } = await penstock.run(["events", "list"], { DATABASE_URL: url });
+  const { code, stdout, stderr } = await penstock.call(["events", "list"], { DATABASE_URL: url });
   expect({ code, stdout }).toEqual({ code: 1, stdout: [] });
   expect(stderr.join("\n")).toMatch(reason);
   expect(stderr.join("\n")).not.toContain("s3cr3t");
 });
 
 test("without DATABASE_URL and without a start, the way to one is told", async () => {
-  const { code, stderr } = await penstock.run(["db", "url"], { DATABASE_URL: "" });
+  const { code, stderr } = await penstock.call(["db", "url"], { DATABASE_URL: "" });
   expect({ code, stderr }).toEqual({ code: 1, stderr: [expect.stringContaining("npm start")] });
 });
 
 test("start uses the database of DATABASE_URL, and the other commands are told to do so too", async () => {
   const start = await penstock.start();
   expect(start.stdout.join("\n")).toMatch(/database +DATABASE_URL/);
-  const { stdout } = await penstock.run(["send", "contact.created"]);
+  const { stdout } = await penstock.call(["send", "contact.created"]);
   expect(stdout.join()).toContain("picky succeeded");
-  const forgotten = await penstock.run(["events", "list"], { DATABASE_URL: "" });
+  const forgotten = await penstock.call(["events", "list"], { DATABASE_URL: "" });
   expect({ code: forgotten.code, stderr: forgotten.stderr }).toEqual({
     code: 1,
     stderr: [expect.stringContaining("a DATABASE_URL of its own")],

@@ -11,6 +11,12 @@ import { createPenstock } from "./penstock.ts";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const SOURCE = "--conditions=@penstock/source";
 
+/** As that of a workspace: packages are loaded from their sources, built or not. */
+const VITEST_CONFIG = `
+  const conditions = ["@penstock/source", "module", "node", "development|production"];
+  const externalConditions = ["@penstock/source", "node", "module-sync"];
+  export default { resolve: { conditions }, ssr: { resolve: { conditions, externalConditions } } };`;
+
 /** Runs a program of Node's in a folder, and returns what it printed. */
 async function runNode(cwd: string, ...args: string[]): Promise<string> {
   const env = { ...process.env, NODE_OPTIONS: SOURCE };
@@ -23,6 +29,7 @@ test("docs/sources.md can be followed from top to bottom", { timeout: 300_000 },
   await chmod(project, 0o755);
   await symlink(join(root, "node_modules"), join(project, "node_modules"));
   await writeFile(join(project, "package.json"), '{"type":"module"}');
+  await writeFile(join(project, "vitest.config.mjs"), VITEST_CONFIG);
   const secrets: Record<string, string> = {};
   const penstock = await createPenstock({ PENSTOCK_CONFIG: join(project, "penstock.config.ts") }, project);
   const said: string[] = [];

@@ -15,11 +15,11 @@ beforeAll(async () => {
   return penstock.remove;
 });
 
-const json = async (...args: string[]) => parseLines((await penstock.run([...args, "--json"])).stdout);
+const json = async (...args: string[]) => parseLines((await penstock.call([...args, "--json"])).stdout);
 
 async function send(id: string, body: string, contactId = "cnt_lane"): Promise<void> {
   const data = JSON.stringify({ body, contactId });
-  expect((await penstock.run(["send", "message.received", "--id", id, "--data", data])).code).toBe(0);
+  expect((await penstock.call(["send", "message.received", "--id", id, "--data", data])).code).toBe(0);
 }
 
 async function stateOf(handler: string, id: string): Promise<unknown> {
@@ -35,7 +35,7 @@ test("a lane that a dead letter blocks is listed with what is the matter, and go
   await send("evt_free", "hello", "cnt_other");
   await eventually(async () => expect(await stateOf("ordered", "evt_free")).toBe("succeeded"));
 
-  const { stdout } = await penstock.run(["lanes", "list"]);
+  const { stdout } = await penstock.call(["lanes", "list"]);
   expect(stdout[0]).toMatch(/^HANDLER +LANE +STATE +SINCE +WAITING +HEAD +ERROR$/);
   expect(stdout[1]).toMatch(
     /^ordered +cnt_lane +blocked: dead letter +\d+ \w+ ago +1 +evt_head +PermanentError: told to \\u001b\[31mfail$/,
@@ -51,12 +51,34 @@ test("a lane that a dead letter blocks is listed with what is the matter, and go
   ]);
   expect(await json("lanes", "list", "--handler", "latest")).toEqual([]);
 
-  const unblocked = await penstock.run(["lanes", "unblock", "ordered", "cnt_lane"]);
+  await penstock.call(["handlers", "pause", "ordered"]);
+  const waiting = await penstock.call(["deliveries", "show", "evt_next", "ordered"]);
+  expect(waiting.stdout.join("\n")).toMatch(
+    /^handler +ordered {2}\(paused \d+ s ago: nothing of it is started\)\nlane +cnt_lane {2}waits for evt_head, which is a dead letter$/m,
+  );
+  expect((await penstock.call(["lanes", "list"])).stdout[1]).toContain("blocked: dead letter (handler paused)");
+  await penstock.call(["handlers", "resume", "ordered"]);
+  const unblocked = await penstock.call(["lanes", "unblock", "ordered", "cnt_lane"]);
   expect(unblocked).toMatchObject({ code: 0, stdout: ["skipped evt_head, the lane goes on: 1 waiting behind it"] });
   await eventually(async () => expect(await stateOf("ordered", "evt_next")).toBe("succeeded"));
   expect(await stateOf("ordered", "evt_head")).toBe("skipped");
+  const story = await penstock.call(["deliveries", "show", "evt_head", "ordered"]);
+  expect(story.stdout.join("\n")).toMatch(/ #1 {2}failed .*\n.*told to.*\n {2}skipped {2}20\S+Z {2}by lanes unblock$/);
 
-  const again = await penstock.run(["lanes", "unblock", "ordered", "cnt_lane"]);
+  const late = {
+    id: "evt_late",
+    createdAt: new Date(Date.now() - 3_600_000).toISOString(),
+    data: { body: "hello", contactId: "cnt_lane" },
+  };
+  await penstock.call([
+    "send",
+    "--body-file",
+    await penstock.file(JSON.stringify(makeEvent("message.received", late))),
+  ]);
+  await eventually(async () => expect(await stateOf("ordered", "evt_late")).toBe("succeeded"));
+  expect((await penstock.call(["events", "show", "evt_late"])).stdout.join("\n")).toMatch(/ordered ✓ \(late\)$/m);
+
+  const again = await penstock.call(["lanes", "unblock", "ordered", "cnt_lane"]);
   expect(again.code).toBe(1);
   expect(again.stderr.join()).toContain("Nothing waits or runs in lane cnt_lane of ordered");
 });
@@ -65,13 +87,13 @@ test("an event that was overtaken in its lane says so", async () => {
   const update = async (id: string, createdAt: string): Promise<void> => {
     const file = join(penstock.home, `${id}.json`);
     await writeFile(file, JSON.stringify(makeEvent("contact.updated", { id, createdAt })));
-    expect((await penstock.run(["send", "--body-file", file])).code).toBe(0);
+    expect((await penstock.call(["send", "--body-file", file])).code).toBe(0);
   };
   await update("evt_newer", "2026-06-01T12:00:02Z");
   await eventually(async () => expect(await stateOf("latest", "evt_newer")).toBe("succeeded"));
   await update("evt_older", "2026-06-01T12:00:01Z");
   await eventually(async () => expect(await stateOf("latest", "evt_older")).toBe("skipped"));
-  const { stdout } = await penstock.run(["deliveries", "list", "--handler", "latest", "--state", "skipped"]);
+  const { stdout } = await penstock.call(["deliveries", "list", "--handler", "latest", "--state", "skipped"]);
   expect(stdout[1]).toMatch(/evt_older .*older than what its lane has applied, which is of 2026-06-0/);
 });
 
@@ -80,5 +102,5 @@ test.each([
   [["lanes", "unblock", "ordered"], 2],
   [["lanes", "unblock", "nobody", "cnt_1"], 1],
 ])("penstock %j ends with %i", async (args, code) => {
-  expect((await penstock.run(args)).code).toBe(code);
+  expect((await penstock.call(args)).code).toBe(code);
 });

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { eventually } from "@penstock/testing";
 import { beforeAll, expect, test } from "vitest";
+import { openStore } from "../src/database.ts";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
 
 const CONFIG = fileURLToPath(new URL("fixtures/replay/penstock.config.ts", import.meta.url));
@@ -13,11 +14,11 @@ beforeAll(async () => {
 });
 
 async function send(id: string, data = '{"body":"hello"}'): Promise<void> {
-  await penstock.run(["send", "message.received", "--id", id, "--data", data]);
+  await penstock.call(["send", "message.received", "--id", id, "--data", data]);
 }
 
 async function json(...args: string[]): Promise<Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await penstock.run([...args, "--json"]);
+  const { code, stdout, stderr } = await penstock.call([...args, "--json"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: [] });
   return parseLines(stdout);
 }
@@ -32,7 +33,7 @@ async function untilDone(id: string): Promise<Record<string, unknown>> {
 
 test("one delivery is replayed, and its story says so", async () => {
   await send("evt_once");
-  const created = await penstock.run([
+  const created = await penstock.call([
     "replay",
     "create",
     "evt_once",
@@ -44,39 +45,90 @@ test("one delivery is replayed, and its story says so", async () => {
     "why",
   ]);
   expect(created).toMatchObject({ code: 0, stdout: ["replay one created"] });
+  expect(created.stderr[0]).toMatch(/^1 delivery matches: picky 1\. The oldest event came \d+ s ago\.$/);
   expect(await untilDone("one")).toMatchObject({ matched: 1, enqueued: 1, done: 1, states: { succeeded: 1 } });
   const [story] = await json("deliveries", "show", "evt_once", "picky");
-  expect(story).toMatchObject({ replay: "one", attemptLog: [{ attempt: 1, outcome: "succeeded" }] });
-  const shown = (await penstock.run(["replay", "status", "one"])).stdout.join("\n");
+  expect(story).toMatchObject({
+    replay: "one",
+    attemptLog: [
+      { attempt: 1, outcome: "succeeded", startedAt: null, replay: null },
+      { attempt: 1, outcome: "succeeded", startedAt: expect.any(String) as string, replay: "one" },
+    ],
+  });
+  expect((await penstock.call(["deliveries", "show", "evt_once", "picky"])).stdout.join("\n")).toMatch(
+    /attempts\n {2}#1 {2}succeeded {2}20\S+Z\n {2}#1 {2}succeeded {2}\(replay one\) {2}20\S+Z {2}took/,
+  );
+  const shown = (await penstock.call(["replay", "status", "one"])).stdout.join("\n");
   expect(shown).toMatch(/^status +done$/m);
   expect(shown).toMatch(/^reason +why$/m);
   expect(shown).toMatch(/^now +1 succeeded$/m);
-  expect((await penstock.run(["replay", "status"])).stdout.join("\n")).toMatch(
+  expect((await penstock.call(["replay", "status"])).stdout.join("\n")).toMatch(
     / one +done +1 +1 +1 +0 +event evt_once, handler picky/,
   );
 });
 
-test("the same replay can be asked for again; another one of its id is refused", async () => {
+test("many are replayed once it is said which and that it is meant; asked for again, nothing is done", async () => {
   await send("evt_again");
-  const ask = ["replay", "create", "--type", "message.received", "--since", "1h", "--missing", "--id", "same"];
-  expect((await penstock.run(ask)).code).toBe(2);
-  expect(await json(...ask, "--yes")).toMatchObject([{ created: true, id: "same", matched: 0 }]);
-  expect(await json(...ask, "--yes")).toMatchObject([{ created: false, id: "same" }]);
-  const other = await penstock.run([...ask, "--rate", "5", "--yes"]);
+  const which = ["replay", "create", "--type", "message.received", "--since", "1h", "--id", "same"];
+  const careless = await penstock.call(which);
+  expect({ code: careless.code, stderr: careless.stderr.join() }).toEqual({
+    code: 2,
+    stderr: expect.stringMatching(
+      /^\d+ deliver.* match.*: picky \d+\. .* `.*deliveries list`.*, then add --yes\.$/,
+    ) as string,
+  });
+  const ask = [...which, "--yes"];
+  const [created] = await json(...ask);
+  expect(created).toMatchObject({ created: true, id: "same", matches: expect.any(Number) as number });
+  expect(await json(...ask)).toMatchObject([{ created: false, id: "same", matches: null }]);
+  const other = await penstock.call([...ask, "--rate", "5"]);
   expect({ code: other.code, stderr: other.stderr.join() }).toEqual({
     code: 1,
     stderr: expect.stringContaining("another replay same") as string,
   });
 });
 
+test("what a handler never had it gets only when that is asked for, and of an effect handler that is said", async () => {
+  await penstock.call(["handlers", "pause", "outside"]);
+  await penstock.call(["send", "contact.created", "--id", "evt_missing"]);
+  await penstock.call(["handlers", "resume", "outside"]);
+  // As if the handler had come later.
+  const store = openStore((await penstock.call(["db", "url"])).stdout.join());
+  await store.pool.query("DELETE FROM penstock.deliveries WHERE subscriber = 'outside'");
+  await store.close();
+  const ask = ["replay", "create", "evt_missing", "--handler", "outside"];
+  const refused = await penstock.call(ask);
+  expect({ code: refused.code, stderr: refused.stderr.join() }).toEqual({
+    code: 1,
+    stderr:
+      "Nothing matches, so there is no replay. outside never had this event: it would get it with --handler and --missing.",
+  });
+  const { stderr } = await penstock.call([...ask, "--missing", "--id", "attach"]);
+  expect(stderr[0]).toMatch(
+    /^1 delivery matches: outside 1\. .* outside: an effect handler, which acts .*, however old\.$/,
+  );
+  expect(await untilDone("attach")).toMatchObject({ matched: 1, enqueued: 1 });
+});
+
 test("a replay that is cancelled hands out no more, and says how far it came", async () => {
-  for (const id of ["evt_c1", "evt_c2", "evt_c3"]) await send(id);
-  const [created] = await json("replay", "create", "--since", "1h", "--rate", "1", "--yes");
+  await send("evt_c1");
+  await penstock.call(["handlers", "pause", "picky"]);
+  const [created] = await json("replay", "create", "--since", "1h", "--handler", "picky", "--rate", "1", "--yes");
   const id = String(created?.["id"]);
-  await json("replay", "cancel", id);
+  const before = await eventually(async () => {
+    const [status] = await json("replay", "status", id);
+    expect(status).toMatchObject({ heldUpBy: { paused: ["picky"] } });
+    return status;
+  });
+  const shown = await penstock.call(["replay", "status", id]);
+  expect(shown.stdout.join("\n")).toMatch(/^held up +picky is paused$/m);
+  const cancelled = await penstock.call(["replay", "cancel", id]);
+  expect(cancelled.stdout.join()).toMatch(/^replay \w+ cancelled: [1-9]\d* not begun, 0 done$/);
+  await penstock.call(["handlers", "resume", "picky"]);
   const [status] = await json("replay", "status", id);
   expect(status).toMatchObject({ status: "cancelled" });
-  expect((await penstock.run(["replay", "cancel", id])).stderr.join()).toContain("is cancelled");
+  expect(status?.["matched"]).toBeGreaterThanOrEqual(Number(before?.["matched"]));
+  expect((await penstock.call(["replay", "cancel", id])).stderr.join()).toContain("is cancelled");
 });
 
 test("another body is handled as a new event, which says what it is a replay of", async () => {
@@ -92,10 +144,10 @@ test("another body is handled as a new event, which says what it is a replay of"
     madeBy: { replay: "fix", of: event?.["seq"] },
     deliveries: [{ subscriber: "picky", state: "succeeded" }],
   });
-  expect((await penstock.run(["events", "show", "evt_body#replay-fix"])).stdout.join("\n")).toMatch(
+  expect((await penstock.call(["events", "show", "evt_body#replay-fix"])).stdout.join("\n")).toMatch(
     /^made by +replay fix of seq \d+, with another body$/m,
   );
-  const odd = await penstock.run(["replay", "create", "evt_body", "--with-body", await penstock.file("{}")]);
+  const odd = await penstock.call(["replay", "create", "evt_body", "--with-body", await penstock.file("{}")]);
   expect({ code: odd.code, stderr: odd.stderr.join() }).toEqual({
     code: 1,
     stderr: expect.stringContaining("would not be understood") as string,
@@ -104,13 +156,16 @@ test("another body is handled as a new event, which says what it is a replay of"
 
 test("a dry run shows what a handler would do now, and keeps nothing of it", async () => {
   await send("evt_dry");
-  const { code, stdout } = await penstock.run(["replay", "dry-run", "evt_dry", "--handler", "picky"]);
+  const { code, stdout } = await penstock.call(["replay", "dry-run", "evt_dry", "--handler", "picky"]);
   expect(code).toBe(0);
   expect(stdout.join("\n")).toMatch(
-    /^evt_dry {2}message.received {2}would have succeeded .*\n {2}picky.handled: 1 inserted, 0 updated, 0 deleted\n {2}1\. insert into "handled" .* -> 1 row\n\npicky: 1 event, 0 would fail. Nothing was kept.\n/,
+    /^evt_dry {2}message.received {2}would succeed .*\n {2}picky.handled: 1 inserted, 0 updated, 0 deleted\n {2}1\. insert into "handled" .* -> 1 row\n\npicky: 1 event, 0 would not succeed. Nothing was kept.\n/,
   );
   await send("evt_dry_fails", '{"body":"fail"}');
-  const failing = await penstock.run(["replay", "dry-run", "--handler", "picky", "--state", "retrying", "--json"]);
+  expect((await penstock.call(["replay", "dry-run", "--handler", "picky", "--limit", "1"])).stderr.join()).toContain(
+    "More events match: these are the newest 1.",
+  );
+  const failing = await penstock.call(["replay", "dry-run", "--handler", "picky", "--state", "retrying", "--json"]);
   expect(failing.code).toBe(1);
   const lines = parseLines(failing.stdout);
   expect(lines.find((line) => (line["event"] as { id?: string } | undefined)?.id === "evt_dry_fails")).toMatchObject({
@@ -122,9 +177,9 @@ test("a dry run shows what a handler would do now, and keeps nothing of it", asy
 });
 
 test("of an effect handler a dry run lists what is on record, and runs nothing", async () => {
-  await penstock.run(["send", "contact.created", "--id", "evt_effect"]);
+  await penstock.call(["send", "contact.created", "--id", "evt_effect"]);
   const { stdout, stderr } = await eventually(async () => {
-    const outcome = await penstock.run(["replay", "dry-run", "evt_effect", "--handler", "outside"]);
+    const outcome = await penstock.call(["replay", "dry-run", "evt_effect", "--handler", "outside"]);
     expect(outcome.stdout.join()).toContain("say");
     return outcome;
   });
@@ -134,6 +189,10 @@ test("of an effect handler a dry run lists what is on record, and runs nothing",
 
 test.each([
   [["replay", "create"], 2],
+  [["replay", "create", "--yes"], 2],
+  [["replay", "create", "--missing", "--yes"], 2],
+  [["replay", "create", "--all", "--until", "2d", "--yes"], 1],
+  [["replay", "create", "--again", "--handler", "picky", "--yes"], 2],
   [["replay", "dry-run", "evt_once"], 2],
   [["replay", "dry-run", "evt_once", "--handler", "nobody"], 1],
   [["replay", "dry-run", "evt_nobody", "--handler", "picky"], 1],
@@ -147,7 +206,7 @@ test.each([
   [["replay", "status", "nothing"], 1],
   [["replay", "cancel", "nothing"], 1],
 ])("penstock %j ends with %i", async (args, code) => {
-  const outcome = await penstock.run(args);
+  const outcome = await penstock.call(args);
   expect({ code: outcome.code, stdout: outcome.stdout }).toEqual({ code, stdout: [] });
   expect(outcome.stderr).not.toEqual([]);
 });

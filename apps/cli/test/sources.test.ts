@@ -54,7 +54,7 @@ test("an event that Stripe's library signed is verified, and a handler gets it o
   expect(await send({ ...sent, body: JSON.stringify(JSON.parse(sent.body)) })).toBe(401);
 
   await eventually(async () => {
-    const shown = await penstock.run(["events", "show", "evt_once", "--json"]);
+    const shown = await penstock.call(["events", "show", "evt_once", "--json"]);
     expect(parseLines(shown.stdout)).toMatchObject([
       {
         source: "stripe-eu",
@@ -64,7 +64,7 @@ test("an event that Stripe's library signed is verified, and a handler gets it o
       },
     ]);
   });
-  const url = (await penstock.run(["db", "url"])).stdout[0] ?? "";
+  const url = (await penstock.call(["db", "url"])).stdout[0] ?? "";
   const store = createStore({ connectionString: url, applicationName: "test", maxConnections: 1 });
   onTestFinished(() => store.close());
   const { rows } = await store.pool.query("SELECT * FROM takings.charges");
@@ -74,7 +74,7 @@ test("an event that Stripe's library signed is verified, and a handler gets it o
 });
 
 test("sources are listed with where their secrets are and what is set, never with a secret", async () => {
-  const { stdout } = await penstock.run(["sources", "list", "--json"]);
+  const { stdout } = await penstock.call(["sources", "list", "--json"]);
   expect(parseLines(stdout)).toEqual([
     {
       name: "buzzbip",
@@ -89,14 +89,14 @@ test("sources are listed with where their secrets are and what is set, never wit
     },
     expect.objectContaining({ name: "stripe-eu", secrets: 2, origin: "STRIPE_EU_SIGNING_SECRETS", retentionDays: 30 }),
   ]);
-  const table = (await penstock.run(["sources", "list"])).stdout.join("\n");
+  const table = (await penstock.call(["sources", "list"])).stdout.join("\n");
   expect(table).toMatch(/stripe-eu +stripe +\/webhooks\/stripe-eu +2 \(STRIPE_EU_SIGNING_SECRETS\) +- +100\/s +30 d$/);
   expect(table + stdout.join()).not.toContain("whsec");
 });
 
 test("the URL of a source is that of the start that runs, or below the base that is given", async () => {
-  expect((await penstock.run(["sources", "url", "stripe-eu"])).stdout).toEqual([webhook]);
-  const based = await penstock.run(["sources", "url", "stripe-eu", "--base", "https://hooks.example.com/"]);
+  expect((await penstock.call(["sources", "url", "stripe-eu"])).stdout).toEqual([webhook]);
+  const based = await penstock.call(["sources", "url", "stripe-eu", "--base", "https://hooks.example.com/"]);
   expect(based.stdout).toEqual(["https://hooks.example.com/webhooks/stripe-eu"]);
 });
 
@@ -109,7 +109,7 @@ describe("verify", () => {
       body,
     ].join(line);
   const verify = async (content: string, ...more: string[]) =>
-    penstock.run(["sources", "verify", "stripe-eu", await penstock.file(content), ...more]);
+    penstock.call(["sources", "verify", "stripe-eu", await penstock.file(content), ...more]);
 
   test("a request that is accepted is told with the secret that fits", async () => {
     for (const content of [
@@ -145,7 +145,7 @@ describe("verify", () => {
     [["sources", "verify", "stripe-eu", "/nowhere"], /\/nowhere cannot be read \(ENOENT\)/],
     [["sources", "url", "nobody"], /no source nobody/],
   ])("penstock %j fails with what to do", async (args, message) => {
-    const { code, stdout, stderr } = await penstock.run(args);
+    const { code, stdout, stderr } = await penstock.call(args);
     expect({ code, stdout }).toEqual({ code: 1, stdout: [] });
     expect(stderr.join("\n")).toMatch(message);
   });
@@ -160,13 +160,13 @@ test.each([
   [["new", "source", "Acme"], 2, /A name is lower-case/],
   [["new", "source", "buzzbip"], 1, /penstock.sources.ts lists a source buzzbip already/],
 ])("penstock %j writes nothing and says why", async (args, code, message) => {
-  const outcome = await penstock.run(args);
+  const outcome = await penstock.call(args);
   expect({ code: outcome.code, stdout: outcome.stdout }).toEqual({ code, stdout: [] });
   expect(outcome.stderr.join("\n")).toMatch(message);
 });
 
 test("a start without a secret of a source says which one, and starts nothing", async () => {
-  const { code, stdout, stderr } = await penstock.run(["start"], {
+  const { code, stdout, stderr } = await penstock.call(["start"], {
     STRIPE_EU_SIGNING_SECRETS: "",
     PENSTOCK_HOME: join(penstock.home, "other"),
   });

@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { findEmbeddedPostgres } from "@penstock/embedded-postgres";
 import { sampleBody } from "@penstock/schemas/fixtures";
 import { eventually } from "@penstock/testing";
@@ -151,10 +152,18 @@ test("a port that is taken is told in one line, and nothing is started", async (
   expect(await findEmbeddedPostgres(penstock.home)).toBeNull();
 });
 
-test("a configuration that does not load is told with its reason, and Postgres is stopped again", async () => {
+test("a configuration that is not there is told, and nothing is started", async () => {
   const { code, stdout, stderr } = await penstock.run(["start"], { PENSTOCK_CONFIG: "/nowhere/penstock.config.ts" });
   expect({ code, stdout }).toEqual({ code: 1, stdout: [] });
   expect(stderr.at(-1)).toContain("/nowhere/penstock.config.ts does not exist");
+  expect(await findEmbeddedPostgres(penstock.home)).toBeNull();
+});
+
+test("a handler's migration that fails is told, and Postgres is stopped again", async () => {
+  const config = fileURLToPath(new URL("fixtures/failing-migration.config.ts", import.meta.url));
+  const { code, stdout, stderr } = await penstock.run(["start"], { PENSTOCK_CONFIG: config });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: [] });
+  expect(stderr.at(-1)).toMatch(/migrating schema broken failed in migration broken\/0001-broken: no such thing/);
   expect(await findEmbeddedPostgres(penstock.home)).toMatchObject({ running: false });
 });
 

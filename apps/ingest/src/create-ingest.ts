@@ -4,7 +4,7 @@ import type { EventQueue } from "@penstock/queue";
 import { createIntake } from "@penstock/intake";
 import type { IngestConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
-import { assertMigrated, insertEvents, observeBacklog, type Store } from "@penstock/store";
+import { assertMigrated, insertEvents, observeBacklog, type Store } from "@penstock/store/intake";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
 import { createIngestApp, createIngestServer } from "./app.ts";
 import { createRateLimit } from "./rate-limit.ts";

@@ -12,7 +12,7 @@ try {
   for (const warning of config.warnings) log.warn(warning);
   // Loaded only now: what is loaded before tracing has started can no longer be traced.
   const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
-  const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
+  const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store/intake");
   const { createIngest } = await import("./create-ingest.ts");
 
   const store = createStore({

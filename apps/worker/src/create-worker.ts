@@ -1,12 +1,17 @@
-import { createEngine, type Engine } from "@penstock/engine";
+import { setTimeout as delay } from "node:timers/promises";
+import { createEngine, type Engine, type Outbound } from "@penstock/engine";
 import type { EffectHandler, PenstockConfig } from "@penstock/handler-sdk";
 import type { EventQueue, QueueConsumer, QueuedBatch } from "@penstock/queue";
-import type { WorkerConfig } from "@penstock/schemas";
+import { isEndpointId, type WorkerConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import {
+  cancelOrphaned,
   createEngineStore,
   ensurePartitions,
+  findHandlerRoles,
   findUnqueuedBatches,
+  hasTransactions,
+  listEndpoints,
   listHandlers,
   markHandlersSeen,
   observeBacklog,
@@ -22,6 +27,7 @@ import {
   withSpan,
 } from "@penstock/telemetry";
 import { createFeeder, type Feeder } from "./create-feeder.ts";
+import { createOutboundFeeder } from "./create-outbound-feeder.ts";
 import { laneSlots } from "./lane-slots.ts";
 import { type Bell, createBell, repeat } from "./repeat.ts";
 
@@ -31,6 +37,10 @@ const SWEEP_EVERY_MS = 2_000;
 const DELIVERIES_EVERY_MS = 1_000;
 /** Over all transactional handlers; one of each at least. */
 const DELIVERIES_AT_ONCE = 10;
+/** After each delivery of a handler that fails at all of them: ten per second tell whether it still does. */
+const FAILING_PAUSE_MS = 100;
+/** Endpoints that are run at once; how much of each, is its own to say. */
+const ENDPOINTS_AT_ONCE = 100;
 const REPLAYS_EVERY_MS = 500;
 const RECLAIM_EVERY_MS = 10_000;
 const UPKEEP_EVERY_MS = 600_000;
@@ -53,19 +63,30 @@ export async function startWorker(
     sources,
     store,
     queue,
+    outbound,
     log,
     name,
-  }: { sources: Pick<Sources, "find">; store: Store; queue: EventQueue; log: Logger; name: string },
+  }: {
+    sources: Pick<Sources, "find">;
+    store: Store;
+    queue: EventQueue;
+    /** Null: endpoints are left to other workers. */
+    outbound: Outbound | null;
+    log: Logger;
+    name: string;
+  },
 ): Promise<EventWorker> {
   const outOfPatience = new AbortController();
   const closing = new AbortController();
   const handlerNames = handlers.map((handler) => handler.name);
   const transactional = handlers.filter(({ kind }) => kind === "transactional").map((handler) => handler.name);
-  const engineStore = createEngineStore(store, name);
+  const roles = await findHandlerRoles(store);
+  const engineStore = createEngineStore(store, name, roles);
   const engine = createEngine({
     store: engineStore,
     handlers,
     findSource: sources.find,
+    ...(outbound && { outbound }),
     log,
     signal: outOfPatience.signal,
     batchEvents: config.batchEvents,
@@ -75,11 +96,25 @@ export async function startWorker(
   );
   await ensurePartitions(store);
   await warnOfOthers();
+  const apart = handlers.filter((handler) => hasTransactions(handler) && !roles.has(handler.schema));
+  if (apart.length > 0) {
+    log.warn(
+      { handlers: apart.map((handler) => handler.name) },
+      "these handlers see every schema: run `penstock migrate` as a role with CREATEROLE, and this worker as the same or a member of the roles that it makes",
+    );
+  }
 
   // Also of effect handlers that others run: what a batch recorded here has its job at once, and not after their poll.
   const feeders = new Map<string, Feeder>();
   for (const { kind, name: effect } of handlers) {
     if (kind === "effect") feeders.set(effect, createFeeder(store, queue.deliveriesTo(effect), effect));
+  }
+  const endpoints = queue.endpoints();
+  const outboundFeeder = createOutboundFeeder(store, endpoints);
+  /** Those whose run has failed: looked at again at the next poll, and not at once. */
+  const failed = new Set<string>();
+  if (outbound === null && (await listEndpoints(store, { limit: 1 })).length > 0) {
+    log.warn("PENSTOCK_MASTER_KEY is not set: this worker delivers nothing to endpoints, others have to");
   }
   const sayQueueTrouble = onceInAWhile();
   // Each connection reports each attempt to connect again: a second of an outage would be fifty stack traces.
@@ -91,12 +126,14 @@ export async function startWorker(
   function kick(waiting: readonly string[]): void {
     for (const handler of waiting) feeders.get(handler)?.kick();
     for (const { handler, bell } of slots) if (waiting.includes(handler)) bell.ring();
+    outboundFeeder.kick(waiting.filter(isEndpointId));
   }
   const consumers: QueueConsumer[] = [
     queue.consume((batch) => runBatch(engine, log, batch, kick, closing.signal), {
       concurrency: config.concurrency,
       onError,
     }),
+    ...(outbound === null ? [] : [consumeEndpoints()]),
     ...effects.map(({ name: effect, concurrency, rateLimit, lanes }) =>
       queue.deliveriesTo(effect).consume(
         async (delivery) => {
@@ -130,7 +167,11 @@ export async function startWorker(
     // Each handler by itself, with a share of the connections: one that hangs must not slow the retries of the others.
     ...transactional.map((handler) =>
       loop(DELIVERIES_EVERY_MS, `running due deliveries of ${handler}`, async () => {
-        return (await engine.runDueDeliveries(share, handler)) === share;
+        const ran = await engine.runDueDeliveries(share, handler);
+        if (engine.isFailing(handler)) {
+          await delay(ran * FAILING_PAUSE_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+        }
+        return ran === share;
       }),
     ),
     // One loop for each lane that may run at once: one that hangs stops none of the others.
@@ -141,6 +182,7 @@ export async function startWorker(
     ...Array.from(feeders, ([handler, { feed, bell }]) =>
       loop(DELIVERIES_EVERY_MS, `adding jobs for deliveries to ${handler}`, feed, bell),
     ),
+    loop(DELIVERIES_EVERY_MS, "adding jobs for endpoints", outboundFeeder.feed, outboundFeeder.bell),
     loop(DELIVERIES_EVERY_MS, "running an interrupted delivery", () => engine.runInterruptedDelivery()),
     loop(REPLAYS_EVERY_MS, "handing out deliveries of a replay", () => engine.advanceReplay()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
@@ -150,8 +192,28 @@ export async function startWorker(
     loop(UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);
       await markHandlersSeen(store, handlerNames);
+      const cancelled = await cancelOrphaned(store);
+      if (cancelled > 0) log.info({ cancelled }, "deliveries to endpoints that are gone were cancelled");
     }),
   ]);
+
+  function consumeEndpoints(): QueueConsumer {
+    return endpoints.consume(
+      (id) =>
+        engine.runEndpoint(id, closing.signal).catch((error: unknown) => {
+          failed.add(id);
+          if (outOfPatience.signal.aborted) return;
+          log.error({ endpoint: id, err: error }, "an endpoint could not be delivered to, it is taken up again");
+        }),
+      {
+        concurrency: ENDPOINTS_AT_ONCE,
+        onError,
+        onGone: (id) => {
+          if (!failed.delete(id)) outboundFeeder.kick([id]);
+        },
+      },
+    );
+  }
 
   /** Adds jobs for batches that are still pending: their job was never added, or the queue lost it. */
   async function sweep(): Promise<void> {

@@ -29,8 +29,7 @@ export async function loadConfig(path: string | null, from: string): Promise<Pen
   try {
     loaded = (await import(pathToFileURL(file).href)) as { default?: unknown };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new LoadConfigError(`${file} could not be loaded: ${message}`, { cause: error });
+    throw new LoadConfigError(`${file} could not be loaded: ${describe(error, file)}`, { cause: error });
   }
   const config = loaded.default;
   if (typeof config !== "object" || config === null || !("handlers" in config) || !Array.isArray(config.handlers)) {
@@ -47,4 +46,21 @@ function findConfig(from: string): string | null {
     }
     if (folder === dirname(folder)) return null;
   }
+}
+
+/** What was thrown and, where it was not by us about a definition, in which file: a handler's as a rule. */
+function describe(error: unknown, config: string): string {
+  if (!(error instanceof Error)) return String(error);
+  const [message = ""] = error.message.trim().split("\n");
+  if ("code" in error && error.code === "HANDLER_DEFINITION") return message;
+  const where = /(?:file:\/\/)?((?:[A-Za-z]:)?\/[^\s():]+):\d+/.exec(withoutModules(error.stack ?? ""));
+  const place = where?.[1] === undefined || where[1] === config || message.includes(where[1]) ? "" : ` (${where[0]})`;
+  return `${message || error.name}${place}`;
+}
+
+function withoutModules(stack: string): string {
+  return stack
+    .split("\n")
+    .filter((line) => !line.includes("/node_modules/") && !line.includes("node:"))
+    .join("\n");
 }

@@ -20,6 +20,7 @@ try {
   const { selectEffects } = await import("./select-effects.ts");
   const { laneSlots } = await import("./lane-slots.ts");
   const { startWorker } = await import("./create-worker.ts");
+  const { createOutbound } = await import("./create-outbound.ts");
 
   const { loadSources } = await import("@penstock/sources/load");
   const sources = await loadSources(config.sourcesPath, process.cwd());
@@ -32,10 +33,10 @@ try {
   const store = createStore({
     connectionString: config.databaseUrl,
     applicationName,
-    // One for each batch, transactional delivery and lane that runs at once, some for upkeep, and two for each effect
-    // handler: its deliveries take one only for a moment.
+    // One for each batch, transactional delivery and lane that runs at once, some for upkeep and for endpoints, and two for each
+    // effect handler: deliveries take one only for a moment.
     maxConnections:
-      config.concurrency + Math.max(10, plugged.handlers.length - effects.length) + lanes + 3 + 2 * effects.length,
+      config.concurrency + Math.max(10, plugged.handlers.length - effects.length) + lanes + 6 + 2 * effects.length,
     statementTimeoutMs: 60_000,
     answerTimeoutMs: 65_000,
     onConnectionError: (error) => log.warn({ err: error }, "lost a connection to Postgres"),
@@ -63,7 +64,8 @@ try {
   // Before it takes work: a port that is taken ends the process, and would leave what it had begun behind.
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
   const name = `${hostname()}:${process.pid}`;
-  worker = await startWorker(plugged, effects, config, { sources, store, queue, log, name });
+  const outbound = createOutbound(config.outbound);
+  worker = await startWorker(plugged, effects, config, { sources, store, queue, outbound, log, name });
   const handlers = plugged.handlers.map(({ name }) => name);
   const { concurrency } = config;
   log.info(
@@ -79,6 +81,7 @@ try {
 
   stopOnSignal(log, config.shutdownMs + 8_000, async () => {
     await worker?.close(config.shutdownMs);
+    await outbound?.close();
     await queue.close();
     await store.close();
     internal.close();

@@ -77,6 +77,8 @@ export async function stopPostmaster(pid: number, dataDir: string, graceMs = 10_
 export async function signalServer(pid: number, signal: NodeJS.Signals): Promise<void> {
   // Stopped, it starts no replacement for a child; dead, it would no longer be known whose children they are.
   sendSignal(pid, "SIGSTOP");
+  // It may be amid a fork, whose child nobody would see yet.
+  for (let tries = 0; tries < 500 && /[^TtZX]/.test(await stateOf(pid)); tries++) await sleep(2);
   const children = await childrenOf(pid);
   for (const each of [...children, pid]) sendSignal(each, signal);
   if (signal !== "SIGSTOP") sendSignal(pid, "SIGCONT");
@@ -87,10 +89,14 @@ export async function signalServer(pid: number, signal: NodeJS.Signals): Promise
 /** Whether the process exists and has not ended; one that nobody has buried yet (a zombie) has ended. */
 export async function isRunning(pid: number): Promise<boolean> {
   if (!isAlive(pid)) return false;
-  if (process.platform !== "linux") return true;
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
+  return process.platform !== "linux" || /[^ZX]/.test(await stateOf(pid));
+}
+
+/** The letter for the state of a process, as Linux has it; empty where it is gone, or elsewhere. */
+async function stateOf(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   // The name, in brackets, may itself contain brackets and blanks.
-  return stat !== null && !/^ [ZX]/.test(stat.slice(stat.lastIndexOf(")") + 1));
+  return stat.charAt(stat.lastIndexOf(")") + 2);
 }
 
 async function readLockFile(dataDir: string): Promise<Postmaster | null> {

@@ -43,7 +43,7 @@ export interface StartOptions {
 /**
  * Starts the Postgres 18 of a directory, or adopts the one that is running there, and waits until it accepts logins.
  *
- * The first start makes the data. fsync and synchronous_commit stay on. It listens on 127.0.0.1 only, with a random password
+ * The first start makes the data. fsync and synchronous_commit stay on unless `settings` say otherwise. It listens on 127.0.0.1 only, with a random password
  * that is kept in the directory, readable by its owner only. It outlives this process; `stop` ends it. As root it runs as
  * the user `postgres` or `nobody`, and where that user cannot reach the directory, data goes to /var/lib/penstock.
  *

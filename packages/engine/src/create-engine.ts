@@ -5,17 +5,23 @@ import { advanceReplay } from "./advance-replay.ts";
 import { createHeadClaims } from "./claim-heads.ts";
 import { type BatchReport, isBatched } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
-import type { EngineContext, EngineLog } from "./engine-context.ts";
+import type { EngineContext, EngineLog, Outbound } from "./engine-context.ts";
 import type { EngineStore } from "./engine-store.ts";
+import { createFailingHandlers } from "./failing-handlers.ts";
 import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
+import { withOwnEvents } from "./own-events.ts";
+import { createPaces } from "./pace.ts";
 import { type EffectPointer, runEffect } from "./run-effect.ts";
 import { MAX_INTERRUPTIONS, runDueDeliveries, runInterruptedDelivery, runLaneHead } from "./run-delivery.ts";
+import { runEndpoint } from "./run-endpoint.ts";
 
 export interface EngineOptions {
   readonly store: EngineStore;
   readonly handlers: readonly Handler[];
   readonly findSource: (name: string) => Source | undefined;
+  /** Without it nothing is delivered to endpoints. */
+  readonly outbound?: Outbound;
   readonly log: EngineLog;
   /** Aborted when the worker is out of patience at shutdown. */
   readonly signal: AbortSignal;
@@ -41,12 +47,16 @@ export interface Engine {
    * worker vanished before; returns how many.
    */
   runDueDeliveries(limit: number, handler?: string): Promise<number>;
+  /** True for a transactional handler that has failed at everything of late: little of it should be tried. */
+  isFailing(handler: string): boolean;
   /** Runs the head of a lane of a transactional handler, of the lanes that are due one; false when none is. */
   runLaneHead(handler: string): Promise<boolean>;
   /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
   runInterruptedDelivery(): Promise<boolean>;
   /** Runs the delivery to an effect handler that a queue job points to, where it is to be run. */
   runEffect(pointer: EffectPointer): Promise<void>;
+  /** Delivers what is due for an endpoint, until nothing is, its turn is over, or `closing` is aborted. */
+  runEndpoint(id: string, closing: AbortSignal): Promise<void>;
   /** Hands out the next deliveries of a replay that is due; false when none is. */
   advanceReplay(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
@@ -66,9 +76,12 @@ export function createEngine(options: EngineOptions): Engine {
     effects: new Map(
       handlers
         .filter((handler) => handler.kind === "effect")
-        .map((handler) => [handler.name, { handler, gate: createGate() }]),
+        .map((handler) => [handler.name, { handler, gate: createGate(), transactions: createGate() }]),
     ),
-    findSource: options.findSource,
+    outbound: options.outbound ?? null,
+    paceOf: createPaces(),
+    claimedAhead: { count: 0 },
+    findSource: withOwnEvents(options.findSource),
     log: options.log,
     batchEvents: options.batchEvents ?? 200,
     batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
@@ -76,6 +89,7 @@ export function createEngine(options: EngineOptions): Engine {
     budgetOf: (events) => options.budgetMs ?? 5_000 + 25 * events,
     signal: options.signal,
     demotions: createDemotions(options.demoteMs),
+    failing: createFailingHandlers(options.log),
     random: options.random ?? Math.random,
     sayOutage: onceInAWhile(),
     gate: createGate(),
@@ -83,9 +97,11 @@ export function createEngine(options: EngineOptions): Engine {
   return {
     processBatch: (pointer) => processBatch(context, pointer),
     runDueDeliveries: (limit, handler) => runDueDeliveries(context, limit, handler),
+    isFailing: (handler) => context.failing.has(handler),
     runLaneHead: (handler) => runLaneHead(context, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),
     runEffect: (pointer) => runEffect(context, pointer),
+    runEndpoint: (id, closing) => runEndpoint(context, id, closing),
     advanceReplay: () => advanceReplay(context),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({

@@ -1,5 +1,5 @@
 import type { AnyEvent } from "@penstock/handler-sdk";
-import type { Source } from "@penstock/sources";
+import type { EngineContext } from "./engine-context.ts";
 import type { QuarantineRecord, StoredEvent } from "./engine-store.ts";
 
 /** An event that handlers can have, beside the row it came from. */
@@ -20,7 +20,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 };
 
 /** Turns stored bytes into the event that handlers see, or says why it belongs in quarantine. */
-export function decodeEvent(stored: StoredEvent, findSource: (name: string) => Source | undefined): Decoding {
+export function decodeEvent(stored: StoredEvent, findSource: EngineContext["findSource"]): Decoding {
   const quarantine = (reason: string, detail: string): Decoding => ({
     ok: false,
     quarantine: { event: stored, reason, detail },

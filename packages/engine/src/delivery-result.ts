@@ -2,7 +2,7 @@ import type { AnyEvent, Handler, TransactionalHandler } from "@penstock/handler-
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { DeliveryResult, RegisteredHandler, StoredEvent } from "./engine-store.ts";
-import { codeOf, describeError } from "./errors.ts";
+import { codeOf, describeError, EndpointError, placeOf } from "./errors.ts";
 import type { EventTraces } from "./event-traces.ts";
 import { laneOf } from "./lane.ts";
 import { nextStep } from "./retry-policy.ts";
@@ -78,29 +78,38 @@ export interface Tried {
   readonly attempt: number;
   readonly startedAt: Date;
   readonly traceparent: string | null;
-  /** Whether a replay has it run, so that its success is not the first. */
-  readonly replayed?: boolean;
+  /** Whether something of the delivery is on record: then its success is, too. */
+  readonly onRecord?: boolean;
 }
 
-/** What to record of a handler's outcome, and what comes next when it failed. */
+/** What to record of a subscriber's outcome, and what comes next when it failed. */
 export function deliveryResult(
   engine: Pick<EngineContext, "random" | "log">,
-  handler: Handler,
+  handler: Pick<Handler, "name" | "retry">,
   event: Pick<StoredEvent, "seq" | "day" | "eventId">,
   outcome: HandlerOutcome,
   tried: Tried,
 ): DeliveryResult {
-  const { attempt, startedAt, traceparent, replayed = false } = tried;
+  const { attempt, startedAt, traceparent, onRecord = false } = tried;
   const delivery = { event, subscriber: handler.name, attempts: attempt };
   if (outcome.ok === "deferred") return { ...delivery, state: "pending", retryInMs: 0, attempts: attempt - 1 };
   if (outcome.ok) {
     const success = { startedAt, outcome: "succeeded", errorClass: null, errorMessage: null, traceparent } as const;
-    return { ...delivery, state: "succeeded", ...(attempt > 1 || replayed ? { attempt: success } : {}) };
+    return { ...delivery, state: "succeeded", ...(attempt > 1 || onRecord ? { attempt: success } : {}) };
   }
   const next = nextStep(handler.retry, attempt, outcome.error, engine.random);
   const error = describeError(outcome.error);
   engine.log.warn(
-    { handler: handler.name, eventId: event.eventId, seq: event.seq, attempt, ...next, ...error },
+    {
+      handler: handler.name,
+      eventId: event.eventId,
+      seq: event.seq,
+      attempt,
+      ...next,
+      // What an endpoint has answered can quote what it was sent.
+      ...(outcome.error instanceof EndpointError ? { errorClass: error.errorClass } : error),
+      at: placeOf(outcome.error),
+    },
     next.state === "dead" ? "delivery failed for good, it is a dead letter" : "delivery failed, will retry",
   );
   const timedOut = codeOf(outcome.error) === "HANDLER_TIMEOUT";
@@ -111,10 +120,16 @@ export function deliveryResult(
   };
 }
 
-/** Adds up what became of some events. */
-export function report(events: number, quarantined: number, results: readonly DeliveryResult[]): BatchReport {
+/** Adds up what became of some events; `endpoints` have deliveries that wait, too. */
+export function report(
+  events: number,
+  quarantined: number,
+  results: readonly DeliveryResult[],
+  endpoints: Iterable<string> = [],
+): BatchReport {
   const count = (...states: string[]): number => results.filter(({ state }) => states.includes(state)).length;
   const waiting = results.filter(({ state }) => state === "pending").map(({ subscriber }) => subscriber);
+  waiting.push(...endpoints);
   return {
     events,
     more: false,

@@ -4,13 +4,15 @@
  *
  * - Made by the transaction of a batch (`recordDeliveries`): `succeeded`, `retrying` or `dead` where the handler ran in it;
  *   `pending` where it did not, since it is an effect handler, has lanes, is paused, was demoted, or is not this worker's.
+ *   Of an endpoint (`recordEndpointDeliveries`): `pending`, or `skipped` while it is disabled.
  * - `pending`, `retrying` → `running`, once due and while the handler is not paused: claimed by a worker under a lease, with
  *   a token that only it knows, and the attempt is counted. Transactional ones are claimed by poll (`claimDeliveries`),
  *   those of effect handlers one by one, each as its job of the queue comes up (`claimDelivery`). Of a lane only the head,
- *   and none while another of it runs (`claimLanes`).
+ *   and none while another of it runs (`claimLanes`). Those of an endpoint many at once (`claimForEndpoint`).
  * - `running` → `succeeded`, `retrying`, `dead` (`finishDelivery`): the result. → `pending` by the same, with no attempt
  *   counted: an event of a type that this worker's version of the handler does not know, or one that takes its place in a
- *   lane only now. Where the token matches, only.
+ *   lane only now. Where the token matches, only. Of endpoints many at once (`finishDeliveries`), and → `skipped`: a
+ *   replay's, which the filter does not let through.
  * - `running` → `pending`, or `retrying` after earlier tries (`releaseDeliveries`): handed back with no attempt counted, by a
  *   worker that stops, or after an outage. Where the token matches, only.
  * - `running` → `retrying`, `dead` (`reclaimDeliveries`): its lease ran out, so its worker has vanished. An `interrupted`
@@ -22,6 +24,9 @@
  * - A replay (`nextReplayPage`) makes `succeeded`, `dead`, `skipped`, `cancelled` `pending` again with all tries, and makes
  *   `pending` ones where there was none. Cancelled (`cancelReplay`), it puts back or removes what was not begun, and makes
  *   what is between two tries `cancelled`.
+ *
+ * Whatever leaves an end behind (an operator's retry, a replay) puts on record how it had ended, where no attempt says so
+ * (`keepEnd`); what an operator does is an entry beside the attempts.
  *
  * `succeeded` is left by nothing else, and the token is gone with every arrow that leaves `running`: a worker that
  * was stopped and wakes up late finds that it no longer matches, and writes nothing.

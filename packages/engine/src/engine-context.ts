@@ -1,12 +1,37 @@
 import type { EffectHandler, Handler, HandlerLog, TransactionalHandler } from "@penstock/handler-sdk";
+import type { Answer } from "@penstock/dispatch";
 import type { Source } from "@penstock/sources";
 import type { Demotions } from "./demotions.ts";
+import type { FailingHandlers } from "./failing-handlers.ts";
 import type { ClaimedDelivery, EngineStore } from "./engine-store.ts";
 import type { Gate } from "./gate.ts";
+import type { Pace } from "./pace.ts";
 
 /** A logger that can make children; pino's fits. */
 export interface EngineLog extends HandlerLog {
   child(fields: object): EngineLog;
+}
+
+/** An effect handler, and what keeps its deliveries apart in this process. */
+export interface Effect {
+  readonly handler: EffectHandler;
+  /** What may have killed its process runs apart from its like. */
+  readonly gate: Gate;
+  /** Transactions go through one by one: while they wait for a lock they take one connection, not one each. */
+  readonly transactions: Gate;
+}
+
+/** What it takes to deliver to endpoints. */
+export interface Outbound {
+  /** Sends one request and waits for its answer, ten seconds at most. Never rejects. */
+  post(request: {
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: Buffer;
+    readonly signal: AbortSignal;
+  }): Promise<Answer>;
+  /** The signing secret of an endpoint. @throws when none of the master keys opens it. */
+  openSecret(sealed: string, endpoint: string): string;
 }
 
 /** What every part of the engine works with. */
@@ -20,9 +45,15 @@ export interface EngineContext {
   readonly batched: readonly TransactionalHandler[];
   /** Of the same, by name: takes the head of a lane that is due; null when there is none. */
   readonly claimHead: ReadonlyMap<string, () => Promise<ClaimedDelivery | null>>;
-  /** The others, by name, each with a gate of its own: what may have killed its process runs apart from its like. */
-  readonly effects: ReadonlyMap<string, { readonly handler: EffectHandler; readonly gate: Gate }>;
-  readonly findSource: (name: string) => Source | undefined;
+  /** The others, by name. */
+  readonly effects: ReadonlyMap<string, Effect>;
+  /** Null where nothing is delivered to endpoints. */
+  readonly outbound: Outbound | null;
+  /** How fast an endpoint may be delivered to. */
+  readonly paceOf: (endpoint: string, perSecond: number | null) => Pace;
+  /** Deliveries to all endpoints that are claimed and not begun, or about to be. */
+  readonly claimedAhead: { count: number };
+  readonly findSource: (name: string) => Pick<Source, "provider" | "check"> | undefined;
   readonly log: EngineLog;
   /** The most events and bytes of bodies of one batch transaction. */
   readonly batchEvents: number;
@@ -32,6 +63,7 @@ export interface EngineContext {
   /** Aborted when the worker is out of patience at shutdown. */
   readonly signal: AbortSignal;
   readonly demotions: Demotions;
+  readonly failing: FailingHandlers;
   readonly random: () => number;
   /** Says something of an outage once in a while. */
   readonly sayOutage: (say: () => void) => void;

@@ -31,6 +31,56 @@ export interface RegisteredHandler {
   readonly paused: boolean;
 }
 
+/** What of an endpoint decides which events it gets. */
+export interface EndpointSubscription {
+  readonly id: string;
+  /** Event types; `["*"]`: all. */
+  readonly types: readonly string[];
+  /** By path in the event, the values of which it must have one; null: no filter. */
+  readonly filter: Readonly<Record<string, readonly string[]>> | null;
+  /** The path of the value that its lanes are told by; null: no lanes. */
+  readonly lane: string | null;
+  /** While it is, what it would get is skipped. */
+  readonly disabled: boolean;
+}
+
+/** How an endpoint has fared: in a row, and up to now. */
+export interface EndpointHealth {
+  /** Deliveries that failed. */
+  readonly failures: number;
+  /** How often it was left alone for a while. While it is more than none, one try tells whether it is back. */
+  readonly parks: number;
+}
+
+/** An endpoint as it is to be delivered to. */
+export interface OpenedEndpoint extends Pick<EndpointSubscription, "id" | "filter" | "lane"> {
+  readonly url: string;
+  readonly headerName: string;
+  /** Sealed, the newest first; each signs. */
+  readonly secrets: readonly string[];
+  /** Requests at once. */
+  readonly concurrency: number;
+  readonly ratePerSecond: number | null;
+  /** The waits between tries, in milliseconds; null: as usual. */
+  readonly scheduleMs: readonly number[] | null;
+  /** Whether something of it waits in lanes, be it from before they were taken away. */
+  readonly hasLanes: boolean;
+  readonly health: EndpointHealth;
+}
+
+/** Why an endpoint gets nothing any more, in words for people. */
+export interface EndpointDisablement {
+  readonly reason: string;
+}
+
+/** One event for one endpoint, as the batch leaves it: to be delivered, or skipped with the reason. */
+export interface EndpointDelivery {
+  readonly event: Pick<StoredEvent, "seq" | "day">;
+  readonly subscriber: string;
+  readonly lane: LanePlace | null;
+  readonly skipReason: string | null;
+}
+
 export type AttemptOutcome = "succeeded" | "failed" | "timed-out" | "interrupted";
 
 /** A delivery's place in a lane of its handler: the older first, and of those that are as old, the lower seq. */
@@ -47,7 +97,9 @@ export type LaneRule = Pick<Lanes, "order" | "onDead">;
 export interface DeliveryResult {
   readonly event: Pick<StoredEvent, "seq" | "day">;
   readonly subscriber: string;
-  readonly state: Extract<DeliveryState, "pending" | "succeeded" | "retrying" | "dead">;
+  readonly state: Extract<DeliveryState, "pending" | "succeeded" | "retrying" | "dead" | "skipped">;
+  /** Why it was skipped, when it was. */
+  readonly skipReason?: string;
   /** How long until the next try, in milliseconds, by the clock of Postgres; for pending and retrying. */
   readonly retryInMs?: number;
   /** Its place in a lane, where one is to be recorded. */
@@ -68,6 +120,12 @@ export interface QuarantineRecord {
   readonly event: Pick<StoredEvent, "seq" | "day">;
   readonly reason: string;
   readonly detail: string | null;
+}
+
+/** All that may want an event. */
+export interface Registered {
+  readonly handlers: readonly RegisteredHandler[];
+  readonly endpoints: readonly EndpointSubscription[];
 }
 
 /** What one transaction took. */
@@ -105,8 +163,8 @@ export interface EngineTransaction {
   restartTries(seq: number): Promise<void>;
   /** Drops the pending row of an event: nothing of it is left to do but its deliveries. */
   finishEvent(seq: number): Promise<void>;
-  /** The handlers registered by any worker, as of now. */
-  registeredHandlers(): Promise<RegisteredHandler[]>;
+  /** The handlers registered by any worker, and the endpoints, as of now. */
+  registered(): Promise<Registered>;
   /** Names of the subscribers that have a delivery of this event. */
   subscribersOf(event: { seq: number; day: string }): Promise<string[]>;
   /**
@@ -119,11 +177,20 @@ export interface EngineTransaction {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
   savepoint(schema: string, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome>;
   recordDeliveries(results: readonly DeliveryResult[]): Promise<void>;
+  /** Takes them piece by piece: of many endpoints they can be far more than the events. */
+  recordEndpointDeliveries(deliveries: Iterable<EndpointDelivery>): Promise<void>;
   recordQuarantine(records: readonly QuarantineRecord[]): Promise<void>;
   /**
    * Locks a running delivery and reads its event; null when the token no longer matches, i.e. somebody else has it.
    */
   lockDelivery(delivery: ClaimedDelivery): Promise<StoredEvent | null>;
+  /**
+   * Records what was done once for a running delivery: `there` when it was recorded before, `lost` when the token no longer
+   * matches, and then nothing was (then roll back).
+   */
+  recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<"recorded" | "there" | "lost">;
+  /** What is recorded of a delivery under this key, as JSON; null when nothing is. */
+  findEffect(delivery: ClaimedDelivery, key: string): Promise<string | null>;
   /** Writes what became of a running delivery; false when the token no longer matches (then roll back). */
   finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
   /**
@@ -169,6 +236,8 @@ export interface ClaimedDelivery {
   readonly traceparent: string | null;
   /** The span of the attempt before this one. */
   readonly lastAttempt: string | null;
+  /** Whether something of it is on record, so that its success is not the first thing to tell. */
+  readonly onRecord: boolean;
 }
 
 /** A delivery to an effect handler that this worker holds, with all that it takes to run it. */
@@ -238,6 +307,27 @@ export interface EngineStore {
   recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<boolean>;
   /** Writes what became of a running delivery; false when the token no longer matches, and nothing was written. */
   finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
+  /** An endpoint that may be delivered to now; null when it is gone, paused, disabled or left alone for a while. */
+  openEndpoint(id: string): Promise<OpenedEndpoint | null>;
+  /** Takes what is due for an endpoint under a lease, each with its event; of each lane its head alone. */
+  claimForEndpoint(
+    id: string,
+    options: { readonly limit: number; readonly leaseMs: number; readonly lanes: boolean },
+  ): Promise<ClaimedEffect[]>;
+  /** Writes what became of running deliveries where the tokens still match; returns those that were written. */
+  finishDeliveries(
+    finished: readonly { readonly delivery: ClaimedDelivery; readonly result: DeliveryResult }[],
+  ): Promise<readonly ClaimedDelivery[]>;
+  /**
+   * Writes how an endpoint fares, and leaves it alone for `parkForMs` where that is not null. Returns why it is to be
+   * disabled, where it has failed for as long or as often as is set.
+   */
+  noteEndpointHealth(
+    id: string,
+    health: EndpointHealth & { readonly parkForMs: number | null; readonly lastError: string | null },
+  ): Promise<EndpointDisablement | null>;
+  /** Disables an endpoint and makes the event that tells of it; false when it was disabled or gone already. */
+  disableEndpoint(id: string, disablement: EndpointDisablement): Promise<boolean>;
   /** Whether a delivery of these subscribers is due whose worker vanished before. */
   isInterruptedDue(subscribers: readonly string[]): Promise<boolean>;
   /**

@@ -30,6 +30,21 @@ export class LeaseLostError extends Error {
   }
 }
 
+/** What is told of a request to an endpoint that did not succeed. Its message can quote what was answered: for records, not for logs. */
+export class EndpointError extends Error {
+  override readonly name: string;
+  readonly code: "RETRY_AFTER" | "PERMANENT" | "HANDLER_TIMEOUT" | "NOT_TAKEN";
+  /** How long the endpoint asks to be left alone, in milliseconds. */
+  readonly retryAfterMs: number | null;
+
+  constructor(name: string, code: EndpointError["code"], message: string, retryAfterMs: number | null = null) {
+    super(message);
+    this.name = name;
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
 /** Thrown when a handler's `lane` threw or returned what is no lane: the delivery fails, and no other. */
 export class LaneError extends Error {
   readonly code = "LANE";
@@ -69,6 +84,19 @@ export function describeError(error: unknown): { errorClass: string; errorMessag
   const message = toText(error instanceof Error ? error.message : error);
   // Postgres text holds no NUL, and a message that carries a document would fill the table.
   return { errorClass: errorClass.slice(0, 200), errorMessage: message.replaceAll("\u0000", "").slice(0, 1_000) };
+}
+
+/** Frames of libraries and of Penstock, which runs from a clone or from node_modules. */
+const NOT_THE_HANDLERS = /\/(?:node_modules|packages\/(?:engine|store|telemetry|handler-sdk))\//;
+
+/** Where in a handler an error comes from, as `file:line:column`: its innermost frame there. */
+export function placeOf(error: unknown): string | undefined {
+  const stack = error instanceof Error ? toText(error.stack) : "";
+  const places = Array.from(
+    stack.matchAll(/^ +at (?:.* \()?(?:async )?(?:file:\/\/)?(\/[^()]+:\d+:\d+)\)?$/gm),
+    ([, place]) => place,
+  );
+  return places.find((place) => place !== undefined && !NOT_THE_HANDLERS.test(place));
 }
 
 function classOf(error: Error): string {

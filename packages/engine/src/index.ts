@@ -2,19 +2,26 @@ export { createEngine, type Engine, type EngineOptions } from "./create-engine.t
 export type { DeliveryState } from "./delivery-state.ts";
 export type { BatchReport } from "./delivery-result.ts";
 export { dryRun, type DryRunReport, type DryRunStore, type Rehearsal, type TableChanges } from "./dry-run.ts";
-export type { EngineLog } from "./engine-context.ts";
+export { SKIPPED_WHILE_DISABLED } from "./endpoint-subscription.ts";
+export type { EngineLog, Outbound } from "./engine-context.ts";
 export type {
   AttemptOutcome,
   ClaimedBatch,
   ClaimedDelivery,
   ClaimedEffect,
   DeliveryResult,
+  EndpointDelivery,
+  EndpointDisablement,
+  EndpointHealth,
+  EndpointSubscription,
   EngineStore,
   EngineTransaction,
   LanePlace,
   LaneRule,
   ObservedStatement,
+  OpenedEndpoint,
   QuarantineRecord,
+  Registered,
   RegisteredHandler,
   ReplayPage,
   SavepointOutcome,

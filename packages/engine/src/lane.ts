@@ -5,11 +5,11 @@ import type { LanePlace, LaneRule } from "./engine-store.ts";
 import { describeError, LaneError } from "./errors.ts";
 
 /** For deliveries that are in lanes although their handler has none any more: in order, and nothing stops them. */
-const LANES_THAT_WERE: LaneRule = { order: "strict", onDead: "continue" };
+const PAST_THE_DEAD: LaneRule = { order: "strict", onDead: "continue" };
 
 /** What decides which delivery of a lane of this handler runs next. */
 export function laneRuleOf({ lanes }: Pick<Handler, "lanes">): LaneRule {
-  return lanes === null ? LANES_THAT_WERE : { order: lanes.order, onDead: lanes.onDead };
+  return lanes === null ? PAST_THE_DEAD : { order: lanes.order, onDead: lanes.onDead };
 }
 
 /**
@@ -36,9 +36,17 @@ export function laneOf({ name, lanes }: Pick<Handler, "name" | "lanes">, decoded
     const found = lane instanceof Promise ? "a promise" : typeof lane;
     throw new LaneError(`lane() of handler ${name} must return a string, or null for no lane, and returned ${found}`);
   }
-  const { createdAt, receivedAt } = decoded.event;
-  const isUsable = !Number.isNaN(createdAt.getTime()) && !(lanes.order === "newest-wins" && createdAt > receivedAt);
-  return { key: toStoredLane(lane), at: isUsable ? createdAt : receivedAt };
+  return placeInLane(lane, decoded.event, lanes.order);
+}
+
+/** The place of an event in the lane of this key. */
+export function placeInLane(
+  key: string,
+  { createdAt, receivedAt }: Pick<DecodedEvent["event"], "createdAt" | "receivedAt">,
+  order: LaneRule["order"],
+): LanePlace {
+  const isUsable = !Number.isNaN(createdAt.getTime()) && !(order === "newest-wins" && createdAt > receivedAt);
+  return { key: toStoredLane(key), at: isUsable ? createdAt : receivedAt };
 }
 
 /** The most characters of a key that is stored as it is. */

@@ -44,3 +44,17 @@ export async function insist<T>(engine: EngineContext, work: () => Promise<T>): 
     }
   }
 }
+
+/** Does it again once Postgres can go on and no other transaction is in the way. @throws when the engine's signal is aborted meanwhile. */
+export async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
+  const pause = createOutagePause(engine);
+  for (;;) {
+    engine.signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      if (!(isUnavailable(error) || isConflict(error))) throw error;
+      await pause(error);
+    }
+  }
+}

@@ -11,9 +11,10 @@ import {
 } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { DeliveryResult, EngineTransaction, StoredEvent } from "./engine-store.ts";
+import { recordForEndpoints } from "./endpoint-subscription.ts";
 import { isConflict, isUnavailable } from "./errors.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
-import { createOutagePause } from "./outage-pause.ts";
+import { createOutagePause, whileAvailable } from "./outage-pause.ts";
 import { type HandlerOutcome, runHandlerOnce } from "./run-handler.ts";
 
 /** An event that took its process down this often is a dead letter of the handler that was running. */
@@ -21,8 +22,15 @@ const MAX_KILLS = 3;
 
 const MAX_CONFLICTS = 3;
 
+interface Finished {
+  readonly quarantined: number;
+  readonly results: readonly DeliveryResult[];
+  /** That have a delivery which waits. */
+  readonly endpoints: readonly string[];
+}
+
 type Step =
-  | { readonly is: "finished"; readonly quarantined: number; readonly results: DeliveryResult[] }
+  | ({ readonly is: "finished" } & Finished)
   | { readonly is: "handled"; readonly result: DeliveryResult; readonly eventId: string | null }
   | { readonly is: "not-ours" };
 
@@ -89,7 +97,9 @@ async function runHandlers(
   for (let killed = before >= MAX_KILLS; ; killed = false) {
     const step = await handleNext(engine, event, killed);
     if (step.is === "not-ours") return report(0, 0, results);
-    if (step.is === "finished") return report(1, step.quarantined, [...results, ...step.results]);
+    if (step.is === "finished") {
+      return report(1, step.quarantined, [...results, ...step.results], step.endpoints);
+    }
     results.push(step.result);
     if (!killed) continue;
     const { eventId, result } = step;
@@ -115,19 +125,6 @@ async function giveBack(engine: EngineContext, seq: number): Promise<void> {
   }
 }
 
-/** Does it again once Postgres can go on. */
-async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
-  const pause = createOutagePause(engine);
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      await pause(error);
-    }
-  }
-}
-
 /** Runs the next handler that has no delivery of the event yet; when there is none, the event is finished. */
 async function handleNext(engine: EngineContext, event: { seq: number; day: string }, killed: boolean): Promise<Step> {
   const startedAt = new Date();
@@ -143,23 +140,20 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
         if (!decoding.ok) {
           await tx.recordQuarantine([decoding.quarantine]);
           traces.quarantined(stored, decoding.quarantine.reason);
-          return finish(tx, stored, 1, []);
+          return finish(tx, stored, { quarantined: 1, results: [], endpoints: [] });
         }
         const { decoded } = decoding;
         const passed = new Set(await tx.subscribersOf(event));
-        const registered = await tx.registeredHandlers();
-        const paused = new Set(registered.filter((one) => one.paused).map(({ name }) => name));
+        const registered = await tx.registered();
+        const paused = new Set(registered.handlers.filter((one) => one.paused).map(({ name }) => name));
         const handler = engine.batched.find(
           (one) => wants(one, decoded.event) && !passed.has(one.name) && !paused.has(one.name),
         );
         if (handler === undefined) {
-          const others = deliveriesOfTheirOwn(engine, registered, [decoded], traces, { tellLanes: !killed });
-          return finish(
-            tx,
-            stored,
-            0,
-            others.filter(({ subscriber }) => !passed.has(subscriber)),
-          );
+          const others = deliveriesOfTheirOwn(engine, registered.handlers, [decoded], traces, { tellLanes: !killed });
+          const endpoints = await recordForEndpoints(tx, registered.endpoints, [decoded]);
+          const missing = others.filter(({ subscriber }) => !passed.has(subscriber));
+          return finish(tx, stored, { quarantined: 0, results: missing, endpoints });
         }
         running = { handler, stored };
         if (killed) {
@@ -188,15 +182,10 @@ async function handleNext(engine: EngineContext, event: { seq: number; day: stri
   }
 }
 
-async function finish(
-  tx: EngineTransaction,
-  event: StoredEvent,
-  quarantined: number,
-  results: DeliveryResult[],
-): Promise<Step> {
-  await tx.recordDeliveries(results);
+async function finish(tx: EngineTransaction, event: StoredEvent, finished: Finished): Promise<Step> {
+  await tx.recordDeliveries(finished.results);
   await tx.finishEvent(event.seq);
-  return { is: "finished", quarantined, results };
+  return { is: "finished", ...finished };
 }
 
 async function record(tx: EngineTransaction, { eventId }: StoredEvent, result: DeliveryResult): Promise<Step> {

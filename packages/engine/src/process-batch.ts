@@ -9,8 +9,9 @@ import {
   wants,
 } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
-import type { ClaimedBatch, EngineTransaction, QuarantineRecord, StoredEvent } from "./engine-store.ts";
+import type { ClaimedBatch, EngineTransaction, QuarantineRecord, Registered, StoredEvent } from "./engine-store.ts";
 import { codeOf, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
+import { recordForEndpoints } from "./endpoint-subscription.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
 import { createOutagePause } from "./outage-pause.ts";
 import { processAlone } from "./process-alone.ts";
@@ -49,9 +50,15 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
       const done = await engine.gate.shared(() => {
         engine.signal.throwIfAborted();
         return store.transaction(async (tx) => {
-          claimed = await tx.claimBatch(pointer.batchId, { limit: engine.batchEvents, maxBytes: engine.batchBytes });
+          const limits = { limit: engine.batchEvents, maxBytes: engine.batchBytes };
+          // In one round trip, and read after the claim: a handler that was registered before an event was claimed must not
+          // be forgotten.
+          const claiming = tx.claimBatch(pointer.batchId, limits);
+          const [batch, registered] = await Promise.all([claiming, tx.registered()]);
+          claimed = batch;
           traces = traceEvents(claimed.events);
-          return { ...(await processClaimed(engine, tx, claimed.events, traces, timedOut)), more: claimed.more };
+          const done = await processClaimed(engine, { tx, claimed: claimed.events, registered, traces, timedOut });
+          return { ...done, more: claimed.more };
         });
       });
       traces?.end();
@@ -82,16 +89,19 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
   }
 }
 
+interface Claimed {
+  readonly tx: EngineTransaction;
+  readonly claimed: readonly StoredEvent[];
+  readonly registered: Registered;
+  readonly traces: EventTraces;
+  readonly timedOut: ReadonlySet<string>;
+}
+
 async function processClaimed(
   engine: EngineContext,
-  tx: EngineTransaction,
-  claimed: readonly StoredEvent[],
-  traces: EventTraces,
-  timedOut: ReadonlySet<string>,
+  { tx, claimed, registered, traces, timedOut }: Claimed,
 ): Promise<BatchReport> {
   if (claimed.length === 0) return report(0, 0, []);
-  // Read after the claim: a handler that was registered before an event was claimed must not be forgotten.
-  const registered = await tx.registeredHandlers();
   const decoded: DecodedEvent[] = [];
   const quarantine: QuarantineRecord[] = [];
   for (const stored of claimed) {
@@ -102,8 +112,8 @@ async function processClaimed(
       traces.quarantined(stored, decoding.quarantine.reason);
     }
   }
-  const results = deliveriesOfTheirOwn(engine, registered, decoded, traces);
-  const paused = new Set(registered.filter((handler) => handler.paused).map(({ name }) => name));
+  const results = deliveriesOfTheirOwn(engine, registered.handlers, decoded, traces);
+  const paused = new Set(registered.handlers.filter((handler) => handler.paused).map(({ name }) => name));
   for (const handler of engine.batched) {
     if (paused.has(handler.name)) continue;
     const wanting = decoded.filter(({ event }) => wants(handler, event));
@@ -111,7 +121,7 @@ async function processClaimed(
     const wanted = wanting.filter(({ stored }) => stored.replay === null);
     for (const { stored } of wanting) if (stored.replay !== null) results.push(pendingDelivery(stored, handler.name));
     if (wanted.length === 0) continue;
-    if (timedOut.has(handler.name) || engine.demotions.has(handler.name)) {
+    if (timedOut.has(handler.name) || engine.demotions.has(handler.name) || engine.failing.has(handler.name)) {
       results.push(...wanted.map(({ stored }) => pendingDelivery(stored, handler.name)));
       continue;
     }
@@ -129,6 +139,7 @@ async function processClaimed(
     outcomes.forEach((outcome, at) => {
       const event = wanted[at]?.stored;
       if (event === undefined) return;
+      if (outcome.ok !== "deferred") engine.failing.note(handler.name, outcome.ok);
       const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(event) };
       if (outcome.ok === false) traces.failed(event, outcome.error);
       results.push(deliveryResult(engine, handler, event, outcome, tried));
@@ -136,5 +147,6 @@ async function processClaimed(
   }
   await tx.recordQuarantine(quarantine);
   await tx.recordDeliveries(results);
-  return report(claimed.length, quarantine.length, results);
+  const waiting = await recordForEndpoints(tx, registered.endpoints, decoded);
+  return report(claimed.length, quarantine.length, results, waiting);
 }

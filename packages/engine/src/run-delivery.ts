@@ -91,8 +91,8 @@ async function runAll(engine: EngineContext, claimed: readonly ClaimedDelivery[]
 }
 
 async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, span: Span): Promise<void> {
-  const { attempt, replay } = delivery;
-  const tried: Tried = { attempt, startedAt: new Date(), traceparent: toTraceparent(span), replayed: replay !== null };
+  const { attempt, onRecord } = delivery;
+  const tried: Tried = { attempt, startedAt: new Date(), traceparent: toTraceparent(span), onRecord };
   const pause = createOutagePause(engine);
   let failure: { readonly error: unknown } | undefined;
   for (let conflicts = 0; ;) {
@@ -109,8 +109,10 @@ async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, spa
       }
       if (isUnavailable(error)) await pause(error).catch(() => undefined);
       else if (isConflict(error) && ++conflicts <= MAX_CONFLICTS) continue;
-      else if (failure === undefined) failure = { error };
-      else throw error;
+      else if (failure === undefined) {
+        failure = { error };
+        engine.failing.note(delivery.subscriber, false);
+      } else throw error;
     }
   }
 }
@@ -130,6 +132,7 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
     const { attempt, generation, replay } = delivery;
     const run = { tx, handler, event: decoding.decoded, traces, attempt, generation, replay, signal, log };
     const outcome = await runHandlerOnce(run);
+    engine.failing.note(handler.name, outcome.ok === true);
     if (!outcome.ok) markFailed(span, outcome.error);
     await write(deliveryResult(engine, handler, stored, outcome, tried));
 

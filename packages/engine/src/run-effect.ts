@@ -5,7 +5,7 @@ import { createOnce } from "./create-once.ts";
 import { decodeDelivery } from "./decode-delivery.ts";
 import type { DecodedEvent } from "./decode-event.ts";
 import { deliveryResult, type Tried } from "./delivery-result.ts";
-import type { EngineContext } from "./engine-context.ts";
+import type { Effect, EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, ClaimedEffect, DeliveryResult } from "./engine-store.ts";
 import { codeOf, isConflict, isUnavailable } from "./errors.ts";
 import { handBack } from "./hand-back.ts";
@@ -46,7 +46,7 @@ export async function runEffect(engine: EngineContext, pointer: EffectPointer): 
   // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs.
   const run = async (): Promise<void> => {
     const claimed = await claim(engine, handler, pointer);
-    if (claimed !== null) await traceAttempt(claimed.delivery, (span) => runClaimed(engine, handler, claimed, span));
+    if (claimed !== null) await traceAttempt(claimed.delivery, (span) => runClaimed(engine, effect, claimed, span));
   };
   await (pointer.interrupted ? gate.alone(run) : gate.shared(run));
 }
@@ -71,19 +71,15 @@ async function claim(
   }
 }
 
-async function runClaimed(
-  engine: EngineContext,
-  handler: EffectHandler,
-  claimed: ClaimedEffect,
-  span: Span,
-): Promise<void> {
+async function runClaimed(engine: EngineContext, effect: Effect, claimed: ClaimedEffect, span: Span): Promise<void> {
+  const { handler } = effect;
   const { delivery, event } = claimed;
   span.setAttributes(eventAttributes(event));
-  const { attempt, replay } = delivery;
-  const tried: Tried = { attempt, startedAt: new Date(), traceparent: toTraceparent(span), replayed: replay !== null };
+  const { attempt, onRecord } = delivery;
+  const tried: Tried = { attempt, startedAt: new Date(), traceparent: toTraceparent(span), onRecord };
   const decoding = decodeDelivery(engine, handler, delivery, event, tried);
   if (!decoding.ok) return finish(engine, delivery, decoding.result);
-  const outcome = await callHandler(engine, handler, claimed, decoding.decoded);
+  const outcome = await callHandler(engine, effect, claimed, decoding.decoded);
   if (outcome.ok === false) {
     markFailed(span, outcome.error);
     // Told to stop, or held up by an outage: what it threw then says nothing of the event.
@@ -94,12 +90,13 @@ async function runClaimed(
 
 async function callHandler(
   engine: EngineContext,
-  handler: EffectHandler,
+  effect: Effect,
   claimed: ClaimedEffect,
   { event }: DecodedEvent,
 ): Promise<HandlerOutcome> {
+  const { handler } = effect;
   const { attempt, generation, replay } = claimed.delivery;
-  const { once, finished, close, outage } = createOnce(engine, claimed);
+  const { once, transaction, finished, close, outage } = createOnce(engine, claimed, effect);
   const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
   let log: HandlerLog | undefined;
   try {
@@ -111,6 +108,7 @@ async function callHandler(
         async (signal) => {
           await handler.handle(event, {
             once,
+            transaction: (key, fn) => transaction(key, signal, fn),
             signal,
             attempt,
             replay,

@@ -3,12 +3,13 @@ import type { BatchContext, HandlerLog, Replay, TransactionalHandler } from "@pe
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineTransaction, SavepointOutcome } from "./engine-store.ts";
+import { FAILING_AFTER } from "./failing-handlers.ts";
 import { ConflictError, isConflict, isUnavailable } from "./errors.ts";
 import type { EventTraces } from "./event-traces.ts";
 import { idempotencyKey } from "./idempotency-key.ts";
 import { withDeadline } from "./with-deadline.ts";
 
-/** What a handler made of one event. `deferred`: its budget in this batch was used up before the event's turn. */
+/** What a handler made of one event. `deferred`: it had no turn, since the budget was used up or too many in a row had failed. */
 export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
 
 export interface HandlerRun {
@@ -37,8 +38,8 @@ export interface HandlerResult {
 
 /**
  * Runs a handler for events of one transaction: all behind one savepoint, and when that fails, each behind its own, so
- * that only the culprits fail. The pass that failed is not counted as time that the handler took: it tells of the
- * culprit alone, and is bounded by the budget and one time-out.
+ * that only the culprits fail, until it fails at so many in a row that all seem to be. The pass that failed is not counted
+ * as time that the handler took: it tells of the culprit alone, and is bounded by the budget and one time-out.
  *
  * @throws HandlerTimeoutError when a call took too long: the transaction is lost and is to be run without this handler.
  * @throws ConflictError when another transaction was in the way: the transaction is to be run again.
@@ -58,11 +59,14 @@ export async function runHandler(run: HandlerRun): Promise<HandlerResult> {
   if (events.length === 1) return { outcomes: [together], tookMs: tookMs() };
   startedAt = performance.now();
   const outcomes: HandlerOutcome[] = [];
+  let failuresInARow = 0;
   for (const decoded of events) {
-    const overBudget = outcomes.length > 0 && tookMs() > budgetMs;
-    outcomes.push(overBudget ? { ok: "deferred" } : await attempt(run, (tx) => handleOne(run, tx, decoded)));
+    if ((outcomes.length > 0 && tookMs() > budgetMs) || failuresInARow >= FAILING_AFTER) break;
+    const outcome = await attempt(run, (tx) => handleOne(run, tx, decoded));
+    failuresInARow = outcome.ok ? 0 : failuresInARow + 1;
+    outcomes.push(outcome);
   }
-  return { outcomes, tookMs: tookMs() };
+  return { outcomes: events.map((_, at) => outcomes[at] ?? { ok: "deferred" }), tookMs: tookMs() };
 }
 
 /** Runs a handler for one event, which has no neighbours to hold up. */

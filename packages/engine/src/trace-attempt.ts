@@ -3,7 +3,7 @@ import type { ClaimedDelivery } from "./engine-store.ts";
 import { OPERATION } from "./event-traces.ts";
 
 /** An attempt stands in its event's trace, beside the one before and not inside it: attempts can be many. */
-export function traceAttempt(delivery: ClaimedDelivery, run: (span: Span) => Promise<void>): Promise<void> {
+export function traceAttempt<T>(delivery: ClaimedDelivery, run: (span: Span) => Promise<T>): Promise<T> {
   const { seq, subscriber, attempt, traceparent, lastAttempt } = delivery;
   const attributes = {
     "penstock.seq": seq,

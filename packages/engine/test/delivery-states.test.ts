@@ -56,6 +56,7 @@ const claimed = ({ day, seq, subscriber, token }: Subject) => ({
   replay: null,
   traceparent: null,
   lastAttempt: null,
+  onRecord: false,
 });
 const finish = (to: DeliveryResult["state"]) => (subject: Subject) =>
   engineStore.finishDelivery(claimed(subject), {

@@ -454,7 +454,8 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
     expect(calls).toEqual(["e1", "e2", "e2"]);
     await createReplay(store, { id: "once more", request: {} });
     while (await engine.advanceReplay());
-    expect(await cancelReplay(store, "once more")).toEqual({ undone: 2, cancelled: 0 });
+    // The older one is skipped now, which a replay leaves at that.
+    expect(await cancelReplay(store, "once more")).toEqual({ undone: 1, cancelled: 0 });
     await accept(engine, { id: "e3", createdAt: at(3) });
     await runAll(engine);
     expect(calls).toEqual(["e1", "e2", "e2", "e3"]);
@@ -469,9 +470,9 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
       (await listLanes(store)).map(({ lane, state, head, waiting, error }) =>
         [lane, state, head.eventId, head.state, waiting, error].join(" "),
       );
-    expect(await brief()).toEqual(["a waiting a1 pending 2 ", "b waiting b1 pending 1 "]);
+    expect(await brief()).toEqual(["a waiting a1 pending 1 ", "b waiting b1 pending 0 "]);
     await runAll(engine);
-    expect(await brief()).toEqual(["a blocked a1 retrying 2 Error: a1 fails"]);
+    expect(await brief()).toEqual(["a blocked a1 retrying 1 Error: a1 fails"]);
     await due();
     await runAll(engine);
     expect(await brief()).toEqual(["a blocked a1 dead 1 Error: a1 fails"]);

@@ -244,6 +244,45 @@ describe("a failing handler", () => {
     expect(await waits()).toEqual([{ waits: true }]);
   });
 
+  test("that fails at everything is tried little until it succeeds again; the others go on in batches", async () => {
+    let broken = true;
+    let tries = 0;
+    const failing = effectHandler({
+      name: "failing",
+      handle() {
+        tries++;
+        if (broken) throw new Error("at everything");
+      },
+    });
+    const engine = engineOn(store, [effectHandler({ name: "other" }), failing]);
+    const batch = async (name: string, count: number): Promise<void> => {
+      const events = Array.from({ length: count }, (_, at) => ({ id: `${name}_${at}` }));
+      await engine.processBatch(fresh(await addBatch(store, events)));
+    };
+    const states = () =>
+      rows(
+        store,
+        `SELECT subscriber, state, count(*)::int AS count FROM penstock.deliveries
+          GROUP BY 1, 2 ORDER BY 1, 2`,
+      );
+    await batch("first", 50);
+    expect(tries).toBe(21); // all behind one savepoint, and then 20 by themselves
+    await batch("second", 50);
+    expect(tries).toBe(21);
+    expect(engine.isFailing("failing")).toBe(true);
+    expect(await states()).toEqual([
+      { subscriber: "failing", state: "pending", count: 80 },
+      { subscriber: "failing", state: "retrying", count: 20 },
+      { subscriber: "other", state: "succeeded", count: 100 },
+    ]);
+
+    broken = false;
+    await engine.runDueDeliveries(1, "failing");
+    expect(engine.isFailing("failing")).toBe(false);
+    await batch("third", 50);
+    expect(await states()).toContainEqual({ subscriber: "failing", state: "succeeded", count: 51 });
+  });
+
   test("that offers handleBatch is rerun event by event to find the culprit", async () => {
     const calls: string[] = [];
     const handler = effectHandler({

@@ -5,10 +5,18 @@ import { makeEvent } from "@penstock/schemas/fixtures";
 import { keyOfId, type Source } from "@penstock/sources";
 import {
   cancelReplay,
+  changeDeliveries,
+  countReplay,
+  createEngineStore,
   createReplay,
+  type DeliveryChange,
+  type DeliveryStateName,
+  findDueDeliveries,
   findEvents,
+  listDeliveries,
   listReplays,
   type NewReplay,
+  showDeliveries,
   showReplay,
   type Store,
 } from "@penstock/store";
@@ -63,8 +71,13 @@ async function receive(engine: Engine, ...events: TestEvent[]): Promise<void> {
   await engine.processBatch({ batchId: await addBatch(store, events), startedBefore: false });
 }
 
+/** How many deliveries each was told to run before it was created. */
+const counted = new Map<string, number>();
+
 async function create(replay: Partial<NewReplay> = {}): Promise<string> {
   const id = replay.id ?? randomUUID();
+  const count = await countReplay(store, replay);
+  if (replay.body === undefined && count?.quarantined === 0) counted.set(id, count.total);
   expect(await createReplay(store, { request: {}, ...replay, id })).toBe("new");
   return id;
 }
@@ -77,6 +90,8 @@ async function runToEnd(engine: Engine, id: string): Promise<void> {
     await runDueEffects(store, engine);
     expect((await showReplay(store, id))?.status).toBe("done");
   });
+  const enqueued = (await showReplay(store, id))?.enqueued;
+  expect(counted.get(id) ?? enqueued).toBe(enqueued);
 }
 
 const states = (ids: readonly string[], ...lines: string[]): string[] =>
@@ -111,13 +126,82 @@ describe("a replay", () => {
     ]);
   });
 
-  test.each(["succeeded", "dead", "skipped", "cancelled"])("takes what is %s", async (state) => {
+  test("leaves a whole history: a first success, which has no row, and what operators did in between", async () => {
+    let failing = false;
+    const engine = await engineWith([noting("a", () => failing)]);
+    await receive(engine, { id: "e1" });
+    expect(await rows(store, "SELECT FROM penstock.attempts")).toEqual([]);
+    const history = async (): Promise<string[]> => {
+      const [shown] = await showDeliveries(store, { event: "e1" });
+      return shown!.attemptLog.map(({ outcome, replay, worker }) => [outcome, replay, worker].join(" ").trim());
+    };
+    const change = async (what: DeliveryChange): Promise<void> => {
+      expect(await changeDeliveries(store, what, await listDeliveries(store))).toHaveLength(1);
+    };
+    expect(await history()).toEqual(["succeeded"]);
+    failing = true;
+    await runToEnd(engine, await create({ id: "r1" }));
+    await change("skip");
+    failing = false;
+    await change("retry");
+    expect(await engine.runDueDeliveries(10)).toBe(1);
+    await create({ id: "r2" });
+    while (await engine.advanceReplay());
+    expect(await cancelReplay(store, "r2")).toEqual({ undone: 1, cancelled: 0 });
+    const whole = [
+      "succeeded",
+      "failed r1 test-worker",
+      "skipped r1 deliveries skip",
+      "retried r1 deliveries retry",
+      "succeeded r1 test-worker",
+    ];
+    expect(await history()).toEqual(whole);
+    // Retried by an operator since: not the replay's to put back any more.
+    await create({ id: "r3" });
+    while (await engine.advanceReplay());
+    await change("cancel");
+    await change("retry");
+    expect(await cancelReplay(store, "r3")).toEqual({ undone: 0, cancelled: 1 });
+    expect((await history()).slice(whole.length)).toEqual([
+      "cancelled r3 deliveries cancel",
+      "retried r3 deliveries retry",
+      "cancelled r3 replay cancel",
+    ]);
+  });
+
+  test.each<[DeliveryStateName, boolean]>([
+    ["succeeded", true],
+    ["dead", true],
+    ["skipped", false],
+    ["cancelled", false],
+  ])("takes what is %s when it is asked for, and without being so: %s", async (state, unasked) => {
     const engine = await engineWith([noting("a")]);
     await receive(engine, { id: "e1" });
     await store.pool.query("UPDATE penstock.deliveries SET state = $1", [state]);
     await runToEnd(engine, await create());
-    expect(seen).toHaveLength(2);
+    expect(await deliveries(store)).toEqual([`e1 a ${unasked ? "succeeded" : state}`]);
+    await store.pool.query("UPDATE penstock.deliveries SET state = $1", [state]);
+    await runToEnd(engine, await create({ state }));
+    expect(seen).toHaveLength(unasked ? 3 : 2);
     expect(await deliveries(store)).toEqual(["e1 a succeeded"]);
+  });
+
+  test("makes nothing that a handler never had, and leaves the quarantine alone, unless that is asked for", async () => {
+    const before = await engineWith([noting("a")]);
+    await receive(before, { id: "e1" }, { id: "odd", body: Buffer.from("{}"), problem: "no-envelope" });
+    const engine = await engineWith([noting("a"), noting("new")]);
+    const id = await create();
+    await runToEnd(engine, id);
+    expect(seen).toEqual(["a e1 -", `a e1 ${id}`]);
+    expect(await showReplay(store, id)).toMatchObject({ matched: 1, skipped: 0 });
+    const [event] = await rows<{ seq: number; day: string }>(
+      store,
+      "SELECT seq::int, day::text FROM penstock.events WHERE problem IS NOT NULL",
+    );
+    expect(await countReplay(store, { event: event! })).toMatchObject({ total: 1, quarantined: 1 });
+    const named = await create({ event: event! });
+    await runToEnd(engine, named);
+    expect(await showReplay(store, named)).toMatchObject({ matched: 1, skipped: 1 });
   });
 
   test.each(["pending", "running", "retrying"])("leaves alone what is %s, and counts it as skipped", async (state) => {
@@ -287,10 +371,11 @@ describe("a replay", () => {
     await store.pool.query(
       `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
        SELECT nextval('penstock.event_seq'), day, received_at, source, event_id || '-' || n, type, subjects, body
-         FROM penstock.events, generate_series(1, 5) AS n`,
+         FROM penstock.events, generate_series(1, 5) AS n;
+       DELETE FROM penstock.deliveries`,
     );
     seen = [];
-    const id = await create();
+    const id = await create({ handler: "a", among: "missing" });
     let most = 0;
     await eventually(
       async () => {
@@ -335,21 +420,57 @@ describe("a replay", () => {
     let failing = true;
     const engine = await engineWith([noting("a", () => failing)]);
     await receive(engine, { id: "e1" }, { id: "e2" }, { id: "e3" });
-    const before = await rows(store, "SELECT seq, state, attempts, generation FROM penstock.deliveries ORDER BY seq");
+    const asItWas = (): Promise<unknown[]> =>
+      rows(store, "SELECT seq, state, attempts, generation, replay_id FROM penstock.deliveries ORDER BY seq");
+    const before = await asItWas();
     await register(store, [noting("new")]);
     const id = await create({ again: true });
+    const missing = await create({ handler: "new", among: "missing" });
     while (await engine.advanceReplay());
     expect(await deliveries(store)).toEqual(states(["e1", "e2", "e3"], "a pending", "new pending"));
-    expect(await cancelReplay(store, id)).toEqual({ undone: 6, cancelled: 0 });
-    expect(await rows(store, "SELECT seq, state, attempts, generation FROM penstock.deliveries ORDER BY seq")).toEqual(
-      before,
-    );
+    expect(await cancelReplay(store, id)).toEqual({ undone: 3, cancelled: 0 });
+    expect(await cancelReplay(store, missing)).toEqual({ undone: 3, cancelled: 0 });
+    expect(await asItWas()).toEqual(before);
+    await store.pool.query("UPDATE penstock.deliveries SET state = 'skipped', skip_reason = 'overtaken'");
+    const [skipped] = await listDeliveries(store);
+    const third = await create({ state: "skipped" });
+    while (await engine.advanceReplay());
+    expect(await cancelReplay(store, third)).toEqual({ undone: 3, cancelled: 0 });
+    expect((await listDeliveries(store))[0]).toEqual(skipped);
     failing = false;
     seen = [];
     while (await engine.advanceReplay());
     expect(await engine.runDueDeliveries(10)).toBe(0);
-    expect(await showReplay(store, id)).toMatchObject({ status: "cancelled", enqueued: 0 });
+    expect(await showReplay(store, id)).toMatchObject({
+      status: "cancelled",
+      matched: 3,
+      enqueued: 3,
+      undone: 3,
+      done: 0,
+    });
     expect(await cancelReplay(store, id)).toBeNull();
+  });
+
+  test("that is cancelled does not take back what was done anew before a worker was stopped", async () => {
+    const keys: string[] = [];
+    const engine = await engineWith([
+      outsideHandler((_, ctx) => ctx.once("post", () => void keys.push(ctx.idempotencyKey))),
+    ]);
+    await receive(engine, { id: "e1" });
+    await runDueEffects(store, engine);
+    const id = await create({ again: true });
+    while (await engine.advanceReplay());
+    const engineStore = createEngineStore(store, "stopped");
+    const [due] = await findDueDeliveries(store, "outside", 1);
+    const options = { token: randomUUID(), leaseMs: 60_000, interrupted: false };
+    const lanes = { order: "strict", onDead: "block" } as const;
+    const claimed = await engineStore.claimDelivery({ ...due!, subscriber: "outside" }, { ...options, lanes });
+    await engineStore.recordEffect(claimed!.delivery, "post", "null");
+    await engineStore.releaseDeliveries([claimed!.delivery]);
+    // Were it put back, the next `again` would take that record for its own, and do nothing.
+    expect(await cancelReplay(store, id)).toEqual({ undone: 0, cancelled: 1 });
+    await runToEnd(engine, await create({ again: true, state: "cancelled" }));
+    expect(new Set(keys).size).toBe(2);
   });
 
   test("is created once for an id, and another one of this id is told apart", async () => {

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { PermanentError, RetryAfterError } from "@penstock/handler-sdk";
+import { type EffectContext, PermanentError, RetryAfterError } from "@penstock/handler-sdk";
 import { createEngineStore, pauseHandler, type Store } from "@penstock/store";
 import { eventually } from "@penstock/testing";
+import { sql, type Transaction } from "kysely";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
   addBatch,
@@ -19,6 +20,10 @@ beforeEach(async () => {
   store = await openTestStore();
   return () => store.close();
 });
+
+interface Tables {
+  effects: { handler: string; event_id: string; note: string };
+}
 
 type Handle = Parameters<typeof outsideHandler>[0];
 
@@ -333,7 +338,7 @@ describe("a handler that is paused", () => {
     const ran: string[] = [];
     const { run, engine, handler } = await given(({ id }) => ran.push(id), { ids: ["before"] });
     await createEngineStore(store, "w").registerHandlers([{ name: handler.name, kind: "effect", types: handler.on }]);
-    expect(await pauseHandler(store, "outside", true)).toBe(true);
+    expect(await pauseHandler(store, "outside", true)).toMatchObject({ changed: true });
     const [pointer = { day: "", seq: 0 }] = await rows<{ day: string; seq: number }>(
       store,
       "SELECT day::text, seq::int FROM penstock.deliveries",
@@ -350,6 +355,108 @@ describe("a handler that is paused", () => {
   });
 
   test("that nobody has registered cannot be paused", async () => {
-    expect(await pauseHandler(store, "nobody", true)).toBe(false);
+    expect(await pauseHandler(store, "nobody", true)).toBeNull();
+  });
+});
+
+describe("ctx.transaction", () => {
+  const schema = { schema: "app", migrations: { "0001-made-by-the-test": { up: () => Promise.resolve() } } };
+  const insert = (note: string) => (tx: Transaction<Tables>) =>
+    tx.insertInto("effects").values({ handler: "outside", event_id: "evt_1", note }).execute();
+  const notes = () => rows(store, "SELECT note FROM app.effects ORDER BY id");
+
+  test("commits what it writes together with its record, and a later try gets that", async () => {
+    const seen: unknown[] = [];
+    const { run } = await given(async (_, ctx: EffectContext<Tables>) => {
+      const decided = await ctx.transaction("decide", async (tx) => {
+        await insert(`try ${ctx.attempt}`)(tx);
+        return { attempt: ctx.attempt };
+      });
+      seen.push(decided);
+      const again = await ctx.transaction("decide", insert("again"));
+      expect(again).toEqual(decided);
+      if (ctx.attempt < 2) throw new Error("not yet");
+    }, schema);
+    await run();
+    await makeDue(store);
+    await run();
+    expect(seen).toEqual([{ attempt: 1 }, { attempt: 1 }]);
+    expect(await notes()).toEqual([{ note: "try 1" }]);
+    expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
+  });
+
+  test.each<[string, (tx: Transaction<Tables>) => Promise<unknown>, RegExp]>([
+    ["throws", () => Promise.reject(new Error("changed its mind")), /changed its mind/],
+    ["swallows the error of a statement", (tx) => sql`SELECT 1/0`.execute(tx).catch(() => 1), /division by zero/],
+    ["returns what is no JSON", () => Promise.resolve(1n), /no JSON/],
+    ["commits by itself", (tx) => sql`COMMIT`.execute(tx), /transaction/i],
+  ])("keeps nothing of one that %s", async (_what, work, error) => {
+    const { run } = await given(
+      (_, ctx: EffectContext<Tables>) => ctx.transaction("a", async (tx) => (await insert("a")(tx), await work(tx))),
+      schema,
+    );
+    await run();
+    expect(await notes()).toEqual([]);
+    expect(await recorded()).toEqual([]);
+    expect(await attempts()).toMatchObject([{ error_message: expect.stringMatching(error) as string }]);
+  });
+
+  test("keeps nothing of an attempt whose delivery went to another worker meanwhile", async () => {
+    const { run } = await given(
+      (_, ctx: EffectContext<Tables>) =>
+        ctx.transaction("a", async (tx) => {
+          await insert("a")(tx);
+          await store.pool.query("UPDATE penstock.deliveries SET token = gen_random_uuid()");
+        }),
+      schema,
+    );
+    await run();
+    expect([await notes(), await recorded()]).toEqual([[], []]);
+  });
+
+  test("is run again after a deadlock, and what its connection had committed unheard is not", async () => {
+    let rounds = 0;
+    const { run } = await given(
+      (_, ctx: EffectContext<Tables>) =>
+        ctx.transaction("a", async (tx) => {
+          await insert(`round ${++rounds}`)(tx);
+          // As when COMMIT succeeded and its answer got lost: the record of that round is there by the time of this one's.
+          if (rounds === 2) {
+            await store.pool.query(
+              "INSERT INTO penstock.effects (seq, subscriber, generation, key, result) SELECT seq, subscriber, 0, 'a', '7' FROM penstock.deliveries",
+            );
+          }
+          if (rounds === 1) throw Object.assign(new Error("deadlock detected"), { code: "40P01" });
+        }),
+      schema,
+    );
+    await run();
+    expect(rounds).toBe(2);
+    expect(await notes()).toEqual([]);
+    expect(await recorded()).toMatchObject([{ key: "a", result: 7 }]);
+    expect(await delivery()).toEqual({ state: "succeeded", attempts: 1, interruptions: 0 });
+  });
+
+  test("that does not end is given up with its handler, and holds up no other", async () => {
+    const { run } = await given(
+      (event, ctx: EffectContext<Tables>) =>
+        ctx.transaction("a", async (tx) => {
+          await insert(event.id)(tx);
+          if (event.id === "hangs" && ctx.attempt === 1) await new Promise(() => undefined);
+        }),
+      { ...schema, timeoutMs: 1_000, ids: ["hangs", "goes on"] },
+    );
+    await run();
+    await makeDue(store);
+    await run();
+    expect((await notes()).map(({ note }) => String(note)).toSorted()).toEqual(["goes on", "hangs"]);
+    const held = "SELECT FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()";
+    await eventually(async () => expect(await rows(store, held)).toEqual([]));
+  });
+
+  test("is refused where there is no schema", async () => {
+    const { run } = await given((_, ctx) => ctx.transaction("a", () => Promise.resolve()));
+    await run();
+    expect(await attempts()).toMatchObject([{ error_message: expect.stringContaining("migrations") as string }]);
   });
 });

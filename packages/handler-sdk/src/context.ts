@@ -19,7 +19,8 @@ export interface Replay {
 export interface BatchContext<DB> {
   /**
    * The transaction in which the event takes effect. Its writes and the mark that the handler ran commit together.
-   * `search_path` is the handler's own schema. Transaction control (BEGIN, COMMIT, SAVEPOINT …) and SET are refused,
+   * `search_path` is the handler's own schema; it sees no other but those that its handler declares (`reads`, `writes`).
+   * Transaction control (BEGIN, COMMIT, SAVEPOINT …) and SET are refused,
    * and it is unusable once the handler has returned.
    */
   readonly tx: Transaction<DB>;
@@ -39,8 +40,12 @@ export interface HandlerContext<DB> extends BatchContext<DB> {
   readonly idempotencyKey: string;
 }
 
-/** What the `handle` of an effect handler gets beside its event. It has no transaction: what it does is outside. */
-export interface EffectContext {
+/**
+ * What the `handle` of an effect handler gets beside its event. It runs outside of any transaction; what it keeps in tables
+ * of its own it writes by `transaction`.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a handler that names no tables may use any
+export interface EffectContext<DB = any> {
   readonly log: HandlerLog;
   /** Aborted when the handler's time is up or the worker stops: pass it on to whatever takes long. */
   readonly signal: AbortSignal;
@@ -66,4 +71,21 @@ export interface EffectContext {
    * const { id } = await ctx.once("ticket", () => openTicket(event, { key: ctx.idempotencyKey, signal: ctx.signal }));
    */
   once<Result>(key: string, fn: () => Promise<Result> | Result): Promise<Result>;
+  /**
+   * Does something in Postgres exactly once for this event: `fn` gets a transaction on the handler's own schema, and what it
+   * writes commits together with the record of what it returned. Every later call with this key, in this try or a later
+   * one, gets the record instead. Keys, records and errors are those of `once`; a result that JSON cannot hold undoes all.
+   *
+   * Decide in it, and do what was decided afterwards, by `once`: the transaction holds locks, and a worker has one at a time
+   * for each handler. Where Postgres or another transaction is in the way, `fn` is run again.
+   *
+   * @throws a TypeError when the handler has no `migrations`, and so no schema.
+   * @example
+   * const isFirst = await ctx.transaction("claim", async (tx) => {
+   *   const row = { conversation_id: event.data.conversationId };
+   *   const added = await tx.insertInto("greeted").values(row).onConflict((conflict) => conflict.doNothing()).executeTakeFirst();
+   *   return added.numInsertedOrUpdatedRows === 1n;
+   * });
+   */
+  transaction<Result>(key: string, fn: (tx: Transaction<DB>) => Promise<Result>): Promise<Result>;
 }

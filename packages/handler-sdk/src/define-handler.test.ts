@@ -62,6 +62,10 @@ test.each([
   [{ concurrency: 2 }, /`concurrency` is for effect handlers/],
   [{ rateLimit: { max: 1, perMs: 1 } }, /`rateLimit` is for effect handlers/],
   [{ ...notify, handleBatch }, /`handleBatch` is for transactional handlers/],
+  [{ ...notify, reads: ["inbox"] }, /`reads` is for transactional handlers/],
+  [{ reads: "inbox" }, /`reads` must be a list of schemas/],
+  [{ writes: ['x"; DROP'] }, /`writes` must be a list of schemas/],
+  [{ writes: ["penstock"] }, /`writes` names schema penstock, which is not for handlers to write/],
   [{ ...notify, timeoutMs: 600_001 }, /`timeoutMs` must be a whole number from 1 to 600000/],
   [{ ...notify, concurrency: 0 }, /`concurrency` must be a whole number from 1 to 256/],
   [{ ...notify, concurrency: 257 }, /`concurrency` must be/],
@@ -90,6 +94,8 @@ test("what is not given has defaults", () => {
     retry: { attempts: 10, baseMs: 1_000, capMs: 3_600_000 },
     timeoutMs: 10_000,
     lanes: null,
+    reads: [],
+    writes: [],
     handle: replies.handle,
   });
 });
@@ -135,6 +141,8 @@ test("what is given is kept, and a retry policy may be given in part", () => {
     migrations: { "0001-answers": { up: () => Promise.resolve() } },
     timeoutMs: 30_000,
     handleBatch: () => undefined,
+    reads: ["inbox"],
+    writes: ["app"],
   };
   expect(defineHandler({ ...given, retry: { attempts: 3 } })).toEqual({
     ...given,

@@ -66,16 +66,24 @@ export interface HandlerDefinition<T extends EventType, DB = any> extends Common
   handleBatch?(events: readonly EventOf<T>[], ctx: BatchContext<DB>): Promise<void> | void;
   /** How long one call of `handle` or `handleBatch` may take, in milliseconds; 10,000 unless given, 30,000 at most. */
   readonly timeoutMs?: number;
+  /** Schemas beside its own that `ctx.tx` may read, e.g. that of another handler: `["inbox"]`. It can see no others. */
+  readonly reads?: readonly string[];
+  /** Schemas beside its own that `ctx.tx` may read and write, e.g. that of your application. */
+  readonly writes?: readonly string[];
 }
 
-/** What the package of an effect handler declares: one that talks to the world outside of Postgres. */
-export interface EffectDefinition<T extends EventType> extends CommonDefinition<T> {
+/**
+ * What the package of an effect handler declares: one that talks to the world outside of Postgres. `DB` is the Kysely
+ * interface of the tables that it keeps, if any.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see HandlerDefinition
+export interface EffectDefinition<T extends EventType, DB = any> extends CommonDefinition<T> {
   readonly kind: "effect";
   /**
    * Handles one event, outside of any transaction. Must be safe to call again after it has failed, or after its process
    * died: `ctx.once` keeps what was done from being done again.
    */
-  handle(event: EventOf<T>, ctx: EffectContext): Promise<void> | void;
+  handle(event: EventOf<T>, ctx: EffectContext<DB>): Promise<void> | void;
   /** How long one call may take, in milliseconds; 30,000 unless given, 10 minutes at most. */
   readonly timeoutMs?: number;
   /** Calls at once in one worker; 10 unless given. */
@@ -109,17 +117,19 @@ interface CommonHandler<T extends EventType> {
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- handlers of all kinds stand in one list
 export interface TransactionalHandler<T extends EventType = any, DB = any> extends CommonHandler<T> {
   readonly kind: "transactional";
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
   handle(event: EventOf<T>, ctx: HandlerContext<DB>): Promise<void> | void;
   handleBatch?(events: readonly EventOf<T>[], ctx: BatchContext<DB>): Promise<void> | void;
 }
 
 /** A checked effect handler with its defaults filled in. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- handlers of all kinds stand in one list
-export interface EffectHandler<T extends EventType = any> extends CommonHandler<T> {
+export interface EffectHandler<T extends EventType = any, DB = any> extends CommonHandler<T> {
   readonly kind: "effect";
   readonly concurrency: number;
   readonly rateLimit: RateLimit | null;
-  handle(event: EventOf<T>, ctx: EffectContext): Promise<void> | void;
+  handle(event: EventOf<T>, ctx: EffectContext<DB>): Promise<void> | void;
 }
 
 /** A handler of either kind. */
@@ -156,7 +166,10 @@ const KINDS = {
  *   },
  * });
  */
-export function defineHandler<const T extends EventType>(definition: EffectDefinition<T>): EffectHandler<T>;
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see HandlerDefinition
+export function defineHandler<const T extends EventType, DB = any>(
+  definition: EffectDefinition<T, DB>,
+): EffectHandler<T, DB>;
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see HandlerDefinition
 export function defineHandler<const T extends EventType, DB = any>(
   definition: HandlerDefinition<T, DB>,
@@ -199,7 +212,9 @@ export function defineHandler<const T extends EventType>(
   };
   if (definition.kind === "effect") {
     const { concurrency = 10, rateLimit = null } = definition;
-    if ("handleBatch" in definition) refuse("`handleBatch` is for transactional handlers");
+    for (const key of ["handleBatch", "reads", "writes"]) {
+      if (key in definition) refuse(`\`${key}\` is for transactional handlers`);
+    }
     if (!isWhole(concurrency) || concurrency > 256) refuse("`concurrency` must be a whole number from 1 to 256");
     if (rateLimit !== null && !(isWhole(rateLimit.max) && isWhole(rateLimit.perMs))) {
       refuse("`rateLimit` needs `max` and `perMs`, whole numbers of at least 1");
@@ -213,9 +228,19 @@ export function defineHandler<const T extends EventType>(
   if (handleBatch !== undefined && common.lanes !== null) {
     refuse("`handleBatch` would never be called with a `lane`: its events are handled one by one");
   }
+  const { reads = [], writes = [] } = definition;
+  for (const [key, schemas] of Object.entries({ reads, writes })) {
+    if (!Array.isArray(schemas) || !schemas.every((one) => typeof one === "string" && SCHEMA.test(one))) {
+      refuse(`\`${key}\` must be a list of schemas, plain lower-case identifiers`);
+    }
+  }
+  const ours = writes.find((one) => one === "penstock" || one === "bullmq");
+  if (ours !== undefined) refuse(`\`writes\` names schema ${ours}, which is not for handlers to write`);
   return Object.freeze({
     ...common,
     kind: "transactional",
+    reads: Object.freeze([...reads]),
+    writes: Object.freeze([...writes]),
     handle: definition.handle,
     ...(handleBatch ? { handleBatch } : {}),
   });

@@ -1,4 +1,4 @@
-import type { BuzzBipEvent, BuzzBipEventOf, BuzzBipEventType } from "@penstock/schemas";
+import type { BuzzBipEvent, BuzzBipEventOf, BuzzBipEventType, EndpointDisabled } from "@penstock/schemas";
 
 /**
  * The data of event types of providers other than BuzzBip, by type. Empty: whoever knows more declares it, and handlers
@@ -15,9 +15,15 @@ export interface EventData {}
 export type ProviderEventType =
   `${"stripe" | "github" | "shopify" | "slack" | "twilio" | "standard-webhooks"}.${string}`;
 
+/** The data of the events that Penstock makes itself, by type. */
+export interface OwnEventData {
+  /** An endpoint has failed for too long, or said that it is gone: nothing is sent to it any more. */
+  "endpoint.disabled": EndpointDisabled;
+}
+
 /** Every event type that a handler can subscribe to. */
 // eslint-disable-next-line @typescript-eslint/no-redundant-type-constituents -- until somebody declares one
-export type EventType = BuzzBipEventType | keyof EventData | ProviderEventType;
+export type EventType = BuzzBipEventType | keyof EventData | keyof OwnEventData | ProviderEventType;
 
 /** What Penstock knows of an event besides what the provider sent. */
 export interface EventMeta {
@@ -39,10 +45,13 @@ export interface EventMeta {
 export type EventOf<T extends EventType> = T extends BuzzBipEventType
   ? Known<Omit<Known<BuzzBipEventOf<T>>, "createdAt">> & { readonly createdAt: Date } & EventMeta
   : T extends EventType
-    ? ProviderEvent<T, T extends keyof EventData ? EventData[T] : unknown>
+    ? ProviderEvent<
+        T,
+        T extends keyof OwnEventData ? OwnEventData[T] : T extends keyof EventData ? EventData[T] : unknown
+      >
     : never;
 
-/** An event of a provider other than BuzzBip: `data` is the body as the provider sent it, `unknown` until somebody declares it. */
+/** An event of a provider other than BuzzBip, or of Penstock's own: `data` is the body as the provider sent it, `unknown` until somebody declares it. */
 interface ProviderEvent<T, Data> extends EventMeta {
   readonly id: string;
   readonly type: T;

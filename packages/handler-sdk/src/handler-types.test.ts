@@ -3,6 +3,7 @@ import { expectTypeOf, test } from "vitest";
 import {
   defineConfig,
   defineHandler,
+  type EffectContext,
   type EventOf,
   type EffectHandler,
   type Handler,
@@ -80,19 +81,21 @@ test("a context that is annotated types the transaction, and the event is inferr
   expectTypeOf(handler).toEqualTypeOf<TransactionalHandler<"message.received", Tables>>();
 });
 
-test("an effect handler sees its event and has no transaction; what it does once keeps its type", () => {
+test("an effect handler sees its event, and its tables in transactions of its own; results keep their types", () => {
   const handler = defineHandler({
     kind: "effect",
     name: "notify",
     on: ["message.failed"],
-    async handle(event, ctx) {
+    async handle(event, ctx: EffectContext<Tables>) {
       expectTypeOf(event.type).toEqualTypeOf<"message.failed">();
       expectTypeOf(ctx).not.toHaveProperty("tx");
       const { id } = await ctx.once("post", () => Promise.resolve({ id: 7 }));
       expectTypeOf(id).toEqualTypeOf<number>();
+      const found = await ctx.transaction("look", (tx) => tx.selectFrom("replies").select("body").executeTakeFirst());
+      expectTypeOf(found).toEqualTypeOf<{ body: string } | undefined>();
     },
   });
-  expectTypeOf(handler).toEqualTypeOf<EffectHandler<"message.failed">>();
+  expectTypeOf(handler).toEqualTypeOf<EffectHandler<"message.failed", Tables>>();
 });
 
 test("a lane is made from the event of the types that the handler listens to", () => {
@@ -134,6 +137,17 @@ test("an event of another provider has the data that is declared for its type, o
       expectTypeOf(event.createdAt).toEqualTypeOf<Date>();
       if (event.type === "acme.order.paid") expectTypeOf(event.data).toEqualTypeOf<{ readonly order: string }>();
       else expectTypeOf(event.data).toEqualTypeOf<unknown>();
+    },
+  });
+});
+
+test("an event of Penstock's own has its data", () => {
+  defineHandler({
+    name: "watch",
+    on: ["endpoint.disabled"],
+    handle(event) {
+      expectTypeOf(event.data.endpointId).toEqualTypeOf<string>();
+      expectTypeOf(event.data.failures).toEqualTypeOf<number>();
     },
   });
 });

@@ -12,5 +12,9 @@ export {
   type RetryPolicy,
   type TransactionalHandler,
 } from "./define-handler.ts";
+export { env, type FromEnvironment } from "./env.ts";
 export { HandlerDefinitionError, PermanentError, RetryAfterError } from "./errors.ts";
-export type { AnyEvent, EventData, EventMeta, EventOf, EventType, ProviderEventType } from "./event.ts";
+export type { AnyEvent, EventData, EventMeta, EventOf, EventType, OwnEventData, ProviderEventType } from "./event.ts";
+export { fetchOk } from "./fetch-ok.ts";
+export { fillUrl, isUrlTemplate } from "./fill-url.ts";
+export { type OptionsSchema, parseOptions } from "./parse-options.ts";

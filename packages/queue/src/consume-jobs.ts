@@ -23,6 +23,8 @@ interface JobsOptions extends ConsumeOptions {
   /** Connections that work, where the backend is Postgres; as many as jobs unless given. */
   readonly connections?: number;
   readonly rateLimit?: { readonly max: number; readonly perMs: number } | null;
+  /** Hears of each job once it is gone, however it ended. */
+  readonly onGone?: (data: unknown) => void;
   /** Whether BullMQ makes spans for its jobs. */
   readonly traced: boolean;
 }
@@ -91,6 +93,13 @@ export function consumeJobs(
     );
     // Without a listener an error of the connection would end the process.
     worker.on("error", report);
+    const { onGone } = options;
+    if (onGone !== undefined) {
+      worker.on("completed", (job) => onGone(job.data));
+      worker.on("failed", (job) => {
+        if (job !== undefined) onGone(job.data);
+      });
+    }
     return worker;
   }
 

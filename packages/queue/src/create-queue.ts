@@ -1,7 +1,20 @@
 import type { BackendFactory } from "bullmq";
-import { batchJobSchema, deliveriesQueue, deliveryJobSchema, EVENTS_QUEUE } from "@penstock/schemas";
+import {
+  batchJobSchema,
+  deliveriesQueue,
+  deliveryJobSchema,
+  endpointJobSchema,
+  ENDPOINTS_QUEUE,
+  EVENTS_QUEUE,
+} from "@penstock/schemas";
 import { consumeJobs } from "./consume-jobs.ts";
-import { type DeliveryQueue, type EventQueue, type QueuedDelivery, QueueUnavailableError } from "./event-queue.ts";
+import {
+  type DeliveryQueue,
+  type EndpointQueue,
+  type EventQueue,
+  type QueuedDelivery,
+  QueueUnavailableError,
+} from "./event-queue.ts";
 import { createProducer, type Question } from "./producer.ts";
 
 /** A connection to a backend, or a pool of them, in the form that BullMQ takes. */
@@ -104,6 +117,28 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
     };
   }
 
+  function endpoints(): EndpointQueue {
+    const toEndpoint = (data: unknown): string => endpointJobSchema.parse(data).endpoint;
+    return {
+      add: (ids) =>
+        add(
+          ENDPOINTS_QUEUE,
+          "endpoint",
+          ids.map((id) => ({ id, data: { endpoint: id } })),
+        ),
+      consume: (process, { onGone, ...options }) =>
+        consumeJobs(backend, ({ data }) => process(toEndpoint(data)), {
+          ...options,
+          onGone: (data) => onGone(toEndpoint(data)),
+          name: ENDPOINTS_QUEUE,
+          connections: Math.min(options.concurrency, DELIVERY_CONNECTIONS),
+          lockMs,
+          stalledCheckMs,
+          traced: false,
+        }),
+    };
+  }
+
   return {
     backend: backend.name,
     add: (batchIds) =>
@@ -119,6 +154,7 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
         { ...options, name: EVENTS_QUEUE, lockMs, stalledCheckMs, traced: true },
       ),
     deliveriesTo,
+    endpoints,
     ping: () => ask(EVENTS_QUEUE, (_, connection) => connection.ping()),
     warnings: () => ask(EVENTS_QUEUE, (_, connection) => connection.warnings()),
     close: () => producer.close(),

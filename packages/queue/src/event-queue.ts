@@ -44,6 +44,8 @@ export interface EventQueue {
   consume(process: (batch: QueuedBatch) => Promise<void>, options: ConsumeOptions): QueueConsumer;
   /** The queue of deliveries to one effect handler, on the same backend. */
   deliveriesTo(handler: string): DeliveryQueue;
+  /** The queue of endpoints for which deliveries are due, on the same backend. */
+  endpoints(): EndpointQueue;
   /** Resolves when the backend answers. @throws QueueUnavailableError */
   ping(): Promise<void>;
   /** What is wrong with the backend's settings, in words for an operator; empty when all is well. */
@@ -70,6 +72,23 @@ export interface DeliveryQueue {
   consume(
     process: (delivery: QueuedDelivery) => Promise<void>,
     options: ConsumeOptions & { readonly rateLimit?: { readonly max: number; readonly perMs: number } | null },
+  ): QueueConsumer;
+}
+
+/**
+ * The queue of endpoints for which deliveries are due, of the same kind. An endpoint has one job at most, which waits or
+ * runs: so one consumer at a time runs an endpoint.
+ */
+export interface EndpointQueue {
+  /** Adds a job for each endpoint that has none. @throws QueueUnavailableError */
+  add(endpoints: readonly string[]): Promise<void>;
+  /**
+   * Runs `process` for each job. `onGone` hears of each once it is gone, however it ended: what became due for the endpoint
+   * while it ended could not be added.
+   */
+  consume(
+    process: (endpoint: string) => Promise<void>,
+    options: ConsumeOptions & { readonly onGone: (endpoint: string) => void },
   ): QueueConsumer;
 }
 

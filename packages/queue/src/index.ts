@@ -2,6 +2,7 @@ export type { QueueTuning } from "./create-queue.ts";
 export {
   type ConsumeOptions,
   type DeliveryQueue,
+  type EndpointQueue,
   type EventQueue,
   type QueueConsumer,
   type QueuedBatch,

@@ -278,6 +278,37 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       });
     });
 
+    describe("endpoints", () => {
+      test("have one job at most, which one consumer runs, and are told of once it is gone", async () => {
+        const endpoints = queue.endpoints();
+        const began: string[] = [];
+        const gone: string[] = [];
+        const gate = Promise.withResolvers<void>();
+        for (const on of [queue, open()]) {
+          const consumer = on.endpoints().consume(
+            async (id) => {
+              began.push(id);
+              if (id === "ep_fails") throw new Error("told to fail");
+              if (id === "ep_held") await gate.promise;
+            },
+            { concurrency: 10, onGone: (id) => gone.push(id) },
+          );
+          consumers.push(consumer);
+        }
+        await endpoints.add(["ep_held", "ep_fails"]);
+        await eventually(() => expect(began.toSorted()).toEqual(["ep_fails", "ep_held"]));
+        await eventually(() => expect(gone).toEqual(["ep_fails"]));
+        await endpoints.add(["ep_held", "ep_fails"]);
+        await eventually(() => expect(gone).toEqual(["ep_fails", "ep_fails"]));
+        expect(began.filter((id) => id === "ep_held")).toHaveLength(1);
+        gate.resolve();
+        await eventually(() => expect(gone).toContain("ep_held"));
+        await endpoints.add(["ep_held"]);
+        await eventually(() => expect(gone.filter((id) => id === "ep_held")).toHaveLength(2));
+        expect(await backend.countJobs()).toBe(0);
+      });
+    });
+
     describe("stopping", () => {
       test("close waits for the job under way and takes no other", async () => {
         const gate = Promise.withResolvers<void>();

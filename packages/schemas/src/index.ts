@@ -9,12 +9,27 @@ export {
   type BuzzBipEventOf,
   type BuzzBipEventType,
 } from "./buzzbip.ts";
+export {
+  ALL_TYPES,
+  ENDPOINT_DEFAULTS,
+  ENDPOINT_PREFIX,
+  endpointDisabledSchema,
+  endpointSettingsSchema,
+  isEndpointId,
+  OWN_EVENT_TYPES,
+  OWN_SOURCE,
+  type EndpointDisabled,
+  type EndpointSettings,
+} from "./endpoint.ts";
+export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
 export { isStorableText } from "./storable-text.ts";
 export {
+  ENDPOINTS_QUEUE,
   EVENTS_QUEUE,
   batchJobSchema,
   deliveriesQueue,
   deliveryJobSchema,
+  endpointJobSchema,
   type BatchJob,
   type DeliveryJob,
 } from "./queue.ts";
@@ -22,6 +37,7 @@ export { ConfigError } from "./config/config-error.ts";
 export { type Environment, readSecretFiles, withSecretFiles } from "./config/secret-files.ts";
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";
 export { parseIngestConfig, type IngestConfig, type ListedSources } from "./config/ingest-config.ts";
+export { parseOutboundConfig, type OutboundConfig } from "./config/outbound-config.ts";
 export { parseWorkerConfig, type WorkerConfig } from "./config/worker-config.ts";
 export { parseStoreConfig, type StoreConfig } from "./config/store-config.ts";
 export { toJsonSchema, type JsonSchemaDocument } from "./json-schema.ts";

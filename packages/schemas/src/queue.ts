@@ -35,3 +35,9 @@ export const deliveryJobSchema = z.object({
 
 /** A pointer to one delivery. */
 export type DeliveryJob = z.infer<typeof deliveryJobSchema>;
+
+/** The queue whose jobs point at endpoints for which deliveries are due. */
+export const ENDPOINTS_QUEUE = "endpoints";
+
+/** The payload of a job on {@link ENDPOINTS_QUEUE}: whoever takes it runs what is due for that endpoint. */
+export const endpointJobSchema = z.object({ v: z.literal(1), endpoint: z.string() });

@@ -1,42 +1,59 @@
-import { makeEvent } from "@penstock/schemas/fixtures";
-import { buzzbip, requestOfBody, signBuzzBip } from "@penstock/sources";
+import { isWebhookId } from "@penstock/dispatch";
+import { makeEvent, randomId } from "@penstock/schemas/fixtures";
+import { buzzbip, requestOfBody } from "@penstock/sources";
+import { draw } from "./draw.ts";
+import { layOver } from "./lay-over.ts";
 import type { SendPlan } from "./send-options.ts";
 import { varyEvent } from "./vary-event.ts";
 
-/** One event ready to go: the same bytes and the same signature for each of its copies. */
-export interface SignedEvent {
+/** One event ready to go: the same bytes for each of its copies. */
+export interface SuppliedEvent {
   /** `null`: a body that names none. */
   readonly id: string | null;
+  /** What its requests are known by: its id where that can be a header, or one of its own. */
+  readonly webhookId: string;
   readonly body: Buffer;
-  readonly headers: Readonly<Record<string, string>>;
 }
 
+/** How old a late event is at most. */
+const MAX_LATENESS_MS = 86_400_000;
+
 /**
- * Makes events when they are first asked for and forgets them after their last copy, so that a long run needs memory
- * for the copies that are still to come only.
+ * Makes events when they are first asked for and forgets them once all of their copies are done with, so that a long run
+ * needs memory for the copies that are still to come only.
  */
-export function createEventSupply(plan: SendPlan): { take(number: number): SignedEvent } {
-  const secret = plan.badSignature ? `not-${plan.secret}` : plan.secret;
-  const kept = new Map<number, { readonly event: SignedEvent; copiesLeft: number }>();
+export function createEventSupply(plan: SendPlan): { get(number: number): SuppliedEvent; done(number: number): void } {
+  const kept = new Map<number, { readonly event: SuppliedEvent; copiesLeft: number }>();
 
-  const sign = (body: Buffer, id: string | null): SignedEvent => ({ id, body, headers: signBuzzBip(body, secret) });
-  const given = plan.body && sign(plan.body, buzzbip().identify(requestOfBody(plan.body)).id);
+  const supply = (body: Buffer, id: string | null): SuppliedEvent => ({
+    id,
+    webhookId: id !== null && isWebhookId(id) ? id : randomId("msg"),
+    body,
+  });
+  const given = plan.body && supply(plan.body, buzzbip().identify(requestOfBody(plan.body)).id);
 
-  function make(number: number): SignedEvent {
+  function make(number: number): SuppliedEvent {
     const type = plan.types[number % plan.types.length] ?? "message.received";
     const turn = Math.floor(number / plan.types.length);
-    const event = makeEvent(type, { ...plan.overrides, data: { ...varyEvent(type, turn), ...plan.overrides.data } });
-    return sign(Buffer.from(JSON.stringify(event)), event.id);
+    const createdAt =
+      draw(plan.seed, "late", number) < plan.late
+        ? new Date(Date.now() - draw(plan.seed, "lateness", number) * MAX_LATENESS_MS).toISOString()
+        : undefined;
+    const varied = { createdAt, ...plan.overrides, data: { ...varyEvent(type, turn), ...plan.overrides.data } };
+    const event = layOver({ ...makeEvent(type, varied) }, plan.overlay);
+    return supply(Buffer.from(JSON.stringify(event)), typeof event["id"] === "string" ? event["id"] : null);
   }
 
   return {
-    take(number) {
+    get(number) {
       if (given) return given;
       const entry = kept.get(number) ?? { event: make(number), copiesLeft: plan.copies };
-      entry.copiesLeft -= 1;
-      if (entry.copiesLeft > 0) kept.set(number, entry);
-      else kept.delete(number);
+      kept.set(number, entry);
       return entry.event;
+    },
+    done(number) {
+      const entry = kept.get(number);
+      if (entry !== undefined && --entry.copiesLeft === 0) kept.delete(number);
     },
   };
 }

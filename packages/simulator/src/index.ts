@@ -1,3 +1,4 @@
+export { layOver, type Overlay } from "./lay-over.ts";
 export { send } from "./send.ts";
 export { type SendOptions } from "./send-options.ts";
 export { type SendReport } from "./send-report.ts";

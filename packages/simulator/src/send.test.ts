@@ -15,6 +15,7 @@ interface Received {
   readonly method: string | undefined;
   readonly url: string | undefined;
   readonly contentType: string | undefined;
+  readonly webhookId: string | undefined;
 }
 
 interface Receiver {
@@ -64,7 +65,15 @@ async function startReceiver(answer: Answering = answerByTheSignature): Promise<
       const header = (name: string) => request.headers[name]?.toString();
       const { ok } = buzzbip().verify({ header, body, url: "/" }, [secret], Date.now());
       const { method, url } = request;
-      const entry = { at, ok, body, method, url, contentType: request.headers["content-type"] };
+      const entry = {
+        at,
+        ok,
+        body,
+        method,
+        url,
+        contentType: request.headers["content-type"],
+        webhookId: header("webhook-id"),
+      };
       void answer(response, entry, received.push(entry));
     });
   });
@@ -123,7 +132,7 @@ describe("what is sent", () => {
 
   test("a bad signature is well formed, refused, and acknowledges nothing", async () => {
     const { url, received } = await startReceiver();
-    const report = await send({ url, secret, badSignature: true, count: 3 });
+    const report = await send({ url, secret, badSignature: 1, count: 3 });
     expect(received.map(({ ok }) => ok)).toEqual([false, false, false]);
     expect(report).toMatchObject({ byStatus: { "401": 3 }, eventIds: [], firstBody: '{"status":"refused"}' });
   });
@@ -162,6 +171,102 @@ describe("what is sent", () => {
     await send({ url, secret, count: 200, concurrency: 4 });
     expect(seen.mostAtOnce).toBe(4);
     expect(seen.connections).toBe(4);
+  });
+});
+
+describe("retries", () => {
+  test("what fails in any way is sent again after waits that double, as the same request, until it is acknowledged", async () => {
+    const answers: Answering[] = [
+      (response) => void response.writeHead(302, { Location: "/elsewhere" }).end(),
+      (response) => void response.socket?.resetAndDestroy(),
+      () => {},
+      (response) => void response.writeHead(503, { "Retry-After": "1" }).end(),
+    ];
+    const { url, received } = await startReceiver((response, entry, number) =>
+      (answers[number - 1] ?? answerByTheSignature)(response, entry, number),
+    );
+    const report = await send({ url, secret, retries: 5, retryBaseMs: 40, timeoutMs: 200 });
+    expect(report).toMatchObject({
+      sent: 5,
+      retried: 4,
+      deliveries: { acknowledged: 1, failed: 0 },
+      byStatus: { "200": 1, "302": 1, "503": 1 },
+      failed: { ECONNRESET: 1, TIMEOUT: 1 },
+    });
+    expect(new Set(received.map(({ webhookId, body }) => `${webhookId} ${body.toString()}`)).size).toBe(1);
+    expect(received[0]?.webhookId).toBe(report.eventIds[0]);
+    const waits = received.slice(1).map(({ at }, index) => at - received[index]!.at);
+    for (const [index, least] of [20, 40, 200 + 80, 1_000].entries()) {
+      expect(waits[index]).toBeGreaterThanOrEqual(least - 2);
+    }
+  });
+
+  test("end after five, and hold up nothing else", async () => {
+    const { url } = await startReceiver((response, entry, number) => {
+      if (toEvent(entry).id === "evt_refused") response.writeHead(500).end();
+      else return answerByTheSignature(response, entry, number);
+    });
+    const refused = send({ url, secret, retries: 5, retryBaseMs: 5, concurrency: 1, overrides: { id: "evt_refused" } });
+    expect(await refused).toMatchObject({
+      sent: 6,
+      retried: 5,
+      deliveries: { acknowledged: 0, failed: 1 },
+      eventIds: [],
+    });
+    const half = await send({ url, secret, count: 40, retries: 2, retryBaseMs: 5, concurrency: 2, badSignature: 0.5 });
+    const { acknowledged, failed } = half.deliveries;
+    expect(acknowledged + failed).toBe(40);
+    expect(half).toMatchObject({ sent: 40 + 2 * failed, byStatus: { "200": acknowledged, "401": 3 * failed } });
+    expect(failed).toBeGreaterThan(5);
+  });
+});
+
+describe("faults", () => {
+  test("a seed decides which events have which, and in which order; ids are new each time", async () => {
+    const { url, received } = await startReceiver();
+    const faults = {
+      types: BUZZBIP_EVENT_TYPES,
+      count: 100,
+      duplicate: 1,
+      shuffle: true,
+      badSignature: 0.2,
+      late: 0.3,
+    };
+    const run = async (seed: number): Promise<{ story: string[]; ids: string[] }> => {
+      received.length = 0;
+      await send({ url, secret, concurrency: 1, seed, ...faults });
+      const isLate = ({ createdAt }: BuzzBipEvent) => Date.now() - Date.parse(createdAt) > 60_000;
+      const story = received.map((entry) => `${toEvent(entry).type} ${entry.ok} ${isLate(toEvent(entry))}`);
+      return { story, ids: received.map((entry) => toEvent(entry).id) };
+    };
+    const first = await run(7);
+    const second = await run(7);
+    expect(second.story).toEqual(first.story);
+    expect(new Set([...first.ids, ...second.ids]).size).toBe(200);
+    expect((await run(8)).story).not.toEqual(first.story);
+    const share = (pattern: RegExp) => first.story.filter((line) => pattern.test(line)).length / 200;
+    expect(share(/ false \w+$/)).toBeCloseTo(0.2, 0.7);
+    expect(share(/ true$/)).toBeCloseTo(0.3, 0.7);
+  });
+
+  test("a storm sends at once what was given up too soon, acknowledged or not, and then waits", async () => {
+    const { url, received } = await startReceiver(answerAfter(60));
+    expect(await send({ url, secret, storm: 1 })).toMatchObject({
+      sent: 6,
+      retried: 5,
+      failed: { TIMEOUT: 5 },
+      byStatus: { "200": 1 },
+      deliveries: { acknowledged: 1, failed: 0 },
+    });
+    expect(new Set(received.map(({ body }) => body.toString())).size).toBe(1);
+  });
+
+  test("what is laid over an event goes into objects, and wins", async () => {
+    const { url, received } = await startReceiver();
+    const overlay = { id: "evt_over", type: "unheard.of", data: { body: null, deep: { er: [1] } } };
+    const report = await send({ url, secret, overlay, overrides: { id: "evt_below", data: { channel: "email" } } });
+    expect(received.map(toEvent)).toMatchObject([{ ...overlay, data: { ...overlay.data, channel: "email" } }]);
+    expect(report.eventIds).toEqual(["evt_over"]);
   });
 });
 
@@ -303,6 +408,9 @@ test.each([
   { ratePerSecond: Number.NaN },
   { timeoutMs: 0 },
   { types: [] },
+  { retries: 6 },
+  { storm: 1.1 },
+  { seed: -1 },
 ])("options that cannot be carried out are refused before anything is sent: %j", async (wrong) => {
   const { url, received } = await startReceiver();
   await expect(send({ url, secret, ...wrong })).rejects.toThrow(/URL|must/);

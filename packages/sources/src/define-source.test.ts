@@ -131,6 +131,7 @@ test("all that is wrong with all sources is told at once, by name and never by v
     acme: defineSource(definition, options as object),
     made: definition as never,
     none: buzzbip(null as never),
+    penstock: buzzbip(),
   });
   expect(problems.map((problem) => problem.replace(/^source (".*"|[a-z]+): /, "$1 "))).toEqual([
     expect.stringMatching(/^"Not A Name" a name is/),
@@ -141,6 +142,7 @@ test("all that is wrong with all sources is told at once, by name and never by v
     expect.stringMatching(/^acme `retentionDays`/),
     expect.stringMatching(/^made it must be what/),
     expect.stringMatching(/^none its options must be an object/),
+    expect.stringMatching(/^penstock the name is that of Penstock's own events/),
   ]);
   expect(problems.join()).not.toContain("PRIVATE");
   expect(defineSources({}).problems).toHaveLength(1);

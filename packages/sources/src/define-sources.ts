@@ -1,3 +1,4 @@
+import { OWN_SOURCE } from "@penstock/schemas";
 import type { Source } from "./define-source.ts";
 
 /** A source with its name and with where its secrets are. */
@@ -37,6 +38,7 @@ export function defineSources(given: Readonly<Record<string, Source>>): Sources 
         `source ${JSON.stringify(name)}: a name is lower-case letters, digits and hyphens, starts with a letter, 63 at most`,
       );
     }
+    if (name === OWN_SOURCE) problems.push(`source ${name}: the name is that of Penstock's own events: take another`);
     if (!isSource(source)) {
       problems.push(`source ${name}: it must be what a provider's function or defineSource() returned`);
       continue;

@@ -2,6 +2,8 @@ import type { EngineTransaction, ReplayPage } from "@penstock/engine";
 import type pg from "pg";
 import { query } from "./create-store.ts";
 import { eventMatches } from "./delivery-filter.ts";
+import { isMeant, wantsType } from "./replayed-subscribers.ts";
+import { keepEnd } from "./keep-end.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
 
 /** The most deliveries of one replay that wait or run at once, so that live ones have their turn soon. */
@@ -63,7 +65,7 @@ const READ = {
              OR EXISTS (SELECT FROM penstock.deliveries d
                          WHERE d.day = (r.created_at AT TIME ZONE 'UTC')::date AND d.seq = r.body_seq
                            AND d.state IN ('pending', 'running', 'retrying')) AS unprocessed,
-           (SELECT count(*)::int FROM penstock.handlers h WHERE r.handler IS NULL OR h.name = r.handler) AS handlers
+           (SELECT count(*)::int FROM penstock.handlers h WHERE ${isMeant("r.handler", "h")}) AS handlers
       FROM penstock.replays r WHERE id = $1`,
 };
 
@@ -97,24 +99,35 @@ export async function nextReplayPage(client: pg.PoolClient): Promise<ReplayPage 
 
 /**
  * Where it looks: the deliveries that are in a state, the quarantine, or all events; each in the order of an index, and
- * day by day. By day and seq together, the planner would take what comes after a day's cursor for next to nothing.
+ * day by day. By day and seq together, the planner would take what comes after a day's cursor for next to nothing. Where no
+ * index has what is wanted, as for deliveries that succeeded, `matches` tells it of each row that is looked at.
  */
-function lookThrough({ state, among }: ReplayRow): { readonly from: string; order: string; cursor: string } {
-  const ofEvents = { order: "d.seq", cursor: "d.seq > $10::bigint AND $11::text IS NOT NULL" };
+function lookThrough({ state, among }: ReplayRow): Record<"from" | "matches" | "order" | "cursor", string> {
+  const ofEvents = { matches: "true", order: "d.seq", cursor: "d.seq > $10::bigint AND $11::text IS NOT NULL" };
   const event = "CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e";
   if (state !== null) {
+    const wanted = "d.state = $13 AND ($12::text IS NULL OR d.subscriber = $12)";
+    const indexed = state !== "succeeded";
     return {
-      from: `penstock.deliveries d ${event} WHERE d.state = $13 AND ($12::text IS NULL OR d.subscriber = $12)`,
+      from: `penstock.deliveries d ${event} WHERE ${indexed ? wanted : "true"}`,
+      matches: indexed ? "true" : wanted,
       order: "d.seq, d.subscriber",
       cursor: "(d.seq, d.subscriber) > ($10::bigint, $11::text)",
     };
   }
   if (among === "quarantined") {
-    return { from: `(SELECT *, '' AS subscriber FROM penstock.quarantine) d ${event} WHERE true`, ...ofEvents };
+    return {
+      from: `(SELECT *, '' AS subscriber FROM penstock.quarantine) d ${event} WHERE (d.dismissed_at IS NULL OR $6::bigint[] IS NOT NULL)`,
+      ...ofEvents,
+    };
   }
   const from = "(SELECT *, '' AS subscriber FROM penstock.events) d CROSS JOIN LATERAL (SELECT d.*) AS e WHERE true";
   return { from, ...ofEvents };
 }
+
+// What a handler has made of an event of the page; null when it never had it.
+const STATE =
+  "(SELECT o.state FROM penstock.deliveries o WHERE o.day = p.day AND o.seq = p.seq AND o.subscriber = h.name)";
 
 interface PageRow {
   matched: number;
@@ -125,14 +138,14 @@ interface PageRow {
 async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): Promise<ReplayPage> {
   // An event is a delivery to each handler.
   const events = replay.state === null ? Math.max(1, Math.floor(room / Math.max(1, replay.handlers))) : room;
-  const { from, order, cursor } = lookThrough(replay);
+  const { from, matches, order, cursor } = lookThrough(replay);
   const [day, next] = replay.days;
   const { rows } = await query<PageRow>(
     client,
     `WITH replay AS (SELECT * FROM penstock.replays WHERE id = $8
      ), scanned AS MATERIALIZED (
        SELECT d.day, d.seq, d.subscriber, e.type,
-              (${eventMatches("e")} AND pg_visible_in_snapshot(e.xid, (SELECT seen FROM replay))) AS matches
+              (${matches} AND ${eventMatches("e")} AND pg_visible_in_snapshot(e.xid, (SELECT seen FROM replay))) AS matches
          FROM ${from}
           AND d.day = $9::date AND ($6::bigint[] IS NULL OR d.seq = ANY($6)) AND ($10::bigint IS NULL OR ${cursor})
         ORDER BY ${order} LIMIT ${SCAN}
@@ -144,28 +157,30 @@ async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): 
               LEFT JOIN LATERAL (SELECT seq FROM penstock.pending WHERE seq = s.seq LIMIT 1) AS u ON true
      ), kept AS MATERIALIZED (
        SELECT p.day, p.seq FROM page p
-        WHERE p.quarantined AND $13::text IS NULL AND $12::text IS NULL AND $15::text IS DISTINCT FROM 'missing'
+        WHERE p.quarantined AND ($15::text = 'quarantined' OR $6 IS NOT NULL AND coalesce($12, $13, $15) IS NULL)
      ), wanted AS MATERIALIZED (
        SELECT p.day, p.seq, h.name AS subscriber
-         FROM page p JOIN penstock.handlers h ON ${replay.state === null ? "p.type = ANY(h.types)" : "h.name = p.subscriber"}
-        WHERE ($12::text IS NULL OR h.name = $12)
+         FROM page p JOIN penstock.handlers h ON ${replay.state === null ? wantsType("p.type", "h") : "h.name = p.subscriber"}
+        WHERE ${isMeant("$12", "h")}
           -- What is not processed yet: whoever does it makes its deliveries.
           AND NOT p.quarantined AND NOT p.unprocessed
-          AND ($15::text IS DISTINCT FROM 'missing' OR NOT EXISTS (
-                SELECT FROM penstock.deliveries o WHERE o.day = p.day AND o.seq = p.seq AND o.subscriber = h.name))
+          AND CASE WHEN $15 = 'missing' THEN ${STATE} IS NULL
+                   WHEN $13 IS NULL THEN ${STATE} NOT IN ('skipped', 'cancelled') ELSE true END
      ), taken AS (
        UPDATE penstock.deliveries d
           SET state = 'pending', attempts = 0, interruptions = 0, next_attempt_at = now(), changed_at = now(),
-              late = false, skip_reason = NULL, replay_id = $8, replayed_from = d.state, generation = d.generation + $16::boolean::int
+              replay_id = $8, replayed_from = d.state, generation = d.generation + $16::boolean::int
          FROM wanted w
         WHERE d.day = w.day AND d.seq = w.seq AND d.subscriber = w.subscriber
           AND d.state IN ('succeeded', 'dead', 'skipped', 'cancelled')
-       RETURNING 1
+       RETURNING d.day, d.seq, d.subscriber
+     ), ends AS (${keepEnd(`taken t CROSS JOIN LATERAL (
+                              SELECT * FROM penstock.deliveries
+                               WHERE day = t.day AND seq = t.seq AND subscriber = t.subscriber LIMIT 1) AS d`)}
      ), made AS (
        INSERT INTO penstock.deliveries (day, seq, subscriber, state, next_attempt_at, replay_id)
        SELECT w.day, w.seq, w.subscriber, 'pending', now(), $8 FROM wanted w
-        WHERE NOT EXISTS (SELECT FROM penstock.deliveries o
-                           WHERE o.day = w.day AND o.seq = w.seq AND o.subscriber = w.subscriber)
+        WHERE $15 = 'missing'
            ON CONFLICT DO NOTHING
        RETURNING 1
      ), counted AS (
@@ -238,7 +253,7 @@ export async function settleQuarantined(
      ), made AS (
        INSERT INTO penstock.deliveries (day, seq, subscriber, state, next_attempt_at, replay_id)
        SELECT l.day, l.seq, h.name, 'pending', now(), $4
-         FROM left_it l JOIN penstock.handlers h ON $3::text = ANY(h.types)
+         FROM left_it l JOIN penstock.handlers h ON ${wantsType("$3::text", "h")}
            ON CONFLICT DO NOTHING
        RETURNING 1
      )

@@ -3,6 +3,14 @@ import { query, type Store } from "./create-store.ts";
 import { transaction } from "./transaction.ts";
 import { type LaneKey, lockLanes, wakeLanes } from "./wake-lanes.ts";
 
+// Tried because of this replay, or retried by an operator since: then it is not put back. So was what has a record of this
+// generation: handed back by a worker that stopped, and a later replay would take that for done.
+const BEGUN = `(d.attempts > 0 OR EXISTS (
+  SELECT FROM penstock.attempts a
+   WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.replay_id = r.id)
+  OR r.again AND EXISTS (
+  SELECT FROM penstock.effects f WHERE f.seq = d.seq AND f.subscriber = d.subscriber AND f.generation = d.generation))`;
+
 // Those of lanes that are locked. The others have taken their place in one meanwhile, and have their turn next.
 const IN_HAND = "(d.lane IS NULL OR (d.subscriber, d.lane) IN (SELECT * FROM unnest($2::text[], $3::text[])))";
 
@@ -15,31 +23,38 @@ const UNDO = `
     SELECT id, again FROM penstock.replays WHERE id = $1
   ), dropped AS (
     DELETE FROM penstock.deliveries d USING replay r
-     WHERE d.replay_id = r.id AND d.state = 'pending' AND d.attempts = 0 AND d.replayed_from IS NULL
+     WHERE d.replay_id = r.id AND d.state = 'pending' AND NOT ${BEGUN} AND d.replayed_from IS NULL
        AND ${IN_HAND}
     RETURNING 1
   ), restored AS (
     UPDATE penstock.deliveries d
-       SET state = d.replayed_from, next_attempt_at = NULL, changed_at = now(), replay_id = NULL, replayed_from = NULL,
+       SET state = d.replayed_from, next_attempt_at = NULL, replayed_from = NULL,
            generation = d.generation - r.again::int,
-           attempts = coalesce((SELECT max(a.attempt) FROM penstock.attempts a
-                                 WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber),
-                               (d.replayed_from = 'succeeded')::int)
+           -- As it was put on record before it was handed out.
+           (attempts, changed_at, replay_id) = (
+             SELECT coalesce(last.attempt, (d.replayed_from = 'succeeded')::int), coalesce(last.ended_at, now()),
+                    last.replay_id
+               FROM (SELECT) AS one LEFT JOIN LATERAL (
+                      SELECT * FROM penstock.attempts a
+                       WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber
+                       ORDER BY a.ended_at DESC, a.attempt DESC LIMIT 1) AS last ON true)
       FROM replay r
-     WHERE d.replay_id = r.id AND d.state = 'pending' AND d.attempts = 0 AND d.replayed_from IS NOT NULL
+     WHERE d.replay_id = r.id AND d.state = 'pending' AND NOT ${BEGUN} AND d.replayed_from IS NOT NULL
        AND ${IN_HAND}
     RETURNING 1
   ), ended AS (
     UPDATE penstock.deliveries d SET state = 'cancelled', next_attempt_at = NULL, changed_at = now() FROM replay r
-     WHERE d.replay_id = r.id AND (d.state = 'retrying' OR d.state = 'pending' AND d.attempts > 0)
+     WHERE d.replay_id = r.id AND (d.state = 'retrying' OR d.state = 'pending' AND ${BEGUN})
        AND ${IN_HAND}
-    RETURNING 1
+    RETURNING d.*
+  ), on_record AS (
+    INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id)
+    SELECT day, seq, subscriber, attempts, now(), now(), 'cancelled', 'replay cancel', replay_id FROM ended
   ), counted AS (
     SELECT (SELECT count(*) FROM dropped) + (SELECT count(*) FROM restored) AS undone,
            (SELECT count(*) FROM ended) AS cancelled
   ), noted AS (
-    UPDATE penstock.replays r SET enqueued = r.enqueued - c.undone, matched = r.matched - c.undone
-      FROM counted c WHERE r.id = $1
+    UPDATE penstock.replays r SET undone = r.undone + c.undone FROM counted c WHERE r.id = $1
   )
   SELECT undone::int, cancelled::int FROM counted`;
 

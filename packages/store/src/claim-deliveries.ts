@@ -1,4 +1,5 @@
 import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
+import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
 import { REPLAY_OF_DELIVERY } from "./replay-columns.ts";
 import { transaction } from "./transaction.ts";
@@ -18,7 +19,9 @@ export const CLAIMED_COLUMNS = `
   (SELECT traceparent FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) AS traceparent,
   (SELECT traceparent FROM penstock.attempts a
     WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.traceparent IS NOT NULL
-    ORDER BY started_at DESC LIMIT 1) AS last_attempt`;
+    ORDER BY started_at DESC LIMIT 1) AS last_attempt,
+  EXISTS (SELECT FROM penstock.attempts a WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber)
+    AS on_record`;
 
 // Those in lanes have a claim of their own.
 const claimWhere = (name: string, condition: string) => ({
@@ -51,6 +54,7 @@ export interface ClaimRow {
   replay: ClaimedDelivery["replay"];
   traceparent: string | null;
   last_attempt: string | null;
+  on_record: boolean;
 }
 
 /** Takes due deliveries of these subscribers, oldest first; see EngineStore.claimDeliveries. */
@@ -77,6 +81,7 @@ export function toClaimedDelivery(row: ClaimRow): ClaimedDelivery {
     replay,
     traceparent,
     lastAttempt: last_attempt,
+    onRecord: row.on_record,
   };
 }
 
@@ -131,22 +136,25 @@ const RECLAIM = {
   name: "penstock-reclaim-deliveries",
   text: `
     WITH lost AS (
-      SELECT day, seq, subscriber FROM penstock.deliveries
+      -- No code of a user's runs in a delivery to an endpoint: it has taken no process down, and is tried again at no cost.
+      SELECT day, seq, subscriber, starts_with(subscriber, '${ENDPOINT_PREFIX}') AS is_endpoint FROM penstock.deliveries
        WHERE state = 'running' AND lease_until < now()
          AND pg_postmaster_start_time() <= now() - make_interval(secs => $3::float8 / 1000)
        ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
     ), back AS (
       UPDATE penstock.deliveries d
          SET interruptions = d.interruptions + 1, token = NULL, lease_until = NULL, changed_at = now(),
-             state = CASE WHEN d.interruptions + 1 >= $1 THEN 'dead' ELSE 'retrying' END,
-             next_attempt_at = CASE WHEN d.interruptions + 1 >= $1 THEN NULL ELSE now() END
+             attempts = d.attempts - is_endpoint::int,
+             state = CASE WHEN NOT is_endpoint AND d.interruptions + 1 >= $1 THEN 'dead' ELSE 'retrying' END,
+             next_attempt_at = CASE WHEN is_endpoint OR d.interruptions + 1 < $1 THEN now() END
         FROM lost WHERE d.day = lost.day AND d.seq = lost.seq AND d.subscriber = lost.subscriber
       RETURNING d.*
     ), noted AS (
       INSERT INTO penstock.attempts
-             (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker)
+             (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker,
+              replay_id)
       SELECT day, seq, subscriber, attempts, now(), now(), 'interrupted', 'LeaseExpired',
-             'the worker that ran it vanished', $2
+             'the worker that ran it vanished', $2, replay_id
         FROM back
     )
     SELECT count(*) FILTER (WHERE state = 'retrying')::int AS retrying,

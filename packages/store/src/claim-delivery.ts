@@ -24,6 +24,8 @@ const CLAIM = {
            (SELECT a.traceparent FROM penstock.attempts a
              WHERE a.day = t.day AND a.seq = t.seq AND a.subscriber = t.subscriber AND a.traceparent IS NOT NULL
              ORDER BY started_at DESC LIMIT 1) AS last_attempt,
+           EXISTS (SELECT FROM penstock.attempts a
+                    WHERE a.day = t.day AND a.seq = t.seq AND a.subscriber = t.subscriber) AS on_record,
            (SELECT json_object_agg(f.key, f.result) FROM penstock.effects f
              WHERE f.seq = t.seq AND f.subscriber = t.subscriber AND f.generation = t.generation) AS done
       FROM taken t JOIN penstock.events e ON e.day = t.day AND e.seq = t.seq`,
@@ -35,6 +37,7 @@ interface ClaimRow extends EventRow {
   generation: number;
   own_replay: EventRow["replay"];
   last_attempt: string | null;
+  on_record: boolean;
   done: Record<string, unknown> | null;
 }
 
@@ -72,6 +75,7 @@ async function take(
       replay: row.own_replay ?? row.replay,
       traceparent,
       lastAttempt,
+      onRecord: row.on_record,
     },
     event: toStoredEvent(row),
     done: new Map(Object.entries(row.done ?? {})),

@@ -1,18 +1,25 @@
 import type { EngineStore } from "@penstock/engine";
 import { claimDelivery } from "./claim-delivery.ts";
 import { claimDeliveries, isInterruptedDue, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
+import { claimForEndpoint } from "./claim-for-endpoint.ts";
 import { claimLanes } from "./claim-lanes.ts";
 import { query, type Store } from "./create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
+import { disableEndpoint, noteEndpointHealth, openEndpoint } from "./endpoint-health.ts";
+import { createRegisteredReader } from "./endpoint-subscriptions.ts";
+import { finishDeliveries } from "./finish-deliveries.ts";
 import { finishDelivery } from "./finish-delivery.ts";
+import type { HandlerRoles } from "./handler-roles.ts";
 import { recordEffect } from "./record-effect.ts";
 import { registerHandlers } from "./registered-handlers.ts";
 import { transaction } from "./transaction.ts";
 
-/** The store as the engine wants it. `workerName` stands in the rows of attempts. */
-export function createEngineStore(store: Store, workerName: string): EngineStore {
+/** The store as the engine wants it. `workerName` stands in the rows of attempts; `roles` keep handlers apart. */
+export function createEngineStore(store: Store, workerName: string, roles: HandlerRoles = new Map()): EngineStore {
+  const readRegistered = createRegisteredReader();
   return {
-    transaction: (fn) => transaction(store, (client) => fn(createEngineTransaction(client, workerName))),
+    transaction: (fn) =>
+      transaction(store, (client) => fn(createEngineTransaction(client, workerName, roles, readRegistered))),
     waitUntilAvailable: (signal) => store.waitUntilAvailable(signal),
     async pendingOf(batchId) {
       const { rows } = await query<{ seq: string; day: string }>(
@@ -39,9 +46,14 @@ export function createEngineStore(store: Store, workerName: string): EngineStore
     claimDeliveries: (options) => claimDeliveries(store, options),
     claimLanes: (options) => claimLanes(store, options),
     claimDelivery: (delivery, options) => claimDelivery(store, delivery, options),
-    recordEffect: (delivery, key, json) => recordEffect(store, delivery, key, json),
+    recordEffect: async (delivery, key, json) => (await recordEffect(store.pool, delivery, key, json)) !== "lost",
     finishDelivery: (delivery, result) =>
       transaction(store, (client) => finishDelivery(client, workerName, delivery, result)),
+    openEndpoint: (id) => openEndpoint(store, id),
+    claimForEndpoint: (id, options) => claimForEndpoint(store, id, options),
+    finishDeliveries: (finished) => finishDeliveries(store, workerName, finished),
+    noteEndpointHealth: (id, health) => noteEndpointHealth(store, id, health),
+    disableEndpoint: (id, disablement) => disableEndpoint(store, id, disablement),
     isInterruptedDue: (subscribers) => isInterruptedDue(store, subscribers),
     releaseDeliveries: (deliveries, options) => releaseDeliveries(store, deliveries, options),
     reclaimDeliveries: (options) => reclaimDeliveries(store, workerName, options),

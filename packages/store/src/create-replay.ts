@@ -3,14 +3,20 @@ import { query, type Store } from "./create-store.ts";
 import type { DeliveryFilter } from "./delivery-filter.ts";
 import type { EventPointer } from "./find-events.ts";
 
-/** What a replay takes, and how. */
+/**
+ * What a replay takes, and how. Without a state, deliveries that succeeded or are dead: what was skipped or cancelled was so
+ * on purpose. Only `missing` makes deliveries that a handler never had.
+ */
 export interface NewReplay extends Omit<DeliveryFilter, "event"> {
   readonly id: string;
   /** What was asked for, in the words of whoever asked: the same id with another request is refused. */
   readonly request: Readonly<Record<string, unknown>>;
   readonly reason?: string;
   readonly event?: EventPointer;
-  /** `missing`: only where a handler has no delivery yet; `quarantined`: only events in quarantine. */
+  /**
+   * `missing`: where a handler has no delivery yet, and nowhere else; `quarantined`: events in quarantine, and no others.
+   * Without it, one that is named is taken from quarantine, and of many none.
+   */
   readonly among?: "missing" | "quarantined";
   /** Whether effects are done again, too. */
   readonly again?: boolean;
@@ -23,14 +29,18 @@ export interface NewReplay extends Omit<DeliveryFilter, "event"> {
 /** `new`: it runs now. `same`: it was created before. `different`: another one has this id. */
 export type ReplayOutcome = "new" | "same" | "different";
 
-// The ledger and pending as intake writes them, in one statement with the replay: all of it is there, or nothing is.
+// The ledger and pending as intake writes them, in one statement with the replay: all of it is there, or nothing is. The
+// xid before the seq, as there.
 const CREATE = `
-  WITH replay AS (
+  WITH given AS MATERIALIZED (
+    SELECT pg_current_xact_id() AS xid,
+           CASE WHEN $16::bytea IS NOT NULL THEN nextval('penstock.event_seq') END AS body_seq
+  ), replay AS (
     INSERT INTO penstock.replays (id, request, reason, source, type, since, until, subject, handler, state, event_day,
                                   event_seq, among, again, rate, body_seq, exhausted, matched, enqueued)
     SELECT $1, $2::jsonb, $3, $4, $5, $6::timestamptz, $7::timestamptz, $8, $9, $10, $11::date, $12::bigint, $13, $14, $15,
            body_seq, body_seq IS NOT NULL, (body_seq IS NOT NULL)::int, (body_seq IS NOT NULL)::int
-      FROM (SELECT CASE WHEN $16::bytea IS NOT NULL THEN nextval('penstock.event_seq') END AS body_seq) AS given
+      FROM given
         ON CONFLICT (id) DO NOTHING
     RETURNING id, body_seq
   ), made AS (
@@ -39,8 +49,9 @@ const CREATE = `
     INSERT INTO penstock.event_keys (key, seq, day, body_hash) SELECT $16, seq, day, $17 FROM made
   ), event AS (
     INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, created_at, subjects, problem, body,
-                                 replay_id, replay_of)
-    SELECT seq, day, now(), $18, $19, $20, $21::timestamptz, $22::text[], NULL, $23::bytea, id, $12::bigint FROM made
+                                 replay_id, replay_of, xid)
+    SELECT seq, day, now(), $18, $19, $20, $21::timestamptz, $22::text[], NULL, $23::bytea, id, $12::bigint, xid
+      FROM made CROSS JOIN given
   ), pending AS (
     INSERT INTO penstock.pending (seq, day, batch_id, bytes, accepted_at)
     SELECT seq, day, $24::uuid, octet_length($23::bytea), now() FROM made

@@ -52,6 +52,7 @@ export function createStore(options: StoreOptions): Store {
     client_connection_check_interval: "2s", // ends the statement of a client that has gone
     statement_timeout: `${options.statementTimeoutMs ?? 60_000}ms`,
     timezone: "UTC",
+    jit: "off", // to compile a statement takes longer than to run any of ours
   };
   // By statement, not by start-up packet: a pooler refuses the latter, and so does a server without the setting.
   const applySettings = (client: pg.ClientBase): Promise<unknown> =>

@@ -3,7 +3,6 @@ import type {
   DeliveryResult,
   EngineTransaction,
   QuarantineRecord,
-  RegisteredHandler,
   StoredEvent,
 } from "@penstock/engine";
 import type pg from "pg";
@@ -11,12 +10,21 @@ import { nextReplayPage, settleQuarantined } from "./advance-replay.ts";
 import { claimBatch } from "./claim-batch.ts";
 import { query } from "./create-store.ts";
 import { finishDelivery, lockDelivery } from "./finish-delivery.ts";
+import type { HandlerRoles } from "./handler-roles.ts";
 import { runBehindSavepoint } from "./handler-savepoint.ts";
+import type { ReadRegistered } from "./endpoint-subscriptions.ts";
 import { recordDeliveries } from "./record-deliveries.ts";
+import { recordEndpointDeliveries } from "./record-endpoint-deliveries.ts";
+import { findEffect, recordEffect } from "./record-effect.ts";
 import { EVENT_COLUMNS, type EventRow, toStoredEvent } from "./stored-event.ts";
 
 /** The engine's statements on a connection with an open transaction. */
-export function createEngineTransaction(client: pg.PoolClient, workerName: string): EngineTransaction {
+export function createEngineTransaction(
+  client: pg.PoolClient,
+  workerName: string,
+  roles: HandlerRoles,
+  readRegistered: ReadRegistered,
+): EngineTransaction {
   return {
     claimBatch: (batchId, limits) => claimBatch(client, batchId, limits),
     claimEvent: (event) => claimEvent(client, event),
@@ -26,7 +34,7 @@ export function createEngineTransaction(client: pg.PoolClient, workerName: strin
     async finishEvent(seq) {
       await query(client, "DELETE FROM penstock.pending WHERE seq = $1", [seq]);
     },
-    registeredHandlers: () => registeredHandlers(client),
+    registered: () => readRegistered(client),
     async subscribersOf({ day, seq }) {
       const { rows } = await query<{ subscriber: string }>(
         client,
@@ -35,9 +43,12 @@ export function createEngineTransaction(client: pg.PoolClient, workerName: strin
       );
       return rows.map(({ subscriber }) => subscriber);
     },
-    savepoint: (schema, fn) => runBehindSavepoint(client, schema, fn),
+    savepoint: (schema, fn) => runBehindSavepoint(client, { schema, role: roles.get(schema) }, fn),
     recordDeliveries: (results: readonly DeliveryResult[]) => recordDeliveries(client, workerName, results),
+    recordEndpointDeliveries: (deliveries) => recordEndpointDeliveries(client, deliveries),
     recordQuarantine: (records) => recordQuarantine(client, records),
+    recordEffect: (delivery, key, json) => recordEffect(client, delivery, key, json),
+    findEffect: (delivery, key) => findEffect(client, delivery, key),
     lockDelivery: (delivery: ClaimedDelivery) => lockDelivery(client, delivery),
     finishDelivery: (delivery, result) => finishDelivery(client, workerName, delivery, result),
     nextReplayPage: () => nextReplayPage(client),
@@ -62,14 +73,6 @@ export async function readEvent(
     [event.day, event.seq],
   );
   return rows[0] === undefined ? null : toStoredEvent(rows[0]);
-}
-
-async function registeredHandlers(client: pg.PoolClient): Promise<RegisteredHandler[]> {
-  const { rows } = await query<{ name: string; types: string[]; paused: boolean }>(client, {
-    name: "penstock-registered-handlers",
-    text: "SELECT name, types, paused_at IS NOT NULL AS paused FROM penstock.handlers",
-  });
-  return rows;
 }
 
 async function recordQuarantine(client: pg.PoolClient, records: readonly QuarantineRecord[]): Promise<void> {

@@ -19,6 +19,12 @@ export class MigrationsPendingError extends Error {
   override readonly name = "MigrationsPendingError";
 }
 
+/** Thrown by a tail whose cursor is after the last event: it was made with another database, or this one was set back. */
+export class CursorAheadError extends Error {
+  readonly code = "CURSOR_AHEAD";
+  override readonly name = "CursorAheadError";
+}
+
 /** Thrown inside a handler that asks `ctx.tx` for something that would break the transaction it shares. */
 export class ForbiddenStatementError extends Error {
   readonly code = "FORBIDDEN_STATEMENT";
@@ -81,4 +87,16 @@ export function toStoreError(error: unknown): unknown {
   if (isExhausted(error)) return new DatabaseUnavailableError(`Postgres cannot go on: ${message}`, { cause: error });
   if (!isConnectionError(error)) return error;
   return new DatabaseUnavailableError(`Postgres is not available: ${message}`, { cause: error });
+}
+
+/** Thrown by `migrate` when a handler cannot be given what it declares to read or write; says which, and why. */
+export class HandlerAccessError extends Error {
+  readonly code = "HANDLER_ACCESS";
+  override readonly name = "HandlerAccessError";
+}
+
+/** Thrown by `migrate` when the database cannot be brought up to date; says which migration failed, and how. */
+export class MigrationFailedError extends Error {
+  readonly code = "MIGRATION_FAILED";
+  override readonly name = "MigrationFailedError";
 }

@@ -1,3 +1,4 @@
+import { OWN_SOURCE } from "@penstock/schemas";
 import { keyOfId } from "@penstock/sources";
 import { query, type Store } from "./create-store.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
@@ -29,7 +30,7 @@ const FIND = `
  * with all sources of the store, or with the one that is named.
  */
 export async function findEvents(store: Store, idOrSeq: string, source?: string): Promise<EventPointer[]> {
-  const keys = (source === undefined ? store.sources : [source]).map((name) =>
+  const keys = (source === undefined ? [...store.sources, OWN_SOURCE] : [source]).map((name) =>
     Buffer.from(keyOfId(name, idOrSeq), "hex"),
   );
   const seq = /^\d{1,15}$/.test(idOrSeq) ? Number(idOrSeq) : null;

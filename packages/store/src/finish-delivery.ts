@@ -30,7 +30,7 @@ export async function finishDelivery(
     `UPDATE penstock.deliveries
         SET state = $5, attempts = $6, token = NULL, lease_until = NULL, changed_at = clock_timestamp(),
             next_attempt_at = clock_timestamp() + make_interval(secs => $7::float8 / 1000),
-            lane = coalesce($8, lane), lane_at = coalesce($9, lane_at)
+            lane = coalesce($8, lane), lane_at = coalesce($9, lane_at), skip_reason = $10
       WHERE day = $1 AND seq = $2 AND subscriber = $3 AND token = $4 AND state = 'running'`,
     [
       delivery.day,
@@ -42,10 +42,11 @@ export async function finishDelivery(
       result.retryInMs ?? null,
       result.lane?.key ?? null,
       result.lane?.at ?? null,
+      result.skipReason ?? null,
     ],
   );
   if (rowCount !== 1) return false;
-  await recordAttempts(client, workerName, [result]);
+  await recordAttempts(client, workerName, [result], delivery.replay?.id);
   const { day, seq, subscriber, lane } = delivery;
   if (lane !== null) {
     await query(client, MARK, [subscriber, lane, day, seq, result.state === "succeeded"]);

@@ -15,7 +15,7 @@ import { guardTransaction } from "./guarded-transaction.ts";
 export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; readonly error: unknown };
 
 /**
- * Runs a handler's work behind a savepoint of an open transaction.
+ * Runs a handler's work behind a savepoint of an open transaction, as its role.
  *
  * It has succeeded when RELEASE has, with the transaction still open, not when its promise resolved: a handler can
  * swallow the error of a statement (which aborts everything up to the savepoint), leave a deferred constraint broken,
@@ -26,7 +26,7 @@ export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; rea
  */
 export async function runBehindSavepoint(
   client: pg.PoolClient,
-  schema: string,
+  { schema, role }: { readonly schema: string; readonly role: string | undefined },
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the store does not
   fn: (tx: Transaction<any>) => Promise<void>,
   onStatement?: (statement: ObservedStatement) => void,
@@ -36,14 +36,16 @@ export async function runBehindSavepoint(
   let exhausted: unknown;
   try {
     // Not awaited by itself: it goes out ahead of the handler's first statement, in the same round trip.
-    const begun = client.query(`SAVEPOINT handler; SET LOCAL search_path TO "${schema}", public`);
+    const begun = client.query(
+      `SAVEPOINT handler; ${role === undefined ? "" : `SET LOCAL ROLE "${role}"; `}SET LOCAL search_path TO "${schema}", public`,
+    );
     begun.catch(() => undefined);
     await guard.run(fn);
     await guard.drain();
     await begun;
     error = guard.firstError;
     if (error === undefined) {
-      await release(client).catch((refusal: unknown) => {
+      await release(client, role !== undefined).catch((refusal: unknown) => {
         exhausted = isExhausted(refusal) ? refusal : undefined;
         throw refusal;
       });
@@ -72,9 +74,10 @@ export async function runBehindSavepoint(
  * Deferred constraints are checked here, where the handler that broke them is known, and left deferred: the inner
  * savepoint takes the SET back. A string of statements stops at the first that fails.
  */
-async function release(client: pg.PoolClient): Promise<void> {
+async function release(client: pg.PoolClient, asRole: boolean): Promise<void> {
   await client.query(
-    "SAVEPOINT constraints; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK TO SAVEPOINT constraints; RELEASE SAVEPOINT handler",
+    "SAVEPOINT constraints; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK TO SAVEPOINT constraints; RELEASE SAVEPOINT handler" +
+      (asRole ? "; RESET ROLE" : ""),
   );
   if (client.getTransactionStatus() !== "T") throw new Error("the transaction was ended by the handler");
 }

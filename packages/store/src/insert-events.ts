@@ -3,16 +3,18 @@ import { query, type Store } from "./create-store.ts";
 import { ensurePartitions, isMissingPartition } from "./partitions.ts";
 
 // The ledger first: a duplicate must lose there, before it can reach events or pending. Sorted by key, since two
-// processes that insert the same keys in different orders deadlock. seq is drawn in order of arrival, before the sort.
-// Keys, hashes and bodies travel as one run of bytes each, cut up here: arrays of bytea go as hex text.
+// processes that insert the same keys in different orders deadlock. seq is drawn in order of arrival, before the sort,
+// and after the transaction has its xid (the select list is evaluated from left to right): see tail-events.ts.
+// Keys, hashes and bodies travel as one run of bytes each, cut up here: arrays of bytea go as hex text, twice as long.
+// Bodies first: pg grows its message from parameter to parameter, and so in one step.
 const INSERT = {
   name: "penstock-insert-events",
   text: `
     WITH given AS MATERIALIZED (
-      SELECT nextval('penstock.event_seq') AS seq, (now() AT TIME ZONE 'UTC')::date AS day,
-             substr($1::bytea, 32 * (nth - 1)::int + 1, 32) AS key,
-             substr($2::bytea, 32 * (nth - 1)::int + 1, 32) AS body_hash,
-             substr($3::bytea, body_at, body_bytes) AS body,
+      SELECT pg_current_xact_id() AS xid, nextval('penstock.event_seq') AS seq, (now() AT TIME ZONE 'UTC')::date AS day,
+             substr($2::bytea, 32 * (nth - 1)::int + 1, 32) AS key,
+             substr($3::bytea, 32 * (nth - 1)::int + 1, 32) AS body_hash,
+             substr($1::bytea, body_at, body_bytes) AS body,
              source, event_id, type, problem, traceparent, subjects::text[] AS subjects,
              to_timestamp(created_ms / 1000) + created_ms % 1000 * interval '1 millisecond' AS created_at
         FROM unnest($4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::int8[], $10::text[], $11::text[],
@@ -25,8 +27,8 @@ const INSERT = {
        RETURNING key, seq
     ), stored AS (
       INSERT INTO penstock.events
-             (seq, day, received_at, source, event_id, type, created_at, subjects, problem, traceparent, body)
-      SELECT seq, day, now(), source, event_id, type, created_at, subjects, problem, traceparent, body
+             (seq, day, xid, received_at, source, event_id, type, created_at, subjects, problem, traceparent, body)
+      SELECT seq, day, xid, now(), source, event_id, type, created_at, subjects, problem, traceparent, body
         FROM given JOIN fresh USING (key, seq)
     ), pending AS (
       INSERT INTO penstock.pending (seq, day, batch_id, bytes, accepted_at)
@@ -65,9 +67,9 @@ async function insertFresh(store: Store, batchId: string, events: readonly NewEv
   let end = 1; // substr counts from one
   const starts = events.map(({ body }) => (end += body.length) - body.length);
   const values = [
-    Buffer.from(events.map(({ key }) => key).join(""), "hex"),
-    Buffer.from(events.map(({ bodyHash }) => bodyHash).join(""), "hex"),
     Buffer.concat(events.map(({ body }) => body)),
+    `\\x${events.map(({ key }) => key).join("")}`,
+    `\\x${events.map(({ bodyHash }) => bodyHash).join("")}`,
     starts,
     events.map(({ body }) => body.length),
     events.map(({ source }) => source),

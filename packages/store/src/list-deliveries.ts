@@ -32,6 +32,9 @@ export interface DeliveryRow extends DeliveryCursor {
   readonly generation: number;
 }
 
+/** An attempt `a` that is a try which failed. */
+export const IS_FAILURE = "a.outcome IN ('failed', 'timed-out', 'interrupted')";
+
 interface Row {
   day: string;
   seq: string;
@@ -64,9 +67,10 @@ export async function listDeliveries(
   const { rows } = await query<Row>(
     store.pool,
     `SELECT d.day::text, d.seq::text, d.subscriber, e.event_id, e.type, e.source, d.state, d.attempts,
-            d.next_attempt_at, e.received_at, d.changed_at, d.lane, d.late, d.skip_reason, d.replay_id, d.generation,
+            d.next_attempt_at, e.received_at, d.changed_at, d.lane, d.late,
+            CASE WHEN d.state = 'skipped' THEN d.skip_reason END AS skip_reason, d.replay_id, d.generation,
             (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
-              WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.outcome <> 'succeeded'
+              WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND ${IS_FAILURE}
               ORDER BY a.started_at DESC LIMIT 1) AS error
        FROM penstock.deliveries d
             -- By LIMIT, row by row: of a join the planner would expect next to no rows, and read whole tables for them.

@@ -8,6 +8,8 @@ export interface DeliverySummary {
   readonly state: string;
   readonly attempts: number;
   readonly nextAttemptAt: string | null;
+  /** Whether its lane had applied a newer event before. */
+  readonly late: boolean;
 }
 
 /** An event as the CLI and the console show it: everything but the body. */
@@ -23,7 +25,14 @@ export interface EventSummary {
   readonly receivedAt: string;
   readonly createdAt: string | null;
   readonly bytes: number;
-  readonly quarantine: { readonly reason: string; readonly detail: string | null } | null;
+  readonly quarantine: {
+    readonly reason: string;
+    readonly detail: string | null;
+    /** When an operator said that it is dealt with; null when nobody has. */
+    readonly dismissedAt: string | null;
+  } | null;
+  /** Of an event in quarantine: the newest that a replay made of it, with another body. */
+  readonly mendedBy: { readonly seq: number; readonly id: string | null } | null;
   readonly deliveries: readonly DeliverySummary[];
   /** Of an event that was not received but made by a replay, with another body: by which, and of which event (its seq). */
   readonly madeBy: { readonly replay: string; readonly of: number } | null;
@@ -33,6 +42,8 @@ export interface EventSummary {
 export interface EventFilter extends DeliveryFilter {
   readonly limit?: number;
   readonly status?: EventSummary["status"];
+  /** Of those in quarantine, only what nobody has dismissed. */
+  readonly open?: boolean;
   /** Only events before this one: the last of the page before. */
   readonly before?: { readonly day: string; readonly seq: number };
 }
@@ -52,6 +63,8 @@ interface SummaryRow {
   bytes: number;
   reason: string | null;
   detail: string | null;
+  dismissed_at: Date | null;
+  mended_by: EventSummary["mendedBy"];
   deliveries: DeliverySummary[];
   replay_id: string | null;
   replay_of: string | null;
@@ -59,10 +72,13 @@ interface SummaryRow {
 
 const SUMMARY = `
   e.seq::text, e.day::text, e.source, e.event_id, e.type, e.received_at, e.created_at, octet_length(e.body) AS bytes,
-  q.reason, q.detail, e.replay_id, e.replay_of::text,
+  q.reason, q.detail, q.dismissed_at, e.replay_id, e.replay_of::text,
+  CASE WHEN q.seq IS NOT NULL THEN (
+    SELECT jsonb_build_object('seq', m.seq, 'id', m.event_id) FROM penstock.events m
+     WHERE m.replay_of = e.seq AND m.day >= e.day ORDER BY m.seq DESC LIMIT 1) END AS mended_by,
   CASE WHEN p.seq IS NOT NULL THEN 'pending' WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END AS status,
   coalesce((SELECT jsonb_agg(jsonb_build_object('subscriber', d.subscriber, 'state', d.state, 'attempts', d.attempts,
-                                                'nextAttemptAt', d.next_attempt_at) ORDER BY d.subscriber)
+                                                'nextAttemptAt', d.next_attempt_at, 'late', d.late) ORDER BY d.subscriber)
               FROM penstock.deliveries d WHERE d.day = e.day AND d.seq = e.seq), '[]') AS deliveries`;
 
 const EVENTS = "penstock.events e";
@@ -81,7 +97,7 @@ interface Look {
 }
 
 /** Where to look first, and what must hold of deliveries: $8 is the handler, $9 the state, $10 and $11 the cursor. */
-function lookFor({ handler, state, status }: EventFilter): Look {
+function lookFor({ handler, state, status, open }: EventFilter): Look {
   // Where they are few, their keys come first: to look at each event whether it is one of them is to read them all.
   const by = (keys: string): string => `
     (${keys} ORDER BY day DESC, seq DESC) AS k
@@ -94,7 +110,8 @@ function lookFor({ handler, state, status }: EventFilter): Look {
     // They have no deliveries: of a handler are those that it would get.
     const wanted = "e.type = ANY((SELECT types FROM penstock.handlers WHERE name = $8)::text[]) AND $9::text IS NULL";
     const deliveries = anyDelivery ? unasked : state === undefined ? wanted : exists;
-    return { from: by("SELECT day, seq FROM penstock.quarantine"), key: "k", deliveries };
+    const which = open ? "WHERE dismissed_at IS NULL" : "";
+    return { from: by(`SELECT day, seq FROM penstock.quarantine ${which}`), key: "k", deliveries };
   }
   if (status === "pending") {
     const deliveries = anyDelivery ? unasked : exists;
@@ -136,7 +153,7 @@ export async function listEvents(store: Store, filter: EventFilter = {}): Promis
   return rows.map(toSummary);
 }
 
-/** An attempt that is worth a row: all but a first success. */
+/** An attempt that is worth a row: all but a first success, and what operators did in between; see AttemptRow. */
 export interface AttemptSummary {
   readonly subscriber: string;
   readonly attempt: number;
@@ -146,6 +163,7 @@ export interface AttemptSummary {
   readonly errorClass: string | null;
   readonly errorMessage: string | null;
   readonly worker: string;
+  readonly replay: string | null;
 }
 
 /** One event whole: its summary, the attempts of its deliveries and its exact body. */
@@ -164,7 +182,8 @@ export async function showEvents(store: Store, idOrSeq: string): Promise<EventDe
             coalesce((SELECT jsonb_agg(jsonb_build_object(
                                'subscriber', a.subscriber, 'attempt', a.attempt, 'startedAt', a.started_at,
                                'endedAt', a.ended_at, 'outcome', a.outcome, 'errorClass', a.error_class,
-                               'errorMessage', a.error_message, 'worker', a.worker) ORDER BY a.started_at)
+                               'errorMessage', a.error_message, 'worker', a.worker, 'replay', a.replay_id)
+                             ORDER BY a.ended_at, a.started_at)
                         FROM penstock.attempts a WHERE a.day = e.day AND a.seq = e.seq), '[]') AS attempts
        FROM ${EVENTS} ${STATUS_JOINS} WHERE e.day = ANY($1::date[]) AND e.seq = ANY($2::bigint[]) ORDER BY e.seq`,
     [found.map(({ day }) => day), found.map(({ seq }) => seq)],
@@ -188,7 +207,11 @@ function toSummary(row: SummaryRow): EventSummary {
     receivedAt: row.received_at.toISOString(),
     createdAt: row.created_at?.toISOString() ?? null,
     bytes: row.bytes,
-    quarantine: row.reason === null ? null : { reason: row.reason, detail: row.detail },
+    quarantine:
+      row.reason === null
+        ? null
+        : { reason: row.reason, detail: row.detail, dismissedAt: row.dismissed_at?.toISOString() ?? null },
+    mendedBy: row.mended_by,
     deliveries: row.deliveries,
     madeBy: row.replay_id === null ? null : { replay: row.replay_id, of: Number(row.replay_of) },
   };

@@ -1,6 +1,6 @@
 import { query, type Store } from "./create-store.ts";
 import type { DeliveryStateName } from "./delivery-filter.ts";
-import type { DeliveryCursor } from "./list-deliveries.ts";
+import { type DeliveryCursor, IS_FAILURE } from "./list-deliveries.ts";
 
 /**
  * `running`: one of its deliveries runs. `blocked`: its head has failed, and the rest waits until it succeeds, dies or, once
@@ -22,7 +22,9 @@ export interface LaneRow {
   };
   /** When the head came into its state. */
   readonly since: string;
-  /** How many wait, the head included; counted up to {@link LANE_COUNT_LIMIT}. */
+  /** Since when its handler is paused, so that nothing of it is started; null while it runs. */
+  readonly pausedAt: string | null;
+  /** How many wait behind the head; counted up to {@link LANE_COUNT_LIMIT}. */
   readonly waiting: number;
   /** Of the head's last attempt that failed; null when none has. */
   readonly error: string | null;
@@ -49,6 +51,7 @@ interface Row {
   next_attempt_at: Date | null;
   changed_at: Date;
   waiting: number;
+  paused_at: Date | null;
   error: string | null;
 }
 
@@ -77,7 +80,7 @@ const LIST = `
                        AND ($1::text IS NULL OR subscriber = $1) AND ($2::text IS NULL OR lane = $2)
                      ORDER BY subscriber, lane LIMIT 1) AS next
   ), found AS (
-    SELECT l.subscriber, l.lane, head.*
+    SELECT l.subscriber, l.lane, h.paused_at, head.*
       FROM lanes l
       LEFT JOIN LATERAL (SELECT * FROM penstock.handlers WHERE name = l.subscriber LIMIT 1) AS h ON true
       CROSS JOIN LATERAL (
@@ -89,12 +92,13 @@ const LIST = `
      LIMIT $4
   )
   SELECT f.subscriber, f.lane, f.lane_state, f.day::text, f.seq::text, f.state, f.attempts, f.next_attempt_at, f.changed_at,
-         e.event_id,
+         f.paused_at, e.event_id,
          (SELECT count(*)::int FROM (SELECT FROM penstock.deliveries
                                       WHERE subscriber = f.subscriber AND lane = f.lane AND state IN ('pending', 'retrying')
+                                        AND (day, seq) <> (f.day, f.seq)
                                       LIMIT ${LANE_COUNT_LIMIT}) AS some_of) AS waiting,
          (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
-           WHERE a.day = f.day AND a.seq = f.seq AND a.subscriber = f.subscriber AND a.outcome <> 'succeeded'
+           WHERE a.day = f.day AND a.seq = f.seq AND a.subscriber = f.subscriber AND ${IS_FAILURE}
            ORDER BY a.started_at DESC LIMIT 1) AS error
     FROM found f CROSS JOIN LATERAL (SELECT event_id FROM penstock.events WHERE day = f.day AND seq = f.seq LIMIT 1) AS e
    ORDER BY f.subscriber, f.lane`;
@@ -117,6 +121,7 @@ export async function listLanes(store: Store, filter: LaneFilter = {}, limit = 2
       nextAttemptAt: row.next_attempt_at?.toISOString() ?? null,
     },
     since: row.changed_at.toISOString(),
+    pausedAt: row.paused_at?.toISOString() ?? null,
     waiting: row.waiting,
     error: row.error,
   }));

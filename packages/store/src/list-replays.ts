@@ -13,6 +13,8 @@ export interface ReplayRow {
   readonly enqueued: number;
   /** Those that it left alone: they wait or run anyway, or their event is still not understood. */
   readonly skipped: number;
+  /** Those of the enqueued that it put back when it was cancelled, since they had not been begun. */
+  readonly undone: number;
   /** Those of the enqueued that have ended, well or not. */
   readonly done: number;
   /** Whether all that match have been found. */
@@ -24,6 +26,13 @@ export interface ReplayRow {
 /** What the deliveries of a replay are now, by state. */
 export interface ReplayDetail extends ReplayRow {
   readonly states: Readonly<Record<string, number>>;
+  /** Why some of what it has handed out does not go on: until it does, no more than that is handed out. */
+  readonly heldUpBy: {
+    /** Handlers that are paused and that some of it waits for. */
+    readonly paused: readonly string[];
+    /** How many wait for their turn in a lane. */
+    readonly inLanes: number;
+  };
 }
 
 interface Row {
@@ -33,6 +42,7 @@ interface Row {
   reason: string | null;
   matched: string;
   enqueued: string;
+  undone: string;
   exhausted: boolean;
   open: string;
   created_at: Date;
@@ -49,7 +59,7 @@ const STATES = `
   SELECT 'pending' FROM penstock.pending p WHERE p.seq = r.body_seq`;
 
 const COLUMNS = `
-  r.id, r.status, r.request, r.reason, r.matched::text, r.enqueued::text, r.exhausted, r.created_at, r.ended_at,
+  r.id, r.status, r.request, r.reason, r.matched::text, r.enqueued::text, r.undone::text, r.exhausted, r.created_at, r.ended_at,
   (SELECT count(*) FROM (${STATES}) AS s WHERE s.state IN ('pending', 'running', 'retrying'))::text AS open`;
 
 /** Replays, the newest first. */
@@ -69,19 +79,30 @@ export async function listReplays(
 
 /** One replay, with what its deliveries are now; null when there is none of this id. */
 export async function showReplay(store: Store, id: string): Promise<ReplayDetail | null> {
-  const { rows } = await query<Row & { states: Record<string, number> | null }>(
+  type Shown = Row & { states: Record<string, number> | null; paused: string[]; in_lanes: number };
+  const { rows } = await query<Shown>(
     store.pool,
     `SELECT ${COLUMNS},
             (SELECT jsonb_object_agg(state, n) FROM (
-               SELECT s.state, count(*) AS n FROM (${STATES}) AS s GROUP BY s.state) AS c) AS states
+               SELECT s.state, count(*) AS n FROM (${STATES}) AS s GROUP BY s.state) AS c) AS states,
+            ARRAY(SELECT h.name FROM penstock.handlers h
+                   WHERE h.paused_at IS NOT NULL AND EXISTS (
+                         SELECT FROM penstock.deliveries d
+                          WHERE d.replay_id = r.id AND d.state IN ('pending', 'retrying') AND d.subscriber = h.name)
+                   ORDER BY 1) AS paused,
+            (SELECT count(*)::int FROM penstock.deliveries d
+              WHERE d.replay_id = r.id AND d.state = 'pending' AND d.lane IS NOT NULL AND d.next_attempt_at IS NULL)
+              AS in_lanes
        FROM penstock.replays r WHERE r.id = $1`,
     [id],
   );
-  return rows[0] === undefined ? null : { ...toReplay(rows[0]), states: rows[0].states ?? {} };
+  const [row] = rows;
+  if (row === undefined) return null;
+  return { ...toReplay(row), states: row.states ?? {}, heldUpBy: { paused: row.paused, inLanes: row.in_lanes } };
 }
 
 function toReplay(row: Row): ReplayRow {
-  const [matched, enqueued] = [Number(row.matched), Number(row.enqueued)];
+  const [matched, enqueued, undone] = [Number(row.matched), Number(row.enqueued), Number(row.undone)];
   return {
     id: row.id,
     status: row.status,
@@ -90,7 +111,8 @@ function toReplay(row: Row): ReplayRow {
     matched,
     enqueued,
     skipped: matched - enqueued,
-    done: row.status === "done" ? enqueued : Math.max(0, enqueued - Number(row.open)),
+    undone,
+    done: row.status === "done" ? enqueued : Math.max(0, enqueued - undone - Number(row.open)),
     complete: row.exhausted,
     createdAt: row.created_at.toISOString(),
     endedAt: row.ended_at?.toISOString() ?? null,

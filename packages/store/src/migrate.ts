@@ -2,7 +2,9 @@ import type { Handler } from "@penstock/handler-sdk";
 import { Kysely, PostgresDialect } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import { query, type Store } from "./create-store.ts";
-import { MigrationsPendingError, toStoreError } from "./errors.ts";
+import { isConnectionError, MigrationFailedError, toStoreError } from "./errors.ts";
+import type { MigrationName } from "./assert-migrated.ts";
+import { ensureHandlerRoles, type HandlerAccess } from "./handler-roles.ts";
 import * as events from "./migrations/0001-events.ts";
 import * as deliveries from "./migrations/0002-deliveries.ts";
 import * as attemptTraces from "./migrations/0003-attempt-traces.ts";
@@ -11,10 +13,13 @@ import * as operators from "./migrations/0005-operators.ts";
 import * as effects from "./migrations/0006-effects.ts";
 import * as lanes from "./migrations/0007-lanes.ts";
 import * as replays from "./migrations/0008-replays.ts";
+import * as handlerRoles from "./migrations/0009-handler-roles.ts";
+import * as deliveryHistory from "./migrations/0010-delivery-history.ts";
+import * as endpoints from "./migrations/0011-endpoints.ts";
 import { ensurePartitions } from "./partitions.ts";
 
-/** Ours, by name, in the order of the names. Forward only: data that was acknowledged is never migrated away. */
-const MIGRATIONS: Readonly<Record<string, Migration>> = {
+/** Ours. Forward only: data that was acknowledged is never migrated away. */
+const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0001-events": { up: events.up },
   "0002-deliveries": { up: deliveries.up },
   "0003-attempt-traces": { up: attemptTraces.up },
@@ -23,18 +28,25 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0006-effects": { up: effects.up },
   "0007-lanes": { up: lanes.up },
   "0008-replays": { up: replays.up },
+  "0009-handler-roles": { up: handlerRoles.up },
+  "0010-delivery-history": { up: deliveryHistory.up },
+  "0011-endpoints": { up: endpoints.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };
 
-type Migrated = Pick<Handler, "schema" | "migrations">;
+type Migrated = Pick<Handler, "schema" | "migrations"> & { readonly kind?: Handler["kind"] } & Partial<HandlerAccess>;
 
 /** The oldest major version of Postgres that works. */
 export const MINIMUM_POSTGRES = 15;
 
 /**
- * Brings the database up to date: our schema, its partitions, then each handler's own schema. Safe to run from several
- * processes at once: one works, the others wait and find nothing left. Returns what was applied, as `schema/name`.
+ * Brings the database up to date: our schema, its partitions, then each handler's own schema, and who may see it. Safe
+ * to run from several processes at once: one works, the others wait and find nothing left. Returns what was applied, as
+ * `schema/name`.
+ *
+ * @throws MigrationFailedError
+ * @throws HandlerAccessError when a handler cannot be given what it declares to read or write.
  */
 export async function migrate(store: Store, handlers: readonly Migrated[] = []): Promise<string[]> {
   await assertPostgresVersion(store);
@@ -44,33 +56,18 @@ export async function migrate(store: Store, handlers: readonly Migrated[] = []):
     applied.push(...(await migrateSchema(store, owner)));
     if (owner === OWN) await ensurePartitions(store);
   }
+  await ensureHandlerRoles(
+    store,
+    handlers
+      .filter(hasTransactions)
+      .map(({ schema, name = schema, reads = [], writes = [] }) => ({ name, schema, reads, writes })),
+  );
   return applied;
 }
 
-/**
- * Checks that the database is up to date, without changing it.
- *
- * @throws MigrationsPendingError naming what is missing and the command that applies it.
- */
-export async function assertMigrated(store: Store, handlers: readonly Migrated[] = []): Promise<void> {
-  const pending: string[] = [];
-  for (const owner of [OWN, ...handlers]) {
-    const { rows } = await query<{ exists: boolean }>(store.pool, "SELECT to_regclass($1) IS NOT NULL AS exists", [
-      `${owner.schema}.kysely_migration`,
-    ]);
-    const names = Object.keys(owner.migrations).toSorted();
-    if (names.length === 0) continue;
-    const done = rows[0]?.exists
-      ? await query<{ name: string }>(store.pool, `SELECT name FROM "${owner.schema}".kysely_migration`)
-      : { rows: [] };
-    const missing = names.filter((name) => !done.rows.some((row) => row.name === name));
-    pending.push(...missing.map((name) => `${owner.schema}/${name}`));
-  }
-  if (pending.length > 0) {
-    throw new MigrationsPendingError(
-      `the database is behind by ${pending.length} migration(s): ${pending.join(", ")}. Run \`penstock migrate\` first.`,
-    );
-  }
+/** True for a handler that runs statements; an effect handler does in a schema of its own, which its migrations make. */
+export function hasTransactions({ kind, migrations }: Pick<Migrated, "kind" | "migrations">): boolean {
+  return kind === "transactional" || (kind === "effect" && Object.keys(migrations).length > 0);
 }
 
 async function migrateSchema(store: Store, { schema, migrations }: Migrated): Promise<string[]> {
@@ -103,9 +100,10 @@ async function migrateSchema(store: Store, { schema, migrations }: Migrated): Pr
     const { error, results = [] } = await migrator.migrateToLatest();
     const failed = results.find(({ status }) => status === "Error");
     if (error !== undefined) {
+      if (error instanceof Error && isConnectionError(error)) throw error;
       const where = failed ? ` in migration ${schema}/${failed.migrationName}` : "";
       const message = error instanceof Error ? error.message : JSON.stringify(error);
-      throw new Error(`migrating schema ${schema} failed${where}: ${message}`, { cause: error });
+      throw new MigrationFailedError(`migrating schema ${schema} failed${where}: ${message}`, { cause: error });
     }
     return results.map(({ migrationName }) => `${schema}/${migrationName}`);
   } catch (error) {
@@ -122,6 +120,6 @@ async function assertPostgresVersion(store: Store): Promise<void> {
   );
   const version = rows[0]?.version ?? 0;
   if (version < MINIMUM_POSTGRES) {
-    throw new Error(`Postgres ${version} is too old: Penstock needs ${MINIMUM_POSTGRES} or later`);
+    throw new MigrationFailedError(`Postgres ${version} is too old: Penstock needs ${MINIMUM_POSTGRES} or later`);
   }
 }

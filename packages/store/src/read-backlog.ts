@@ -1,3 +1,4 @@
+import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
 
 /** What waits to be done, as of now. */
@@ -7,7 +8,7 @@ export interface Backlog {
   /** Age of the oldest of them in seconds; 0 when there is none. */
   readonly oldestPendingSeconds: number;
   /**
-   * How many deliveries have not succeeded, by subscriber and state, of each state up to {@link DELIVERIES_LIMIT}; those
+   * How many deliveries have not succeeded, by subscriber (all endpoints are one: `endpoints`) and state, of each state up to {@link DELIVERIES_LIMIT}; those
    * of which there are none are left out.
    */
   readonly deliveries: readonly { readonly subscriber: string; readonly state: string; readonly count: number }[];
@@ -26,11 +27,12 @@ const READ = {
            (SELECT greatest(0, extract(epoch FROM now() - accepted_at))::float8
               FROM penstock.pending ORDER BY seq LIMIT 1) AS oldest,
            (SELECT coalesce(jsonb_agg(d), '[]') FROM (
-              SELECT subscriber, state, count(*)::int AS count
+              SELECT CASE WHEN starts_with(subscriber, '${ENDPOINT_PREFIX}') THEN 'endpoints' ELSE subscriber END AS subscriber,
+                     state, count(*)::int AS count
                 FROM unnest(ARRAY['pending', 'running', 'retrying', 'dead']) AS states (wanted),
                      LATERAL (SELECT subscriber, state FROM penstock.deliveries
                                WHERE state = wanted AND state <> 'succeeded' LIMIT $2) AS some_of
-               GROUP BY subscriber, state) AS d) AS deliveries`,
+               GROUP BY 1, 2) AS d) AS deliveries`,
 };
 
 /** Reads what waits to be done, for metrics. */

@@ -43,11 +43,12 @@ export async function recordDeliveries(
   await recordAttempts(client, workerName, results);
 }
 
-/** Writes the attempts of deliveries that carry one. */
+/** Writes the attempts of deliveries that carry one, and of which replay they are. */
 export async function recordAttempts(
   client: pg.PoolClient,
   workerName: string,
   results: readonly DeliveryResult[],
+  replayId: string | null = null,
 ): Promise<void> {
   const tried = results.flatMap((result) => (result.attempt ? [{ ...result, attempt: result.attempt }] : []));
   if (tried.length === 0) return;
@@ -55,9 +56,9 @@ export async function recordAttempts(
     client,
     `INSERT INTO penstock.attempts
             (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, traceparent,
-             worker)
+             worker, replay_id)
      SELECT day, seq, subscriber, attempt, started_at, greatest(started_at, clock_timestamp()), outcome, error_class,
-            error_message, traceparent, $10
+            error_message, traceparent, $10, $11
        FROM unnest($1::date[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
                    $8::text[], $9::text[])
             AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message, traceparent)`,
@@ -72,6 +73,7 @@ export async function recordAttempts(
       tried.map(({ attempt }) => attempt.errorMessage),
       tried.map(({ attempt }) => attempt.traceparent),
       workerName,
+      replayId,
     ],
   );
 }

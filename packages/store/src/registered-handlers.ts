@@ -34,27 +34,40 @@ export interface HandlerRow {
   readonly pausedAt: Date | null;
 }
 
-/** All registered handlers by name. */
+/** All registered handlers by name; endpoints are none. */
 export async function listHandlers(store: Store): Promise<HandlerRow[]> {
   type Row = { name: string; kind: string; types: string[]; seen_at: Date; paused_at: Date | null };
   const { rows } = await query<Row>(
     store.pool,
-    "SELECT name, kind, types, seen_at, paused_at FROM penstock.handlers ORDER BY name",
+    "SELECT name, kind, types, seen_at, paused_at FROM penstock.handlers WHERE kind <> 'endpoint' ORDER BY name",
   );
   return rows.map(({ seen_at, paused_at, ...row }) => ({ ...row, seenAt: seen_at, pausedAt: paused_at }));
 }
 
+/** What pausing a handler, or letting it go on, has done. */
+export interface PauseOutcome {
+  /** False when it was so already. */
+  readonly changed: boolean;
+  /** Since when it is paused, or was until now; null when neither. */
+  readonly since: Date | null;
+}
+
 /**
  * Pauses a handler, or lets it go on: while it is paused, nothing of it is started by any worker, and its events are kept
- * as pending deliveries. What runs already is not stopped. Returns false when there is no such handler.
+ * as pending deliveries. What runs already is not stopped. Null when there is no such handler.
  */
-export async function pauseHandler(store: Store, name: string, paused: boolean): Promise<boolean> {
-  const { rowCount } = await query(
+export async function pauseHandler(store: Store, name: string, paused: boolean): Promise<PauseOutcome | null> {
+  const { rows } = await query<{ before: Date | null; after: Date | null }>(
     store.pool,
-    "UPDATE penstock.handlers SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, now()) END WHERE name = $1",
+    `UPDATE penstock.handlers h SET paused_at = CASE WHEN $2 THEN coalesce(h.paused_at, now()) END
+       FROM (SELECT name, paused_at FROM penstock.handlers WHERE name = $1 FOR UPDATE) AS was
+      WHERE h.name = was.name
+     RETURNING was.paused_at AS before, h.paused_at AS after`,
     [name, paused],
   );
-  return rowCount === 1;
+  const [row] = rows;
+  if (row === undefined) return null;
+  return { changed: (row.before === null) !== (row.after === null), since: row.after ?? row.before };
 }
 
 /** How many deliveries of a handler are in a state, counted up to a limit. */
@@ -76,7 +89,7 @@ export async function countWaiting(store: Store, limit: number): Promise<Waiting
             LATERAL (SELECT count(*)::int FROM (
                        SELECT FROM penstock.deliveries
                         WHERE subscriber = h.name AND state = wanted AND state <> 'succeeded' LIMIT $1) AS some_of) AS n
-      WHERE n.count > 0 ORDER BY 1, 2`,
+      WHERE h.kind <> 'endpoint' AND n.count > 0 ORDER BY 1, 2`,
     [limit],
   );
   return rows;
@@ -84,6 +97,8 @@ export async function countWaiting(store: Store, limit: number): Promise<Waiting
 
 /** Forgets a handler that is gone for good: events no longer wait for it. Returns false when there was none. */
 export async function removeHandler(store: Store, name: string): Promise<boolean> {
-  const { rowCount } = await query(store.pool, "DELETE FROM penstock.handlers WHERE name = $1", [name]);
+  const { rowCount } = await query(store.pool, "DELETE FROM penstock.handlers WHERE name = $1 AND kind <> 'endpoint'", [
+    name,
+  ]);
   return rowCount === 1;
 }

@@ -2,6 +2,7 @@ import type { Rehearsal, TableChanges } from "@penstock/engine";
 import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
 import { readEvent } from "./engine-transaction.ts";
+import type { HandlerRoles } from "./handler-roles.ts";
 import { runBehindSavepoint } from "./handler-savepoint.ts";
 import { transaction } from "./transaction.ts";
 
@@ -19,7 +20,11 @@ class RolledBack<T> extends Error {
 }
 
 /** Runs `fn` in a transaction that is rolled back whatever comes of it; see DryRunStore.rehearse. */
-export async function rehearse<T>(store: Store, fn: (tx: Rehearsal) => Promise<T>): Promise<T> {
+export async function rehearse<T>(
+  store: Store,
+  fn: (tx: Rehearsal) => Promise<T>,
+  roles: HandlerRoles = new Map(),
+): Promise<T> {
   try {
     return await transaction(store, async (client): Promise<T> => {
       await client.query(TIME_OUTS);
@@ -28,7 +33,8 @@ export async function rehearse<T>(store: Store, fn: (tx: Rehearsal) => Promise<T
       throw new RolledBack(
         await fn({
           readEvent: (event) => readEvent(client, event),
-          savepoint: (schema, work, onStatement) => runBehindSavepoint(client, schema, work, onStatement),
+          savepoint: (schema, work, onStatement) =>
+            runBehindSavepoint(client, { schema, role: roles.get(schema) }, work, onStatement),
           changes: async () => subtract(await countChanges(client), before),
         }),
       );

@@ -4,6 +4,7 @@ import {
   createEngineStore,
   createReplay,
   findDueDeliveries,
+  findDueEndpoints,
   listDeliveries,
   listEvents,
   type NewReplay,
@@ -14,7 +15,7 @@ import {
 } from "@penstock/store";
 import { beforeEach, describe, expect, test } from "vitest";
 import { openMigrated } from "./open-test-store.ts";
-import { mostRowsIn, plansThatScan, withPlans } from "./plans.ts";
+import { mostRowsIn, mostRowsLeftOut, plansThatScan, withPlans } from "./plans.ts";
 
 let store: Store;
 beforeEach(async () => {
@@ -211,6 +212,7 @@ describe("on a million deliveries", () => {
       { state: "dead" },
       { state: "dead", handler: "a" },
       { state: "succeeded", subject: "nobody" },
+      { state: "succeeded", handler: "new" },
       { handler: "a" },
       { handler: "new", among: "missing", type: "message.sent" },
       { among: "quarantined" },
@@ -225,6 +227,7 @@ describe("on a million deliveries", () => {
     });
     expect(plansThatScan(plans)).toEqual([]);
     expect(mostRowsIn(plans)).toBeLessThanOrEqual(2_000);
+    expect(mostRowsLeftOut(plans)).toBeLessThanOrEqual(2_000);
   });
 
   test("what is due of a handler is found by as many rows as are asked for, and by none while it is paused", async () => {
@@ -247,5 +250,43 @@ describe("on a million deliveries", () => {
     const { result, plans } = await withPlans(store, (alone) => findDueDeliveries(alone, "a", 500));
     expect(result).toEqual([]);
     expect(mostRowsIn(plans)).toBeLessThanOrEqual(1);
+  });
+
+  test("what is due of an endpoint is claimed by a plan made once, and those with nothing due are not looked at", async () => {
+    await store.pool.query(`
+      INSERT INTO penstock.handlers (name, kind, types)
+      SELECT name, 'endpoint', '{*}'
+        FROM (SELECT 'ep_' || n FROM generate_series(1, 2000) AS n UNION VALUES ('a'), ('b')) AS n (name);
+      INSERT INTO penstock.endpoints (id, url, header_name, secret, concurrency, disable_after_ms)
+      SELECT name, 'https://example.com', 'X-Signature', '', 10, 1 FROM penstock.handlers`);
+    await seed(50_000, "CASE WHEN s = 'a' THEN 'pending' ELSE 'succeeded' END");
+    await store.pool.query(`
+      UPDATE penstock.deliveries SET next_attempt_at = now() - seq * interval '1 ms' WHERE state = 'pending';
+      ANALYZE penstock.deliveries, penstock.events, penstock.handlers, penstock.endpoints`);
+    const claims = await withPlans(store, async (alone) => {
+      for (let turn = 0; turn < 7; turn++) {
+        const claimed = await createEngineStore(alone, "test").claimForEndpoint("a", {
+          limit: 48,
+          leaseMs: 60_000,
+          lanes: false,
+        });
+        expect(claimed.map(({ delivery }) => delivery.seq).toSorted((a, b) => b - a)).toEqual(
+          Array.from({ length: 48 }, (_, n) => 50_000 - turn * 48 - n),
+        );
+      }
+      const { rows } = await alone.pool.query(
+        "SELECT generic_plans > 0 AS once FROM pg_prepared_statements WHERE name = 'penstock-claim-for-endpoint'",
+      );
+      expect(rows).toEqual([{ once: true }]);
+    });
+    expect(plansThatScan(claims.plans)).toEqual([]);
+    expect(mostRowsIn(claims.plans)).toBeLessThanOrEqual(48);
+    for (const paused of [false, true]) {
+      await pauseHandler(store, "a", paused);
+      const { result, plans } = await withPlans(store, (alone) => findDueEndpoints(alone, null));
+      expect(result).toEqual(paused ? [] : ["a"]);
+      expect(plansThatScan(plans)).toEqual([]);
+      expect(mostRowsIn(plans)).toBeLessThanOrEqual(5);
+    }
   });
 });

@@ -50,11 +50,11 @@ async function plansOf(work: (store: Store) => Promise<unknown>): Promise<string
   return plans.join("\n");
 }
 
-/** Nodes that scanned a table, or read more rows than `most`, those that a filter removed included. */
+/** Nodes that scanned a table of more than a page, or read more rows than `most`, those that a filter removed included. */
 function costly(plans: string, most: number): string[] {
   return plans.split("\n").filter((line) => {
     const read = Number(/actual rows=(\d+)/.exec(line)?.[1] ?? /Rows Removed by \w+: (\d+)/.exec(line)?.[1] ?? 0);
-    return read > most || (/Seq Scan on (deliveries|events|lanes)/.test(line) && read > 1);
+    return read > most || (/Seq Scan on (deliveries|events|lanes)/.test(line) && read > 100);
   });
 }
 

@@ -45,7 +45,7 @@ test("events are listed newest first, with what became of them", async () => {
     ["quarantined", "quarantined"],
     ["processed", "processed"],
   ]);
-  expect(listed[1]?.quarantine).toEqual({ reason: "unknown-type", detail: null });
+  expect(listed[1]?.quarantine).toEqual({ reason: "unknown-type", detail: null, dismissedAt: null });
   expect(listed[2]?.deliveries.map(({ subscriber, state }) => [subscriber, state])).toEqual([
     ["a", "succeeded"],
     ["b", "succeeded"],

@@ -31,6 +31,14 @@ export function plansThatScan(plans: readonly string[]): string[] {
   );
 }
 
+/** The most rows that any node of these plans read and left out. */
+export function mostRowsLeftOut(plans: readonly string[]): number {
+  return Math.max(
+    0,
+    ...[...plans.join("\n").matchAll(/Rows Removed by Filter: (\d+)/g)].map(([, rows]) => Number(rows)),
+  );
+}
+
 /** The most rows that any node of these plans really gave. */
 export function mostRowsIn(plans: readonly string[]): number {
   return Math.max(...[...plans.join("\n").matchAll(/actual time=\S+ rows=([\d.]+)/g)].map(([, rows]) => Number(rows)));

@@ -58,7 +58,15 @@ export const instruments = {
       },
     }),
   ),
-  /** Seconds a job waited, by queue: events, or that of the deliveries to an effect handler. */
+  /** By outcome: succeeded, failed, timed-out. Not by endpoint: there can be thousands. */
+  outboundDuration: lazily<Histogram>((meter) =>
+    meter.createHistogram("penstock.outbound.duration", {
+      unit: "s",
+      description: "Time of one request to an endpoint, connection and answer included",
+      advice: { explicitBucketBoundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },
+    }),
+  ),
+  /** Seconds a job waited, by queue: events, endpoints, or that of the deliveries to an effect handler. */
   queueLag: lazily<Histogram>((meter) =>
     meter.createHistogram("penstock.queue.lag", {
       unit: "s",
@@ -86,7 +94,7 @@ export const instruments = {
       description: "Age of the oldest event that is accepted and not yet processed; 0 when there is none",
     }),
   ),
-  /** By handler and state: pending, running, retrying, dead. */
+  /** By handler, all endpoints as one, and state: pending, running, retrying, dead. */
   deliveries: lazily<ObservableGauge>((meter) =>
     meter.createObservableGauge("penstock.deliveries", {
       unit: "{delivery}",

@@ -84,7 +84,9 @@ export function contextOf(span: Span, parent: Context = context.active()): Conte
   const spanContext = span.spanContext();
   // Not isRecording(): a span that has ended records no more, and can still be a parent.
   if (isSampled(spanContext)) return trace.setSpan(parent, span);
-  return trace.isSpanContextValid(spanContext) ? trace.deleteSpan(parent).setValue(UNSAMPLED, span) : parent;
+  if (!trace.isSpanContextValid(spanContext)) return parent;
+  const bare = trace.getSpan(parent) === undefined ? parent : trace.deleteSpan(parent);
+  return bare.setValue(UNSAMPLED, span);
 }
 
 /** Runs something outside of every span: what outlives a request must not belong to it. */

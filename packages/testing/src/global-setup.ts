@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { type ProvidedServer, providePostgres, removeAbandonedServers } from "@penstock/test-postgres";
 import type { TestProject } from "vitest/node";
-import { providePostgres } from "./provide-postgres.ts";
+import { wantsContainers } from "./docker.ts";
+import { startPostgresContainer } from "./postgres-container.ts";
 import { provideRedis } from "./provide-redis.ts";
-import { removeAbandonedServers } from "./server-directory.ts";
+import { killAbandonedRedis } from "./redis-process.ts";
 import "./provided-context.ts";
 
 /**
@@ -12,9 +14,9 @@ import "./provided-context.ts";
  * be reached nor be started.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  await removeAbandonedServers();
+  await removeAbandonedServers(killAbandonedRedis);
   const runId = randomBytes(4).toString("hex");
-  const started = await Promise.allSettled([providePostgres(runId), provideRedis()]);
+  const started = await Promise.allSettled([providePostgres(runId, startContainer), provideRedis()]);
   const teardown = async (): Promise<void> => {
     await Promise.all(started.map(async (each) => each.status === "fulfilled" && (await each.value.end())));
   };
@@ -27,4 +29,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("testRedisUrl", redis.value.url);
   project.provide("testRunId", runId);
   return teardown;
+}
+
+/** Postgres from Docker where TEST_CONTAINERS asks for it. */
+async function startContainer(settings: Record<string, string>): Promise<ProvidedServer | null> {
+  if (!(await wantsContainers())) return null;
+  const server = await startPostgresContainer(settings);
+  return { url: server.url, end: () => server.remove() };
 }

@@ -3,14 +3,9 @@ export { checkDocTypes, type DocBlock, readDocBlocks, writeDocFiles } from "./do
 export { eventually, type EventuallyOptions } from "./eventually.ts";
 export type { ServerUnderTest } from "./server-under-test.ts";
 export { startPostgres } from "./start-postgres.ts";
+export { accept, answer, openSink, type Received, type Sink } from "./sink.ts";
 export { startRedis } from "./start-redis.ts";
-export {
-  createTestDatabase,
-  ensureTemplate,
-  type Migrate,
-  type TestDatabase,
-  type TestDatabaseOptions,
-} from "./test-database.ts";
+export { createTestDatabase, type TestDatabase } from "./test-database.ts";
 export { createTestRedis, type TestRedis } from "./test-redis.ts";
 import "./provided-context.ts";
 export { startProcess, type ProcessExit, type ProcessOptions, type TestProcess } from "./start-process.ts";

@@ -1,15 +1,15 @@
 import { findFreePort } from "@penstock/embedded-postgres";
+import { withClient } from "@penstock/test-postgres";
 import { PostgreSqlContainer } from "@testcontainers/postgresql";
 import { toServerUnderTest } from "./container-under-test.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";
-import { withClient } from "./with-client.ts";
 
 /** As in docker-compose.yml. */
 const IMAGE = "postgres:18";
 
 /**
- * Starts a Postgres in Docker on a port of this machine that it keeps, with durability as it comes: fsync on.
- * `settings` are of postgresql.conf.
+ * Starts a Postgres in Docker on a port of this machine that it keeps, with durability as it comes, fsync on, unless
+ * `settings` (of postgresql.conf) say otherwise.
  */
 export async function startPostgresContainer(settings: Readonly<Record<string, string>>): Promise<ServerUnderTest> {
   const port = await findFreePort();

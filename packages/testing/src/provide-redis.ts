@@ -1,6 +1,6 @@
+import type { ProvidedServer } from "@penstock/test-postgres";
 import { Redis } from "ioredis";
 import { findRedis } from "./find-redis.ts";
-import type { ProvidedServer } from "./provided-server.ts";
 import { startRedisContainer } from "./redis-container.ts";
 import { startRedisProcess } from "./redis-process.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";

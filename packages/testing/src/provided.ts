@@ -1,3 +1,4 @@
+import type { ProvidedPostgres } from "@penstock/test-postgres";
 import { inject } from "vitest";
 import "./provided-context.ts";
 
@@ -8,4 +9,9 @@ export function provided(key: "testDatabaseUrl" | "testRedisUrl" | "testRunId"):
     throw new Error('This Vitest project lacks the servers: add globalSetup: "@penstock/testing/global-setup" to it.');
   }
   return value;
+}
+
+/** The run's Postgres. */
+export function providedPostgres(): ProvidedPostgres {
+  return { url: provided("testDatabaseUrl"), runId: provided("testRunId") };
 }

@@ -1,12 +1,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { open, readFile, rm } from "node:fs/promises";
+import { open, readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findFreePort } from "@penstock/embedded-postgres";
+import { findFreePort, isRunning } from "@penstock/embedded-postgres";
+import { makeServerDirectory, removeServerDirectory } from "@penstock/test-postgres";
 import { answersPing } from "./answers-ping.ts";
 import type { RedisProgram } from "./find-redis.ts";
-import { makeServerDirectory, removeServerDirectory } from "./server-directory.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";
 
 /** Starts a Redis program on a free port of 127.0.0.1 and waits until it answers. */
@@ -104,4 +104,13 @@ async function run(
   throw new Error(`${program.file} did not start:\n${printed.split("\n").slice(-10).join("\n")}`, {
     cause: spawnError,
   });
+}
+
+/** Ends the Redis of a directory whose run was killed. */
+export async function killAbandonedRedis(dir: string): Promise<void> {
+  const pid = Number(await readFile(join(dir, "redis.pid"), "utf8").catch(() => "0"));
+  if (pid === 0 || !(await isRunning(pid))) return;
+  // The number may have been given to another program; a Redis of ours works in this directory.
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null);
+  if (cwd === dir) process.kill(pid, "SIGKILL");
 }

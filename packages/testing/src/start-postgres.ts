@@ -1,8 +1,8 @@
 import { removeEmbeddedPostgres, signalServer, startEmbeddedPostgres } from "@penstock/embedded-postgres";
+import { makeServerDirectory, removeServerDirectory } from "@penstock/test-postgres";
 import { wantsContainers } from "./docker.ts";
 import { atFileEnd } from "./file-end.ts";
 import { startPostgresContainer } from "./postgres-container.ts";
-import { makeServerDirectory, removeServerDirectory } from "./server-directory.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";
 
 /**

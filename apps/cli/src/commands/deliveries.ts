@@ -1,19 +1,22 @@
+import { isEndpointId } from "@penstock/schemas";
 import {
   CHANGEABLE,
-  changeDeliveries,
   type DeliveryChange,
   type DeliveryDetail,
   type DeliveryFilter,
-  type DeliveryRow,
+  type EndpointRow,
   listDeliveries,
+  listEndpoints,
   listEvents,
   showDeliveries,
   type Store,
 } from "@penstock/store";
 import type { Command } from "commander";
+import { changeAll } from "../change-all.ts";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
+import { explainNoMatch, noEvent } from "../no-match.ts";
 import { addFilterOptions, addListOptions, type FilterOptions, type ListOptions } from "../filter-options.ts";
 import { formatDeliveryDetail } from "../output/delivery-detail.ts";
 import { formatDeliveryTable } from "../output/delivery-table.ts";
@@ -23,8 +26,6 @@ import { printable } from "../output/printable.ts";
 import { findRetryLimits } from "../retry-limits.ts";
 
 type ChangeOptions = FilterOptions & { yes?: true; json?: true };
-
-const PAGE = 1_000;
 
 const WORDS: Readonly<
   Record<DeliveryChange, { readonly summary: string; readonly description: string; done: string }>
@@ -51,7 +52,7 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
   const deliveries = program
     .command("deliveries")
     .summary("events by handler: which succeeded, wait, fail, are dead")
-    .description("Shows and repairs deliveries. A delivery is one event for one handler.");
+    .description("Shows and repairs deliveries. A delivery is one event for one handler or endpoint.");
 
   addListOptions(deliveries.command("list"), "delivery")
     .summary("list deliveries, the newest events' first")
@@ -61,29 +62,37 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
       `\nExamples:\n  ${PENSTOCK} deliveries list --state dead\n  ${PENSTOCK} deliveries list --handler inbox --since 2h`,
     )
     .action(async ({ json, limit, ...filter }: ListOptions) => {
-      const rows = await withStore(ctx, (store) => listDeliveries(store, filter, { limit }));
+      const { rows, why } = await withStore(ctx, async (store) => {
+        const rows = await listDeliveries(store, filter, { limit });
+        return { rows, why: rows.length === 0 ? await explainNoMatch(store, filter, "No delivery matches.") : "" };
+      });
       if (json) return rows.forEach((row) => ctx.output.json(row));
-      if (rows.length === 0) return ctx.output.say("No delivery matches.");
+      if (rows.length === 0) return ctx.output.say(why);
       ctx.output.result(formatDeliveryTable(rows, new Date()));
     });
 
   deliveries
     .command("show")
     .argument("<event>", "the event's id, or its seq")
-    .argument("[handler]", "the handler's name; all of them without it")
+    .argument("[handler]", "the handler's name or the endpoint's id; all of them without it")
     .summary("show all of a delivery: each try, its error and its trace")
     .description(
-      "Shows all of a delivery: its state, when it is tried next, and each try with its error and its trace.",
+      "Shows all of a delivery: its state, when it is tried next or what it waits for, each try with its error and its trace, and what operators did in between.",
     )
     .option("--json", "print one JSON object per delivery")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} deliveries show evt_7f3a9b2c inbox`)
     .action(async (event: string, handler: string | undefined, { json }: { json?: true }) => {
       const wanted = { event, ...(handler !== undefined && { handler }) };
-      const found = await withStore(ctx, (store) => showDeliveries(store, wanted));
-      if (found.length === 0) throw new CliError(await explainMissing(ctx, event, handler));
+      const { found, endpoints } = await withStore(ctx, async (store) => {
+        const shown = await showDeliveries(store, wanted);
+        if (shown.length === 0) throw new CliError(await explainMissing(store, wanted));
+        return { found: shown, endpoints: json ? new Map<string, EndpointRow>() : await endpointsOf(store, shown) };
+      });
       if (json) return found.forEach((delivery) => ctx.output.json(withTraceIds(delivery)));
       const limits = await findRetryLimits(ctx, found);
-      ctx.output.result(found.map((one) => formatDeliveryDetail(one, new Date(), limits)).join("\n\n"));
+      ctx.output.result(
+        found.map((one) => formatDeliveryDetail(one, new Date(), limits, endpoints.get(one.subscriber))).join("\n\n"),
+      );
     });
 
   for (const change of ["retry", "skip", "cancel"] as const) registerChange(deliveries, ctx, change);
@@ -92,7 +101,7 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
 function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryChange): void {
   const { summary, description, done } = WORDS[change];
   const states = CHANGEABLE[change].join(", ");
-  addFilterOptions(deliveries.command(change))
+  addFilterOptions(deliveries.command(change), CHANGEABLE[change])
     .argument("[event]", "the event's id, or its seq; without it, all deliveries that match the options")
     .summary(summary)
     .description(`${description} Takes those that are ${states}.`)
@@ -114,28 +123,24 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
         );
       }
       const wanted: DeliveryFilter = { ...filter, ...(event !== undefined && { event }) };
-      const count = await withStore(ctx, (store) => changeAll(store, ctx, change, wanted));
+      const count = await withStore(ctx, async (store) => {
+        const changed = await changeAll(store, ctx, change, wanted);
+        if (changed === 0) throw new CliError(await explainNone(store, change, wanted));
+        return changed;
+      });
       if (json) return ctx.output.json({ change, deliveries: count });
-      if (count === 0) throw new CliError(await explainNone(ctx, change, wanted));
       ctx.output.result(`${count === 1 ? "1 delivery" : `${count} deliveries`} ${done}`);
     });
 }
 
-/** Goes through all that match, page by page, and stops between two pages when it is told to. */
-async function changeAll(
-  store: Store,
-  ctx: CliContext,
-  change: DeliveryChange,
-  filter: DeliveryFilter,
-): Promise<number> {
-  let count = 0;
-  for (let after: DeliveryRow | undefined; !ctx.stop.aborted;) {
-    const page: DeliveryRow[] = await listDeliveries(store, filter, { limit: PAGE, ...(after && { after }) });
-    count += (await changeDeliveries(store, change, page)).length;
-    after = page.at(-1);
-    if (after === undefined || page.length < PAGE) break;
+/** The endpoints among the subscribers, by id. */
+async function endpointsOf(store: Store, shown: readonly DeliveryDetail[]): Promise<Map<string, EndpointRow>> {
+  const endpoints = new Map<string, EndpointRow>();
+  for (const id of new Set(shown.map(({ subscriber }) => subscriber).filter(isEndpointId))) {
+    const [row] = await listEndpoints(store, { id });
+    if (row !== undefined) endpoints.set(id, row);
   }
-  return count;
+  return endpoints;
 }
 
 /** The trace of each try and of the event, as their viewers want them. */
@@ -147,16 +152,22 @@ function withTraceIds({ attemptLog, ...delivery }: DeliveryDetail): object {
   };
 }
 
-async function explainMissing(ctx: CliContext, event: string, handler: string | undefined): Promise<string> {
-  const [found] = await withStore(ctx, (store) => listEvents(store, { event, limit: 1 }));
-  if (found === undefined) return `There is no event ${printable(event)}: see \`${PENSTOCK} events list\`.`;
-  const what = handler === undefined ? "" : ` to ${printable(handler)}`;
-  return `Event ${printable(event)} has no delivery${what}: it is ${describeStatus(found)}.`;
+async function explainMissing(store: Store, wanted: { event: string; handler?: string }): Promise<string> {
+  const { event, handler } = wanted;
+  const [found] = await listEvents(store, { event, limit: 1 });
+  if (found === undefined) return noEvent(event);
+  const name = printable(event);
+  if (found.status !== "processed") return `Event ${name} has no delivery: it is ${describeStatus(found)}.`;
+  const who = handler === undefined ? "No handler subscribed" : `${printable(handler)} did not subscribe`;
+  return explainNoMatch(store, wanted, `${who} to the type of event ${name} when it came.`);
 }
 
-async function explainNone(ctx: CliContext, change: DeliveryChange, filter: DeliveryFilter): Promise<string> {
-  const [found] = await withStore(ctx, (store) => listDeliveries(store, filter, { limit: 1 }));
-  if (found === undefined) return "No delivery matches.";
+async function explainNone(store: Store, change: DeliveryChange, filter: DeliveryFilter): Promise<string> {
+  const { state: _, ...whatever } = filter;
+  const [found] = await listDeliveries(store, filter.event === undefined ? filter : whatever, { limit: 1 });
+  if (found === undefined) return explainNoMatch(store, filter, "No delivery matches.");
   const what = `${printable(found.subscriber)} of event ${printable(found.eventId ?? String(found.seq))}`;
-  return `No delivery was changed: ${what} is ${found.state}, and ${change} takes ${CHANGEABLE[change].join(", ")}.`;
+  if (CHANGEABLE[change].includes(found.state))
+    return `No delivery was changed: ${what} was running. Try it again now.`;
+  return `No delivery was changed: ${what} is ${found.state}, and ${change} takes ${filter.state ?? CHANGEABLE[change].join(", ")}.`;
 }

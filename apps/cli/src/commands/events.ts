@@ -3,11 +3,11 @@ import { type Command, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
+import { explainNoMatch, noEvent } from "../no-match.ts";
 import { addListOptions, type ListOptions } from "../filter-options.ts";
 import { decodeUtf8 } from "../output/body-text.ts";
 import { formatEventDetail, traceIdOf } from "../output/event-detail.ts";
 import { formatEventTable } from "../output/event-table.ts";
-import { printable } from "../output/printable.ts";
 import { findRetryLimits } from "../retry-limits.ts";
 
 type EventListOptions = ListOptions & Pick<EventFilter, "status"> & { id?: string };
@@ -23,7 +23,12 @@ export function registerEvents(program: Command, ctx: CliContext): void {
   addListOptions(events.command("list"), "event")
     .summary("list events, the newest first")
     .description("Lists events, the newest first, and what each handler made of them.")
-    .addOption(new Option("--status <status>", "only with this status").choices(STATUSES))
+    .addOption(
+      new Option(
+        "--status <status>",
+        "only with this status; processed: each handler has its delivery, done or not",
+      ).choices(STATUSES),
+    )
     .option("--id <id>", "only with this id")
     .addHelpText(
       "after",
@@ -31,13 +36,14 @@ export function registerEvents(program: Command, ctx: CliContext): void {
     )
     .action(async ({ json, id, ...options }: EventListOptions) => {
       const filter: EventFilter = { ...options, ...(id !== undefined && { event: id }) };
-      const rows = await withStore(ctx, (store) => listEvents(store, filter));
+      const { rows, why } = await withStore(ctx, async (store) => {
+        const rows = await listEvents(store, filter);
+        return { rows, why: rows.length === 0 ? await explainNoMatch(store, filter, "No event matches.") : "" };
+      });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) {
         return ctx.output.say(
-          Object.keys(filter).length > 1
-            ? "No event matches."
-            : `No events yet: send one with \`${PENSTOCK} send message.received\`.`,
+          Object.keys(filter).length > 1 ? why : `No events yet: send one with \`${PENSTOCK} send message.received\`.`,
         );
       }
       const limits = await findRetryLimits(
@@ -58,8 +64,7 @@ export function registerEvents(program: Command, ctx: CliContext): void {
     .addHelpText("after", `\nExamples:\n  ${PENSTOCK} events show evt_7f3a9b2c\n  ${PENSTOCK} events show 12 --json`)
     .action(async (id: string, { json }: { json?: true }) => {
       const found = await withStore(ctx, (store) => showEvents(store, id));
-      if (found.length === 0)
-        throw new CliError(`There is no event ${printable(id)}: see \`${PENSTOCK} events list\`.`);
+      if (found.length === 0) throw new CliError(noEvent(id));
       if (json) return found.forEach((event) => ctx.output.json(toJson(event)));
       const limits = await findRetryLimits(
         ctx,

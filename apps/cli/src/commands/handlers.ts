@@ -1,8 +1,10 @@
+import { isEndpointId } from "@penstock/schemas";
 import { countWaiting, listHandlers, pauseHandler, removeHandler } from "@penstock/store";
 import type { Command } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
+import { noHandler } from "../no-match.ts";
 import { formatColumns } from "../output/columns.ts";
 import { formatAge } from "../output/duration.ts";
 import { printable } from "../output/printable.ts";
@@ -65,10 +67,11 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
     .option("--yes", "really do it")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers remove inbox --yes`)
     .action(async (name: string, { yes }: { yes?: true }) => {
+      assertNoEndpoint(name, "delete");
       if (!yes)
         throw new UsageError(`Events would no longer wait for handler ${printable(name)}: add --yes to remove it.`);
       const removed = await withStore(ctx, (store) => removeHandler(store, name));
-      if (!removed) throw noHandler(name);
+      if (!removed) throw new CliError(noHandler(name));
       ctx.output.result(`removed ${printable(name)}`);
     });
 }
@@ -84,16 +87,26 @@ function registerPause(handlers: Command, ctx: CliContext, what: "pause" | "resu
         ? "Pauses a handler on all workers: nothing of it is started any more, what runs ends, and its events are kept as pending deliveries. Other handlers go on."
         : "Lets a paused handler go on: it catches up on what has waited for it.",
     )
+    .option("--json", "print one JSON object: whether that changed anything, and since when it is or was paused")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers ${what} inbox`)
-    .action(async (name: string) => {
+    .action(async (name: string, { json }: { json?: true }) => {
+      assertNoEndpoint(name, what);
       const found = await withStore(ctx, (store) => pauseHandler(store, name, paused));
-      if (!found) throw noHandler(name);
-      ctx.output.result(`${paused ? "paused" : "resumed"} ${printable(name)}`);
+      if (found === null) throw new CliError(noHandler(name));
+      const { changed, since } = found;
+      if (json) return ctx.output.json({ handler: name, paused, changed, since });
+      const age = since === null ? "" : formatAge(Date.now() - since.getTime());
+      if (changed) return ctx.output.result(`${paused ? "paused" : "resumed"} ${printable(name)}`);
+      ctx.output.result(`${printable(name)} ${paused ? `was paused before, ${age} ago` : "is not paused"}`);
     });
 }
 
-function noHandler(name: string): CliError {
-  return new CliError(`There is no handler ${printable(name)}: see \`${PENSTOCK} handlers list\`.`);
+/** @throws UsageError that names the command that is meant. */
+function assertNoEndpoint(name: string, command: string): void {
+  if (!isEndpointId(name)) return;
+  throw new UsageError(
+    `${printable(name)} is an endpoint: use \`${PENSTOCK} endpoints ${command} ${printable(name)}\`.`,
+  );
 }
 
 const formatCount = (count: number): string => (count > COUNTED ? `${COUNTED}+` : String(count));

@@ -11,6 +11,7 @@ import { type Command, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
+import { explainNoMatch } from "../no-match.ts";
 import { formatLaneTable, nameHead } from "../output/lane-table.ts";
 import { printable } from "../output/printable.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -29,17 +30,21 @@ export function registerLanes(program: Command, ctx: CliContext): void {
     .command("list")
     .summary("list the lanes in which something waits or runs")
     .description(
-      `Lists the lanes in which something waits or runs, by handler and lane. The head is the delivery that runs or has to be done first; a lane is blocked when its head has failed. What waits is counted up to ${LANE_COUNT_LIMIT}.`,
+      `Lists the lanes in which something waits or runs, by handler and lane. The head is the delivery that runs or has to be done first; a lane is blocked when its head has failed. What waits behind it is counted up to ${LANE_COUNT_LIMIT}.`,
     )
-    .option("--handler <name>", "only of this handler")
+    .option("--handler <name>", "only of this handler, or of the endpoint with this id")
     .addOption(new Option("--state <state>", "only in this state").choices(STATES))
     .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
     .option("--json", "print one JSON object per lane")
     .addHelpText("after", `\nExamples:\n  ${PENSTOCK} lanes list\n  ${PENSTOCK} lanes list --state blocked`)
     .action(async ({ json, limit, ...filter }: LaneFilter & { limit: number; json?: true }) => {
-      const rows = await withStore(ctx, (store) => listLanes(store, filter, limit));
+      const { rows, why } = await withStore(ctx, async (store) => {
+        const rows = await listLanes(store, filter, limit);
+        const none = `No lane${filter.handler === undefined && filter.state === undefined ? "" : " that matches"} has anything that waits or runs.`;
+        return { rows, why: rows.length === 0 ? await explainNoMatch(store, filter, none) : "" };
+      });
       if (json) return rows.forEach((row) => ctx.output.json(row));
-      if (rows.length === 0) return ctx.output.say("No lane has anything that waits or runs.");
+      if (rows.length === 0) return ctx.output.say(why);
       ctx.output.result(formatLaneTable(rows, new Date()));
     });
 
@@ -65,14 +70,16 @@ async function unblock(store: Store, handler: string, lane: string): Promise<Lan
   const name = `lane ${printable(lane)} of ${printable(handler)}`;
   const [found] = await listLanes(store, { handler, lane }, 1);
   if (found === undefined) {
-    throw new CliError(`Nothing waits or runs in ${name}: see \`${PENSTOCK} lanes list\`.`);
+    const nothing = `Nothing waits or runs in ${name}: see \`${PENSTOCK} lanes list\`.`;
+    throw new CliError(await explainNoMatch(store, { handler }, nothing));
   }
   const refusal = `${name} is not blocked by a dead letter: its head is ${nameHead(found)}, which is ${found.head.state}.`;
   if (found.head.state !== "dead") {
-    const advice = found.head.state === "running" ? "" : ` To skip that, use \`${PENSTOCK} deliveries skip\`.`;
+    const command = `${PENSTOCK} deliveries skip ${found.head.seq} --handler ${printable(handler)}`;
+    const advice = found.head.state === "running" ? "" : ` To skip that: \`${command}\`.`;
     throw new CliError(`${refusal}${advice}`);
   }
-  const changed = await changeDeliveries(store, "skip", [found.head]);
+  const changed = await changeDeliveries(store, "skip", [found.head], { by: "lanes unblock" });
   if (changed.length === 0) throw new CliError(`${name} has just changed, nothing was skipped: look at it again.`);
   return found;
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
+import { registerNewHandler } from "./new-handler.ts";
 import { registerNewSource } from "./new-source.ts";
 
 export function registerNew(program: Command, ctx: CliContext): void {
@@ -7,5 +8,6 @@ export function registerNew(program: Command, ctx: CliContext): void {
     .command("new")
     .summary("make something of your own")
     .description("Writes the beginning of something of your own, with a test that passes, and plugs it in.");
+  registerNewHandler(parent, ctx);
   registerNewSource(parent, ctx);
 }

@@ -1,12 +1,13 @@
 import { dryRun, type DryRunReport } from "@penstock/engine";
 import type { Handler, TransactionalHandler } from "@penstock/handler-sdk";
-import { type EventSummary, listEffects, listEvents, rehearse, type Store } from "@penstock/store";
+import { type EventSummary, findHandlerRoles, listEffects, listEvents, rehearse, type Store } from "@penstock/store";
 import { type Command, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError, ReportedFailure, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
 import { formatDryRun, formatEffects, formatTotal, type Total } from "../output/dry-run.ts";
+import { explainNoMatch } from "../no-match.ts";
 import { printable } from "../output/printable.ts";
 import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { createSilentLog } from "../replay/silent-log.ts";
@@ -30,8 +31,16 @@ export function registerDryRun(replay: Command, ctx: CliContext): void {
     .action(async (event: string | undefined, { json, handler: name, ...options }: Options) => {
       const handler = await findHandler(ctx, name);
       await withStore(ctx, async (store) => {
-        const events = await findEvents(store, handler, event, options);
-        if (events.length === 0) throw new CliError("No event that this handler subscribes to matches.");
+        // One more tells that there are more.
+        const found = await findEvents(store, handler, event, { ...options, limit: options.limit + 1 });
+        const events = found.slice(0, options.limit);
+        if (events.length === 0) {
+          const nothing = `No event that ${handler.name} subscribes to matches. What is in quarantine is taken by its id.`;
+          throw new CliError(await explainNoMatch(store, { ...(event !== undefined && { event }) }, nothing));
+        }
+        if (found.length > events.length) {
+          ctx.output.say(`More events match: these are the newest ${events.length}. See --limit, --since and --until.`);
+        }
         if (handler.kind === "effect") return tellEffects(store, ctx, handler.name, events, json === true);
         await runAll(store, ctx, handler, events, json === true);
       });
@@ -60,7 +69,9 @@ async function findEvents(
   const found: EventSummary[] = [];
   for (let before: EventSummary | undefined; found.length < limit;) {
     const page: EventSummary[] = await listEvents(store, { ...wanted, limit: 1_000, ...(before && { before }) });
-    found.push(...page.filter(({ type }) => type !== null && types.has(type)));
+    // As a replay takes them: from quarantine only the one that is named.
+    const isTaken = ({ status }: EventSummary): boolean => event !== undefined || status !== "quarantined";
+    found.push(...page.filter((one) => one.type !== null && types.has(one.type) && isTaken(one)));
     before = page.at(-1);
     if (page.length < 1_000) break;
   }
@@ -75,11 +86,15 @@ async function runAll(
   json: boolean,
 ): Promise<void> {
   const { find: findSource } = await readProjectSources(ctx);
+  const roles = await findHandlerRoles(store);
   const total: Total = { events: 0, failed: 0, tables: new Map() };
   // Oldest first, as they came.
   for (const event of events.toReversed()) {
     if (ctx.stop.aborted) break;
-    const options = { store: { rehearse: <T>(fn: Parameters<typeof rehearse<T>>[1]) => rehearse(store, fn) }, handler };
+    const options = {
+      store: { rehearse: <T>(fn: Parameters<typeof rehearse<T>>[1]) => rehearse(store, fn, roles) },
+      handler,
+    };
     const report = await dryRun({ ...options, findSource, log: createSilentLog(), signal: ctx.stop }, event);
     add(total, report);
     const { seq, id, type } = event;

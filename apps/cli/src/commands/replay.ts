@@ -1,8 +1,13 @@
 import { randomBytes } from "node:crypto";
+import { isEndpointId } from "@penstock/schemas";
 import {
   cancelReplay,
+  countReplay,
   createReplay,
   type DeliveryStateName,
+  listDeliveries,
+  listEvents,
+  listEndpoints,
   listHandlers,
   listReplays,
   type NewReplay,
@@ -15,6 +20,9 @@ import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
 import { printable } from "../output/printable.ts";
+import { describeStatus } from "../output/event-table.ts";
+import { describeReplayCount } from "../output/replay-count.ts";
+import { noEndpoint, noHandler } from "../no-match.ts";
 import { formatReplay, formatReplayTable } from "../output/replay-table.ts";
 import { findOneEvent } from "../replay/find-one-event.ts";
 import { readNewBody } from "../replay/new-body.ts";
@@ -29,6 +37,7 @@ type CreateOptions = FilterOptions & {
   rate?: number;
   reason?: string;
   withBody?: string;
+  all?: true;
   yes?: true;
   json?: true;
 };
@@ -50,14 +59,14 @@ export function registerReplay(program: Command, ctx: CliContext): void {
 }
 
 function registerCreate(replay: Command, ctx: CliContext): void {
-  addFilterOptions(replay.command("create"))
+  addFilterOptions(replay.command("create"), REPLAYABLE)
     .argument("[event]", "the event's id, or its seq; without it, all that match the options")
     .summary("begin a replay")
     .description(
-      `Begins a replay of what had been received by now and matches. Takes deliveries that are ${REPLAYABLE.join(", ")}, and makes those that a handler lacks; what waits or runs is left alone, and counted as skipped. With --state only deliveries in that state; with --handler only to that handler. Events in quarantine are taken unless --handler or --state is given: those that are understood now leave it.`,
+      `Begins a replay of what had been received by now and matches. Takes deliveries that succeeded or are dead; those that were skipped or cancelled were so on purpose, and are taken with --state. What waits or runs is left alone. Nothing is made that a handler never had, unless with --missing. An event that is named may be in quarantine: then it leaves it if it is understood now.`,
     )
-    .option("--missing", "only where a handler has no delivery yet: attaches it to history")
-    .option("--quarantined", "only events in quarantine")
+    .option("--missing", "only where the --handler has no delivery yet: attaches it to history")
+    .option("--quarantined", "only events in quarantine: those that are understood now leave it")
     .option("--again", "do effects (ctx.once) again, too, and with new idempotency keys")
     .addOption(new Option("--rate <n>", "how many deliveries per second at most").argParser(wholeNumber(1, 100_000)))
     .option("--reason <text>", "why; handlers see it")
@@ -65,39 +74,51 @@ function registerCreate(replay: Command, ctx: CliContext): void {
       new Option("--id <id>", "an id of yours: to create the same replay again is then no error").argParser(replayId),
     )
     .option("--with-body <file>", "handle this body instead, as a new event that is marked as a replay of this one")
-    .option("--yes", "really do it, where no event is named")
+    .option("--all", "all that has ever been received, where no option says which")
+    .option("--yes", "really do it, where no event is named; without it, how many match is told")
     .option("--json", "print one JSON object: the replay")
     .addHelpText(
       "after",
       `\nExamples:\n  ${PENSTOCK} replay create evt_7f3a9b2c --handler inbox\n  ${PENSTOCK} replay create --handler inbox --state dead --since 2h --yes\n  ${PENSTOCK} replay create --handler greetings --missing --since 2026-06-01 --rate 50 --yes`,
     )
     .action(async (event: string | undefined, { json, yes, ...options }: CreateOptions) => {
-      refuseOddOptions(event, options, yes === true);
-      const outcome = await withStore(ctx, async (store) => {
+      refuseOddOptions(event, options);
+      const { created, found, count, matching } = await withStore(ctx, async (store) => {
         const wanted = await toReplay(store, ctx, event, options);
+        // Of another body nothing has to match, and what was created before may well have been done.
+        const isNew = wanted.body === undefined && (await showReplay(store, wanted.id)) === null;
+        const count = isNew ? await countReplay(store, wanted) : undefined;
+        if (count?.total === 0) throw new CliError(await explainNone(store, wanted));
+        const matching = count === undefined ? "" : describeReplayCount(count, wanted, new Date());
+        if (event === undefined && !yes) {
+          throw new UsageError(`${matching} ${adviceToLook(options)}, then add --yes.`.trim());
+        }
         const created = await createReplay(store, wanted);
         if (created === "different") {
           throw new CliError(
             `There is another replay ${printable(wanted.id)}: it was created with other options. See \`${PENSTOCK} replay status ${printable(wanted.id)}\`, or choose another --id.`,
           );
         }
-        return { created, replay: await showReplay(store, wanted.id) };
+        return { created, count, matching, found: await showReplay(store, wanted.id) };
       });
-      if (outcome.replay === null) throw new CliError("The replay is gone.");
-      if (json) return ctx.output.json({ created: outcome.created === "new", ...outcome.replay });
-      const { id } = outcome.replay;
-      ctx.output.result(outcome.created === "new" ? `replay ${id} created` : `replay ${id} was created before`);
-      ctx.output.say(`See how far it is: ${PENSTOCK} replay status ${id}`);
+      if (found === null) throw new CliError("The replay is gone.");
+      if (json) return ctx.output.json({ created: created === "new", matches: count?.total ?? null, ...found });
+      if (matching !== "") ctx.output.say(matching);
+      ctx.output.result(created === "new" ? `replay ${found.id} created` : `replay ${found.id} was created before`);
+      ctx.output.say(`See how far it is: ${PENSTOCK} replay status ${found.id}`);
     });
 }
 
-function refuseOddOptions(event: string | undefined, options: CreateOptions, yes: boolean): void {
-  const { state, missing, quarantined, handler, withBody, again, rate } = options;
-  if (state !== undefined && !REPLAYABLE.includes(state)) {
-    throw new UsageError(`--state ${state}: what waits or runs is done anyway. Choose ${REPLAYABLE.join(", ")}.`);
-  }
+/** Options that say which; the others say how. */
+const SAYS_WHICH = ["source", "type", "handler", "state", "since", "until", "subject", "quarantined"] as const;
+
+function refuseOddOptions(event: string | undefined, options: CreateOptions): void {
+  const { state, missing, quarantined, handler, withBody, again, rate, all } = options;
   if ([state, missing, quarantined].filter((one) => one !== undefined).length > 1) {
     throw new UsageError("--state, --missing and --quarantined say three different things: choose one.");
+  }
+  if (missing && handler === undefined) {
+    throw new UsageError("--missing gives a handler what it never had: say which, by --handler.");
   }
   if (quarantined && handler !== undefined) {
     throw new UsageError("What leaves the quarantine is new to every handler: leave out --handler.");
@@ -110,13 +131,38 @@ function refuseOddOptions(event: string | undefined, options: CreateOptions, yes
       );
     }
   }
-  if (event !== undefined || yes) return;
-  const asks = Object.keys(options).some((name) => !["id", "reason", "rate", "again"].includes(name));
-  throw new UsageError(
-    asks
-      ? "This takes all that match: look at them with `deliveries list` or `events list` and the same options, then add --yes."
-      : `Name an event, or say which deliveries by options: see \`${PENSTOCK} replay create --help\`.`,
-  );
+  if (event === undefined && !all && !SAYS_WHICH.some((name) => options[name] !== undefined)) {
+    throw new UsageError(
+      `Name an event, say which by options (see \`${PENSTOCK} replay create --help\`), or --all for all that has ever been received.`,
+    );
+  }
+}
+
+function adviceToLook({ missing, quarantined }: CreateOptions): string {
+  if (quarantined)
+    return `Look at them with \`${PENSTOCK} quarantine list\` and the same options without --quarantined`;
+  if (missing) return `Look at them with \`${PENSTOCK} events list\`, by its --type, --since and the like`;
+  return `Look at them with \`${PENSTOCK} deliveries list\` and the same options`;
+}
+
+async function explainNone(store: Store, { event, handler, among }: NewReplay): Promise<string> {
+  const nothing = "Nothing matches, so there is no replay.";
+  if (among === "quarantined") return `${nothing} See \`${PENSTOCK} quarantine list\`.`;
+  if (among === "missing") {
+    return `${nothing} Where ${printable(handler ?? "")} has a delivery already it is done again without --missing; which types it takes is in \`${PENSTOCK} handlers list\`.`;
+  }
+  if (event === undefined) {
+    return `${nothing} Look at \`${PENSTOCK} deliveries list\` with the same options: what waits or runs is done anyway, what was skipped or cancelled is taken with --state, and what a handler never had with --missing.`;
+  }
+  const named = { event: String(event.seq), ...(handler !== undefined && { handler }) };
+  const rows = await listDeliveries(store, named, { limit: 10 });
+  const [found] = await listEvents(store, { event: String(event.seq), limit: 1 });
+  if (found?.quarantine) return `${nothing} The event is ${describeStatus(found)}: name no handler and no state.`;
+  if (rows.length === 0) {
+    return `${nothing} ${handler === undefined ? "No handler has" : `${printable(handler)} never had`} this event: it would get it with --handler and --missing.`;
+  }
+  const states = rows.map(({ subscriber, state }) => `${printable(subscriber)} is ${state}`).join(", ");
+  return `${nothing} ${states}: what waits or runs is done anyway, and what was skipped or cancelled is taken with --state.`;
 }
 
 async function toReplay(
@@ -126,10 +172,16 @@ async function toReplay(
   { id = newId(), missing, quarantined, withBody, ...options }: Omit<CreateOptions, "yes" | "json">,
 ): Promise<NewReplay> {
   const { handler, source, since, until } = options;
-  if (handler !== undefined && !(await listHandlers(store)).some(({ name }) => name === handler)) {
-    throw new CliError(
-      `There is no handler ${printable(handler)}: see \`${PENSTOCK} handlers list\`. Workers register theirs when they start.`,
-    );
+  if (handler !== undefined && isEndpointId(handler)) {
+    if ((await listEndpoints(store, { id: handler })).length === 0) throw new CliError(noEndpoint(handler));
+  } else if (handler !== undefined) {
+    const found = (await listHandlers(store)).find(({ name }) => name === handler);
+    if (found === undefined) throw new CliError(noHandler(handler));
+    if (options.again && found.kind !== "effect") {
+      throw new UsageError(
+        `--again does effects (ctx.once) again, and ${printable(handler)} is no effect handler: leave it out.`,
+      );
+    }
   }
   const pointer = event === undefined ? undefined : await findOneEvent(store, event, source);
   const body = withBody === undefined || !pointer ? undefined : await readNewBody(store, ctx, pointer, id, withBody);
@@ -196,7 +248,14 @@ function registerCancel(replay: Command, ctx: CliContext): void {
       if (cancelled === null)
         throw new CliError(`Replay ${printable(id)} is ${found.status}: there is nothing to cancel.`);
       if (json) return ctx.output.json({ id, ...cancelled });
-      ctx.output.result(`replay ${printable(id)} cancelled: ${cancelled.undone} not begun, ${found.done} done`);
+      const running = found.states["running"] ?? 0;
+      const counts = [
+        `${cancelled.undone} not begun`,
+        ...(cancelled.cancelled === 0 ? [] : [`${cancelled.cancelled} cancelled between two tries`]),
+        ...(running === 0 ? [] : [`${running} still running`]),
+        `${found.done - cancelled.cancelled} done`,
+      ];
+      ctx.output.result(`replay ${printable(id)} cancelled: ${counts.join(", ")}`);
     });
 }
 

@@ -1,5 +1,5 @@
-import { BUZZBIP_EVENT_TYPES, type BuzzBipEventType } from "@penstock/schemas";
-import { send, type SendOptions } from "@penstock/simulator";
+import { BUZZBIP_EVENT_TYPES, type BuzzBipEventType, isBuzzBipEventType } from "@penstock/schemas";
+import { layOver, type Overlay, send, type SendOptions } from "@penstock/simulator";
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { ReportedFailure, UsageError } from "../cli-error.ts";
@@ -7,6 +7,7 @@ import { describeError } from "../describe-error.ts";
 import { readBodyFile } from "../send/body-file.ts";
 import { describeManySent, describeOneSent } from "../send/describe-sent.ts";
 import { createProgressBar } from "../send/progress-bar.ts";
+import { parseSet, readOverlayFile } from "../send/overlay.ts";
 import { watchEvents } from "../send/sent-events.ts";
 import { findTarget } from "../send/target.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -19,11 +20,18 @@ interface SendFlags {
   readonly concurrency: number;
   readonly duplicate: number;
   readonly shuffle?: true;
-  readonly badSignature?: true;
+  readonly retries: number;
+  readonly badSignature?: number;
+  readonly late?: number;
+  readonly storm?: number;
+  readonly seed?: number;
+  readonly types?: readonly BuzzBipEventType[];
   readonly secret?: string;
   readonly url?: string;
   readonly id?: string;
   readonly data?: Record<string, unknown>;
+  readonly set?: Overlay;
+  readonly file?: string;
   readonly bodyFile?: string;
   readonly json?: true;
 }
@@ -32,17 +40,22 @@ const EXAMPLES = `
 Examples:
   ${PENSTOCK} send message.received
   ${PENSTOCK} send contact.updated --data '{"tags":["vip"]}'
+  ${PENSTOCK} send message.received --set data.body="Where is my order?" --set data.channel=email
   ${PENSTOCK} send random --count 5000 --rate 500 --duplicate 1 --shuffle
   ${PENSTOCK} send message.received --bad-signature
   ${PENSTOCK} send --body-file broken.json
+  ${PENSTOCK} send random --count 1000 --retries 5 --duplicate 1 --shuffle --late 0.1 --storm 0.02 --bad-signature 0.01 --seed 7
 
-Exit code: 0 when every request was acknowledged, else 1.`;
+A share is from 0 to 1; without one, all. \`trigger\` is another name for \`send\`.
+
+Exit code: 0 when every copy of every event was acknowledged, else 1.`;
 
 const MAX_REQUESTS = 10_000_000;
 
 export function registerSend(program: Command, ctx: CliContext): void {
   program
     .command("send")
+    .alias("trigger")
     .summary("send signed BuzzBip events, as BuzzBip would")
     .description("Sends signed BuzzBip events and says what came back and what became of them.")
     .addArgument(
@@ -56,12 +69,42 @@ export function registerSend(program: Command, ctx: CliContext): void {
     .addOption(number("--concurrency <n>", "requests under way at most", 1, 10_000).default(32))
     .addOption(number("--duplicate <n>", "extra times that each event is sent", 0, MAX_REQUESTS).default(0))
     .option("--shuffle", "send in random order")
-    .option("--bad-signature", "sign with another secret")
+    .addOption(
+      number(
+        "--retries <n>",
+        "of what is not acknowledged within 10 s, after waits that double; BuzzBip: 5",
+        0,
+        5,
+      ).default(0),
+    )
+    .addOption(share("--bad-signature [share]", "sign with another secret"))
+    .addOption(share("--late [share]", "created up to a day ago"))
+    .addOption(share("--storm [share]", "sent five times at once, given up after 20 ms each, although acknowledged"))
+    .addOption(number("--seed <n>", "the same faults for the same events, in the same order", 0, 2 ** 32 - 1))
     .option("--secret <secret>", "sign with this; else BUZZBIP_SIGNING_SECRETS, else what `secret show` prints")
     .option("--url <url>", "the webhook; that of the running `start` unless set")
+    .addOption(
+      new Option("--types <types>", "random events of these types only, separated by commas: a subscription")
+        .argParser(parseTypes)
+        .conflicts("bodyFile"),
+    )
     .addOption(new Option("--id <id>", "the event's id; random unless set").conflicts("bodyFile"))
     .addOption(
       new Option("--data <json>", "an object, laid over the event's data").argParser(parseObject).conflicts("bodyFile"),
+    )
+    .addOption(
+      new Option(
+        "--set <path=value>",
+        'one field of the event, e.g. data.body="Hi"; a value that is JSON is taken as such',
+      )
+        .argParser(parseSet)
+        .conflicts("bodyFile"),
+    )
+    .addOption(
+      new Option(
+        "--file <file>",
+        "a JSON object that is laid over the event, field by field; its type unless one is given",
+      ).conflicts("bodyFile"),
     )
     .option("--body-file <file>", "send exactly these bytes instead of an event of a type")
     .option("--json", "print one JSON object")
@@ -83,7 +126,8 @@ export function registerSend(program: Command, ctx: CliContext): void {
             : null;
 
         if (flags.json) ctx.output.json({ ...report, events });
-        else if (report.sent > 1) ctx.output.result(describeManySent(report, events));
+        else if (flags.count * (flags.duplicate + 1) > 1 || report.sent > 1)
+          ctx.output.result(describeManySent(report, events));
         else ctx.output.result(describeOneSent(report, events, new Date()));
 
         if (report.byStatus["401"] && !flags.badSignature) {
@@ -91,7 +135,7 @@ export function registerSend(program: Command, ctx: CliContext): void {
             `It was signed with the secret from ${target.secretOrigin}, which the receiver does not know.`,
           );
         }
-        const acknowledged = countAcknowledged(report.byStatus);
+        const { acknowledged } = report.deliveries;
         const wanted = flags.count * (flags.duplicate + 1);
         if (acknowledged < wanted) throw new ReportedFailure(`${acknowledged} of ${wanted} were acknowledged`);
       } finally {
@@ -105,36 +149,62 @@ async function toSendOptions(
   type: TypeChoice | undefined,
   flags: SendFlags,
 ): Promise<Omit<SendOptions, "url" | "secret">> {
-  const { count, rate, concurrency, duplicate, shuffle, badSignature, id, data, bodyFile } = flags;
-  if (type === undefined && bodyFile === undefined) {
+  const { count, rate, concurrency, duplicate, shuffle, retries, seed, id, data, bodyFile } = flags;
+  const file = flags.file === undefined ? {} : await readOverlayFile(ctx, flags.file);
+  if (type !== undefined && flags.types !== undefined) throw new UsageError("Give a type or --types, not both.");
+  const { type: typeOfFile, ...untyped } = file;
+  const types = findTypes(type, flags.types, typeOfFile);
+  if (types === null && bodyFile === undefined) {
     throw new UsageError(`Which type is to be sent? One of ${BUZZBIP_EVENT_TYPES.join(", ")}, or random.`);
   }
   if (count * (duplicate + 1) > MAX_REQUESTS) {
     throw new UsageError(`--count times (--duplicate + 1) must be ${MAX_REQUESTS} at most.`);
   }
   return {
-    types: type === "random" || type === undefined ? inRandomOrder(BUZZBIP_EVENT_TYPES) : [type],
+    types: types ?? undefined,
     count,
     ratePerSecond: rate,
     concurrency,
     duplicate,
     shuffle,
-    badSignature,
+    retries,
+    badSignature: flags.badSignature,
+    late: flags.late,
+    storm: flags.storm,
+    seed,
     overrides: { id, data },
+    overlay: layOver(untyped, flags.set ?? {}),
     body: bodyFile === undefined ? undefined : await readBodyFile(ctx, bodyFile),
     signal: ctx.stop,
   };
 }
 
-function countAcknowledged(byStatus: Readonly<Record<string, number>>): number {
-  return Object.entries(byStatus).reduce((sum, [status, count]) => sum + (/^2\d\d$/.test(status) ? count : 0), 0);
+/** The type that is asked for, else the file's; null: none that there is. */
+function findTypes(
+  type: TypeChoice | undefined,
+  types: readonly BuzzBipEventType[] | undefined,
+  typeOfFile: unknown,
+): readonly BuzzBipEventType[] | null {
+  if (types !== undefined) return types;
+  if (type === "random") return BUZZBIP_EVENT_TYPES;
+  if (type !== undefined) return [type];
+  return typeof typeOfFile === "string" && isBuzzBipEventType(typeOfFile) ? [typeOfFile] : null;
 }
 
-function inRandomOrder<T>(items: readonly T[]): T[] {
-  return items
-    .map((item) => ({ item, place: Math.random() }))
-    .sort((a, b) => a.place - b.place)
-    .map(({ item }) => item);
+function parseTypes(text: string): BuzzBipEventType[] {
+  const types = text.split(",").map((type) => type.trim());
+  const known = types.filter((type) => isBuzzBipEventType(type));
+  if (known.length === types.length) return known;
+  throw new InvalidArgumentError(`They must be some of ${BUZZBIP_EVENT_TYPES.join(", ")}.`);
+}
+
+/** Of the copies or events; all of them where it is only named. */
+function share(flags: string, description: string): Option {
+  return new Option(flags, description).preset("1").argParser((text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (value >= 0 && value <= 1) return value;
+    throw new InvalidArgumentError("It must be a share from 0 to 1, e.g. 0.1; or nothing, for all.");
+  });
 }
 
 function number(flags: string, description: string, min: number, max: number): Option {

@@ -12,11 +12,12 @@ test.each([
   ["dead", 1, null, "inbox ✗ dead after 1 try"],
   ["running", 1, null, "inbox running"],
 ])("a delivery that is %s at try %i, next at %s, is shown as %s", (state, attempts, nextAttemptAt, shown) => {
-  const delivery = { subscriber: "inbox", state, attempts, nextAttemptAt };
+  const delivery = { subscriber: "inbox", state, attempts, nextAttemptAt, late: false };
   expect(describeDelivery(delivery, now, new Map([["inbox", 10]]))).toBe(shown);
+  expect(describeDelivery({ ...delivery, late: true }, now, new Map([["inbox", 10]]))).toBe(`${shown} (late)`);
 });
 
 test("without the handler's code its limit is left out", () => {
-  const delivery = { subscriber: "gone", state: "retrying", attempts: 3, nextAttemptAt: null };
+  const delivery = { subscriber: "gone", state: "retrying", attempts: 3, nextAttemptAt: null, late: false };
   expect(describeDelivery(delivery, now, new Map([["inbox", 10]]))).toBe("gone retrying 3 now");
 });

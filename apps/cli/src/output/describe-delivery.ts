@@ -11,10 +11,14 @@ export type RetryLimits = ReadonlyMap<string, number>;
  * @example
  * describeDelivery(delivery, new Date(), limits); // "inbox retrying 3/10 in 20 s"
  */
-export function describeDelivery(
+export function describeDelivery(delivery: DeliverySummary, now: Date, limits: RetryLimits = new Map()): string {
+  return `${describeState(delivery, now, limits)}${delivery.late ? " (late)" : ""}`;
+}
+
+function describeState(
   { subscriber, state, attempts, nextAttemptAt }: DeliverySummary,
   now: Date,
-  limits: RetryLimits = new Map(),
+  limits: RetryLimits,
 ): string {
   const name = printable(subscriber);
   const limit = limits.get(subscriber);

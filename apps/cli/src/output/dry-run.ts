@@ -10,13 +10,20 @@ export interface Total {
   readonly tables: Map<string, TableChanges>;
 }
 
+const WORDS: Readonly<Record<DryRunReport["outcome"], string>> = {
+  succeeded: "would succeed",
+  failed: "would fail",
+  "not-understood": "is not understood",
+  "not-subscribed": "is of a type that it does not subscribe to",
+};
+
 /** What a handler would do with an event, for people. */
 export function formatDryRun(event: Pick<EventSummary, "id" | "seq" | "type">, report: DryRunReport): string {
   const { outcome, error, tookMs, tables, statements } = report;
   const why =
     error === null ? "" : `: ${[error.errorClass, error.errorMessage].filter((part) => part !== null).join(": ")}`;
   return [
-    `${name(event)}  ${event.type === null ? "-" : printable(event.type)}  would have ${outcome}${printable(why)}  (${formatDuration(tookMs)})`,
+    `${name(event)}  ${event.type === null ? "-" : printable(event.type)}  ${WORDS[outcome]}${printable(why)}  (${formatDuration(tookMs)})`,
     ...tables.map((table) => `  ${formatTable(table)}`),
     ...statements.map(({ sql, rows, error: refusal }, at) => {
       const came = refusal === null ? `${rows} ${rows === 1 ? "row" : "rows"}` : `failed: ${printable(refusal)}`;
@@ -28,7 +35,7 @@ export function formatDryRun(event: Pick<EventSummary, "id" | "seq" | "type">, r
 /** The sum over all events. */
 export function formatTotal(handler: string, { events, failed, tables }: Total): string {
   const lines = [...tables.values()].map((table) => `  ${formatTable(table)}`);
-  const head = `${printable(handler)}: ${events} ${events === 1 ? "event" : "events"}, ${failed} would fail. Nothing was kept.`;
+  const head = `${printable(handler)}: ${events} ${events === 1 ? "event" : "events"}, ${failed} would not succeed. Nothing was kept.`;
   return [head, ...(lines.length === 0 ? ["  no rows"] : lines)].join("\n");
 }
 

@@ -1,4 +1,4 @@
-import type { AttemptSummary, EventDetail } from "@penstock/store";
+import { type AttemptSummary, type EventDetail, isTry } from "@penstock/store";
 import { formatBody } from "./body-text.ts";
 import { formatColumns } from "./columns.ts";
 import { describeDelivery, type RetryLimits } from "./describe-delivery.ts";
@@ -17,6 +17,10 @@ export function formatEventDetail(event: EventDetail, now: Date, limits: RetryLi
     ["type", type === null ? "(none)" : printable(type)],
     ["status", describeStatus(event)],
     ...(quarantine?.detail ? [["why", printable(quarantine.detail)]] : []),
+    ...(quarantine?.dismissedAt ? [["dismissed", quarantine.dismissedAt]] : []),
+    ...(event.mendedBy === null
+      ? []
+      : [["mended by", `${printable(event.mendedBy.id ?? "")}  seq ${event.mendedBy.seq}`]]),
     ...(event.madeBy === null
       ? []
       : [["made by", `replay ${printable(event.madeBy.replay)} of seq ${event.madeBy.of}, with another body`]]),
@@ -48,10 +52,10 @@ function toRow(attempt: AttemptSummary): string[] {
     .map((part) => printable(part));
   return [
     printable(attempt.subscriber),
-    `#${attempt.attempt}`,
-    attempt.outcome,
+    isTry(attempt) ? `#${attempt.attempt}` : "",
+    attempt.replay === null ? attempt.outcome : `${attempt.outcome} (replay ${printable(attempt.replay)})`,
     new Date(attempt.startedAt).toISOString(),
-    formatDuration(Math.max(0, tookMs)),
+    isTry(attempt) && attempt.worker !== "" ? formatDuration(Math.max(0, tookMs)) : "",
     printable(attempt.worker),
     error.join(": "),
   ];

@@ -18,7 +18,14 @@ export function formatEventTable(events: readonly EventSummary[], now: Date, lim
   return formatColumns([HEAD, ...rows]);
 }
 
-/** `processed`, or `quarantined (not-json)`. */
-export function describeStatus({ status, quarantine }: EventSummary): string {
-  return quarantine === null ? status : `${status} (${printable(quarantine.reason)})`;
+/**
+ * `pending`, `quarantined (not-json)`, and where each handler has its delivery: `in progress` while one waits or runs,
+ * `dead letter` where one has failed for good, else `processed`.
+ */
+export function describeStatus({ status, quarantine, deliveries }: EventSummary): string {
+  if (quarantine !== null) return `${status} (${printable(quarantine.reason)})`;
+  if (status !== "processed") return status;
+  const states = new Set(deliveries.map(({ state }) => state));
+  if (["pending", "running", "retrying"].some((state) => states.has(state))) return "in progress";
+  return states.has("dead") ? "dead letter" : status;
 }

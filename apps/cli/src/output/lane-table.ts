@@ -25,7 +25,11 @@ export function nameHead({ head }: LaneRow): string {
   return head.eventId === null ? `(seq ${head.seq})` : truncate(printable(head.eventId), 40);
 }
 
-function describeState({ state, head }: LaneRow, now: Date): string {
+function describeState(lane: LaneRow, now: Date): string {
+  return `${describeHead(lane, now)}${lane.pausedAt === null ? "" : " (handler paused)"}`;
+}
+
+function describeHead({ state, head }: LaneRow, now: Date): string {
   if (state !== "blocked") return state;
   if (head.state === "dead") return "blocked: dead letter";
   const waitMs = head.nextAttemptAt === null ? 0 : Date.parse(head.nextAttemptAt) - now.getTime();

@@ -22,7 +22,7 @@ export function formatReplayTable(replays: readonly ReplayRow[], now: Date): str
 
 /** All of a replay, for people. */
 export function formatReplay(replay: ReplayDetail, now: Date): string {
-  const { id, createdAt, endedAt, reason, matched, enqueued, done, skipped, complete, states } = replay;
+  const { id, createdAt, endedAt, reason, matched, enqueued, undone, done, skipped, complete, states } = replay;
   const ago = (time: string): string => `${time}  (${formatAge(now.getTime() - Date.parse(time))} ago)`;
   return formatColumns([
     ["replay", printable(id)],
@@ -31,9 +31,11 @@ export function formatReplay(replay: ReplayDetail, now: Date): string {
     ...(reason === null ? [] : [["reason", printable(reason)]]),
     ["matched", complete ? String(matched) : `${matched} so far`],
     ["enqueued", String(enqueued)],
+    ...(undone === 0 ? [] : [["put back", String(undone)]]),
     ["done", String(done)],
     ["skipped", String(skipped)],
     ["now", describeStates(states)],
+    ...describeHold(replay),
     ["created", ago(createdAt)],
     ...(endedAt === null ? [] : [["ended", ago(endedAt)]]),
   ]);
@@ -47,8 +49,18 @@ function describeStatus({ status, complete }: ReplayRow): string {
 function describeRequest({ request }: ReplayRow): string {
   const words = Object.entries(request)
     .filter(([name]) => name !== "reason")
-    .map(([name, value]) => (value === true ? name : `${name} ${String(value)}`));
+    .map(([name, value]) =>
+      name === "bodySha256" ? "with another body" : value === true ? name : `${name} ${String(value)}`,
+    );
   return printable(words.join(", ")) || "everything";
+}
+
+function describeHold({ status, heldUpBy: { paused, inLanes } }: ReplayDetail): string[][] {
+  const reasons = [
+    ...paused.map((handler) => `${printable(handler)} is paused`),
+    ...(inLanes === 0 ? [] : [`${inLanes} ${inLanes === 1 ? "waits for its" : "wait for their"} turn in a lane`]),
+  ];
+  return status !== "running" || reasons.length === 0 ? [] : [["held up", reasons.join(", ")]];
 }
 
 function describeStates(states: ReplayDetail["states"]): string {

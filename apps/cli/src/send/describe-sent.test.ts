@@ -9,7 +9,9 @@ const now = new Date("2026-06-01T12:00:00Z");
 function report(over: Partial<SendReport> = {}): SendReport {
   const latency = { p50: 2.14, p99: 8.4, max: 22 };
   const firstBody = '{"status":"accepted"}';
-  return { sent: 1, byStatus: { 200: 1 }, failed: {}, eventIds: ["evt_1"], latency, firstBody, durationMs: 5, ...over };
+  const deliveries = { acknowledged: 1, failed: 0 };
+  const sent = { sent: 1, retried: 0, deliveries, seed: 7, byStatus: { 200: 1 }, failed: {}, eventIds: ["evt_1"] };
+  return { ...sent, latency, firstBody, durationMs: 5, ...over };
 }
 
 function event(over: Partial<EventSummary> = {}): EventSummary {
@@ -25,7 +27,8 @@ function event(over: Partial<EventSummary> = {}): EventSummary {
     bytes: 2,
     quarantine: null,
     madeBy: null,
-    deliveries: [{ subscriber: "inbox", state: "succeeded", attempts: 1, nextAttemptAt: null }],
+    mendedBy: null,
+    deliveries: [{ subscriber: "inbox", state: "succeeded", attempts: 1, nextAttemptAt: null, late: false }],
     ...over,
   };
 }
@@ -43,6 +46,12 @@ test.each<[string, SendReport, SentEvents | null, string]>([
     events({ event: event({ deliveries: [] }) }),
     "200 accepted  evt_1  processed within 38 ms: no handler takes it",
   ],
+  ...(["retrying", "dead"] as const).map((state): [string, SendReport, SentEvents, string] => [
+    `processed, but for a delivery that is ${state}`,
+    report(),
+    events({ event: event({ deliveries: [{ ...event().deliveries[0]!, state }] }) }),
+    `200 accepted  evt_1  ${state === "dead" ? "dead letter" : "in progress"} after 38 ms: inbox ${state}`,
+  ]),
   [
     "known before",
     report(),
@@ -52,7 +61,9 @@ test.each<[string, SendReport, SentEvents | null, string]>([
   [
     "quarantined",
     report(),
-    events({ event: event({ status: "quarantined", quarantine: { reason: "not-json", detail: null } }) }),
+    events({
+      event: event({ status: "quarantined", quarantine: { reason: "not-json", detail: null, dismissedAt: null } }),
+    }),
     "200 accepted  evt_1  quarantined (not-json)",
   ],
   [

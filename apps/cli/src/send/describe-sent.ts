@@ -24,13 +24,14 @@ export function describeOneSent(report: SendReport, events: SentEvents | null, n
 
 /** Many requests: counts and latencies, a line each. */
 export function describeManySent(report: SendReport, events: SentEvents | null): string {
-  const { sent, durationMs, byStatus, failed, latency } = report;
+  const { sent, retried, durationMs, byStatus, failed, latency, deliveries, seed } = report;
   const perSecond = Math.round((sent * 1_000) / Math.max(1, durationMs));
   const answers = [...Object.entries(byStatus), ...Object.entries(failed)].map(([what, count]) => `${what} × ${count}`);
   const ms = (value: number) => formatDuration(value);
   return formatColumns([
     ["sent", `${sent} in ${formatDuration(durationMs)} (${perSecond}/s)`],
     ["answers", answers.join(", ") || "none"],
+    ...(retried === 0 ? [] : [["retries", `${retried}, ${deliveries.failed} given up in the end (seed ${seed})`]]),
     ["latency", `p50 ${ms(latency.p50)}, p99 ${ms(latency.p99)}, max ${ms(latency.max)}`],
     ["events", describeCounts(report, events)],
   ]);
@@ -57,7 +58,8 @@ function describeFate({ event, known, settledMs }: SentEvents, now: Date): strin
   if (known > 0) return `known before, ${formatAge(now.getTime() - Date.parse(event.receivedAt))} ago: ${deliveries}`;
   if (settledMs === null) return "not processed yet: is the worker running?";
   if (event.status === "quarantined") return describeStatus(event);
-  return `processed within ${formatDuration(settledMs)}: ${deliveries}`;
+  const status = describeStatus(event);
+  return `${status} ${status === "processed" ? "within" : "after"} ${formatDuration(settledMs)}: ${deliveries}`;
 }
 
 function describeDeliveries({ deliveries }: EventSummary): string {

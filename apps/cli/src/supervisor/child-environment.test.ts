@@ -4,7 +4,11 @@ import { expect, test } from "vitest";
 import { parseChildConfigs, toChildEnvironment } from "./child-environment.ts";
 
 const sources = defineSources({ buzzbip: buzzbip() });
-const provided = { databaseUrl: "postgres://embedded", secret: "a-secret-that-is-made" };
+const provided = {
+  databaseUrl: "postgres://embedded",
+  secret: "a-secret-that-is-made",
+  masterKey: "A".repeat(43) + "=",
+};
 
 test("start provides a database, a secret and an address of this machine only", () => {
   const { ingest, worker } = parseChildConfigs(
@@ -13,11 +17,14 @@ test("start provides a database, a secret and an address of this machine only", 
   );
   expect(ingest).toMatchObject({ host: "127.0.0.1", secrets: { buzzbip: [provided.secret] } });
   expect([ingest.databaseUrl, worker.databaseUrl]).toEqual([provided.databaseUrl, provided.databaseUrl]);
+  // Endpoints on this machine are for development, and so is a database that is thrown in.
+  expect(worker.outbound).toMatchObject({ masterKeys: provided.masterKey, allow: ["127.0.0.0/8", "::1/128"] });
 });
 
 test("what the environment says goes before what start provides", () => {
   const env = { DATABASE_URL: "postgres://mine", BUZZBIP_SIGNING_SECRETS: "mine-and-long-enough", INGEST_HOST: "::1" };
-  const { ingest } = parseChildConfigs(toChildEnvironment(env, provided), sources);
+  const { ingest, worker } = parseChildConfigs(toChildEnvironment(env, provided), sources);
+  expect(worker.outbound.allow).toEqual([]);
   expect(ingest).toMatchObject({
     databaseUrl: env.DATABASE_URL,
     host: "::1",

@@ -7,6 +7,7 @@ import {
   parseWorkerConfig,
   type WorkerConfig,
 } from "@penstock/schemas";
+import { outboundAllow } from "../outbound.ts";
 
 /** What ingest and worker make of an environment. */
 export interface ChildConfigs {
@@ -23,7 +24,7 @@ export const MADE_SECRET = "BUZZBIP_SIGNING_SECRETS";
  */
 export function toChildEnvironment(
   env: Environment,
-  provided: { databaseUrl: string; secret: string | null },
+  provided: { databaseUrl: string; secret: string | null; masterKey: string },
 ): Environment {
   return {
     ...env,
@@ -31,6 +32,8 @@ export function toChildEnvironment(
     // Not `||`: a variable that is set to nothing is a mistake to report.
     ...(provided.secret === null ? {} : { [MADE_SECRET]: env[MADE_SECRET] ?? provided.secret }),
     INGEST_HOST: env["INGEST_HOST"] || "127.0.0.1",
+    PENSTOCK_MASTER_KEY: env["PENSTOCK_MASTER_KEY"] || provided.masterKey,
+    OUTBOUND_ALLOW: outboundAllow(env),
   };
 }
 

@@ -36,6 +36,14 @@ const ENTRIES = {
   ingest: import.meta.resolve("@penstock/ingest/main"),
   worker: import.meta.resolve("@penstock/worker/main"),
 };
+/**
+ * A quarter less resident memory: what is of use for a moment is collected in small steps, and threads that allocate share two
+ * arenas. A worker holds its batches for longer, and would lose a tenth of its throughput with less. As in Dockerfile.
+ */
+const LEAN = {
+  ingest: { NODE_OPTIONS: "--max-semi-space-size=4", MALLOC_ARENA_MAX: "2" },
+  worker: { NODE_OPTIONS: "--max-semi-space-size=8", MALLOC_ARENA_MAX: "2" },
+};
 const LEVEL = /^\{"level":"([a-z]+)"/;
 const WARN = LOG_LEVELS.indexOf("warn");
 
@@ -54,7 +62,7 @@ export function startChild(ctx: CliContext, options: ChildOptions): Child {
     args: [...ctx.node.args, fileURLToPath(ENTRIES[name])],
     cwd: root,
     // That it is ready is told at level info. What is quieter than that is done here.
-    env: threshold > LOG_LEVELS.indexOf("info") ? { ...env, LOG_LEVEL: "info" } : env,
+    env: { ...LEAN[name], ...env, ...(threshold > LOG_LEVELS.indexOf("info") && { LOG_LEVEL: "info" }) },
     onLine(line, stream, from) {
       const level = LEVEL.exec(line)?.[1];
       if (level === undefined) {

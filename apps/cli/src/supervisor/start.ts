@@ -10,6 +10,7 @@ import { CliError } from "../cli-error.ts";
 import { openStore } from "../database.ts";
 import { applyMigrations } from "../migrations.ts";
 import { formatDuration } from "../output/duration.ts";
+import { ensureMasterKey } from "../outbound.ts";
 import { findProject, type Project } from "../project.ts";
 import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { findRun, readRunState, removeRunState, writeRunState } from "../run-state.ts";
@@ -32,29 +33,30 @@ const GRACE_MS = 8_000;
  * Runs everything until it is told to stop: the embedded Postgres where DATABASE_URL is not set, ingest and worker. What
  * it has started it also stops, in order, however it ends.
  *
- * @throws ConfigError with all that is wrong with the environment, before anything is started.
+ * @throws ConfigError with all that is wrong with the environment, LoadConfigError when a handler is, before anything is started.
  * @throws LockTimeoutError when another start runs in this project.
  * @throws CliError when something cannot be started.
  */
 export async function start(ctx: CliContext): Promise<void> {
-  const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made" };
+  const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made", masterKey: "" };
   const project = findProject(ctx);
   const sources = await readProjectSources(ctx);
   const configs = parseChildConfigs(toChildEnvironment(ctx.env, unknown), sources);
+  const plugged = await loadProjectConfig(ctx, sources);
   // Passable for others: as root, Postgres runs as another user inside it.
   await mkdir(join(project.home, "logs"), { recursive: true, mode: 0o711 });
   const other = await findRun(project.home);
   const busy = `penstock start is already running here${other ? `: process ${other.pid}, ${other.ingestUrl}. To stop it: kill ${other.pid}` : ""}.`;
   // The kernel's lock, which goes away with the process; a process id in a file would have to be judged stale.
   await withFileLock({ file: join(project.home, "start.lock"), waitMs: 0, busy }, () =>
-    run(ctx, project, { ...configs, sources }),
+    run(ctx, project, { ...configs, sources, plugged }),
   );
 }
 
 async function run(
   ctx: CliContext,
   { root, home }: Project,
-  configs: ChildConfigs & { readonly sources: Sources },
+  configs: ChildConfigs & { readonly sources: Sources; readonly plugged: PenstockConfig },
 ): Promise<void> {
   const { say, result } = ctx.output;
   const logs = join(home, "logs");
@@ -87,9 +89,13 @@ async function run(
     const { list } = configs.sources;
     const made = list.find(({ secretsFrom }) => secretsFrom === MADE_SECRET);
     const secret = ctx.env[MADE_SECRET] ?? (made ? await ensureSigningSecret(home) : null);
-    const env = toChildEnvironment(ctx.env, { databaseUrl: postgres?.url ?? "", secret });
+    const env = toChildEnvironment(ctx.env, {
+      databaseUrl: postgres?.url ?? "",
+      secret,
+      masterKey: await ensureMasterKey(home),
+    });
     const { ingest: config } = parseChildConfigs(env, configs.sources);
-    const plugged = await loadProjectConfig(ctx);
+    const { plugged } = configs;
     await prepareDatabase(ctx, config, plugged);
 
     const state = {

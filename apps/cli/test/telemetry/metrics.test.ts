@@ -1,8 +1,11 @@
 import { readFile } from "node:fs/promises";
+import { generateMasterKey, generateSecret, parseMasterKeys } from "@penstock/dispatch";
+import { ENDPOINT_DEFAULTS } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { eventually } from "@penstock/testing";
+import { createEndpoint } from "@penstock/store";
+import { eventually, openSink } from "@penstock/testing";
 import { Redis } from "ioredis";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { startSystem } from "./system.ts";
 
 interface Documented {
@@ -52,7 +55,15 @@ function valueOf(text: string, name: string, labels: Record<string, string> = {}
 const namesIn = (text: string): string[] => [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = ""]) => name);
 
 test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP", async () => {
-  const system = await startSystem();
+  const key = generateMasterKey();
+  const receiver = await openSink();
+  onTestFinished(() => receiver.close());
+  const system = await startSystem({ PENSTOCK_MASTER_KEY: key, OUTBOUND_ALLOW: "127.0.0.0/8" });
+  await createEndpoint(system.store, {
+    id: "ep_1",
+    secret: parseMasterKeys(key).seal(generateSecret(), "ep_1"),
+    settings: { ...ENDPOINT_DEFAULTS, url: receiver.url },
+  });
   await system.send(makeEvent("contact.created"));
   await system.send({ ...makeEvent("message.sent"), type: "made.up" } as never);
   await fetch(system.ingest.url, { method: "POST", body: "{}" });

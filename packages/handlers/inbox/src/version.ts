@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import type { AnyEvent, EventType } from "@penstock/handler-sdk";
+import type { AnyEvent } from "@penstock/handler-sdk";
 
 /** How far a provider's clock may be ahead of ours, in milliseconds, before its times are no longer believed. */
 const TOLERANCE_MS = 5 * 60_000;
 
 /** What comes later in the life of a thing wins where two events have the same time: BuzzBip's may be whole seconds. */
-const STAGES: Readonly<Record<EventType, 0 | 1>> = {
+const STAGES: Readonly<Record<AnyEvent["type"], 0 | 1>> = {
   "contact.created": 0,
   "contact.updated": 1,
   "conversation.opened": 0,

@@ -57,6 +57,7 @@ describe("defaults", () => {
       concurrency: 2,
       batchEvents: 200,
       lockMs: 20_000,
+      outbound: { masterKeys: null, allow: [], ports: [443, 8443] },
       watchdogMs: 30_000,
       shutdownMs: 10_000,
       logLevel: "info",
@@ -215,6 +216,32 @@ describe("numbers", () => {
     ["INGEST_ADDRESS_RATE", "0"],
   ])("%s = %s is still in range", (name, value) => {
     expect(problemsOf(() => parseIngest({ ...required, [name]: value }))).toEqual([]);
+  });
+});
+
+test.each([
+  [
+    "PENSTOCK_MASTER_KEY",
+    ["CANARY", "a,b", "A".repeat(43), `${"A".repeat(43)}=,`.replace(",", ",CANARY")],
+    /32 random bytes in base64/,
+  ],
+  ["OUTBOUND_ALLOW", ["10.0.0.0", "10.0.0.0/33", "all", "fd00::/129"], /ranges of addresses/],
+  ["OUTBOUND_PORTS", ["0", "https", "443;80"], /must be ports/],
+])("%s is checked", (name, values, problem) => {
+  for (const value of values) {
+    expect(problemsOf(() => parseWorkerConfig({ DATABASE_URL, [name]: value }))).toEqual([
+      expect.stringMatching(problem),
+    ]);
+  }
+});
+
+test("endpoints can be anywhere that is listed, and several master keys open secrets", () => {
+  const keys = [1, 2].map((n) => Buffer.alloc(32, n).toString("base64")).join(",");
+  const env = { PENSTOCK_MASTER_KEY: keys, OUTBOUND_ALLOW: "10.0.0.0/8, fd00::/8", OUTBOUND_PORTS: "443" };
+  expect(parseWorkerConfig({ DATABASE_URL, ...env }).outbound).toEqual({
+    masterKeys: keys,
+    allow: ["10.0.0.0/8", "fd00::/8"],
+    ports: [443],
   });
 });
 

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 
 /** How much is logged, from most to least. */
@@ -117,6 +118,49 @@ const handlerNames = z
     return z.NEVER;
   });
 
+const listOf = (text: string): string[] =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
+/** Of 32 bytes, in base64; anything else makes no key for AES-256. */
+const MASTER_KEY = /^[A-Za-z0-9+/]{43}=$/;
+
+const masterKeys = z
+  .string()
+  .optional()
+  .refine(
+    (text) => text === undefined || (listOf(text).length > 0 && listOf(text).every((key) => MASTER_KEY.test(key))),
+    {
+      error:
+        "must be 32 random bytes in base64, e.g. of `openssl rand -base64 32`; several separated by commas, the one that seals first",
+    },
+  );
+
+function isCidr(text: string): boolean {
+  const [address = "", bits, ...rest] = text.split("/");
+  const version = isIP(address);
+  return version !== 0 && rest.length === 0 && isWholeNumber(bits ?? "", { min: 0, max: version === 4 ? 32 : 128 });
+}
+
+const cidrs = z
+  .string()
+  .default("")
+  .transform(listOf)
+  .refine((list) => list.every(isCidr), {
+    error: "must be ranges of addresses, separated by commas, e.g. 10.20.0.0/16",
+  });
+
+const ports = z
+  .string()
+  .default("443,8443")
+  .transform(listOf)
+  .refine((list) => list.length > 0 && list.every((port) => isWholeNumber(port, { min: 1, max: 65_535 })), {
+    error: "must be ports, separated by commas",
+  })
+  .transform((list) => list.map(Number));
+
 const host = (usual: string) =>
   z
     .string()
@@ -148,6 +192,9 @@ export const variables = {
   WORKER_HANDLERS: handlerNames,
   // A queue renews a lock at half its time: a shorter one would be lost to a busy machine.
   WORKER_LOCK_MS: wholeNumber(20_000, { min: 1_000, max: 600_000 }),
+  PENSTOCK_MASTER_KEY: masterKeys,
+  OUTBOUND_ALLOW: cidrs,
+  OUTBOUND_PORTS: ports,
   // Below a tenth of a second a garbage collection would look like a process that stands still.
   WATCHDOG_MS: wholeNumber(30_000, { min: 100, max: 3_600_000, zeroIs: "off" }),
   SHUTDOWN_MS: wholeNumber(10_000, { min: 1, max: 3_600_000, zeroIs: "do not wait" }),

@@ -1,4 +1,5 @@
 import { deepFreeze } from "./deep-freeze.ts";
+import { type OutboundConfig, outboundVariables, toOutboundConfig } from "./outbound-config.ts";
 import { parseEnvironment } from "./parse-environment.ts";
 import type { Environment } from "./secret-files.ts";
 import { type InternalPort, type LogLevel, type QueueConfig, variables } from "./variables.ts";
@@ -19,6 +20,7 @@ export type WorkerConfig = {
   readonly concurrency: number;
   /** Events that one batch transaction claims at most. */
   readonly batchEvents: number;
+  readonly outbound: OutboundConfig;
   /** How long a worker may be silent, in milliseconds, before its batches go to another. */
   readonly lockMs: number;
   /** How long the event loop may stand still before the process is ended; 0: off. */
@@ -43,6 +45,7 @@ const workerVariables = {
   WORKER_CONCURRENCY,
   WORKER_BATCH_EVENTS,
   WORKER_LOCK_MS,
+  ...outboundVariables,
   WATCHDOG_MS,
   SHUTDOWN_MS,
   LOG_LEVEL,
@@ -67,6 +70,7 @@ export function parseWorkerConfig(environment: Environment): WorkerConfig {
     concurrency: values.WORKER_CONCURRENCY,
     batchEvents: values.WORKER_BATCH_EVENTS,
     lockMs: values.WORKER_LOCK_MS,
+    outbound: toOutboundConfig(values),
     watchdogMs: values.WATCHDOG_MS,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,

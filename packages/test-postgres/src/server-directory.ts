@@ -1,5 +1,5 @@
 import { isRunning, removeEmbeddedPostgres } from "@penstock/embedded-postgres";
-import { chmod, mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -20,9 +20,10 @@ export async function removeServerDirectory(dir: string): Promise<void> {
 
 /**
  * Ends the servers that test runs left behind that were killed (servers have a session of their own, or Ctrl-C would end
- * them before the tests that use them) and removes their directories. Touches nothing of another user's.
+ * them before the tests that use them) and removes their directories; `endOther` ends what else runs in one. Touches nothing
+ * of another user's.
  */
-export async function removeAbandonedServers(): Promise<void> {
+export async function removeAbandonedServers(endOther?: (dir: string) => Promise<void>): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
     if (owner === undefined || (await isRunning(Number(owner)))) continue;
@@ -31,18 +32,10 @@ export async function removeAbandonedServers(): Promise<void> {
     if (found?.uid !== process.getuid?.()) continue;
     try {
       await removeEmbeddedPostgres(dir);
-      await killRedis(dir);
+      await endOther?.(dir);
       await removeServerDirectory(dir);
     } catch {
       // Another run tidies up at the same time, or something is wrong with old rubbish: no reason not to test.
     }
   }
-}
-
-async function killRedis(dir: string): Promise<void> {
-  const pid = Number(await readFile(join(dir, "redis.pid"), "utf8").catch(() => "0"));
-  if (pid === 0 || !(await isRunning(pid))) return;
-  // The number may have been given to another program; a Redis of ours works in this directory.
-  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null);
-  if (cwd === dir) process.kill(pid, "SIGKILL");
 }

@@ -1,29 +1,45 @@
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from "@penstock/embedded-postgres";
 import type { Client } from "pg";
-import { wantsContainers } from "./docker.ts";
-import { startPostgresContainer } from "./postgres-container.ts";
 import type { ProvidedServer } from "./provided-server.ts";
 import { makeServerDirectory, removeServerDirectory } from "./server-directory.ts";
+import { dropRoles } from "./drop-roles.ts";
 import { withClient } from "./with-client.ts";
 
 const OLDEST_VERSION = 150_000;
 
-/** Test files run side by side, each with the pools of several processes. */
-const SETTINGS = { max_connections: "400" };
+/**
+ * Test files run side by side, each with the pools of several processes. What they write need not outlive the machine, and
+ * without fsync a new database takes a third of the time; a server that a test stops and kills is its own, with fsync on.
+ */
+const SETTINGS = { max_connections: "400", fsync: "off" };
 
-/** The run's Postgres: TEST_DATABASE_URL, else one whose data is thrown away: in Docker with TEST_CONTAINERS, embedded. */
-export async function providePostgres(runId: string): Promise<ProvidedServer> {
+/**
+ * The Postgres of a run: TEST_DATABASE_URL, else one whose data is thrown away: what `start` makes, where it makes one with
+ * these settings of postgresql.conf, or an embedded one.
+ */
+export async function providePostgres(
+  runId: string,
+  start: (settings: Record<string, string>) => Promise<ProvidedServer | null> = () => Promise.resolve(null),
+): Promise<ProvidedServer> {
   const given = process.env["TEST_DATABASE_URL"];
   if (given) return useGiven(given, runId);
-  if (await wantsContainers()) {
-    const server = await startPostgresContainer(SETTINGS);
-    return { url: server.url, end: () => server.remove() };
-  }
+  const started = await start(SETTINGS);
+  if (started !== null) return started;
   const dir = await makeServerDirectory();
   const server = await startEmbeddedPostgres({ dir, flushNewData: false, settings: SETTINGS });
+  // When the process ends without `end`: nothing can be waited for then. The next run removes the data.
+  const abandon = (): void => {
+    try {
+      process.kill(server.pid, "SIGQUIT");
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  process.once("exit", abandon);
   return {
     url: server.url,
     end: async () => {
+      process.off("exit", abandon);
       await removeEmbeddedPostgres(dir);
       await removeServerDirectory(dir);
     },
@@ -57,4 +73,5 @@ async function dropDatabasesOf(client: Client, runId: string): Promise<void> {
     if (datistemplate) await client.query(`ALTER DATABASE "${datname}" IS_TEMPLATE false`);
     await client.query(`DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
   }
+  await dropRoles(client, `%\\_${runId}\\_%`);
 }

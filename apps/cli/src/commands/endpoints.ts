@@ -1,0 +1,410 @@
+import { randomBytes } from "node:crypto";
+import { createGuard, generateSecret, isSuccess } from "@penstock/dispatch";
+import { SKIPPED_WHILE_DISABLED } from "@penstock/engine";
+import {
+  BUZZBIP_EVENT_TYPES,
+  type BuzzBipEventType,
+  ENDPOINT_DEFAULTS,
+  ENDPOINT_PREFIX,
+  type EndpointSettings,
+  type OutboundConfig,
+} from "@penstock/schemas";
+import {
+  createEndpoint,
+  deleteEndpoint,
+  type DeliveryRow,
+  type EndpointRow,
+  listEndpoints,
+  pauseHandler,
+  readEndpointSecrets,
+  resumeEndpoint,
+  rotateEndpointSecret,
+  type Store,
+  updateEndpoint,
+} from "@penstock/store";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { changeAll } from "../change-all.ts";
+import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import { CliError, ReportedFailure, UsageError } from "../cli-error.ts";
+import { withStore } from "../database.ts";
+import { addEndpointOptions, type EndpointOptions, toSettings } from "../endpoints/endpoint-options.ts";
+import { sendTest } from "../endpoints/send-test.ts";
+import { moment, type Moment, parseDuration } from "../filter-options.ts";
+import { noEndpoint } from "../no-match.ts";
+import { findOutboundConfig, openKeyring } from "../outbound.ts";
+import { formatEndpointDetail } from "../output/endpoint-detail.ts";
+import { formatCount, formatEndpointTable } from "../output/endpoint-table.ts";
+import { formatDuration } from "../output/duration.ts";
+import { printable } from "../output/printable.ts";
+
+interface Json {
+  readonly json?: true;
+}
+
+const PAGE = 1_000;
+const OVERLAP_MS = 86_400_000;
+const LONGEST_OVERLAP_MS = 365 * 86_400_000;
+/** The rules that no network is exempt from. */
+const NEVER_ALLOWED: readonly string[] = ["malformed", "too-long", "credentials", "host", "unresolvable"];
+
+export function registerEndpoints(program: Command, ctx: CliContext): void {
+  const endpoints = program
+    .command("endpoints")
+    .summary("send events on, as signed webhooks: to whom, how it goes, what was missed")
+    .description("Shows and changes endpoints: URLs that get events as signed webhooks.");
+  registerAdd(endpoints, ctx);
+  registerList(endpoints, ctx);
+  registerShow(endpoints, ctx);
+  registerUpdate(endpoints, ctx);
+  registerSecrets(endpoints, ctx);
+  registerPause(endpoints, ctx);
+  registerResume(endpoints, ctx);
+  registerRecover(endpoints, ctx);
+  registerTest(endpoints, ctx);
+  registerDelete(endpoints, ctx);
+}
+
+function registerAdd(endpoints: Command, ctx: CliContext): void {
+  addEndpointOptions(endpoints.command("add").argument("<url>", "where to: https://…"))
+    .summary("add an endpoint, and make its signing secret")
+    .description(
+      "Adds an endpoint: what is processed from now on and matches is sent to it, signed. Prints its signing secret, which its owner needs to verify what comes.",
+    )
+    .option("--json", "print one JSON object: the endpoint and its secret")
+    .addHelpText(
+      "after",
+      `\nExamples:\n  ${PENSTOCK} endpoints add https://example.com/hook --types message.received\n  ${PENSTOCK} endpoints add https://example.com/hook --filter data.channel=whatsapp --lane data.conversationId`,
+    )
+    .action(async (url: string, { json, ...options }: EndpointOptions & Json) => {
+      const settings = await toSettings(ctx, { ...ENDPOINT_DEFAULTS, url }, options);
+      const outbound = await findOutboundConfig(ctx);
+      const keyring = openKeyring(outbound);
+      await assertAllowed(outbound, settings);
+      const id = ENDPOINT_PREFIX + randomBytes(8).toString("hex");
+      const secret = generateSecret();
+      const row = await withStore(ctx, async (store) => {
+        await createEndpoint(store, { id, secret: keyring.seal(secret, id), settings });
+        return findEndpoint(store, id);
+      });
+      if (json) return ctx.output.json({ ...row, secret });
+      ctx.output.result(
+        `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when ${settings.headerName} is the hexadecimal HMAC-SHA256 of its body, or when a library of Standard Webhooks says so.\n\nNext:\n  ${PENSTOCK} endpoints test ${id}\n  ${PENSTOCK} endpoints show ${id}`,
+      );
+    });
+}
+
+function registerList(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("list")
+    .summary("list endpoints and how they fare")
+    .description("Lists endpoints, how they fare, and how many deliveries of each wait, are dead or were skipped.")
+    .option("--tenant <name>", "only of this tenant")
+    .option("--json", "print one JSON object per endpoint")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints list`)
+    .action(async ({ json, ...filter }: { tenant?: string } & Json) => {
+      const rows = await withStore(ctx, (store) => listAll(store, filter));
+      if (json) return rows.forEach((row) => ctx.output.json(row));
+      if (rows.length === 0) {
+        return ctx.output.say(
+          filter.tenant === undefined
+            ? `There is no endpoint yet: see \`${PENSTOCK} endpoints add --help\`.`
+            : `No endpoint belongs to ${printable(filter.tenant)}.`,
+        );
+      }
+      ctx.output.result(formatEndpointTable(rows, new Date()));
+    });
+}
+
+function registerShow(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("show")
+    .argument("<id>", "the endpoint's id")
+    .summary("show all of an endpoint but its secret")
+    .description("Shows what is set for an endpoint, how it fares, and what to do next.")
+    .option("--json", "print one JSON object")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints show ep_0123456789abcdef`)
+    .action(async (id: string, { json }: Json) => {
+      const row = await withStore(ctx, (store) => findEndpoint(store, id));
+      if (json) return ctx.output.json(row);
+      ctx.output.result(formatEndpointDetail(row, new Date()));
+    });
+}
+
+function registerUpdate(endpoints: Command, ctx: CliContext): void {
+  addEndpointOptions(endpoints.command("update").argument("<id>", "the endpoint's id"))
+    .option("--url <url>", "where to")
+    .summary("change what is set for an endpoint")
+    .description(
+      "Changes what is set for an endpoint; what is left out stays. `none` takes a filter, a lane, a limit or a text away, and gives the usual retries back.",
+    )
+    .option("--json", "print one JSON object: the endpoint")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints update ep_0123456789abcdef --types message.received`)
+    .action(async (id: string, { json, url, ...options }: EndpointOptions & { url?: string } & Json) => {
+      if (url === undefined && Object.keys(options).length === 0) {
+        throw new UsageError(`What is to change? See \`${PENSTOCK} endpoints update --help\`.`);
+      }
+      const outbound = await findOutboundConfig(ctx);
+      const row = await withStore(ctx, async (store) => {
+        const before = toSettingsOf(await findEndpoint(store, id));
+        const settings = await toSettings(ctx, { ...before, ...(url !== undefined && { url }) }, options);
+        if (url !== undefined) await assertAllowed(outbound, settings);
+        await updateEndpoint(store, id, settings);
+        return findEndpoint(store, id);
+      });
+      if (json) return ctx.output.json(row);
+      ctx.output.result(formatEndpointDetail(row, new Date()));
+    });
+}
+
+function registerSecrets(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("secret")
+    .argument("<id>", "the endpoint's id")
+    .summary("print an endpoint's signing secret again")
+    .description("Prints an endpoint's signing secret. Whoever has the master key and the database may know it.")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints secret ep_0123456789abcdef`)
+    .action(async (id: string) => {
+      const keyring = openKeyring(await findOutboundConfig(ctx));
+      const [sealed] = await withStore(ctx, async (store) => {
+        await findEndpoint(store, id);
+        return readEndpointSecrets(store, id);
+      });
+      if (sealed === undefined) throw new CliError(noEndpoint(id));
+      ctx.output.result(keyring.open(sealed, id));
+    });
+
+  endpoints
+    .command("rotate")
+    .argument("<id>", "the endpoint's id")
+    .summary("give an endpoint a new signing secret")
+    .description(
+      "Makes a new signing secret and prints it. For a while both sign, so that the receiver can change over at any moment.",
+    )
+    .addOption(
+      new Option(
+        "--overlap <time>",
+        "how long the old one signs, too; 24h unless set, 0 for no longer at all",
+      ).argParser(parseOverlap),
+    )
+    .option("--yes", "also where the last rotation is still under way")
+    .option("--json", "print one JSON object: the endpoint and its new secret")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints rotate ep_0123456789abcdef --overlap 48h`)
+    .action(
+      async (id: string, { json, yes, overlap: overlapMs = OVERLAP_MS }: { overlap?: number; yes?: true } & Json) => {
+        const keyring = openKeyring(await findOutboundConfig(ctx));
+        const secret = generateSecret();
+        const row = await withStore(ctx, async (store) => {
+          const { previousSecretUntil } = await findEndpoint(store, id);
+          if (previousSecretUntil !== null && !yes) {
+            throw new UsageError(
+              `The last rotation is under way: until ${previousSecretUntil} a receiver may still hold the secret before, which would sign no longer. Wait, or add --yes.`,
+            );
+          }
+          await rotateEndpointSecret(store, id, { secret: keyring.seal(secret, id), overlapMs });
+          return findEndpoint(store, id);
+        });
+        if (json) return ctx.output.json({ ...row, secret });
+        const old =
+          row.previousSecretUntil === null
+            ? "The old one signs no longer."
+            : `The old one signs, too, until ${row.previousSecretUntil}: a header then holds both signatures, the new one first.`;
+        ctx.output.result(`secret  ${secret}\n\n${old}`);
+      },
+    );
+}
+
+function registerPause(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("pause")
+    .argument("<id>", "the endpoint's id")
+    .summary("keep what an endpoint would get, until it is resumed")
+    .description("Pauses an endpoint: what it would get waits, and goes out once it is resumed.")
+    .option("--json", "print one JSON object: the endpoint")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints pause ep_0123456789abcdef`)
+    .action(async (id: string, { json }: Json) => {
+      const row = await withStore(ctx, async (store) => {
+        await findEndpoint(store, id);
+        await pauseHandler(store, id, true);
+        return findEndpoint(store, id);
+      });
+      if (json) return ctx.output.json(row);
+      ctx.output.result(`paused ${id}`);
+    });
+}
+
+function registerResume(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("resume")
+    .argument("<id>", "the endpoint's id")
+    .summary("let a paused, disabled or failing endpoint go on, at once")
+    .description(
+      "Lets an endpoint go on that is paused, disabled, or left alone since it fails: what waits for it goes out. Says what it has missed.",
+    )
+    .option("--json", "print one JSON object: the endpoint")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints resume ep_0123456789abcdef`)
+    .action(async (id: string, { json }: Json) => {
+      const row = await withStore(ctx, async (store) => {
+        await findEndpoint(store, id);
+        await resumeEndpoint(store, id);
+        return findEndpoint(store, id);
+      });
+      if (json) return ctx.output.json(row);
+      const { dead, skipped } = row.deliveries;
+      const missed = dead + skipped;
+      ctx.output.result(
+        missed === 0
+          ? `resumed ${id}`
+          : `resumed ${id}\n\nIt has missed ${dead} that failed for good and ${skipped} that were skipped. To deliver them now:\n  ${PENSTOCK} endpoints recover ${id}`,
+      );
+    });
+}
+
+function registerRecover(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("recover")
+    .argument("<id>", "the endpoint's id")
+    .summary("deliver what an endpoint has missed")
+    .description(
+      "Has delivered, with all tries and under the same webhook-id, what has failed for good, and what was skipped while the endpoint was disabled.",
+    )
+    .addOption(
+      new Option("--since <time>", "only events received since: a time, or how long ago, e.g. 2h").argParser(moment),
+    )
+    .option("--json", "print one JSON object: how many")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints recover ep_0123456789abcdef --since 2d`)
+    .action(async (id: string, { json, since }: { since?: Moment } & Json) => {
+      const { row, count } = await withStore(ctx, async (store) => {
+        const found = await findEndpoint(store, id);
+        const filter = { handler: id, ...(since && { since }) };
+        const by = "endpoints recover";
+        const isMeant = ({ skipReason }: DeliveryRow): boolean => skipReason === SKIPPED_WHILE_DISABLED;
+        const dead = await changeAll(store, ctx, "retry", { ...filter, state: "dead" }, { by });
+        const skipped = await changeAll(store, ctx, "retry", { ...filter, state: "skipped" }, { by, isMeant });
+        if (dead + skipped === 0 && !ctx.stop.aborted) throw new CliError(missedNothing(found, since));
+        return { row: found, count: dead + skipped };
+      });
+      if (json) return ctx.output.json({ endpoint: id, deliveries: count });
+      const said = `${count === 1 ? "1 delivery" : `${count} deliveries`} to be sent`;
+      const held = row.status === "disabled" || row.status === "paused";
+      ctx.output.result(
+        held
+          ? `${said} once it goes on: it is ${row.status}\n\nNext:\n  ${PENSTOCK} endpoints resume ${id}`
+          : `${said} now`,
+      );
+    });
+}
+
+function registerTest(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("test")
+    .argument("<id>", "the endpoint's id")
+    .summary("send a signed request to an endpoint, right now")
+    .description(
+      "Sends one signed request with an example of an event, as a worker would but from here, and says what came back. Nothing of it is stored.",
+    )
+    .addOption(
+      new Option("--type <type>", "the event's type").choices([...BUZZBIP_EVENT_TYPES]).default("message.received"),
+    )
+    .option("--json", "print one JSON object: what came back")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints test ep_0123456789abcdef`)
+    .action(async (id: string, { json, type }: { type: BuzzBipEventType } & Json) => {
+      const outbound = await findOutboundConfig(ctx);
+      const keyring = openKeyring(outbound);
+      const { row, sealed } = await withStore(ctx, async (store) => ({
+        row: await findEndpoint(store, id),
+        sealed: await readEndpointSecrets(store, id),
+      }));
+      const answer = await sendTest({
+        outbound,
+        endpoint: row,
+        // As a delivery does, also while a secret is rotated.
+        secrets: sealed.map((one) => keyring.open(one, id)),
+        type,
+        signal: ctx.stop,
+      });
+      const ok = answer.answered && isSuccess(answer.status);
+      const said = answer.answered
+        ? `HTTP ${answer.status} after ${formatDuration(answer.durationMs)}${answer.body === "" ? "" : `: ${printable(answer.body)}`}`
+        : `${answer.code} after ${formatDuration(answer.durationMs)}: ${printable(answer.message)}`;
+      if (json) ctx.output.json({ endpoint: id, ok, ...answer });
+      else ctx.output.result(ok ? said : `failed  ${said}`);
+      if (!ok) throw new ReportedFailure(said);
+    });
+}
+
+function registerDelete(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("delete")
+    .argument("<id>", "the endpoint's id")
+    .summary("forget an endpoint")
+    .description(
+      "Forgets an endpoint and its secret, and cancels what waits for it. What was delivered stays on record. To stop it for a while, pause it.",
+    )
+    .option("--yes", "really do it")
+    .option("--json", "print one JSON object: how many deliveries were cancelled")
+    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints delete ep_0123456789abcdef --yes`)
+    .action(async (id: string, { yes, json }: { yes?: true } & Json) => {
+      const cancelled = await withStore(ctx, async (store) => {
+        const { url, deliveries } = await findEndpoint(store, id);
+        if (!yes) {
+          const waiting = formatCount(deliveries.pending + deliveries.retrying);
+          throw new UsageError(
+            `${id} (${printable(url)}) would be forgotten, and ${waiting} deliveries that wait cancelled: add --yes.`,
+          );
+        }
+        await deleteEndpoint(store, id);
+        return (
+          (await changeAll(store, ctx, "cancel", { handler: id, state: "pending" }, { by: "endpoints delete" })) +
+          (await changeAll(store, ctx, "cancel", { handler: id, state: "retrying" }, { by: "endpoints delete" }))
+        );
+      });
+      if (json) return ctx.output.json({ endpoint: id, cancelled });
+      ctx.output.result(`deleted ${id}${cancelled === 0 ? "" : `, ${cancelled} deliveries that waited are cancelled`}`);
+    });
+}
+
+function missedNothing({ id, deliveries }: EndpointRow, since: Moment | undefined): string {
+  const waiting = deliveries.pending + deliveries.running + deliveries.retrying;
+  const when = since === undefined ? "" : ` since ${printable(since.typed)}`;
+  return `${id} has missed nothing${when}: nothing is dead or was skipped while it was disabled${waiting === 0 ? "" : `, and ${waiting} deliveries wait`}.`;
+}
+
+/** @throws CliError when there is none of this id. */
+async function findEndpoint(store: Store, id: string): Promise<EndpointRow> {
+  const [row] = await listEndpoints(store, { id });
+  if (row === undefined) throw new CliError(noEndpoint(id));
+  return row;
+}
+
+async function listAll(store: Store, filter: { readonly tenant?: string }): Promise<EndpointRow[]> {
+  const rows: EndpointRow[] = [];
+  for (;;) {
+    const after = rows.at(-1);
+    const page = await listEndpoints(store, { ...filter, limit: PAGE, ...(after && { after }) });
+    rows.push(...page);
+    if (page.length < PAGE) return rows;
+  }
+}
+
+/** @throws CliError that says which rule a URL breaks. */
+async function assertAllowed({ allow, ports }: OutboundConfig, { url }: EndpointSettings): Promise<void> {
+  const judged = await createGuard({ allow, ports }).check(url);
+  if (judged.ok) return;
+  const hint = NEVER_ALLOWED.includes(judged.rule) ? "" : " Networks are allowed by OUTBOUND_ALLOW.";
+  throw new CliError(`Refused (rule ${judged.rule}): ${judged.message}${hint}`);
+}
+
+/** What is set for an endpoint, without what is known of it. */
+function toSettingsOf(row: EndpointRow): EndpointSettings {
+  const { url, description, tenant, types, filter, lane, headerName, concurrency, ratePerSecond } = row;
+  const { scheduleMs, disableAfterMs, disableAfterFailures } = row;
+  const limits = { concurrency, ratePerSecond, scheduleMs, disableAfterMs, disableAfterFailures };
+  return { url, description, tenant, types, filter, lane, headerName, ...limits };
+}
+
+function parseOverlap(text: string): number {
+  const ms = text === "0" ? 0 : parseDuration(text);
+  if (ms !== undefined && ms > LONGEST_OVERLAP_MS) throw new InvalidArgumentError("It must be 365d at most.");
+  if (ms === undefined) throw new InvalidArgumentError("It must be a length of time, e.g. 24h or 7d, or 0.");
+  return ms;
+}

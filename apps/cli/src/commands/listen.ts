@@ -1,0 +1,144 @@
+import { type Answer, isSuccess } from "@penstock/dispatch";
+import type { TailedEvent } from "@penstock/store";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import { UsageError } from "../cli-error.ts";
+import { moment } from "../filter-options.ts";
+import { describeForwarded } from "../listen/describe-forwarded.ts";
+import { followEvents } from "../listen/follow-events.ts";
+import { createForwarder } from "../listen/forward.ts";
+import { decodeUtf8, formatBody } from "../output/body-text.ts";
+import { printable } from "../output/printable.ts";
+import { readProjectSources } from "../project-config.ts";
+
+interface ListenFlags {
+  readonly forward?: string;
+  readonly print?: true;
+  readonly types?: readonly string[];
+  readonly source?: string;
+  readonly since?: number | Date;
+  readonly secret?: string;
+  readonly json?: true;
+}
+
+const NOTES = `
+Events are sent one after the other, in order, each once: a failure is shown and not tried again. Nothing is lost by it,
+since the event is stored: go on from before it with --since and its cursor. With --json, each line has its \`cursor\`;
+Ctrl-C prints the last one.
+
+Examples:
+  ${PENSTOCK} listen --forward http://localhost:3000/hook
+  ${PENSTOCK} listen --forward http://localhost:3000/hook --types message.received,contact.created --since 2h
+  npm run --silent penstock -- listen --print --json | jq .body`;
+
+export function registerListen(program: Command, ctx: CliContext): void {
+  program
+    .command("listen")
+    .summary("show events as they come, and forward them to a local program")
+    .description(
+      "Follows the events of this database as they are committed, or from --since on, skips none, and posts each to a program of yours, signed as its provider signs it. Goes on by itself after Postgres was away. For a developer's machine: any address will do.",
+    )
+    .option("--forward <url>", "where to post each event: its exact body, signed")
+    .option("--print", "show each event's body, too")
+    .addOption(new Option("--types <types>", "only of these types, separated by commas").argParser(parseTypes))
+    .option("--source <source>", "only of this source, e.g. buzzbip")
+    .addOption(
+      new Option(
+        "--since <when>",
+        "begin with what was received since: 2h, a time, or the cursor that an earlier listen ended with; else with the next",
+      ).argParser(parseSince),
+    )
+    .option("--secret <secret>", "sign with this; else with the newest secret of the event's source")
+    .option("--json", "print one JSON object per event")
+    .addHelpText("after", NOTES)
+    .action((flags: ListenFlags) => listen(ctx, flags));
+}
+
+async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
+  const { types, source, secret, since = null } = flags;
+  if (secret === "") throw new UsageError("--secret must not be empty.");
+  const url = parseForward(flags.forward);
+  const forwarder = url === null ? null : createForwarder(ctx, { url, sources: await readProjectSources(ctx), secret });
+  let cursor: number | null = null;
+  let failed = 0;
+  try {
+    for await (const page of followEvents(ctx, since, { types, source })) {
+      if (cursor === null)
+        ctx.output.say(`Listening${url ? ` and forwarding to ${printable(url)}` : ""}. Ctrl-C ends it.`);
+      for (const event of page.events) {
+        const answer = forwarder && (await forwarder.post(event));
+        if (ctx.stop.aborted && answer?.answered !== true) break;
+        show(ctx, flags, event, answer);
+        if (answer && !(answer.answered && isSuccess(answer.status)) && failed++ === 0) {
+          ctx.output.say(`It is not tried again. To have it sent once more: --since ${event.seq - 1}`);
+        }
+        cursor = event.seq;
+      }
+      if (!ctx.stop.aborted) ({ cursor } = page);
+    }
+  } finally {
+    await forwarder?.close();
+    if (cursor !== null) ctx.output.say(`Go on from here with: ${PENSTOCK} ${toCommand(flags, cursor)}`);
+  }
+}
+
+function show(ctx: CliContext, flags: ListenFlags, event: TailedEvent, answer: Answer | null): void {
+  if (flags.json) ctx.output.json(toJson(event, answer, flags.print === true));
+  else {
+    ctx.output.result(describeForwarded(event, answer));
+    if (flags.print) ctx.output.result(formatBody(event.body));
+  }
+}
+
+function toJson(event: TailedEvent, answer: Answer | null, print: boolean): object {
+  const { seq, source, id, type, receivedAt, body } = event;
+  const text = decodeUtf8(body);
+  return {
+    cursor: seq,
+    source,
+    id,
+    type,
+    receivedAt,
+    ...(answer && {
+      status: answer.answered ? answer.status : null,
+      error: answer.answered ? null : answer.code,
+      durationMs: answer.durationMs,
+    }),
+    ...(print && { body: text ?? body.toString("base64"), bodyEncoding: text === null ? "base64" : "utf8" }),
+  };
+}
+
+/** The same call from a cursor on; without the secret, which is not to be seen. */
+function toCommand({ forward, print, types, source, json }: ListenFlags, cursor: number): string {
+  return [
+    "listen",
+    ...(forward === undefined ? [] : ["--forward", printable(forward)]),
+    ...(print ? ["--print"] : []),
+    ...(types === undefined ? [] : ["--types", printable(types.join(","))]),
+    ...(source === undefined ? [] : ["--source", printable(source)]),
+    ...(json ? ["--json"] : []),
+    "--since",
+    String(cursor),
+  ].join(" ");
+}
+
+function parseForward(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol)) return url.href;
+  throw new UsageError("--forward must be an http or https URL, e.g. http://localhost:3000/hook.");
+}
+
+function parseTypes(text: string): string[] {
+  const types = text
+    .split(",")
+    .map((type) => type.trim())
+    .filter((type) => type !== "");
+  if (types.length > 0) return types;
+  throw new InvalidArgumentError("It must name a type, or several separated by commas.");
+}
+
+function parseSince(text: string): number | Date {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  return moment(text);
+}

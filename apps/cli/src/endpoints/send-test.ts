@@ -1,0 +1,30 @@
+import { randomUUID } from "node:crypto";
+import { type Answer, createGuard, createSender, signatureHeaders } from "@penstock/dispatch";
+import type { BuzzBipEventType, EndpointSettings, OutboundConfig } from "@penstock/schemas";
+import { makeEvent } from "@penstock/schemas/fixtures";
+
+/** Sends one signed request with an example of an event, as a worker would, and returns what came back. */
+export async function sendTest({
+  outbound,
+  endpoint,
+  secrets,
+  type,
+  signal,
+}: {
+  readonly outbound: OutboundConfig;
+  readonly endpoint: Pick<EndpointSettings, "url" | "headerName">;
+  /** Of which each signs, the newest first. */
+  readonly secrets: readonly string[];
+  readonly type: BuzzBipEventType;
+  readonly signal: AbortSignal;
+}): Promise<Answer> {
+  const sender = createSender({ guard: createGuard(outbound) });
+  const id = `test_${randomUUID().replaceAll("-", "")}`;
+  const body = Buffer.from(JSON.stringify({ ...makeEvent(type), id, createdAt: new Date().toISOString() }));
+  const { url, headerName } = endpoint;
+  const timestamp = Math.floor(Date.now() / 1_000);
+  const headers = signatureHeaders({ id, timestamp, body, secrets, headerName });
+  const answer = await sender.post({ url, headers, body, signal });
+  await sender.close();
+  return answer;
+}

@@ -1,0 +1,71 @@
+import {
+  type Answer,
+  createGuard,
+  createSender,
+  DEFAULT_SIGNATURE_HEADER,
+  isWebhookId,
+  signatureHeaders,
+} from "@penstock/dispatch";
+import type { Sources } from "@penstock/sources";
+import type { TailedEvent } from "@penstock/store";
+import type { CliContext } from "../cli-context.ts";
+import { printable } from "../output/printable.ts";
+import { findSecretsOf } from "../sources/source-secrets.ts";
+
+/** Posts events to a program of the user's, signed. */
+export interface Forwarder {
+  post(event: TailedEvent): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/**
+ * Posts the exact stored bytes: of a BuzzBip source with its signature, of any other with the headers of Standard Webhooks
+ * alone; both are made with the secret that is given, else with the source's newest. Whatever cannot be signed as its
+ * provider does is said once. Any address will do, local ones foremost: it is the user's own machine that sends.
+ */
+export function createForwarder(
+  ctx: CliContext,
+  { url, sources, secret }: { readonly url: string; readonly sources: Sources; readonly secret: string | undefined },
+): Forwarder {
+  const sender = createSender({ guard: createGuard({ allow: ["0.0.0.0/0", "::/0"] }), userAgent: "Penstock-listen" });
+  const signers = new Map<string, Promise<Signer>>();
+
+  async function post(event: TailedEvent): Promise<Answer> {
+    const signer = signers.get(event.source) ?? findSigner(ctx, sources, event.source, secret);
+    signers.set(event.source, signer);
+    const headers = signHeaders(await signer, event);
+    if (event.traceparent !== null) headers["traceparent"] = event.traceparent;
+    return sender.post({ url, headers, body: event.body, signal: ctx.stop });
+  }
+
+  return { post, close: () => sender.close() };
+}
+
+interface Signer {
+  readonly secret: string | null;
+  readonly isBuzzBip: boolean;
+}
+
+async function findSigner(ctx: CliContext, sources: Sources, name: string, given: string | undefined): Promise<Signer> {
+  const found = sources.list.find((source) => source.name === name);
+  const secret = given ?? (found && (await findSecretsOf(ctx, found)).secrets[0]) ?? null;
+  const isBuzzBip = found?.source.provider === "buzzbip";
+  if (secret === null) {
+    const variable = found === undefined ? "penstock.sources.ts does not list it" : `${found.secretsFrom} is not set`;
+    ctx.output.say(`Events of ${printable(name)} go out unsigned: ${variable}. See --secret.`);
+  } else if (!isBuzzBip) {
+    ctx.output.say(`Events of ${printable(name)} are signed as Standard Webhooks, and not as their provider does.`);
+  }
+  return { secret, isBuzzBip };
+}
+
+function signHeaders({ secret, isBuzzBip }: Signer, { id, seq, body }: TailedEvent): Record<string, string> {
+  if (secret === null) return {};
+  const { [DEFAULT_SIGNATURE_HEADER]: signature = "", ...standard } = signatureHeaders({
+    id: id !== null && isWebhookId(id) ? id : `seq_${seq}`,
+    timestamp: Math.floor(Date.now() / 1_000),
+    body,
+    secrets: [secret],
+  });
+  return isBuzzBip ? { ...standard, [DEFAULT_SIGNATURE_HEADER]: signature } : standard;
+}

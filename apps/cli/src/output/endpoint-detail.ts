@@ -1,0 +1,62 @@
+import type { EndpointRow } from "@penstock/store";
+import { PENSTOCK } from "../cli-context.ts";
+import { formatColumns } from "./columns.ts";
+import { formatAge } from "./duration.ts";
+import { describeEndpoint, formatCount } from "./endpoint-table.ts";
+import { printable } from "./printable.ts";
+
+/** All of an endpoint but its secret, and what to do next, for people. */
+export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
+  const { id, filter, scheduleMs, previousSecretUntil, deliveries, failingSince, lastError } = endpoint;
+  const ago = (time: string): string => `${time}  (${formatAge(now.getTime() - Date.parse(time))} ago)`;
+  const optional = (name: string, value: string | null): string[][] =>
+    value === null ? [] : [[name, printable(value)]];
+  const facts = [
+    ["endpoint", id],
+    ["status", describeEndpoint(endpoint, now)],
+    ...optional("why", endpoint.disabledReason),
+    ...(failingSince === null ? [] : [["failing since", ago(failingSince)]]),
+    ...(failingSince === null ? [] : optional("last error", lastError)),
+    ["url", printable(endpoint.url)],
+    ["types", endpoint.types.map((type) => printable(type)).join(" ")],
+    ...optional(
+      "filter",
+      filter &&
+        Object.entries(filter)
+          .map(([path, of]) => `${path}=${of.join("|")}`)
+          .join(" and "),
+    ),
+    ...optional("lane", endpoint.lane),
+    ...optional("description", endpoint.description),
+    ...optional("tenant", endpoint.tenant),
+    ["signature", `${endpoint.headerName}, and those of Standard Webhooks`],
+    ...optional("old secret", previousSecretUntil && `signs, too, until ${previousSecretUntil}`),
+    [
+      "limits",
+      `${endpoint.concurrency} at once${endpoint.ratePerSecond === null ? "" : `, ${endpoint.ratePerSecond} per second`}`,
+    ],
+    ["retries", scheduleMs === null ? "5, exponential" : scheduleMs.map((ms) => formatAge(ms)).join(", ") || "none"],
+    [
+      "disabled after",
+      `${formatAge(endpoint.disableAfterMs)} of failures${endpoint.disableAfterFailures === null ? "" : `, or ${endpoint.disableAfterFailures} in a row`}`,
+    ],
+    ["added", ago(endpoint.createdAt)],
+    [
+      "deliveries",
+      Object.entries(deliveries)
+        .map(([state, count]) => `${formatCount(count)} ${state}`)
+        .join(", "),
+    ],
+  ];
+  return `${formatColumns(facts)}${nextStep(endpoint)}`;
+}
+
+function nextStep({ id, status, deliveries }: EndpointRow): string {
+  const next = {
+    disabled: `endpoints resume ${id}`,
+    paused: `endpoints resume ${id}`,
+    failing: `endpoints test ${id}`,
+    active: deliveries.dead + deliveries.skipped > 0 ? `endpoints recover ${id}` : null,
+  }[status];
+  return next === null ? "" : `\n\nNext:\n  ${PENSTOCK} ${next}`;
+}

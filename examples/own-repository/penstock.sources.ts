@@ -1,0 +1,4 @@
+import { buzzbip, defineSources } from "@penstock/sources";
+
+// Who may send webhooks.
+export default defineSources({ buzzbip: buzzbip() });

@@ -1,0 +1,55 @@
+// What a database holds that has been in use: written straight into Penstock's tables, as it would have left it itself.
+import pg from "pg";
+import type { Stage } from "./stage.ts";
+
+// The body is as long as those that are sent; keys are hashes, so they are spread over the index as in life.
+const INSERT = `
+  WITH made AS MATERIALIZED (
+    SELECT nextval('penstock.event_seq') AS seq, (now() AT TIME ZONE 'UTC')::date AS day, 'evt_history_' || n AS id,
+           rpad('{"id":"evt_history_' || n || '","type":"message.received","data":{"contactId":"cnt_' || n % 10000, 350, 'x')::bytea
+             AS body, n
+      FROM generate_series($1::int, $2::int) AS n
+  ), keys AS (
+    INSERT INTO penstock.event_keys (key, seq, day, body_hash)
+    SELECT sha256(id::bytea), seq, day, sha256(body) FROM made
+  ), events AS (
+    INSERT INTO penstock.events
+           (seq, day, received_at, source, event_id, type, created_at, subjects, problem, traceparent, body)
+    SELECT seq, day, now(), 'buzzbip', id, 'message.received', now(),
+           ARRAY['cnt_' || n % 10000, 'conv_' || n % 10000, 'msg_' || n], NULL, NULL, body FROM made
+  )
+  INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
+  SELECT day, seq, $3, $4, 1, CASE WHEN $4 = 'retrying' THEN now() + interval '1 day' END FROM made`;
+
+const LOT = 100_000;
+
+/** Stores events that have been processed, with their deliveries, and leaves the tables as autovacuum would. */
+export async function fillWithHistory(databaseUrl: string, events: number): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    for (let from = 1; from <= events; from += LOT) {
+      await client.query(INSERT, [from, Math.min(events, from + LOT - 1), "bench", "succeeded"]);
+    }
+    await client.query("VACUUM (ANALYZE) penstock.event_keys, penstock.events, penstock.deliveries");
+    await client.query("CHECKPOINT");
+  } finally {
+    await client.end();
+  }
+}
+
+/** Stores events whose delivery to a handler has failed and is to be tried again tomorrow. */
+export async function parkRetries(stage: Stage, events: number, handler: string): Promise<void> {
+  await stage.query(INSERT, [1, events, handler, "retrying"]);
+  await stage.query("VACUUM (ANALYZE) penstock.event_keys, penstock.events, penstock.deliveries");
+}
+
+/** Makes the row of each contact, so that hot ones and cold ones alike are updated. */
+export async function prepareCounters(stage: Stage, contacts: number): Promise<void> {
+  await stage.query(
+    `INSERT INTO bench.counters (contact_id, events)
+     SELECT 'cnt_' || lpad(n::text, 8, '0'), 0 FROM generate_series(0, $1::int - 1) AS n`,
+    [contacts],
+  );
+  await stage.query("VACUUM (ANALYZE) bench.counters");
+}

@@ -1,0 +1,12 @@
+export {
+  createGuard,
+  type Guard,
+  type GuardOptions,
+  type Refusal,
+  RefusedAddressError,
+  type ResolvedAddress,
+  type Rule,
+} from "./guard.ts";
+export { generateMasterKey, type Keyring, parseMasterKeys, SealError } from "./seal.ts";
+export { type Answer, createSender, isSuccess, type Post, type Sender, type SenderOptions } from "./sender.ts";
+export { DEFAULT_SIGNATURE_HEADER, generateSecret, isWebhookId, signatureHeaders, type ToSign } from "./sign.ts";

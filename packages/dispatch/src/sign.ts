@@ -1,0 +1,63 @@
+import { createHmac, createSecretKey, randomBytes } from "node:crypto";
+
+export const DEFAULT_SIGNATURE_HEADER = "X-BuzzBip-Signature";
+
+export interface ToSign {
+  /** The same over all tries of a delivery; without a dot, which separates what is signed. */
+  readonly id: string;
+  /** Seconds since 1970. */
+  readonly timestamp: number;
+  readonly body: Buffer;
+  /** Newest first. With two, as while one is being rotated out, there are two signatures in each header. */
+  readonly secrets: readonly string[];
+  /** `X-BuzzBip-Signature` unless given. */
+  readonly headerName?: string;
+}
+
+const STANDARD_SECRET = /^whsec_((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/;
+
+const WEBHOOK_ID = /^[\x21-\x2d\x2f-\x7e]{1,256}$/;
+
+/** Whether an id that others made can be a `webhook-id`: what stands in a header as it is, and no dot. */
+export function isWebhookId(id: string): boolean {
+  return WEBHOOK_ID.test(id);
+}
+
+/** A new secret in the form of Standard Webhooks: `whsec_` and 32 random bytes in base64. */
+export function generateSecret(): string {
+  return `whsec_${randomBytes(32).toString("base64")}`;
+}
+
+/**
+ * The headers that vouch for a body:
+ *
+ * - `headerName`: lower-case hex of the HMAC-SHA256 of the body, keyed with the secret's text as it stands; with several
+ *   secrets separated by `, `.
+ * - `webhook-id`, `webhook-timestamp` and `webhook-signature` of Standard Webhooks: `v1,<base64>`, separated by spaces,
+ *   of the HMAC-SHA256 of `<id>.<timestamp>.<body>`, keyed with the bytes that stand in base64 after `whsec_`. A secret
+ *   of another form is keyed with as its text.
+ */
+export function signatureHeaders({
+  id,
+  timestamp,
+  body,
+  secrets,
+  headerName = DEFAULT_SIGNATURE_HEADER,
+}: ToSign): Record<string, string> {
+  if (secrets.length === 0) throw new Error("There is no secret to sign with.");
+  const plain: string[] = [];
+  const standard: string[] = [];
+  for (const secret of secrets) {
+    const [, base64] = STANDARD_SECRET.exec(secret) ?? [];
+    plain.push(createHmac("sha256", secret).update(body).digest("hex"));
+    // Not a Buffer: as a key one takes Node ten times as long.
+    const key = base64 === undefined ? secret : createSecretKey(base64, "base64");
+    standard.push(`v1,${createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest("base64")}`);
+  }
+  return {
+    [headerName]: plain.join(", "),
+    "webhook-id": id,
+    "webhook-timestamp": String(timestamp),
+    "webhook-signature": standard.join(" "),
+  };
+}

@@ -1,0 +1,80 @@
+import { type Answer, isSuccess, signatureHeaders } from "@penstock/dispatch";
+import type { AnyEvent } from "@penstock/handler-sdk";
+import { OWN_SOURCE } from "@penstock/schemas";
+import { instruments, markFailed, SpanKind, toTraceparent, withSpan } from "@penstock/telemetry";
+import type { DecodedEvent } from "./decode-event.ts";
+import type { EngineContext, Outbound } from "./engine-context.ts";
+import type { ClaimedDelivery, OpenedEndpoint } from "./engine-store.ts";
+import { EndpointError } from "./errors.ts";
+import { idempotencyKey } from "./idempotency-key.ts";
+import type { HandlerOutcome } from "./run-handler.ts";
+
+/** Says that the endpoint is gone for good. */
+const GONE = 410;
+
+/** What both kinds of these may ask for with Retry-After. */
+const ASK_FOR_PATIENCE = new Set([429, 503]);
+
+/**
+ * Sends an event to an endpoint, signed by each of its live secrets, in at most the time that a provider waits. `aborted`:
+ * we gave it up, so it says nothing of the endpoint.
+ */
+export async function postDelivery(
+  engine: Pick<EngineContext, "signal" | "findSource">,
+  outbound: Outbound,
+  endpoint: OpenedEndpoint & { readonly openedSecrets: readonly string[] },
+  delivery: ClaimedDelivery,
+  decoded: DecodedEvent,
+): Promise<HandlerOutcome | "aborted"> {
+  const { event } = decoded;
+  const body = bodyOf(engine, decoded);
+  const id = idempotencyKey(endpoint.id, event, delivery.generation);
+  const signed = signatureHeaders({
+    id,
+    timestamp: Math.floor(Date.now() / 1_000),
+    body,
+    secrets: endpoint.openedSecrets,
+    headerName: endpoint.headerName,
+  });
+  const attributes = { "penstock.handler": endpoint.id, "penstock.attempt": delivery.attempt };
+  return withSpan(`deliver ${endpoint.id}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+    const traceparent = toTraceparent(span);
+    const headers = { "content-type": "application/json", ...signed, ...(traceparent !== null && { traceparent }) };
+    const answer = await outbound.post({ url: endpoint.url, headers, body, signal: engine.signal });
+    if (answer.answered) span.setAttribute("http.response.status_code", answer.status);
+    if (!answer.answered && answer.code === "ABORTED") return "aborted";
+    const outcome = outcomeOf(answer);
+    const timedOut = !answer.answered && answer.code === "TIMEOUT";
+    instruments.outboundDuration().record(answer.durationMs / 1_000, {
+      outcome: outcome.ok === true ? "succeeded" : timedOut ? "timed-out" : "failed",
+    });
+    if (outcome.ok === false) markFailed(span, outcome.error);
+    return outcome;
+  });
+}
+
+function outcomeOf(answer: Answer): HandlerOutcome {
+  if (!answer.answered) {
+    const code = answer.code === "TIMEOUT" ? "HANDLER_TIMEOUT" : "NOT_TAKEN";
+    return { ok: false, error: new EndpointError(answer.code, code, answer.message) };
+  }
+  const { status, body, retryAfterMs } = answer;
+  if (isSuccess(status)) return { ok: true };
+  const asks = ASK_FOR_PATIENCE.has(status) && retryAfterMs !== null;
+  const code = status === GONE ? "PERMANENT" : asks ? "RETRY_AFTER" : "NOT_TAKEN";
+  const message = body === "" ? "answered with an empty body" : body;
+  return { ok: false, error: new EndpointError(`HTTP ${status}`, code, message, asks ? retryAfterMs : null) };
+}
+
+/**
+ * What is sent: the exact bytes where they are an envelope with id, type, createdAt and data, which those of BuzzBip and our
+ * own are, else such an envelope around what the provider sent. The same bytes at each try.
+ */
+function bodyOf({ findSource }: Pick<EngineContext, "findSource">, { stored, event }: DecodedEvent): Buffer {
+  const provider = findSource(stored.source)?.provider;
+  if (provider === "buzzbip" || provider === OWN_SOURCE) return stored.body;
+  const { id, type, createdAt, receivedAt, data } = event as Omit<AnyEvent, "data"> & { data: unknown };
+  // A time that its provider did not tell in a way that makes one.
+  const at = Number.isNaN(createdAt.getTime()) ? receivedAt : createdAt;
+  return Buffer.from(JSON.stringify({ id, type, createdAt: at.toISOString(), data }));
+}

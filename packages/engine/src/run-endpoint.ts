@@ -1,0 +1,335 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { toTraceparent } from "@penstock/telemetry";
+import { decodeEvent } from "./decode-event.ts";
+import { deliveryResult, pendingDelivery, type Tried } from "./delivery-result.ts";
+import { afterDeliveries, looksDown, type Sign } from "./endpoint-health.ts";
+import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "./endpoint-subscription.ts";
+import type { EngineContext, Outbound } from "./engine-context.ts";
+import type {
+  ClaimedDelivery,
+  ClaimedEffect,
+  DeliveryResult,
+  EndpointDisablement,
+  EndpointHealth,
+  OpenedEndpoint,
+} from "./engine-store.ts";
+import { describeError, EndpointError } from "./errors.ts";
+import { insist, whileAvailable } from "./outage-pause.ts";
+import { postDelivery } from "./post-delivery.ts";
+import { traceAttempt } from "./trace-attempt.ts";
+
+/** One attempt and five retries, as BuzzBip does: within seconds at first, after a quarter of an hour at last. */
+const RETRY = { attempts: 6, baseMs: 30_000, capMs: 3_600_000 };
+/** A request takes ten seconds at most, and at most three wait before it; only a worker that is gone loses its delivery. */
+const LEASE_MS = 60_000;
+/** How many claims ahead there may be for one under way, where answers come within {@link QUICK_MS}. */
+const AHEAD = 3;
+const QUICK_MS = 1_000;
+/** Of all endpoints together: each holds its event in memory. */
+const MOST_AHEAD = 1_000;
+/** After so long another endpoint has its turn, should there be more than turns. */
+const TURN_MS = 5_000;
+/** While requests are under way, how often is looked for what has become due meanwhile. */
+const LOOK_AGAIN_MS = 250;
+/** How long one that cannot be signed for is left alone. */
+const UNSIGNED_MS = 60_000;
+/** While others are under way, how long a result may wait for theirs. */
+const SETTLE_WITHIN_MS = 5;
+
+interface Ended {
+  readonly delivery: ClaimedDelivery;
+  /** Null: handed back untried. */
+  readonly result: DeliveryResult | null;
+  /** What it tells of the endpoint; null where nothing was sent. */
+  readonly sign: Sign | null;
+  readonly error: unknown;
+}
+
+type Signing = OpenedEndpoint & { readonly openedSecrets: readonly string[] };
+
+/**
+ * Delivers what is due for an endpoint, as many side by side as it may have, until nothing is, or its turn is over, or it
+ * fails: after five failures in a row it is left alone for a while, ever longer, and then one delivery tells whether it is
+ * back. So what waits for an endpoint that is down costs nothing, neither time nor its tries.
+ *
+ * Claims and results go in batches: while requests are under way, one statement writes what has ended, and another takes
+ * what is next, ahead of its turn where the endpoint is well; what then cannot be begun is handed back. Nobody else should
+ * run the same endpoint meanwhile: its limits are kept here. Should somebody, they are exceeded, and nothing else happens.
+ *
+ * Postgres away: claims and results wait for it, and no attempt is lost. `closing` aborted: begins no more, and ends what
+ * is under way; the engine's signal: gives that up, uncounted.
+ */
+export async function runEndpoint(engine: EngineContext, id: string, closing: AbortSignal): Promise<void> {
+  const { outbound } = engine;
+  if (outbound === null) return;
+  const endpoint = await open(engine, outbound, id);
+  if (endpoint === null) return;
+  await createRun(engine, outbound, endpoint, closing)();
+}
+
+/** Null when there is nothing to do: it is gone, paused, disabled, left alone for a while, or cannot be signed for. */
+async function open(engine: EngineContext, outbound: Outbound, id: string): Promise<Signing | null> {
+  const endpoint = await whileAvailable(engine, () => engine.store.openEndpoint(id));
+  if (endpoint === null) return null;
+  const [newest = "", ...older] = endpoint.secrets;
+  try {
+    // One that is on its way out is not worth stopping for.
+    return { ...endpoint, openedSecrets: [outbound.openSecret(newest, id), ...older.flatMap((one) => openOlder(one))] };
+  } catch (error) {
+    const { errorMessage } = describeError(error);
+    const lastError = `its secret cannot be opened, is PENSTOCK_MASTER_KEY the one it was made with? ${errorMessage}`;
+    engine.log.error(
+      { endpoint: id, lastError },
+      "nothing is delivered to this endpoint, it is left alone for a minute",
+    );
+    const { health } = endpoint;
+    await insist(engine, () => engine.store.noteEndpointHealth(id, { ...health, parkForMs: UNSIGNED_MS, lastError }));
+    return null;
+  }
+
+  function openOlder(sealed: string): string[] {
+    try {
+      return [outbound.openSecret(sealed, id)];
+    } catch {
+      return [];
+    }
+  }
+}
+
+function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing, closing: AbortSignal) {
+  const { store, log, claimedAhead } = engine;
+  const { id, concurrency, ratePerSecond } = endpoint;
+  const retry = endpoint.scheduleMs
+    ? { ...RETRY, attempts: endpoint.scheduleMs.length + 1, scheduleMs: endpoint.scheduleMs }
+    : RETRY;
+  const subscriber = { name: id, retry };
+  const pace = engine.paceOf(id, ratePerSecond);
+  const turnEnds = performance.now() + TURN_MS;
+  /** Claimed ahead, and not begun. */
+  let waiting: ClaimedEffect[] = [];
+  let underWay = 0;
+  let ended: Ended[] = [];
+  let isClaiming = false;
+  let isSettling = false;
+  let health: EndpointHealth = endpoint.health;
+  /** How many failed in a row up to now, the last of which may not be in `health` yet. */
+  let failedInARow = health.failures;
+  /** For the rest of this run, whatever comes of what is under way. */
+  let isParked = false;
+  let isDisabled = false;
+  let isQuick = false;
+  let mayBeMore = true;
+  let failure: { readonly error: unknown } | null = null;
+  let wake = (): void => undefined;
+
+  const mayBegin = (): boolean => !closing.aborted && !engine.signal.aborted && !isParked && failure === null;
+  const goesOn = (): boolean => mayBegin() && performance.now() < turnEnds;
+  // After it was left alone, one tells whether it is back.
+  const most = (): number => (health.parks > 0 ? 1 : concurrency);
+  // What is claimed while the others are under way, so that none waits for a claim. Only where it is likely to be begun,
+  // and at once: a lane must not be held up, and a rate not be exceeded by what has gathered.
+  const mayGoAhead = (): boolean =>
+    endpoint.lane === null && !endpoint.hasLanes && ratePerSecond === null && failedInARow === 0;
+  const ahead = (): number => {
+    if (!mayGoAhead()) return 0;
+    const others = claimedAhead.count - waiting.length;
+    return Math.max(0, Math.min(most() * (isQuick ? AHEAD : 1), MOST_AHEAD - others));
+  };
+  const free = (): number => most() + ahead() - underWay - waiting.length;
+  const holdsBack = (): boolean => looksDown(failedInARow) && (underWay > 0 || ended.length > 0 || isSettling);
+
+  async function claim(): Promise<void> {
+    const limit = Math.min(free(), pace.room());
+    const options = { limit, leaseMs: LEASE_MS, lanes: endpoint.lane !== null || endpoint.hasLanes };
+    const reserved = Math.max(0, limit - Math.max(0, most() - underWay - waiting.length));
+    claimedAhead.count += reserved;
+    const claimed = await whileAvailable(engine, () => store.claimForEndpoint(id, options)).finally(() => {
+      claimedAhead.count -= reserved;
+    });
+    pace.took(claimed.length);
+    mayBeMore = claimed.length === limit;
+    waiting.push(...claimed);
+    claimedAhead.count += claimed.length;
+  }
+
+  /** Few and large claims: the statement costs more than what it takes. */
+  function wantsMore(): boolean {
+    if (isClaiming || !mayBeMore || !goesOn() || holdsBack()) return false;
+    const least = Math.ceil(ahead() > 0 ? (most() + ahead()) / 2 : most() / 4);
+    return free() >= least && pace.room() >= 1;
+  }
+
+  function begin(claimed: ClaimedEffect): void {
+    underWay++;
+    const begunAt = performance.now();
+    void deliver(claimed).then((one) => {
+      underWay--;
+      isQuick = performance.now() - begunAt < QUICK_MS;
+      ended.push(one);
+      if (one.sign !== null) failedInARow = one.sign.ok ? 0 : failedInARow + 1;
+      wake();
+    });
+  }
+
+  /** Never rejects. */
+  async function deliver(claimed: ClaimedEffect): Promise<Ended> {
+    const { delivery, event: stored } = claimed;
+    const { attempt, onRecord } = delivery;
+    const startedAt = new Date();
+    try {
+      return await traceAttempt(delivery, (span) =>
+        tryDelivery(claimed, { attempt, startedAt, traceparent: toTraceparent(span), onRecord }),
+      );
+    } catch (error) {
+      const tried: Tried = { attempt, startedAt, traceparent: null, onRecord };
+      return toEnded(delivery, deliveryResult(engine, subscriber, stored, { ok: false, error }, tried));
+    }
+  }
+
+  async function tryDelivery({ delivery, event: stored }: ClaimedEffect, tried: Tried): Promise<Ended> {
+    const decoding = decodeEvent(stored, engine.findSource);
+    if (!decoding.ok) {
+      const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
+      return toEnded(delivery, deliveryResult(engine, subscriber, stored, { ok: false, error }, tried));
+    }
+    const { event } = decoding.decoded;
+    const untried = { ...pendingDelivery(stored, id), attempts: tried.attempt - 1 };
+    if (!passesFilter(endpoint, event)) {
+      return toEnded(delivery, { ...untried, state: "skipped", skipReason: SKIPPED_BY_FILTER });
+    }
+    // Made by a replay, which cannot tell lanes: it takes its place now.
+    const place = delivery.lane === null ? endpointLane(endpoint, event) : null;
+    if (place !== null) return toEnded(delivery, { ...untried, lane: place });
+    const outcome = await postDelivery(engine, outbound, endpoint, delivery, decoding.decoded);
+    if (outcome === "aborted") return toEnded(delivery, null);
+    const result = deliveryResult(engine, subscriber, stored, outcome, tried);
+    const error = outcome.ok === false ? outcome.error : undefined;
+    const asked = error instanceof EndpointError ? error.retryAfterMs : null;
+    const retryAfterMs = asked === null ? null : Math.min(asked, RETRY.capMs);
+    return { delivery, result, sign: { ok: outcome.ok === true, retryAfterMs }, error };
+  }
+
+  /** Writes what has ended. */
+  async function settle(): Promise<void> {
+    // With what ends next it is one commit.
+    if (underWay > 0 && ended.length < most() / 2) await delay(SETTLE_WITHIN_MS);
+    const batch = ended;
+    ended = [];
+    const finished = batch.flatMap(({ delivery, result }) => (result === null ? [] : [{ delivery, result }]));
+    const back = batch.flatMap(({ delivery, result }) => (result === null ? [delivery] : []));
+    if (back.length > 0) {
+      await insist(engine, () => store.releaseDeliveries(back)).catch((error: unknown) => {
+        log.warn({ endpoint: id, err: error }, "deliveries could not be handed back, their leases will run out");
+      });
+    }
+    if (finished.length > 0) {
+      const written = await insist(engine, () => store.finishDeliveries(finished));
+      const lost = finished.length - written.length;
+      if (lost > 0)
+        log.warn(
+          { endpoint: id, deliveries: lost },
+          "deliveries were not this worker's any more, what came of them was not written",
+        );
+    }
+    // Of a lane the next is due once the one before has ended.
+    if (finished.some(({ delivery, result }) => delivery.lane !== null || result.lane)) mayBeMore = true;
+    await noteHealth(batch);
+  }
+
+  async function noteHealth(batch: readonly Ended[]): Promise<void> {
+    const signs = signsOf(batch);
+    if (signs.length === 0 || isDisabled) return;
+    const gone = batch.find(({ error }) => error instanceof EndpointError && error.code === "PERMANENT");
+    if (gone !== undefined) return disable({ reason: "it answered 410 Gone" });
+    const before = health;
+    const { parkForMs, ...fares } = afterDeliveries(before, signs, engine.random);
+    health = fares;
+    // What was under way when it was parked changes nothing of that, however it ended.
+    if (isParked || (parkForMs === null && fares.failures === before.failures && fares.parks === before.parks)) return;
+    isParked = parkForMs !== null;
+    const last = batch.findLast(({ sign }) => sign?.ok === false)?.error;
+    const lastError = last === undefined ? null : toLine(last);
+    const disablement = await insist(engine, () => store.noteEndpointHealth(id, { ...fares, parkForMs, lastError }));
+    if (disablement !== null) return disable(disablement);
+    if (parkForMs === null) return;
+    const errorClass = last === undefined ? null : describeError(last).errorClass;
+    log.warn({ endpoint: id, ...fares, parkForMs, errorClass }, "endpoint is down, it is left alone for a while");
+  }
+
+  async function disable(disablement: EndpointDisablement): Promise<void> {
+    isDisabled = true;
+    isParked = true;
+    if (await insist(engine, () => store.disableEndpoint(id, disablement))) {
+      log.error({ endpoint: id, ...disablement }, "endpoint is disabled: `penstock endpoints resume` enables it again");
+    }
+  }
+
+  /** Does one thing beside the others. What it fails with ends the run, once all that was begun has ended. */
+  function beside(work: () => Promise<void>, done: () => void): void {
+    void work()
+      .catch((error: unknown) => (failure ??= { error }))
+      .finally(() => {
+        done();
+        wake();
+      });
+  }
+
+  async function run(): Promise<void> {
+    for (;;) {
+      const woken = new Promise<void>((resolve) => (wake = resolve));
+      if (!mayBegin() && waiting.length > 0) {
+        ended.push(...waiting.map(({ delivery }) => toEnded(delivery, null)));
+        claimedAhead.count -= waiting.length;
+        waiting = [];
+      }
+      while (underWay < most() && !holdsBack()) {
+        const next = waiting.shift();
+        if (next === undefined) break;
+        claimedAhead.count--;
+        begin(next);
+      }
+      if (ended.length > 0 && !isSettling) {
+        isSettling = true;
+        beside(settle, () => (isSettling = false));
+      }
+      if (wantsMore()) {
+        isClaiming = true;
+        beside(claim, () => (isClaiming = false));
+      }
+      if (underWay > 0 || waiting.length > 0 || ended.length > 0 || isSettling || isClaiming) {
+        await woken;
+        continue;
+      }
+      if (failure !== null) throw failure.error;
+      const waitMs = goesOn() && mayBeMore ? pace.waitMs() : 0;
+      if (waitMs === 0) return;
+      await delay(waitMs, undefined, { signal: closing }).catch(() => undefined);
+    }
+  }
+
+  return async function (): Promise<void> {
+    const lookAgain = setInterval(() => {
+      mayBeMore = true;
+      wake();
+    }, LOOK_AGAIN_MS);
+    try {
+      await run();
+    } finally {
+      clearInterval(lookAgain);
+    }
+  };
+}
+
+function toLine(error: unknown): string {
+  const { errorClass, errorMessage } = describeError(error);
+  return `${errorClass}: ${errorMessage}`.slice(0, 300);
+}
+
+function signsOf(ended: readonly Ended[]): Sign[] {
+  return ended.flatMap(({ sign }) => (sign === null ? [] : [sign]));
+}
+
+/** What became of a delivery for which nothing was sent. */
+function toEnded(delivery: ClaimedDelivery, result: DeliveryResult | null): Ended {
+  return { delivery, result, sign: null, error: undefined };
+}

@@ -1,0 +1,84 @@
+import { query, type Store } from "./create-store.ts";
+import type { NewReplay } from "./create-replay.ts";
+import { eventMatches } from "./delivery-filter.ts";
+import { isMeant, wantsType } from "./replayed-subscribers.ts";
+import { codeOf } from "./errors.ts";
+import { transaction } from "./transaction.ts";
+
+/** What a replay would run, were it created now. */
+export interface ReplayCount {
+  /** Deliveries, or events for those in quarantine; counted up to {@link REPLAY_COUNT_LIMIT}, from the oldest on. */
+  readonly total: number;
+  /** Of each handler; none for what is in quarantine, since nobody knows yet whose it is. */
+  readonly handlers: readonly { readonly name: string; readonly kind: string; readonly count: number }[];
+  /** Events in quarantine. */
+  readonly quarantined: number;
+  /** When the oldest of their events was received; null when there is none. */
+  readonly oldest: Date | null;
+}
+
+/** Counting more would cost more than the number is worth. */
+export const REPLAY_COUNT_LIMIT = 100_000;
+
+/** It may have to read a whole archive to find none. */
+const TIME_OUT = "5s";
+
+// As advance-replay.ts looks for them, without what waits or runs. One by one, by scalar subqueries: a join would read
+// whole tables.
+const stateOf =
+  "(SELECT o.state FROM penstock.deliveries o WHERE o.day = e.day AND o.seq = e.seq AND o.subscriber = h.name)";
+const ofEvents = (delivery: string): string => `
+  SELECT h.name, h.kind, e.received_at, e.day, e.seq FROM penstock.events e CROSS JOIN penstock.handlers h
+   WHERE ${eventMatches("e")} AND ${isMeant("$8", "h")} AND ${wantsType("e.type", "h")}
+     AND (SELECT q.seq FROM penstock.quarantine q WHERE q.day = e.day AND q.seq = e.seq) IS NULL
+     AND (SELECT p.seq FROM penstock.pending p WHERE p.seq = e.seq) IS NULL AND ${delivery}`;
+const ROW_OF = "CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e";
+const OF_STATE = `
+  SELECT h.name, h.kind, e.received_at, e.day, e.seq
+    FROM penstock.deliveries d ${ROW_OF} JOIN penstock.handlers h ON h.name = d.subscriber
+   WHERE d.state = $9 AND ${isMeant("$8", "h")} AND ${eventMatches("d")}`;
+const QUARANTINED = `
+  SELECT NULL, NULL, e.received_at, e.day, e.seq FROM penstock.quarantine d ${ROW_OF}
+   WHERE ${eventMatches("d")} AND (d.dismissed_at IS NULL OR $6 IS NOT NULL)
+     AND $8::text IS NULL AND $9::text IS NULL`;
+
+/** Counts what a replay would run; null when that takes too long to tell. */
+export async function countReplay(
+  store: Store,
+  { source, type, since, until, subject, handler, state, event, among }: Omit<NewReplay, "id" | "request">,
+): Promise<ReplayCount | null> {
+  const ended = ofEvents(`$9::text IS NULL AND ${stateOf} IN ('succeeded', 'dead')`);
+  const found =
+    among === "quarantined"
+      ? QUARANTINED
+      : among === "missing"
+        ? ofEvents(`$9::text IS NULL AND ${stateOf} IS NULL`)
+        : state !== undefined
+          ? OF_STATE
+          : event !== undefined
+            ? `${ended} UNION ALL ${QUARANTINED}`
+            : ended;
+  const key = [event && [event.seq], event && [event.day]];
+  const values = [source, type, since, until, subject, ...key, handler, state].map((value) => value ?? null);
+  try {
+    return await transaction(store, async (client) => {
+      await query(client, `SET LOCAL statement_timeout = '${TIME_OUT}'`);
+      const { rows } = await query<{ name: string | null; kind: string; count: number; oldest: Date }>(
+        client,
+        `SELECT name, kind, count(*)::int, min(received_at) AS oldest
+           FROM (${found} ORDER BY day, seq LIMIT ${REPLAY_COUNT_LIMIT}) AS f (name, kind, received_at, day, seq)
+          GROUP BY 1, 2 ORDER BY 1`,
+        values,
+      );
+      return {
+        total: rows.reduce((sum, { count }) => sum + count, 0),
+        handlers: rows.flatMap(({ name, kind, count }) => (name === null ? [] : [{ name, kind, count }])),
+        quarantined: rows.find(({ name }) => name === null)?.count ?? 0,
+        oldest: rows.reduce<Date | null>((first, { oldest }) => (first && first < oldest ? first : oldest), null),
+      };
+    });
+  } catch (error) {
+    if (error instanceof Error && codeOf(error.cause) === "57014") return null;
+    throw error;
+  }
+}
