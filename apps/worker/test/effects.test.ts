@@ -124,8 +124,11 @@ describe.each(["postgres", "redis"] as const)("effect handlers of a worker with 
       const worker = await start();
       const ids = await workplace.add(["hello"]);
       await eventually(() => expect(outside.toldBy("notify")).toEqual(ids), soon);
+      await eventually(async () => {
+        expect(await workplace.states()).toEqual(["mail succeeded 1", "notify running 1", "slow succeeded 1"]);
+      }, soon);
       worker.kill("SIGTERM");
-      await eventually(async () => expect(await workplace.states()).toContain("mail succeeded 1"), soon);
+      await worker.waitForLine(/"msg":"stopping"/);
       outside.release();
       expect(await worker.exited).toEqual({ code: 0, signal: null });
       await allDone(ids)();
