@@ -56,6 +56,13 @@ const ids = (): string[] => sink.received.map(({ body }) => (JSON.parse(body.toS
 const deliveryOf = async (event: string, endpoint: string) =>
   (await json("deliveries", "list", "--handler", endpoint)).find(({ eventId }) => eventId === event);
 
+/** What the list of deliveries says of one: its state, tries, and when it is tried next. */
+async function nextOf(event: string, endpoint: string): Promise<string | undefined> {
+  const { stdout } = await penstock.call(["deliveries", "list", "--handler", endpoint]);
+  const line = stdout.find((one) => one.includes(` ${event} `)) ?? "";
+  return new RegExp(`${endpoint} +(.*)$`).exec(line)?.[1]?.replace(/ {2,}/g, "  ");
+}
+
 test("an endpoint is added, gets what comes, fails, is mended, and recovers what it missed: by these commands alone", async () => {
   const added = await penstock.call(["endpoints", "add", sink.url, "--types", "message.received", "--retry", "0s"]);
   expect(added.code).toBe(0);
@@ -157,6 +164,17 @@ test("one that is gone is disabled, and is offered what it missed once it is res
   await eventually(() => expect(ids().slice(1).toSorted()).toEqual(["evt_gone", "evt_skipped"]));
 });
 
+test("what waits for one that asked for patience is not said to be tried before", async () => {
+  const { id } = await add("--types", "message.received");
+  sink.answer = answer(503, { "retry-after": "600" });
+  await send("evt_busy");
+  await eventually(async () => expect(await deliveryOf("evt_busy", id)).toMatchObject({ state: "retrying" }));
+  await send("evt_behind");
+  await eventually(async () => expect(await nextOf("evt_behind", id)).toMatch(/^pending {2}0 {2}in (9|10) min$/));
+  const { stdout } = await penstock.call(["events", "list"]);
+  expect(stdout.find((line) => line.includes("evt_busy"))).toMatch(/ retrying 1(\/6)? in (9|10) min/);
+});
+
 test("it can be paused, changed, given another secret, and deleted", async () => {
   const { id, secret } = await add("--tenant", "acme", "--filter", "data.channel=sms", "--filter", "data.channel=mail");
   expect(await json("endpoints", "list", "--tenant", "acme")).toMatchObject([
@@ -184,6 +202,7 @@ test("it can be paused, changed, given another secret, and deleted", async () =>
   expect((await penstock.call(["deliveries", "show", "evt_mail", id])).stdout.join("\n")).toMatch(
     /^endpoint +ep_\w+ {2}\(paused \d+ s\)$/m,
   );
+  expect(await nextOf("evt_mail", id)).toBe("pending  0  paused");
   await json("endpoints", "resume", id);
   await eventually(() => expect(ids()).toEqual(["evt_mail"]));
   for (const each of [secret, String(rotated!["secret"])]) {

@@ -56,7 +56,7 @@ test("a lane that a dead letter blocks is listed with what is the matter, and go
   expect(waiting.stdout.join("\n")).toMatch(
     /^handler +ordered {2}\(paused \d+ s ago: nothing of it is started\)\nlane +cnt_lane {2}waits for evt_head, which is a dead letter$/m,
   );
-  expect((await penstock.call(["lanes", "list"])).stdout[1]).toContain("blocked: dead letter (handler paused)");
+  expect((await penstock.call(["lanes", "list"])).stdout[1]).toContain("blocked: dead letter (paused)");
   await penstock.call(["handlers", "resume", "ordered"]);
   const unblocked = await penstock.call(["lanes", "unblock", "ordered", "cnt_lane"]);
   expect(unblocked).toMatchObject({ code: 0, stdout: ["skipped evt_head, the lane goes on: 1 waiting behind it"] });

@@ -74,7 +74,10 @@ const deliveryRow = z.strictObject({
   source: z.string(),
   state: deliveryState,
   attempts: count,
+  /** Not before its endpoint is tried again, should that be left alone for a while. */
   nextAttemptAt: time.nullable(),
+  /** What keeps it from being started though it is due. */
+  heldBy: z.enum(["paused", "disabled"]).nullable(),
   receivedAt: time,
   changedAt: time,
   /** Of the last attempt that failed. */

@@ -1,5 +1,6 @@
 import { query, type Store } from "./create-store.ts";
 import { type DeliveryFilter, type DeliveryStateName, eventMatches, toEventParameters } from "./delivery-filter.ts";
+import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
 
 /** Where a page ended: the next one goes on below. */
 export interface DeliveryCursor {
@@ -15,7 +16,10 @@ export interface DeliveryRow extends DeliveryCursor {
   readonly source: string;
   readonly state: DeliveryStateName;
   readonly attempts: number;
+  /** Not before its endpoint is tried again, should that be left alone for a while. */
   readonly nextAttemptAt: string | null;
+  /** What keeps it from being started though it is due; null while nothing does. */
+  readonly heldBy: HeldBy | null;
   readonly receivedAt: string;
   readonly changedAt: string;
   /** Of the last attempt that failed; null when none has. */
@@ -45,6 +49,7 @@ interface Row {
   state: DeliveryStateName;
   attempts: number;
   next_attempt_at: Date | null;
+  held_by: HeldBy | null;
   received_at: Date;
   changed_at: Date;
   error: string | null;
@@ -67,7 +72,7 @@ export async function listDeliveries(
   const { rows } = await query<Row>(
     store.pool,
     `SELECT d.day::text, d.seq::text, d.subscriber, e.event_id, e.type, e.source, d.state, d.attempts,
-            d.next_attempt_at, e.received_at, d.changed_at, d.lane, d.late,
+            ${nextAttemptOf("d", "s")} AS next_attempt_at, s.held_by, e.received_at, d.changed_at, d.lane, d.late,
             CASE WHEN d.state = 'skipped' THEN d.skip_reason END AS skip_reason, d.replay_id, d.generation,
             (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
               WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND ${IS_FAILURE}
@@ -75,6 +80,7 @@ export async function listDeliveries(
        FROM penstock.deliveries d
             -- By LIMIT, row by row: of a join the planner would expect next to no rows, and read whole tables for them.
             CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e
+            LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
       WHERE ${eventMatches("d")}
         AND ($8::text IS NULL OR d.subscriber = $8) AND ($9::text IS NULL OR d.state = $9)
         AND ($10::date IS NULL OR (d.day, d.seq, d.subscriber) < ($10, $11::bigint, $12::text))
@@ -99,6 +105,7 @@ export async function listDeliveries(
     state: row.state,
     attempts: row.attempts,
     nextAttemptAt: row.next_attempt_at?.toISOString() ?? null,
+    heldBy: row.held_by,
     receivedAt: row.received_at.toISOString(),
     changedAt: row.changed_at.toISOString(),
     error: row.error,

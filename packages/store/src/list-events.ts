@@ -1,6 +1,7 @@
 import { query, type Store } from "./create-store.ts";
 import { type DeliveryFilter, eventMatches, toEventParameters } from "./delivery-filter.ts";
 import { findEvents } from "./find-events.ts";
+import { nextAttemptOf, subscriberOf } from "./held-by.ts";
 
 /** What a subscriber made of an event. */
 export interface DeliverySummary {
@@ -78,8 +79,10 @@ const SUMMARY = `
      WHERE m.replay_of = e.seq AND m.day >= e.day ORDER BY m.seq DESC LIMIT 1) END AS mended_by,
   CASE WHEN p.seq IS NOT NULL THEN 'pending' WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END AS status,
   coalesce((SELECT jsonb_agg(jsonb_build_object('subscriber', d.subscriber, 'state', d.state, 'attempts', d.attempts,
-                                                'nextAttemptAt', d.next_attempt_at, 'late', d.late) ORDER BY d.subscriber)
-              FROM penstock.deliveries d WHERE d.day = e.day AND d.seq = e.seq), '[]') AS deliveries`;
+                                                'nextAttemptAt', ${nextAttemptOf("d", "s")}, 'late', d.late)
+                             ORDER BY d.subscriber)
+              FROM penstock.deliveries d LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
+             WHERE d.day = e.day AND d.seq = e.seq), '[]') AS deliveries`;
 
 const EVENTS = "penstock.events e";
 // Row by row, by LIMIT: the planner takes day and seq for independent of each other, expects next to no rows of a join on

@@ -1,5 +1,6 @@
 import { query, type Store } from "./create-store.ts";
 import type { DeliveryStateName } from "./delivery-filter.ts";
+import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
 import { type DeliveryCursor, IS_FAILURE } from "./list-deliveries.ts";
 
 /**
@@ -18,12 +19,13 @@ export interface LaneRow {
     readonly eventId: string | null;
     readonly state: DeliveryStateName;
     readonly attempts: number;
+    /** Not before its endpoint is tried again, should that be left alone for a while. */
     readonly nextAttemptAt: string | null;
   };
   /** When the head came into its state. */
   readonly since: string;
-  /** Since when its handler is paused, so that nothing of it is started; null while it runs. */
-  readonly pausedAt: string | null;
+  /** What keeps its head from being started though it is due; null while nothing does. */
+  readonly heldBy: HeldBy | null;
   /** How many wait behind the head; counted up to {@link LANE_COUNT_LIMIT}. */
   readonly waiting: number;
   /** Of the head's last attempt that failed; null when none has. */
@@ -51,7 +53,7 @@ interface Row {
   next_attempt_at: Date | null;
   changed_at: Date;
   waiting: number;
-  paused_at: Date | null;
+  held_by: HeldBy | null;
   error: string | null;
 }
 
@@ -80,9 +82,9 @@ const LIST = `
                        AND ($1::text IS NULL OR subscriber = $1) AND ($2::text IS NULL OR lane = $2)
                      ORDER BY subscriber, lane LIMIT 1) AS next
   ), found AS (
-    SELECT l.subscriber, l.lane, h.paused_at, head.*
+    SELECT l.subscriber, l.lane, h.held_by, h.parked_until, head.*
       FROM lanes l
-      LEFT JOIN LATERAL (SELECT * FROM penstock.handlers WHERE name = l.subscriber LIMIT 1) AS h ON true
+      LEFT JOIN LATERAL ${subscriberOf("l.subscriber")} AS h ON true
       CROSS JOIN LATERAL (
         SELECT first.*, CASE state WHEN 'running' THEN 'running' WHEN 'pending' THEN 'waiting' ELSE 'blocked' END AS lane_state
           FROM (${headOf("lane_at, seq", "h.lane_order IS DISTINCT FROM 'newest-wins'")}
@@ -91,8 +93,8 @@ const LIST = `
      WHERE $3::text IS NULL OR head.lane_state = $3
      LIMIT $4
   )
-  SELECT f.subscriber, f.lane, f.lane_state, f.day::text, f.seq::text, f.state, f.attempts, f.next_attempt_at, f.changed_at,
-         f.paused_at, e.event_id,
+  SELECT f.subscriber, f.lane, f.lane_state, f.day::text, f.seq::text, f.state, f.attempts, f.changed_at, f.held_by,
+         ${nextAttemptOf("f", "f")} AS next_attempt_at, e.event_id,
          (SELECT count(*)::int FROM (SELECT FROM penstock.deliveries
                                       WHERE subscriber = f.subscriber AND lane = f.lane AND state IN ('pending', 'retrying')
                                         AND (day, seq) <> (f.day, f.seq)
@@ -121,7 +123,7 @@ export async function listLanes(store: Store, filter: LaneFilter = {}, limit = 2
       nextAttemptAt: row.next_attempt_at?.toISOString() ?? null,
     },
     since: row.changed_at.toISOString(),
-    pausedAt: row.paused_at?.toISOString() ?? null,
+    heldBy: row.held_by,
     waiting: row.waiting,
     error: row.error,
   }));

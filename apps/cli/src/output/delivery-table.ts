@@ -25,7 +25,8 @@ function describeReason({ state, error, skipReason }: DeliveryRow): string {
   return state === "succeeded" ? "" : (error ?? "");
 }
 
-function describeNext({ nextAttemptAt, state, lane }: DeliveryRow, now: Date): string {
+function describeNext({ nextAttemptAt, heldBy, state, lane }: DeliveryRow, now: Date): string {
+  if (heldBy !== null && (state === "pending" || state === "retrying")) return heldBy;
   if (nextAttemptAt === null) return lane !== null && state === "pending" ? "its turn" : "-";
   const waitMs = Date.parse(nextAttemptAt) - now.getTime();
   return waitMs < 1_000 ? "now" : `in ${formatAge(waitMs)}`;

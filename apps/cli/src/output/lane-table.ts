@@ -26,7 +26,7 @@ export function nameHead({ head }: LaneRow): string {
 }
 
 function describeState(lane: LaneRow, now: Date): string {
-  return `${describeHead(lane, now)}${lane.pausedAt === null ? "" : " (handler paused)"}`;
+  return `${describeHead(lane, now)}${lane.heldBy === null ? "" : ` (${lane.heldBy})`}`;
 }
 
 function describeHead({ state, head }: LaneRow, now: Date): string {
