@@ -26,6 +26,7 @@ import {
   type SpanOptions,
   withSpan,
 } from "@penstock/telemetry";
+import { createBusyness } from "./busyness.ts";
 import { createFeeder, type Feeder } from "./create-feeder.ts";
 import { createOutboundFeeder } from "./create-outbound-feeder.ts";
 import { laneSlots } from "./lane-slots.ts";
@@ -198,13 +199,22 @@ export async function startWorker(
   ]);
 
   function consumeEndpoints(): QueueConsumer {
+    const isBusy = createBusyness();
+    let running = 0;
+    // For one that waits here, or so that a worker that has less to do takes some.
+    const makesRoom = (): boolean => running === ENDPOINTS_AT_ONCE || isBusy();
     return endpoints.consume(
-      (id) =>
-        engine.runEndpoint(id, closing.signal).catch((error: unknown) => {
-          failed.add(id);
-          if (outOfPatience.signal.aborted) return;
-          log.error({ endpoint: id, err: error }, "an endpoint could not be delivered to, it is taken up again");
-        }),
+      async (id) => {
+        running++;
+        await engine
+          .runEndpoint(id, closing.signal, makesRoom)
+          .catch((error: unknown) => {
+            failed.add(id);
+            if (outOfPatience.signal.aborted) return;
+            log.error({ endpoint: id, err: error }, "an endpoint could not be delivered to, it is taken up again");
+          })
+          .finally(() => running--);
+      },
       {
         concurrency: ENDPOINTS_AT_ONCE,
         onError,

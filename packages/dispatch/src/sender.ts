@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { isIP } from "node:net";
 import { Agent, buildConnector, type Dispatcher } from "undici";
-import { type Guard, RefusedAddressError, type Rule } from "./guard.ts";
+import { type Guard, type Refusal, RefusedAddressError, type Rule } from "./guard.ts";
 import { printable } from "./printable.ts";
 
 /** What came of one POST. */
@@ -60,6 +60,8 @@ export interface Sender {
   close(): Promise<void>;
 }
 
+/** So many URLs are judged once and not at each POST. */
+const MOST_JUDGED = 1_000;
 const MAX_BODY_BYTES = 65_536;
 const MAX_BODY_LENGTH = 1_000;
 const MAX_MESSAGE_LENGTH = 500;
@@ -68,6 +70,12 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Whether a status says that an event was taken. */
 export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
+}
+
+/** Where a request goes. */
+interface Target {
+  readonly origin: string;
+  readonly path: string;
 }
 
 /**
@@ -90,17 +98,30 @@ export function createSender({
     // A connection that is dead without a word is noticed by its pings, not by the requests that time out on it.
     h2Options: { pingInterval: 10_000 },
   });
+  // The guard's word on a URL hangs on nothing but its text: where it leads is judged at each connection.
+  const judged = new Map<string, Target | Refusal>();
   const ownHeaders = { "content-type": "application/json", "user-agent": userAgent };
+
+  function judge(url: string): Target | Refusal {
+    const known = judged.get(url);
+    if (known !== undefined) return known;
+    const checked = guard.checkUrl(url);
+    const found = checked.ok
+      ? { origin: checked.url.origin, path: checked.url.pathname + checked.url.search }
+      : { rule: checked.rule, message: checked.message };
+    if (judged.size === MOST_JUDGED) judged.clear();
+    judged.set(url, found);
+    return found;
+  }
 
   function post({ url, headers, body, timeoutMs = 10_000, signal }: Post): Promise<Answer> {
     const startedAt = performance.now();
     const durationMs = (): number => Math.round(performance.now() - startedAt);
-    const checked = guard.checkUrl(url);
-    if (!checked.ok) {
-      const { rule, message } = checked;
+    const target = judge(url);
+    if ("rule" in target) {
+      const { rule, message } = target;
       return Promise.resolve({ answered: false, code: "REFUSED_ADDRESS", rule, message, durationMs: durationMs() });
     }
-    const target = checked.url;
     return new Promise((resolve) => {
       // undici takes an emitter in place of an AbortSignal, which costs a multiple.
       const stop = new EventEmitter();
@@ -129,8 +150,7 @@ export function createSender({
 
       agent.request(
         {
-          origin: target.origin,
-          path: target.pathname + target.search,
+          ...target,
           method: "POST",
           headers: { ...ownHeaders, ...headers },
           body,

@@ -55,8 +55,11 @@ export interface Engine {
   runInterruptedDelivery(): Promise<boolean>;
   /** Runs the delivery to an effect handler that a queue job points to, where it is to be run. */
   runEffect(pointer: EffectPointer): Promise<void>;
-  /** Delivers what is due for an endpoint, until nothing is, its turn is over, or `closing` is aborted. */
-  runEndpoint(id: string, closing: AbortSignal): Promise<void>;
+  /**
+   * Delivers what is due for an endpoint, until nothing is, `closing` is aborted, or it is to make room, which it asks after
+   * each turn of 5 s.
+   */
+  runEndpoint(id: string, closing: AbortSignal, makesRoom?: () => boolean): Promise<void>;
   /** Hands out the next deliveries of a replay that is due; false when none is. */
   advanceReplay(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
@@ -101,7 +104,7 @@ export function createEngine(options: EngineOptions): Engine {
     runLaneHead: (handler) => runLaneHead(context, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),
     runEffect: (pointer) => runEffect(context, pointer),
-    runEndpoint: (id, closing) => runEndpoint(context, id, closing),
+    runEndpoint: (id, closing, makesRoom) => runEndpoint(context, id, closing, makesRoom),
     advanceReplay: () => advanceReplay(context),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /**
  * Stable for (handler, event, generation), and different between installations that share a provider's test events. The
@@ -10,5 +10,5 @@ export function idempotencyKey(
   generation: number,
 ): string {
   const name = [handler, event.source, event.id, event.seq, ...(generation === 0 ? [] : [generation])];
-  return createHash("sha256").update(JSON.stringify(name)).digest("hex").slice(0, 32);
+  return hash("sha256", JSON.stringify(name), "hex").slice(0, 32);
 }

@@ -60,7 +60,8 @@ function outcomeOf(answer: Answer): HandlerOutcome {
   }
   const { status, body, retryAfterMs } = answer;
   if (isSuccess(status)) return { ok: true };
-  const asks = ASK_FOR_PATIENCE.has(status) && retryAfterMs !== null;
+  // At once, or at a time that is past by our clock, is no answer to how long: it would use up all tries at once.
+  const asks = ASK_FOR_PATIENCE.has(status) && retryAfterMs !== null && retryAfterMs > 0;
   const code = status === GONE ? "PERMANENT" : asks ? "RETRY_AFTER" : "NOT_TAKEN";
   const message = body === "" ? "answered with an empty body" : body;
   return { ok: false, error: new EndpointError(`HTTP ${status}`, code, message, asks ? retryAfterMs : null) };

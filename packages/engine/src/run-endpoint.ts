@@ -27,7 +27,7 @@ const AHEAD = 3;
 const QUICK_MS = 1_000;
 /** Of all endpoints together: each holds its event in memory. */
 const MOST_AHEAD = 1_000;
-/** After so long another endpoint has its turn, should there be more than turns. */
+/** After so long its settings are read again, or another endpoint has its turn. */
 const TURN_MS = 5_000;
 /** While requests are under way, how often is looked for what has become due meanwhile. */
 const LOOK_AGAIN_MS = 250;
@@ -48,9 +48,12 @@ interface Ended {
 type Signing = OpenedEndpoint & { readonly openedSecrets: readonly string[] };
 
 /**
- * Delivers what is due for an endpoint, as many side by side as it may have, until nothing is, or its turn is over, or it
- * fails: after five failures in a row it is left alone for a while, ever longer, and then one delivery tells whether it is
- * back. So what waits for an endpoint that is down costs nothing, neither time nor its tries.
+ * Delivers what is due for an endpoint, as many side by side as it may have, until nothing is, or somebody else needs its
+ * turn, or it fails: after five failures in a row it is left alone for a while, ever longer, and then one delivery tells
+ * whether it is back. So what waits for an endpoint that is down costs nothing, neither time nor its tries.
+ *
+ * Turn by turn it goes by the settings of then, and asks whether it is to make room (`makesRoom`): whoever does begins no
+ * more, and waits for the slowest request under way.
  *
  * Claims and results go in batches: while requests are under way, one statement writes what has ended, and another takes
  * what is next, ahead of its turn where the endpoint is well; what then cannot be begun is handed back. Nobody else should
@@ -59,12 +62,17 @@ type Signing = OpenedEndpoint & { readonly openedSecrets: readonly string[] };
  * Postgres away: claims and results wait for it, and no attempt is lost. `closing` aborted: begins no more, and ends what
  * is under way; the engine's signal: gives that up, uncounted.
  */
-export async function runEndpoint(engine: EngineContext, id: string, closing: AbortSignal): Promise<void> {
+export async function runEndpoint(
+  engine: EngineContext,
+  id: string,
+  closing: AbortSignal,
+  makesRoom: () => boolean = () => false,
+): Promise<void> {
   const { outbound } = engine;
   if (outbound === null) return;
   const endpoint = await open(engine, outbound, id);
   if (endpoint === null) return;
-  await createRun(engine, outbound, endpoint, closing)();
+  await createRun(engine, outbound, endpoint, closing, makesRoom)();
 }
 
 /** Null when there is nothing to do: it is gone, paused, disabled, left alone for a while, or cannot be signed for. */
@@ -96,49 +104,59 @@ async function open(engine: EngineContext, outbound: Outbound, id: string): Prom
   }
 }
 
-function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing, closing: AbortSignal) {
+function createRun(
+  engine: EngineContext,
+  outbound: Outbound,
+  opened: Signing,
+  closing: AbortSignal,
+  makesRoom: () => boolean,
+) {
   const { store, log, claimedAhead } = engine;
-  const { id, concurrency, ratePerSecond } = endpoint;
-  const retry = endpoint.scheduleMs
-    ? { ...RETRY, attempts: endpoint.scheduleMs.length + 1, scheduleMs: endpoint.scheduleMs }
-    : RETRY;
-  const subscriber = { name: id, retry };
-  const pace = engine.paceOf(id, ratePerSecond);
-  const turnEnds = performance.now() + TURN_MS;
+  const { id } = opened;
+  /** As it was when its turn began. */
+  let endpoint = opened;
+  let pace = engine.paceOf(id, opened.ratePerSecond);
+  let turnEnds = performance.now() + TURN_MS;
   /** Claimed ahead, and not begun. */
   let waiting: ClaimedEffect[] = [];
   let underWay = 0;
   let ended: Ended[] = [];
   let isClaiming = false;
   let isSettling = false;
+  let isReopening = false;
   let health: EndpointHealth = endpoint.health;
   /** How many failed in a row up to now, the last of which may not be in `health` yet. */
   let failedInARow = health.failures;
   /** For the rest of this run, whatever comes of what is under way. */
   let isParked = false;
   let isDisabled = false;
+  /** Somebody else needs its turn, or it is not to be delivered to any more. */
+  let isOver = false;
   let isQuick = false;
   let mayBeMore = true;
+  let looksAgain = false;
   let failure: { readonly error: unknown } | null = null;
   let wake = (): void => undefined;
 
-  const mayBegin = (): boolean => !closing.aborted && !engine.signal.aborted && !isParked && failure === null;
-  const goesOn = (): boolean => mayBegin() && performance.now() < turnEnds;
+  const mayBegin = (): boolean =>
+    !closing.aborted && !engine.signal.aborted && !isParked && !isOver && failure === null;
   // After it was left alone, one tells whether it is back.
-  const most = (): number => (health.parks > 0 ? 1 : concurrency);
+  const most = (): number => (health.parks > 0 ? 1 : endpoint.concurrency);
   // What is claimed while the others are under way, so that none waits for a claim. Only where it is likely to be begun,
   // and at once: a lane must not be held up, and a rate not be exceeded by what has gathered.
   const mayGoAhead = (): boolean =>
-    endpoint.lane === null && !endpoint.hasLanes && ratePerSecond === null && failedInARow === 0;
+    endpoint.lane === null && !endpoint.hasLanes && endpoint.ratePerSecond === null && failedInARow === 0;
   const ahead = (): number => {
     if (!mayGoAhead()) return 0;
     const others = claimedAhead.count - waiting.length;
     return Math.max(0, Math.min(most() * (isQuick ? AHEAD : 1), MOST_AHEAD - others));
   };
+  const subscriber = () => ({ name: id, retry: retryOf(endpoint) });
   const free = (): number => most() + ahead() - underWay - waiting.length;
   const holdsBack = (): boolean => looksDown(failedInARow) && (underWay > 0 || ended.length > 0 || isSettling);
 
   async function claim(): Promise<void> {
+    looksAgain = false;
     const limit = Math.min(free(), pace.room());
     const options = { limit, leaseMs: LEASE_MS, lanes: endpoint.lane !== null || endpoint.hasLanes };
     const reserved = Math.max(0, limit - Math.max(0, most() - underWay - waiting.length));
@@ -152,11 +170,21 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
     claimedAhead.count += claimed.length;
   }
 
-  /** Few and large claims: the statement costs more than what it takes. */
+  /** Few and large claims, since the statement costs more than what it takes; from time to time whatever there is room for. */
   function wantsMore(): boolean {
-    if (isClaiming || !mayBeMore || !goesOn() || holdsBack()) return false;
-    const least = Math.ceil(ahead() > 0 ? (most() + ahead()) / 2 : most() / 4);
+    if (isClaiming || !mayBeMore || !mayBegin() || holdsBack()) return false;
+    const least = looksAgain ? 1 : Math.ceil(ahead() > 0 ? (most() + ahead()) / 2 : most() / 4);
     return free() >= least && pace.room() >= 1;
+  }
+
+  /** What it was opened with may have changed, and what is under way can take long: others are not to wait for either. */
+  async function reopen(): Promise<void> {
+    const again = await open(engine, outbound, id);
+    isOver = again === null;
+    if (again === null) return;
+    endpoint = again;
+    pace = engine.paceOf(id, again.ratePerSecond);
+    turnEnds = performance.now() + TURN_MS;
   }
 
   function begin(claimed: ClaimedEffect): void {
@@ -182,7 +210,7 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
       );
     } catch (error) {
       const tried: Tried = { attempt, startedAt, traceparent: null, onRecord };
-      return toEnded(delivery, deliveryResult(engine, subscriber, stored, { ok: false, error }, tried));
+      return toEnded(delivery, deliveryResult(engine, subscriber(), stored, { ok: false, error }, tried));
     }
   }
 
@@ -190,7 +218,7 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
     const decoding = decodeEvent(stored, engine.findSource);
     if (!decoding.ok) {
       const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
-      return toEnded(delivery, deliveryResult(engine, subscriber, stored, { ok: false, error }, tried));
+      return toEnded(delivery, deliveryResult(engine, subscriber(), stored, { ok: false, error }, tried));
     }
     const { event } = decoding.decoded;
     const untried = { ...pendingDelivery(stored, id), attempts: tried.attempt - 1 };
@@ -202,7 +230,7 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
     if (place !== null) return toEnded(delivery, { ...untried, lane: place });
     const outcome = await postDelivery(engine, outbound, endpoint, delivery, decoding.decoded);
     if (outcome === "aborted") return toEnded(delivery, null);
-    const result = deliveryResult(engine, subscriber, stored, outcome, tried);
+    const result = deliveryResult(engine, subscriber(), stored, outcome, tried);
     const error = outcome.ok === false ? outcome.error : undefined;
     const asked = error instanceof EndpointError ? error.retryAfterMs : null;
     const retryAfterMs = asked === null ? null : Math.min(asked, RETRY.capMs);
@@ -277,12 +305,19 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
   async function run(): Promise<void> {
     for (;;) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
+      if (mayBegin() && performance.now() >= turnEnds && !isReopening) {
+        if (makesRoom()) isOver = true;
+        else {
+          isReopening = true;
+          beside(reopen, () => (isReopening = false));
+        }
+      }
       if (!mayBegin() && waiting.length > 0) {
         ended.push(...waiting.map(({ delivery }) => toEnded(delivery, null)));
         claimedAhead.count -= waiting.length;
         waiting = [];
       }
-      while (underWay < most() && !holdsBack()) {
+      while (mayBegin() && underWay < most() && !holdsBack()) {
         const next = waiting.shift();
         if (next === undefined) break;
         claimedAhead.count--;
@@ -296,12 +331,12 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
         isClaiming = true;
         beside(claim, () => (isClaiming = false));
       }
-      if (underWay > 0 || waiting.length > 0 || ended.length > 0 || isSettling || isClaiming) {
+      if (underWay > 0 || waiting.length > 0 || ended.length > 0 || isSettling || isClaiming || isReopening) {
         await woken;
         continue;
       }
       if (failure !== null) throw failure.error;
-      const waitMs = goesOn() && mayBeMore ? pace.waitMs() : 0;
+      const waitMs = mayBegin() && mayBeMore ? pace.waitMs() : 0;
       if (waitMs === 0) return;
       await delay(waitMs, undefined, { signal: closing }).catch(() => undefined);
     }
@@ -310,6 +345,7 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
   return async function (): Promise<void> {
     const lookAgain = setInterval(() => {
       mayBeMore = true;
+      looksAgain = true;
       wake();
     }, LOOK_AGAIN_MS);
     try {
@@ -318,6 +354,10 @@ function createRun(engine: EngineContext, outbound: Outbound, endpoint: Signing,
       clearInterval(lookAgain);
     }
   };
+}
+
+function retryOf({ scheduleMs }: OpenedEndpoint) {
+  return scheduleMs === null ? RETRY : { ...RETRY, attempts: scheduleMs.length + 1, scheduleMs };
 }
 
 function toLine(error: unknown): string {

@@ -16,7 +16,7 @@ import {
   type Store,
   updateEndpoint,
 } from "@penstock/store";
-import { accept, answer, openSink, type Sink } from "@penstock/testing";
+import { accept, answer, eventually, openSink, type Sink } from "@penstock/testing";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -228,6 +228,19 @@ describe("failures", () => {
     }
   });
 
+  test.each(["0", "Wed, 21 Oct 2015 07:28:00 GMT"])(
+    "Retry-After: %s asks for nothing: the next try waits as ever",
+    async (asked) => {
+      engine = engineOn(store, [], { outbound, random: () => 0.5 });
+      await addEndpoint("ep_1");
+      sink.answer = answer(503, { "retry-after": asked });
+      await process([{}]);
+      await runAll();
+      expect(sink.received).toHaveLength(1);
+      expect(await endpoint("ep_1")).toMatchObject({ nextTryAt: null });
+    },
+  );
+
   test("410 disables it at once: handlers hear of it, what comes then is skipped, and enabled again it goes on", async () => {
     const watch = effectHandler({ name: "watch", on: ["endpoint.disabled"] as never });
     engine = engineOn(store, [watch], { outbound });
@@ -324,6 +337,68 @@ describe("limits and order", () => {
     // A bucket of twenty at once, then twenty a second.
     expect(times.length).toBe(60);
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(1_700);
+  });
+
+  test("a request that takes long holds up nothing: what comes meanwhile is sent, by the settings of then", async () => {
+    engine = engineOn(store, [], { outbound: { ...outbound, post: sender.post } });
+    await addEndpoint("ep_1");
+    const held: (() => void)[] = [];
+    sink.answer = (response, received, nth) => {
+      if (nth === 1) held.push(() => response.end());
+      else accept(response, received, nth);
+    };
+    await process([{ id: "evt_slow" }]);
+    const run = engine.runEndpoint("ep_1", never);
+    await eventually(() => expect(held).toHaveLength(1));
+    const next = generateSecret();
+    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 0 });
+    // For longer than a turn.
+    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    await process([{ id: "evt_meanwhile" }]);
+    await eventually(() => expect(idsOf(sink)).toEqual(["evt_slow", "evt_meanwhile"]), { timeoutMs: 2_000 });
+    const { headers, body } = sink.received[1]!;
+    new Webhook(next).verify(body, headers as Record<string, string>);
+    held[0]!();
+    await run;
+    expect(await deliveries(store)).toEqual(["evt_meanwhile ep_1 succeeded", "evt_slow ep_1 succeeded"]);
+  });
+
+  test.each([[{ ratePerSecond: 50 }], [{ lane: "data.messageId" }]])(
+    "a place that is free is used while the others take long: %j",
+    async (settings) => {
+      await addEndpoint("ep_1", { concurrency: 8, ...settings });
+      const held: (() => void)[] = [];
+      sink.answer = (response, received, nth) => {
+        if (nth <= 7) held.push(() => response.end());
+        else accept(response, received, nth);
+      };
+      await process(Array.from({ length: 7 }, (_, n) => ({ data: { messageId: `msg_slow${n}` } })));
+      const run = engine.runEndpoint("ep_1", never);
+      await eventually(() => expect(held).toHaveLength(7));
+      await process([{ id: "evt_one" }, { id: "evt_two" }]);
+      await eventually(() => expect(idsOf(sink)).toEqual(expect.arrayContaining(["evt_one", "evt_two"])), {
+        timeoutMs: 1_500,
+      });
+      for (const end of held) end();
+      await run;
+    },
+  );
+
+  test("one that is to make room ends its turn, and leaves nothing begun behind", async () => {
+    await addEndpoint("ep_1", { concurrency: 2 });
+    sink.answer = (response) => setTimeout(() => response.end(), 100);
+    await process(Array.from({ length: 200 }, () => ({})));
+    const startedAt = performance.now();
+    await engine.runEndpoint("ep_1", never, () => true);
+    expect(performance.now() - startedAt).toBeLessThan(8_000);
+    const states = await rows<{ state: string; n: number }>(
+      store,
+      "SELECT state, count(*)::int AS n FROM penstock.deliveries WHERE attempts = (state = 'succeeded')::int GROUP BY 1 ORDER BY 1",
+    );
+    expect(states).toEqual([
+      { state: "pending", n: 200 - sink.received.length },
+      { state: "succeeded", n: sink.received.length },
+    ]);
   });
 
   test("events of a lane arrive in the order of createdAt, one at a time, whatever fails; other lanes do not wait", async () => {
