@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -12,6 +12,7 @@ import {
   type Sink,
   startProcess,
 } from "@penstock/testing";
+import { generateMasterKey } from "@penstock/dispatch";
 import { adminOperations } from "@penstock/schemas";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
@@ -157,11 +158,61 @@ test("one that is gone is disabled, and is offered what it missed once it is res
   await eventually(async () => expect(await deliveryOf("evt_skipped", id)).toMatchObject({ state: "skipped" }));
   const listed = (await penstock.call(["endpoints", "list"])).stdout.find((line) => line.startsWith(id));
   expect(listed).toMatch(/disabled \d+ s .*it answered 410 Gone$/);
+  expect(await json("endpoints", "show", id)).toMatchObject([{ missed: 2 }]);
   const early = await penstock.call(["endpoints", "recover", id]);
   expect(early.stdout[0]).toBe("2 deliveries to be sent once it goes on: it is disabled");
   sink.answer = accept;
-  expect((await penstock.call(["endpoints", "resume", id])).code).toBe(0);
+  expect((await penstock.call(["endpoints", "resume", id])).stdout).toEqual([`resumed ${id}`]);
   await eventually(() => expect(ids().slice(1).toSorted()).toEqual(["evt_gone", "evt_skipped"]));
+});
+
+test("what its filter keeps back is not missed, what is dead is; and of one that goes on well nothing old is told", async () => {
+  const { id } = await add("--filter", "data.channel=sms", "--retry", "0s");
+  await send("evt_kept_back", "--data", '{"channel":"mail"}');
+  await json("replay", "create", "evt_kept_back", "--handler", id, "--missing");
+  await eventually(async () => expect(await deliveryOf("evt_kept_back", id)).toMatchObject({ state: "skipped" }));
+  expect((await penstock.call(["endpoints", "show", id])).stdout.join("\n")).not.toContain("recover");
+  expect((await penstock.call(["endpoints", "resume", id])).stdout).toEqual([`resumed ${id}`]);
+
+  sink.answer = answer(500);
+  await send("evt_dies", "--data", '{"channel":"sms"}');
+  await eventually(async () => expect(await deliveryOf("evt_dies", id)).toMatchObject({ state: "dead" }));
+  expect((await penstock.call(["endpoints", "list"])).stdout.join("\n")).toContain("HTTP 500: status 500");
+  expect((await penstock.call(["endpoints", "resume", id])).stdout.join("\n")).toMatch(
+    /^resumed .*\n\nIt has missed 1 delivery, which .*\n.* endpoints recover ep_/,
+  );
+  await json("endpoints", "pause", id);
+  const paused = (await penstock.call(["endpoints", "list"])).stdout.find((line) => line.startsWith(id));
+  expect(paused).not.toContain("HTTP 500");
+  await json("endpoints", "delete", id, "--yes");
+});
+
+test("another master key can take the place of the one that sealed", async () => {
+  const { id, secret } = await add();
+  const old = (await readFile(join(penstock.home, "master-key"), "utf8")).trim();
+  const fresh = generateMasterKey();
+  const both = { PENSTOCK_MASTER_KEY: `${fresh},${old}` };
+  await json("endpoints", "rotate", id);
+  const resealed = await penstock.call(["endpoints", "reseal"], both);
+  expect(resealed).toMatchObject({
+    code: 0,
+    stderr: [],
+    stdout: [expect.stringMatching(/^\d+ endpoints? (is|are) sealed with the master key [0-9a-f]{8}: others can go/)],
+  });
+  const alone = { PENSTOCK_MASTER_KEY: fresh };
+  expect((await penstock.call(["endpoints", "secret", id], alone)).stdout).not.toEqual([secret]);
+  expect((await penstock.call(["endpoints", "test", id], alone)).code).toBe(0);
+  new Webhook(secret).verify(sink.received[0]!.body, sink.received[0]!.headers as Record<string, string>);
+
+  expect(await penstock.call(["endpoints", "reseal"], { PENSTOCK_MASTER_KEY: old })).toMatchObject({
+    code: 1,
+    stderr: expect.arrayContaining([
+      expect.stringMatching(/^0 endpoints are sealed .*, these are not:$/),
+      expect.stringMatching(new RegExp(`^${id}: Sealed with the master key`)),
+    ]) as string[],
+  });
+  const back = await penstock.call(["endpoints", "reseal", "--json"], { PENSTOCK_MASTER_KEY: `${old},${fresh}` });
+  expect(adminOperations["endpoints.reseal"].output.parse(parseLines(back.stdout)[0]).endpoints).toBeGreaterThan(0);
 });
 
 test("what waits for one that asked for patience is not said to be tried before", async () => {

@@ -140,12 +140,14 @@ test("events go to a local program with their exact bytes and signature; Postgre
 });
 
 test("only some types are shown, with their bodies, from the next event on", async () => {
-  const printing = penstock.begin(["listen", "--print", "--types", "contact.created, none.such"]);
+  const printing = penstock.begin(["listen", "--print", "--types", "contact.created, none such"]);
   await eventually(() => expect(printing.stderr().join()).toContain("Listening"));
   await receive("evt_other");
   await receive("evt_wanted", "contact.created");
   await eventually(() => expect(printing.stdout().join("\n")).toContain("evt_wanted"));
-  expect((await printing.stop()).stdout).toEqual([
+  const { stdout, stderr } = await printing.stop();
+  expect(stderr.at(-1)).toMatch(/ listen --print --types 'contact\.created,none such' --since \d+$/);
+  expect(stdout).toEqual([
     expect.stringMatching(/^\d\d:\d\d:\d\d  contact\.created +evt_wanted$/),
     "{",
     '  "id": "evt_wanted",',
@@ -156,6 +158,7 @@ test("only some types are shown, with their bodies, from the next event on", asy
 
 test.each([
   [["--forward", "localhost:3000"], /http or https URL/],
+  [["--forward", "http://user:word@localhost:3000"], /no credentials/],
   [["--since", "soon"], /2h/],
   [["--since", "99999999"], /after the last event/],
   [["--types", ","], /name a type/],

@@ -2,7 +2,10 @@ import { createGuard, createSender, parseMasterKeys } from "@penstock/dispatch";
 import type { Outbound } from "@penstock/engine";
 import type { OutboundConfig } from "@penstock/schemas";
 
-/** The most that one endpoint may have under way: what waited for a connection would look like a receiver that is slow. */
+/**
+ * The most that one endpoint may have under way: what waited for a connection would look like a receiver that is slow.
+ * Several of one origin share it; docs/endpoints.md says so.
+ */
 const CONNECTIONS_PER_ORIGIN = 256;
 
 /**

@@ -1,10 +1,8 @@
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EndpointDelivery, EndpointSubscription, EngineTransaction, LanePlace } from "./engine-store.ts";
-import { ALL_TYPES, OWN_EVENT_TYPES } from "@penstock/schemas";
+import { ALL_TYPES, OWN_EVENT_TYPES, SKIPPED_WHILE_DISABLED } from "@penstock/schemas";
 import { placeInLane } from "./lane.ts";
 
-/** Why an endpoint that is disabled did not get an event; `endpoints recover` looks for it. */
-export const SKIPPED_WHILE_DISABLED = "its endpoint was disabled";
 /** Why a delivery that a replay made is not sent. */
 export const SKIPPED_BY_FILTER = "its endpoint's filter does not let it through";
 

@@ -2,7 +2,6 @@ export { createEngine, type Engine, type EngineOptions } from "./create-engine.t
 export type { DeliveryState } from "./delivery-state.ts";
 export type { BatchReport } from "./delivery-result.ts";
 export { dryRun, type DryRunReport, type DryRunStore, type Rehearsal, type TableChanges } from "./dry-run.ts";
-export { SKIPPED_WHILE_DISABLED } from "./endpoint-subscription.ts";
 export type { EngineLog, Outbound } from "./engine-context.ts";
 export type {
   AttemptOutcome,

@@ -33,6 +33,8 @@ const endpointRow = endpointSettingsSchema.extend({
   disabledReason: z.string().nullable(),
   /** By state, of each up to 1,000. */
   deliveries: z.strictObject({ pending: count, running: count, retrying: count, dead: count, skipped: count }),
+  /** Dead letters, and what was skipped while it was disabled; up to 1,000. */
+  missed: count,
 });
 
 /** An endpoint with the secret that was made for it, which is told only then and when it is asked for. */
@@ -225,6 +227,10 @@ export const adminOperations = {
   "endpoints.rotate": {
     input: byId.extend({ overlapMs: z.number().nonnegative().optional() }),
     output: endpointWithSecret,
+  },
+  "endpoints.reseal": {
+    input: z.strictObject({}),
+    output: z.strictObject({ endpoints: count, keyId: z.string() }),
   },
   "endpoints.pause": { input: byId, output: endpointRow },
   "endpoints.resume": { input: byId, output: endpointRow },

@@ -15,6 +15,9 @@ export const ALL_TYPES = "*";
 export const OWN_SOURCE = "penstock";
 export const OWN_EVENT_TYPES = ["endpoint.disabled"] as const;
 
+/** Why an endpoint that is disabled did not get an event, as its delivery tells; it can be recovered. */
+export const SKIPPED_WHILE_DISABLED = "its endpoint was disabled";
+
 /** What has happened to an endpoint that was disabled: the data of `endpoint.disabled`. */
 export const endpointDisabledSchema = z.looseObject({
   endpointId: z.string(),

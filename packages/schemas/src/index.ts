@@ -18,6 +18,7 @@ export {
   isEndpointId,
   OWN_EVENT_TYPES,
   OWN_SOURCE,
+  SKIPPED_WHILE_DISABLED,
   type EndpointDisabled,
   type EndpointSettings,
 } from "./endpoint.ts";

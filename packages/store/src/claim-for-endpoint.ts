@@ -68,14 +68,19 @@ export async function claimForEndpoint(
 ): Promise<ClaimedEffect[]> {
   const { rows } = await query<Row>(store.pool, CLAIM, [id, limit, leaseMs]);
   const claimed = rows.map((row) => toClaimed(id, row));
-  const inLanes: ClaimedDelivery[] = [];
   const heads = { subscriber: id, order: "strict", onDead: "continue", leaseMs } as const;
   for (const interrupted of lanes ? [false, true] : []) {
-    const left = limit - claimed.length - inLanes.length;
+    const left = limit - claimed.length;
     if (left === 0) break;
-    inLanes.push(...(await claimLanes(store, { ...heads, interrupted, limit: left })));
+    try {
+      const inLanes = await claimLanes(store, { ...heads, interrupted, limit: left });
+      if (inLanes.length > 0) claimed.push(...(await withEvents(store, inLanes)));
+    } catch (error) {
+      // What has been taken is run; were it not, it would stand still until its lease is over.
+      if (claimed.length === 0) throw error;
+      break;
+    }
   }
-  if (inLanes.length > 0) claimed.push(...(await withEvents(store, inLanes)));
   return claimed;
 }
 

@@ -1,4 +1,4 @@
-import type { EndpointSettings } from "@penstock/schemas";
+import { type EndpointSettings, SKIPPED_WHILE_DISABLED } from "@penstock/schemas";
 import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
 import { transaction } from "./transaction.ts";
@@ -27,6 +27,8 @@ export interface EndpointRow extends EndpointSettings {
   readonly disabledReason: string | null;
   /** Deliveries by state, of each up to {@link ENDPOINT_COUNT_LIMIT}. */
   readonly deliveries: Readonly<Record<"pending" | "running" | "retrying" | "dead" | "skipped", number>>;
+  /** What it can have yet: dead letters, and what was skipped while it was disabled; of both together, as far as that. */
+  readonly missed: number;
 }
 
 /** Counting more would cost more than the number is worth. */
@@ -122,6 +124,34 @@ export async function rotateEndpointSecret(
   return rowCount === 1;
 }
 
+/**
+ * Seals the secrets of an endpoint anew, and forgets one whose time to sign is over; false when there is no such endpoint.
+ *
+ * @throws what `reseal` does; then all is as it was.
+ */
+export async function resealEndpointSecrets(
+  store: Store,
+  id: string,
+  reseal: (sealed: string) => string,
+): Promise<boolean> {
+  return transaction(store, async (client) => {
+    const { rows } = await query<{ secret: string; previous: string | null }>(
+      client,
+      `SELECT secret, CASE WHEN previous_until > now() THEN previous_secret END AS previous
+         FROM penstock.endpoints WHERE id = $1 FOR UPDATE`,
+      [id],
+    );
+    const [row] = rows;
+    if (row === undefined) return false;
+    await query(client, "UPDATE penstock.endpoints SET secret = $2, previous_secret = $3 WHERE id = $1", [
+      id,
+      reseal(row.secret),
+      row.previous === null ? null : reseal(row.previous),
+    ]);
+    return true;
+  });
+}
+
 /** The sealed secrets of an endpoint that sign, the newest first; none when there is no such endpoint. */
 export async function readEndpointSecrets(store: Store, id: string): Promise<string[]> {
   const { rows } = await query<{ secret: string; previous: string | null }>(
@@ -182,6 +212,7 @@ interface Row {
   disabled_at: Date | null;
   disabled_reason: string | null;
   deliveries: Record<string, number> | null;
+  missed: number;
 }
 
 /** The endpoints that match, those that were added first first; after the one with this id, page by page. */
@@ -210,14 +241,18 @@ export async function listEndpoints(
                     LATERAL (SELECT count(*)::int AS n FROM (
                                SELECT FROM penstock.deliveries
                                 WHERE subscriber = e.id AND state = wanted AND state <> 'succeeded'
-                                LIMIT ${ENDPOINT_COUNT_LIMIT}) AS some_of) AS counted) AS deliveries
+                                LIMIT ${ENDPOINT_COUNT_LIMIT}) AS some_of) AS counted) AS deliveries,
+            (SELECT count(*)::int FROM (
+               SELECT FROM penstock.deliveries
+                WHERE subscriber = e.id AND state IN ('dead', 'skipped') AND (state = 'dead' OR skip_reason = $5)
+                LIMIT ${ENDPOINT_COUNT_LIMIT}) AS some_of) AS missed
        FROM (SELECT * FROM penstock.endpoints
               WHERE ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR tenant = $2)
                 AND ($3::text IS NULL OR (created_at, id) > (SELECT created_at, id FROM penstock.endpoints WHERE id = $3))
               ORDER BY created_at, id LIMIT $4) AS e
        JOIN penstock.handlers h ON h.name = e.id
       ORDER BY e.created_at, e.id`,
-    [id ?? null, tenant ?? null, after?.id ?? null, limit],
+    [id ?? null, tenant ?? null, after?.id ?? null, limit, SKIPPED_WHILE_DISABLED],
   );
   return rows.map(toEndpointRow);
 }
@@ -249,6 +284,7 @@ function toEndpointRow(row: Row): EndpointRow {
     disabledAt: row.disabled_at?.toISOString() ?? null,
     disabledReason: row.disabled_reason,
     deliveries: { pending, running, retrying, dead, skipped },
+    missed: row.missed,
   };
 }
 

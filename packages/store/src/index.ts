@@ -23,6 +23,7 @@ export {
   type EndpointStatus,
   listEndpoints,
   readEndpointSecrets,
+  resealEndpointSecrets,
   resumeEndpoint,
   rotateEndpointSecret,
   updateEndpoint,

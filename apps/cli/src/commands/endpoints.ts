@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createGuard, generateSecret, isSuccess } from "@penstock/dispatch";
-import { SKIPPED_WHILE_DISABLED } from "@penstock/engine";
+import { createGuard, generateSecret, isSuccess, SealError } from "@penstock/dispatch";
 import {
   BUZZBIP_EVENT_TYPES,
   type BuzzBipEventType,
@@ -8,6 +7,7 @@ import {
   ENDPOINT_PREFIX,
   type EndpointSettings,
   type OutboundConfig,
+  SKIPPED_WHILE_DISABLED,
 } from "@penstock/schemas";
 import {
   createEndpoint,
@@ -17,6 +17,7 @@ import {
   listEndpoints,
   pauseHandler,
   readEndpointSecrets,
+  resealEndpointSecrets,
   resumeEndpoint,
   rotateEndpointSecret,
   type Store,
@@ -33,7 +34,7 @@ import { moment, type Moment, parseDuration } from "../filter-options.ts";
 import { noEndpoint } from "../no-match.ts";
 import { findOutboundConfig, openKeyring } from "../outbound.ts";
 import { formatEndpointDetail } from "../output/endpoint-detail.ts";
-import { formatCount, formatEndpointTable } from "../output/endpoint-table.ts";
+import { describeEndpoint, formatCount, formatEndpointTable } from "../output/endpoint-table.ts";
 import { formatDuration } from "../output/duration.ts";
 import { printable } from "../output/printable.ts";
 
@@ -57,6 +58,7 @@ export function registerEndpoints(program: Command, ctx: CliContext): void {
   registerShow(endpoints, ctx);
   registerUpdate(endpoints, ctx);
   registerSecrets(endpoints, ctx);
+  registerReseal(endpoints, ctx);
   registerPause(endpoints, ctx);
   registerResume(endpoints, ctx);
   registerRecover(endpoints, ctx);
@@ -206,11 +208,43 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
         if (json) return ctx.output.json({ ...row, secret });
         const old =
           row.previousSecretUntil === null
-            ? "The old one signs no longer."
+            ? "The old one signs no longer, in 5 seconds at the latest."
             : `The old one signs, too, until ${row.previousSecretUntil}: a header then holds both signatures, the new one first.`;
         ctx.output.result(`secret  ${secret}\n\n${old}`);
       },
     );
+}
+
+function registerReseal(endpoints: Command, ctx: CliContext): void {
+  endpoints
+    .command("reseal")
+    .summary("seal the secrets of all endpoints with the first master key")
+    .description(
+      "Seals the secrets of all endpoints with the master key that stands first, so that those after it can go. The secrets themselves stay as they are.",
+    )
+    .option("--json", "print one JSON object: how many endpoints, and the key's id")
+    .addHelpText("after", `\nExample:\n  PENSTOCK_MASTER_KEY="$NEW,$OLD" ${PENSTOCK} endpoints reseal`)
+    .action(async ({ json }: Json) => {
+      const keyring = openKeyring(await findOutboundConfig(ctx));
+      const lost: string[] = [];
+      const sealed = await withStore(ctx, async (store) => {
+        let count = 0;
+        for (const { id } of await listAll(store, {})) {
+          try {
+            if (await resealEndpointSecrets(store, id, (one) => keyring.seal(keyring.open(one, id), id))) count++;
+          } catch (error) {
+            if (!(error instanceof SealError)) throw error;
+            lost.push(`${id}: ${error.message}`);
+          }
+        }
+        return count;
+      });
+      const { keyId } = keyring;
+      const said = `${sealed === 1 ? "1 endpoint is" : `${sealed} endpoints are`} sealed with the master key ${keyId}`;
+      if (lost.length > 0) throw new CliError(`${said}, these are not:\n${lost.join("\n")}`);
+      if (json) ctx.output.json({ endpoints: sealed, keyId });
+      else ctx.output.result(`${said}: others can go once all workers have it`);
+    });
 }
 
 function registerPause(endpoints: Command, ctx: CliContext): void {
@@ -249,12 +283,11 @@ function registerResume(endpoints: Command, ctx: CliContext): void {
         return findEndpoint(store, id);
       });
       if (json) return ctx.output.json(row);
-      const { dead, skipped } = row.deliveries;
-      const missed = dead + skipped;
+      const { missed } = row;
       ctx.output.result(
         missed === 0
           ? `resumed ${id}`
-          : `resumed ${id}\n\nIt has missed ${dead} that failed for good and ${skipped} that were skipped. To deliver them now:\n  ${PENSTOCK} endpoints recover ${id}`,
+          : `resumed ${id}\n\nIt has missed ${missed === 1 ? "1 delivery, which" : `${formatCount(missed)} deliveries, which`} failed for good or came while it was disabled. To have them sent:\n  ${PENSTOCK} endpoints recover ${id}`,
       );
     });
 }
@@ -289,7 +322,7 @@ function registerRecover(endpoints: Command, ctx: CliContext): void {
       ctx.output.result(
         held
           ? `${said} once it goes on: it is ${row.status}\n\nNext:\n  ${PENSTOCK} endpoints resume ${id}`
-          : `${said} now`,
+          : `${said} ${row.nextTryAt === null ? "now" : `once one that comes before tells that it is back: ${describeEndpoint(row, new Date())}`}`,
       );
     });
 }

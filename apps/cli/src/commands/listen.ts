@@ -112,19 +112,28 @@ function toJson(event: TailedEvent, answer: Answer | null, print: boolean): obje
 function toCommand({ forward, print, types, source, json }: ListenFlags, cursor: number): string {
   return [
     "listen",
-    ...(forward === undefined ? [] : ["--forward", printable(forward)]),
+    ...(forward === undefined ? [] : ["--forward", quoted(forward)]),
     ...(print ? ["--print"] : []),
-    ...(types === undefined ? [] : ["--types", printable(types.join(","))]),
-    ...(source === undefined ? [] : ["--source", printable(source)]),
+    ...(types === undefined ? [] : ["--types", quoted(types.join(","))]),
+    ...(source === undefined ? [] : ["--source", quoted(source)]),
     ...(json ? ["--json"] : []),
     "--since",
     String(cursor),
   ].join(" ");
 }
 
+/** For a shell, where it has to be. */
+function quoted(text: string): string {
+  const shown = printable(text);
+  return /^[\w:/.,=@%+-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 function parseForward(text: string | undefined): string | null {
   if (text === undefined) return null;
   const url = URL.parse(text);
+  if (url !== null && url.username + url.password !== "") {
+    throw new UsageError("--forward must hold no credentials: each request is signed instead.");
+  }
   if (url !== null && /^https?:$/.test(url.protocol)) return url.href;
   throw new UsageError("--forward must be an http or https URL, e.g. http://localhost:3000/hook.");
 }

@@ -2,12 +2,12 @@ import type { EndpointRow } from "@penstock/store";
 import { PENSTOCK } from "../cli-context.ts";
 import { formatColumns } from "./columns.ts";
 import { formatAge } from "./duration.ts";
-import { describeEndpoint, formatCount } from "./endpoint-table.ts";
+import { describeEndpoint, errorOf, formatCount } from "./endpoint-table.ts";
 import { printable } from "./printable.ts";
 
 /** All of an endpoint but its secret, and what to do next, for people. */
 export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
-  const { id, filter, scheduleMs, previousSecretUntil, deliveries, failingSince, lastError } = endpoint;
+  const { id, filter, scheduleMs, previousSecretUntil, deliveries, failingSince } = endpoint;
   const ago = (time: string): string => `${time}  (${formatAge(now.getTime() - Date.parse(time))} ago)`;
   const optional = (name: string, value: string | null): string[][] =>
     value === null ? [] : [[name, printable(value)]];
@@ -16,7 +16,7 @@ export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
     ["status", describeEndpoint(endpoint, now)],
     ...optional("why", endpoint.disabledReason),
     ...(failingSince === null ? [] : [["failing since", ago(failingSince)]]),
-    ...(failingSince === null ? [] : optional("last error", lastError)),
+    ...optional("last error", errorOf(endpoint)),
     ["url", printable(endpoint.url)],
     ["types", endpoint.types.map((type) => printable(type)).join(" ")],
     ...optional(
@@ -51,12 +51,12 @@ export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
   return `${formatColumns(facts)}${nextStep(endpoint)}`;
 }
 
-function nextStep({ id, status, deliveries }: EndpointRow): string {
+function nextStep({ id, status, missed }: EndpointRow): string {
   const next = {
     disabled: `endpoints resume ${id}`,
     paused: `endpoints resume ${id}`,
     failing: `endpoints test ${id}`,
-    active: deliveries.dead + deliveries.skipped > 0 ? `endpoints recover ${id}` : null,
+    active: missed > 0 ? `endpoints recover ${id}` : null,
   }[status];
   return next === null ? "" : `\n\nNext:\n  ${PENSTOCK} ${next}`;
 }

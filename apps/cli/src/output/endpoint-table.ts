@@ -15,13 +15,15 @@ export function formatEndpointTable(endpoints: readonly EndpointRow[], now: Date
       formatCount(skipped),
       truncate(printable(endpoint.url), 60),
       truncate(endpoint.types.map((type) => printable(type)).join(" "), 40),
-      truncate(
-        printable(endpoint.status === "active" ? "" : (endpoint.disabledReason ?? endpoint.lastError ?? "")),
-        60,
-      ),
+      truncate(printable(endpoint.disabledReason ?? errorOf(endpoint) ?? ""), 60),
     ];
   });
   return formatColumns([["ID", "STATUS", "WAITING", "DEAD", "SKIPPED", "URL", "TYPES", "WHY"], ...table]);
+}
+
+/** What it fails with, while it does: an endpoint keeps its last error for ever. */
+export function errorOf({ failingSince, nextTryAt, lastError }: EndpointRow): string | null {
+  return failingSince === null && nextTryAt === null ? null : lastError;
 }
 
 /** How an endpoint fares, in a few words. */
@@ -35,7 +37,7 @@ export function describeEndpoint(
   if (status === "paused") return `paused${since(pausedAt)}`;
   if (status === "active") return "active";
   const next = nextTryAt === null ? "" : `, next try in ${formatAge(Date.parse(nextTryAt) - now.getTime())}`;
-  return `failing ×${failures}${next}`;
+  return `${failures === 0 ? "left alone" : `failing ×${failures}`}${next}`;
 }
 
 /** A count of endpoints' deliveries, which goes no further than a limit. */
