@@ -172,7 +172,7 @@ test("what its filter keeps back is not missed, what is dead is; and of one that
   await json("replay", "create", "evt_kept_back", "--handler", id, "--missing");
   await eventually(async () => expect(await deliveryOf("evt_kept_back", id)).toMatchObject({ state: "skipped" }));
   expect((await penstock.call(["endpoints", "show", id])).stdout.join("\n")).not.toContain("recover");
-  expect((await penstock.call(["endpoints", "resume", id])).stdout).toEqual([`resumed ${id}`]);
+  expect((await penstock.call(["endpoints", "resume", id])).stdout).toEqual([`${id} is active: nothing kept it`]);
 
   sink.answer = answer(500);
   await send("evt_dies", "--data", '{"channel":"sms"}');
@@ -211,6 +211,14 @@ test("another master key can take the place of the one that sealed", async () =>
       expect.stringMatching(new RegExp(`^${id}: Sealed with the master key`)),
     ]) as string[],
   });
+  // A key that is lost: no new master key opens what it sealed, and a new secret signs alone.
+  const rotated = await penstock.call(["endpoints", "rotate", id, "--yes"], { PENSTOCK_MASTER_KEY: old });
+  expect(rotated).toMatchObject({
+    code: 0,
+    stderr: ["The old one cannot be opened with this master key, and signs no longer."],
+  });
+  expect(rotated.stdout.at(-1)).toBe("In 5 seconds at the latest the old one signs no longer.");
+  expect((await penstock.call(["endpoints", "test", id])).code).toBe(0);
   const back = await penstock.call(["endpoints", "reseal", "--json"], { PENSTOCK_MASTER_KEY: `${old},${fresh}` });
   expect(adminOperations["endpoints.reseal"].output.parse(parseLines(back.stdout)[0]).endpoints).toBeGreaterThan(0);
 });
@@ -268,7 +276,29 @@ test("it can be paused, changed, given another secret, and deleted", async () =>
     code: 2,
     stderr: [expect.stringContaining("add --yes")],
   });
-  expect(await json("endpoints", "delete", id, "--yes")).toEqual([{ endpoint: id, cancelled: 0 }]);
+  const usual = await json("endpoints", "update", id, "--header-name", "none");
+  expect(usual).toMatchObject([{ headerName: "X-BuzzBip-Signature" }]);
+  expect((await penstock.call(["endpoints", "resume", id])).stdout).toEqual([`${id} is active: nothing kept it`]);
+  await json("endpoints", "update", id, "--types", "*");
+  await json("endpoints", "pause", id);
+  await send("evt_late");
+  await eventually(async () => expect(await deliveryOf("evt_late", id)).toMatchObject({ state: "pending" }));
+  expect((await penstock.call(["deliveries", "show", "evt_late", id])).stdout.join("\n")).toMatch(
+    /^next try +held back: it is paused$/m,
+  );
+  expect((await penstock.call(["deliveries", "retry", "evt_late", "--handler", id])).stderr.join("\n")).toMatch(
+    /^No delivery of event evt_late was changed: ep_\w+ is pending and held back, since that is paused, and retry takes/,
+  );
+  expect(await json("endpoints", "delete", id, "--yes")).toEqual([{ endpoint: id, cancelled: 1 }]);
+  const retried = await penstock.call(["deliveries", "retry", "evt_late", "--handler", id]);
+  expect(retried).toMatchObject({
+    code: 1,
+    stdout: [],
+    stderr: [expect.stringMatching(/endpoint ep_\w+ was deleted/)],
+  });
+  expect((await penstock.call(["deliveries", "show", "evt_late", id])).stdout.join("\n")).toMatch(
+    /^endpoint +ep_\w+ {2}\(deleted: nothing is sent to it any more\)$/m,
+  );
   expect(await penstock.call(["endpoints", "show", id])).toMatchObject({
     code: 1,
     stderr: [expect.stringMatching(/^There is no endpoint ep_/)],
@@ -279,6 +309,8 @@ test.each([
   [["https://10.0.0.1/hook"], 1, /^Refused \(rule private-address\): .*OUTBOUND_ALLOW/],
   [["https://169.254.169.254/latest"], 1, /^Refused \(rule metadata\)/],
   [["http://8.8.8.8/hook"], 1, /^Refused \(rule scheme\)/],
+  [["ftp://example.com"], 1, /^Refused \(rule scheme\)(?!.*OUTBOUND)/],
+  [["https://1.1.1.1:9000/"], 1, /^Refused \(rule port\): .*OUTBOUND_PORTS/],
   [["https://user:pass@example.com/"], 1, /^Refused \(rule credentials\): (?!.*pass|.*OUTBOUND)/],
   [
     ["https://example.com/", "--types", "message.read"],

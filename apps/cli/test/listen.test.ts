@@ -146,6 +146,7 @@ test("only some types are shown, with their bodies, from the next event on", asy
   await receive("evt_wanted", "contact.created");
   await eventually(() => expect(printing.stdout().join("\n")).toContain("evt_wanted"));
   const { stdout, stderr } = await printing.stop();
+  expect(stderr.join("\n")).toMatch(/^No source sends none such\. Known are .*message\.received/m);
   expect(stderr.at(-1)).toMatch(/ listen --print --types 'contact\.created,none such' --since \d+$/);
   expect(stdout).toEqual([
     expect.stringMatching(/^\d\d:\d\d:\d\d  contact\.created +evt_wanted$/),
@@ -159,7 +160,8 @@ test("only some types are shown, with their bodies, from the next event on", asy
 test.each([
   [["--forward", "localhost:3000"], /http or https URL/],
   [["--forward", "http://user:word@localhost:3000"], /no credentials/],
-  [["--since", "soon"], /2h/],
+  [["--since", "soon"], /cursor.*2h/],
+  [["--source", "nobody"], /There is no source nobody: see `.* sources list`/],
   [["--since", "99999999"], /after the last event/],
   [["--types", ","], /name a type/],
 ])("listen %j is called wrongly", async (args, says) => {

@@ -71,7 +71,10 @@ export function parseMasterKeys(text: string): Keyring {
       if (id === undefined || bytes.length < NONCE_BYTES + TAG_BYTES) throw tampered();
       const key = byId.get(id);
       if (key === undefined) {
-        throw new SealError("UNKNOWN_KEY", `Sealed with the master key ${id}, which is not among those given: add it.`);
+        throw new SealError(
+          "UNKNOWN_KEY",
+          `Sealed with the master key ${id}, which is not among those given: add it to PENSTOCK_MASTER_KEY.`,
+        );
       }
       const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, NONCE_BYTES), {
         authTagLength: TAG_BYTES,

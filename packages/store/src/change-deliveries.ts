@@ -1,3 +1,4 @@
+import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
 import type { DeliveryStateName } from "./delivery-filter.ts";
@@ -27,11 +28,18 @@ const SET: Readonly<Record<DeliveryChange, string>> = {
 /** What is put on record of each. */
 const DONE: Readonly<Record<DeliveryChange, string>> = { retry: "retried", skip: "skipped", cancel: "cancelled" };
 
+/** Of an endpoint that was deleted nothing is taken up again: nobody would run it. */
+const ONLY: Readonly<Record<DeliveryChange, string>> = {
+  retry: `(NOT starts_with(d.subscriber, '${ENDPOINT_PREFIX}') OR EXISTS (SELECT FROM penstock.endpoints WHERE id = d.subscriber))`,
+  skip: "true",
+  cancel: "true",
+};
+
 const WANTED = "(SELECT * FROM unnest($1::date[], $2::bigint[], $3::text[]) AS w (day, seq, subscriber)) AS wanted";
 
 /**
  * Changes deliveries that are in a state which allows it, and returns those that were changed. One that a worker claims at
- * the same time is waited for, and left alone when it runs then. Lanes that waited for one of them go on. Each is put on
+ * the same time is waited for, and left alone when it runs then; so is one of a deleted endpoint that was to be retried. Lanes that waited for one of them go on. Each is put on
  * record, with `by`: what did it, for people.
  */
 export async function changeDeliveries(
@@ -55,7 +63,7 @@ export async function changeDeliveries(
       `WITH before AS MATERIALIZED (
          SELECT d.* FROM ${WANTED} JOIN penstock.deliveries d
              ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
-          WHERE d.state = ANY($4::text[]) FOR UPDATE OF d
+          WHERE d.state = ANY($4::text[]) AND ${ONLY[change]} FOR UPDATE OF d
        ), kept AS (${keepEnd("before d")}
        ), noted AS (
          INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id)

@@ -133,6 +133,9 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
     });
 }
 
+/** Of how many deliveries that cannot be changed is said why. */
+const TOLD = 10;
+
 /** The endpoints among the subscribers, by id. */
 async function endpointsOf(store: Store, shown: readonly DeliveryDetail[]): Promise<Map<string, EndpointRow>> {
   const endpoints = new Map<string, EndpointRow>();
@@ -164,10 +167,21 @@ async function explainMissing(store: Store, wanted: { event: string; handler?: s
 
 async function explainNone(store: Store, change: DeliveryChange, filter: DeliveryFilter): Promise<string> {
   const { state: _, ...whatever } = filter;
-  const [found] = await listDeliveries(store, filter.event === undefined ? filter : whatever, { limit: 1 });
-  if (found === undefined) return explainNoMatch(store, filter, "No delivery matches.");
-  const what = `${printable(found.subscriber)} of event ${printable(found.eventId ?? String(found.seq))}`;
-  if (CHANGEABLE[change].includes(found.state))
-    return `No delivery was changed: ${what} was running. Try it again now.`;
-  return `No delivery was changed: ${what} is ${found.state}, and ${change} takes ${filter.state ?? CHANGEABLE[change].join(", ")}.`;
+  const found = await listDeliveries(store, filter.event === undefined ? filter : whatever, { limit: TOLD });
+  const [first] = found;
+  if (first === undefined) return explainNoMatch(store, filter, "No delivery matches.");
+  const gone = found.map(({ subscriber }) => subscriber).filter(isEndpointId);
+  for (const id of change === "retry" ? gone : []) {
+    if ((await listEndpoints(store, { id })).length === 0)
+      return `No delivery was changed: the endpoint ${printable(id)} was deleted, and nothing is sent to it any more.`;
+  }
+  if (CHANGEABLE[change].includes(first.state)) {
+    return `No delivery was changed: ${printable(first.subscriber)} was running. Try it again now.`;
+  }
+  const states = found.map(({ subscriber, state, heldBy }) => {
+    const held = heldBy !== null && state === "pending" ? ` and held back, since that is ${heldBy}` : "";
+    return `${printable(subscriber)} is ${state}${held}`;
+  });
+  const of = filter.event === undefined ? "" : ` of event ${printable(first.eventId ?? String(first.seq))}`;
+  return `No delivery${of} was changed: ${states.join(", ")}, and ${change} takes ${filter.state ?? CHANGEABLE[change].join(", ")}.`;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createGuard, generateSecret, isSuccess, SealError } from "@penstock/dispatch";
+import { createGuard, generateSecret, isSuccess, type Keyring, SealError } from "@penstock/dispatch";
 import {
   BUZZBIP_EVENT_TYPES,
   type BuzzBipEventType,
@@ -137,7 +137,7 @@ function registerUpdate(endpoints: Command, ctx: CliContext): void {
     .option("--url <url>", "where to")
     .summary("change what is set for an endpoint")
     .description(
-      "Changes what is set for an endpoint; what is left out stays. `none` takes a filter, a lane, a limit or a text away, and gives the usual retries back.",
+      "Changes what is set for an endpoint; what is left out stays. `none` takes --filter, --lane, --rate, --disable-after-failures, --description or --tenant away, and gives the usual --retry and --header-name back.",
     )
     .option("--json", "print one JSON object: the endpoint")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints update ep_0123456789abcdef --types message.received`)
@@ -202,14 +202,19 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
               `The last rotation is under way: until ${previousSecretUntil} a receiver may still hold the secret before, which would sign no longer. Wait, or add --yes.`,
             );
           }
-          await rotateEndpointSecret(store, id, { secret: keyring.seal(secret, id), overlapMs });
+          const [before] = openAll(keyring, id, await readEndpointSecrets(store, id));
+          if (before === undefined && overlapMs > 0) {
+            ctx.output.say("The old one cannot be opened with this master key, and signs no longer.");
+          }
+          const overlap = before === undefined ? 0 : overlapMs;
+          await rotateEndpointSecret(store, id, { secret: keyring.seal(secret, id), overlapMs: overlap });
           return findEndpoint(store, id);
         });
         if (json) return ctx.output.json({ ...row, secret });
         const old =
           row.previousSecretUntil === null
-            ? "The old one signs no longer, in 5 seconds at the latest."
-            : `The old one signs, too, until ${row.previousSecretUntil}: a header then holds both signatures, the new one first.`;
+            ? "In 5 seconds at the latest the old one signs no longer."
+            : `The old one signs, too, until ${row.previousSecretUntil}: in 5 seconds at the latest a header holds both signatures, the new one first.`;
         ctx.output.result(`secret  ${secret}\n\n${old}`);
       },
     );
@@ -225,7 +230,9 @@ function registerReseal(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: how many endpoints, and the key's id")
     .addHelpText("after", `\nExample:\n  PENSTOCK_MASTER_KEY="$NEW,$OLD" ${PENSTOCK} endpoints reseal`)
     .action(async ({ json }: Json) => {
-      const keyring = openKeyring(await findOutboundConfig(ctx));
+      const outbound = await findOutboundConfig(ctx);
+      const keyring = openKeyring(outbound);
+      const { masterKeys } = outbound;
       const lost: string[] = [];
       const sealed = await withStore(ctx, async (store) => {
         let count = 0;
@@ -243,7 +250,8 @@ function registerReseal(endpoints: Command, ctx: CliContext): void {
       const said = `${sealed === 1 ? "1 endpoint is" : `${sealed} endpoints are`} sealed with the master key ${keyId}`;
       if (lost.length > 0) throw new CliError(`${said}, these are not:\n${lost.join("\n")}`);
       if (json) ctx.output.json({ endpoints: sealed, keyId });
-      else ctx.output.result(`${said}: others can go once all workers have it`);
+      else if (masterKeys?.includes(",")) ctx.output.result(`${said}: others can go once all workers have it`);
+      else ctx.output.result(`${said}, the only one that is given here: to take another, put it in front`);
     });
 }
 
@@ -262,7 +270,8 @@ function registerPause(endpoints: Command, ctx: CliContext): void {
         return findEndpoint(store, id);
       });
       if (json) return ctx.output.json(row);
-      ctx.output.result(`paused ${id}`);
+      const also = row.status === "disabled" ? ", which is disabled as well: `endpoints resume` ends both" : "";
+      ctx.output.result(`paused ${id}${also}`);
     });
 }
 
@@ -277,17 +286,18 @@ function registerResume(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the endpoint")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints resume ep_0123456789abcdef`)
     .action(async (id: string, { json }: Json) => {
-      const row = await withStore(ctx, async (store) => {
-        await findEndpoint(store, id);
+      const { before, row } = await withStore(ctx, async (store) => {
+        const before = await findEndpoint(store, id);
         await resumeEndpoint(store, id);
-        return findEndpoint(store, id);
+        return { before, row: await findEndpoint(store, id) };
       });
       if (json) return ctx.output.json(row);
       const { missed } = row;
+      const said = before.status === "active" ? `${id} is active: nothing kept it` : `resumed ${id}`;
       ctx.output.result(
         missed === 0
-          ? `resumed ${id}`
-          : `resumed ${id}\n\nIt has missed ${missed === 1 ? "1 delivery, which" : `${formatCount(missed)} deliveries, which`} failed for good or came while it was disabled. To have them sent:\n  ${PENSTOCK} endpoints recover ${id}`,
+          ? said
+          : `${said}\n\nIt has missed ${missed === 1 ? "1 delivery, which" : `${formatCount(missed)} deliveries, which`} failed for good or came while it was disabled. To have them sent:\n  ${PENSTOCK} endpoints recover ${id}`,
       );
     });
 }
@@ -347,11 +357,13 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
         row: await findEndpoint(store, id),
         sealed: await readEndpointSecrets(store, id),
       }));
+      const [newest, ...older] = sealed;
+      if (newest === undefined) throw new CliError(noEndpoint(id));
       const answer = await sendTest({
         outbound,
         endpoint: row,
         // As a delivery does, also while a secret is rotated.
-        secrets: sealed.map((one) => keyring.open(one, id)),
+        secrets: [keyring.open(newest, id), ...openAll(keyring, id, older)],
         type,
         signal: ctx.stop,
       });
@@ -360,7 +372,7 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
         ? `HTTP ${answer.status} after ${formatDuration(answer.durationMs)}${answer.body === "" ? "" : `: ${printable(answer.body)}`}`
         : `${answer.code} after ${formatDuration(answer.durationMs)}: ${printable(answer.message)}`;
       if (json) ctx.output.json({ endpoint: id, ok, ...answer });
-      else ctx.output.result(ok ? said : `failed  ${said}`);
+      else ctx.output.result(ok ? `${said}${nextAfterTest(row)}` : `failed  ${said}`);
       if (!ok) throw new ReportedFailure(said);
     });
 }
@@ -396,6 +408,23 @@ function registerDelete(endpoints: Command, ctx: CliContext): void {
     });
 }
 
+/** The secrets of these that the keys at hand open; a worker does without the others, too. */
+function openAll(keyring: Keyring, id: string, sealed: readonly string[]): string[] {
+  return sealed.flatMap((one) => {
+    try {
+      return [keyring.open(one, id)];
+    } catch (error) {
+      if (error instanceof SealError) return [];
+      throw error;
+    }
+  });
+}
+
+function nextAfterTest({ id, status, missed }: EndpointRow): string {
+  const next = status !== "active" ? "resume" : missed > 0 ? "recover" : null;
+  return next === null ? "" : `\n\nNext:\n  ${PENSTOCK} endpoints ${next} ${id}`;
+}
+
 function missedNothing({ id, deliveries }: EndpointRow, since: Moment | undefined): string {
   const waiting = deliveries.pending + deliveries.running + deliveries.retrying;
   const when = since === undefined ? "" : ` since ${printable(since.typed)}`;
@@ -420,11 +449,13 @@ async function listAll(store: Store, filter: { readonly tenant?: string }): Prom
 }
 
 /** @throws CliError that says which rule a URL breaks. */
-async function assertAllowed({ allow, ports }: OutboundConfig, { url }: EndpointSettings): Promise<void> {
-  const judged = await createGuard({ allow, ports }).check(url);
+async function assertAllowed({ allow, ports: listed }: OutboundConfig, { url }: EndpointSettings): Promise<void> {
+  const judged = await createGuard({ allow, ports: listed }).check(url);
   if (judged.ok) return;
-  const hint = NEVER_ALLOWED.includes(judged.rule) ? "" : " Networks are allowed by OUTBOUND_ALLOW.";
-  throw new CliError(`Refused (rule ${judged.rule}): ${judged.message}${hint}`);
+  const isHttp = /^https?:/i.test(url);
+  const hint = NEVER_ALLOWED.includes(judged.rule) || !isHttp ? "" : " Networks are allowed by OUTBOUND_ALLOW.";
+  const ports = judged.rule === "port" ? " Ports are allowed by OUTBOUND_PORTS." : "";
+  throw new CliError(`Refused (rule ${judged.rule}): ${judged.message}${ports}${hint}`);
 }
 
 /** What is set for an endpoint, without what is known of it. */

@@ -1,9 +1,11 @@
 import { type Answer, isSuccess } from "@penstock/dispatch";
+import { OWN_SOURCE } from "@penstock/schemas";
 import type { TailedEvent } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { UsageError } from "../cli-error.ts";
 import { moment } from "../filter-options.ts";
+import { findUnknownTypes } from "../endpoints/endpoint-options.ts";
 import { describeForwarded } from "../listen/describe-forwarded.ts";
 import { followEvents } from "../listen/follow-events.ts";
 import { createForwarder } from "../listen/forward.ts";
@@ -57,10 +59,14 @@ export function registerListen(program: Command, ctx: CliContext): void {
 async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
   const { types, source, secret, since = null } = flags;
   if (secret === "") throw new UsageError("--secret must not be empty.");
+  if (source !== undefined) await assertSource(ctx, source);
   const url = parseForward(flags.forward);
   const forwarder = url === null ? null : createForwarder(ctx, { url, sources: await readProjectSources(ctx), secret });
   let cursor: number | null = null;
   let failed = 0;
+  // What an earlier version or a source that is gone has stored can be of such a type.
+  const unknown = types === undefined ? null : await findUnknownTypes(ctx, types);
+  if (unknown !== null) ctx.output.say(unknown);
   try {
     for await (const page of followEvents(ctx, since, { types, source })) {
       if (cursor === null)
@@ -78,7 +84,10 @@ async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
     }
   } finally {
     await forwarder?.close();
-    if (cursor !== null) ctx.output.say(`Go on from here with: ${PENSTOCK} ${toCommand(flags, cursor)}`);
+    if (cursor !== null) {
+      const same = secret === undefined ? "" : "  (and the same --secret)";
+      ctx.output.say(`Go on from here with: ${PENSTOCK} ${toCommand(flags, cursor)}${same}`);
+    }
   }
 }
 
@@ -122,6 +131,12 @@ function toCommand({ forward, print, types, source, json }: ListenFlags, cursor:
   ].join(" ");
 }
 
+async function assertSource(ctx: CliContext, source: string): Promise<void> {
+  const { list } = await readProjectSources(ctx);
+  if (source === OWN_SOURCE || list.some(({ name }) => name === source)) return;
+  throw new UsageError(`There is no source ${printable(source)}: see \`${PENSTOCK} sources list\`.`);
+}
+
 /** For a shell, where it has to be. */
 function quoted(text: string): string {
   const shown = printable(text);
@@ -149,5 +164,11 @@ function parseTypes(text: string): string[] {
 
 function parseSince(text: string): number | Date {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  return moment(text);
+  try {
+    return moment(text);
+  } catch {
+    throw new InvalidArgumentError(
+      "It must be the cursor that a listen ended with, a time such as 2026-06-01 or 2026-06-01T14:32:00Z, or how long ago: 30min, 2h, 3d.",
+    );
+  }
 }

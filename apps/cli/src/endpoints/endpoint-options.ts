@@ -73,9 +73,11 @@ export function addEndpointOptions(command: Command): Command {
         "deliver events with the same value there in order, one at a time, e.g. data.conversationId",
       ).argParser(orNone(asItIs)),
     )
-    .option(
-      "--header-name <name>",
-      `the header of the hexadecimal signature; ${ENDPOINT_DEFAULTS.headerName} unless set`,
+    .addOption(
+      new Option(
+        "--header-name <name>",
+        `the header of the hexadecimal signature; ${ENDPOINT_DEFAULTS.headerName} unless set`,
+      ).argParser((text) => (text === NONE ? ENDPOINT_DEFAULTS.headerName : text)),
     )
     .addOption(
       new Option("--concurrency <n>", `requests at once; ${ENDPOINT_DEFAULTS.concurrency} unless set`).argParser(
@@ -88,7 +90,7 @@ export function addEndpointOptions(command: Command): Command {
     .addOption(
       new Option(
         "--retry <waits>",
-        "the waits between tries, e.g. 5s,5min,30min,2h; unless set, five that grow from 30 s to 8 min",
+        "the waits between tries, e.g. 5s,5min,30min,2h; unless set, five at random: up to 30 s, then up to twice as long each",
       ).argParser(orNone((text) => text.split(",").map((part) => duration(part.trim())))),
     )
     .addOption(
@@ -133,8 +135,14 @@ export async function toSettings(
 
 /** @throws UsageError for a type that nobody could send: it would be waited for in vain. */
 async function assertTypes(ctx: CliContext, types: readonly string[]): Promise<void> {
+  const problem = await findUnknownTypes(ctx, types);
+  if (problem !== null) throw new UsageError(problem);
+}
+
+/** Which of these types no source could send, in words; null where each could be. */
+export async function findUnknownTypes(ctx: CliContext, types: readonly string[]): Promise<string | null> {
   const asked = types.filter((type) => type !== ALL_TYPES);
-  if (asked.length === 0) return;
+  if (asked.length === 0) return null;
   const { list } = await readProjectSources(ctx);
   const known = new Set<string>(OWN_EVENT_TYPES);
   const prefixes: string[] = [];
@@ -143,11 +151,9 @@ async function assertTypes(ctx: CliContext, types: readonly string[]): Promise<v
     else prefixes.push(`${source.provider}.`);
   }
   const unknown = asked.filter((type) => !known.has(type) && !prefixes.some((prefix) => type.startsWith(prefix)));
-  if (unknown.length === 0) return;
+  if (unknown.length === 0) return null;
   const others = prefixes.map((prefix) => `${prefix}…`);
-  throw new UsageError(
-    `No source sends ${unknown.map((type) => printable(type)).join(", ")}. Known are ${[...known, ...others].join(", ")}.`,
-  );
+  return `No source sends ${unknown.map((type) => printable(type)).join(", ")}. Known are ${[...known, ...others].join(", ")}.`;
 }
 
 const asItIs = (text: string): string => text;

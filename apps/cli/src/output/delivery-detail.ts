@@ -1,5 +1,6 @@
 import { isEndpointId } from "@penstock/schemas";
 import { type AttemptRow, type DeliveryDetail, type EndpointRow, isTry } from "@penstock/store";
+import { PENSTOCK } from "../cli-context.ts";
 import { formatColumns } from "./columns.ts";
 import { describeDelivery, type RetryLimits } from "./describe-delivery.ts";
 import { formatAge, formatDuration } from "./duration.ts";
@@ -15,7 +16,7 @@ export function formatDeliveryDetail(
   endpoint?: EndpointRow,
 ): string {
   const { subscriber, state, eventId, seq, source, type, receivedAt, changedAt, nextAttemptAt, attemptLog } = delivery;
-  const { lane, late, skipReason, waitsFor } = delivery;
+  const { lane, late, skipReason, waitsFor, heldBy } = delivery;
   const ago = (time: string): string => `${time}  (${formatAge(now.getTime() - Date.parse(time))} ago)`;
   const traceId = traceIdOf(delivery.traceparent);
   const facts = [
@@ -34,7 +35,7 @@ export function formatDeliveryDetail(
     ...(skipReason === null ? [] : [["why", printable(skipReason)]]),
     ["received", ago(receivedAt)],
     [state === "succeeded" ? "succeeded" : "changed", ago(changedAt)],
-    ...(nextAttemptAt === null ? [] : [["next try", nextAttemptAt]]),
+    ...(nextAttemptAt === null ? [] : [["next try", heldBy === null ? nextAttemptAt : `held back: it is ${heldBy}`]]),
     ...(delivery.replay === null ? [] : [["replay", printable(delivery.replay)]]),
     ...(delivery.generation === 0
       ? []
@@ -44,14 +45,19 @@ export function formatDeliveryDetail(
   const attempts =
     attemptLog.map((attempt) => formatAttempt(attempt, traceId)).join("\n") ||
     (delivery.attempts === 0 ? "none yet" : "none that has ended");
-  return `${formatColumns(facts)}\n\nattempts\n${attempts.replace(/^/gm, "  ")}`;
+  const next =
+    state === "dead"
+      ? `\n\nNext, once its cause is mended:\n  ${PENSTOCK} deliveries retry ${eventId === null ? seq : printable(eventId)} --handler ${printable(subscriber)}`
+      : "";
+  return `${formatColumns(facts)}\n\nattempts\n${attempts.replace(/^/gm, "  ")}${next}`;
 }
 
 /** What keeps its deliveries from being begun, if anything does. */
-function howItFares({ handlerPausedAt }: DeliveryDetail, now: Date, endpoint?: EndpointRow): string {
+function howItFares({ subscriber, handlerPausedAt }: DeliveryDetail, now: Date, endpoint?: EndpointRow): string {
   if (endpoint !== undefined) {
     return endpoint.status === "active" ? `  ${printable(endpoint.url)}` : `  (${describeEndpoint(endpoint, now)})`;
   }
+  if (isEndpointId(subscriber)) return "  (deleted: nothing is sent to it any more)";
   if (handlerPausedAt === null) return "";
   return `  (paused ${formatAge(now.getTime() - Date.parse(handlerPausedAt))} ago: nothing of it is started)`;
 }

@@ -111,6 +111,6 @@ test("of many events the counts are told", () => {
     "sent     12 in 6 s (2/s)",
     "answers  200 × 9, 503 × 1, TIMEOUT × 2",
     "latency  p50 2.1 ms, p99 8.4 ms, max 22 ms",
-    "events   8 acknowledged: 5 processed, 3 of them not yet by every handler, 1 of them with a dead letter, 2 pending, 1 known before",
+    "events   8 acknowledged: 1 processed, 3 in progress, 1 with a dead letter, 2 pending, 1 known before",
   ]);
 });

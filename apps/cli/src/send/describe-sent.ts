@@ -42,9 +42,9 @@ function describeCounts({ eventIds }: SendReport, events: SentEvents | null): st
   if (events === null || eventIds.length === 0) return acknowledged;
   const { processed, unfinished, dead, pending, quarantined, known } = events;
   const counts = Object.entries({
-    processed,
-    "of them not yet by every handler": unfinished,
-    "of them with a dead letter": dead,
+    processed: processed - unfinished - dead,
+    "in progress": unfinished,
+    "with a dead letter": dead,
     pending,
     quarantined,
     "known before": known,

@@ -8,7 +8,7 @@ export interface SentEvents {
   readonly processed: number;
   /** Those of the processed whose handlers are not all done: a delivery waits, runs or is tried again. */
   readonly unfinished: number;
-  /** Those of the processed that have a dead letter. */
+  /** Those of the others that have a dead letter. */
   readonly dead: number;
   readonly pending: number;
   readonly quarantined: number;
@@ -93,5 +93,5 @@ function count(
   counts[status] += 1;
   const states = new Set(deliveries.map(({ state }) => state));
   if (["pending", "running", "retrying"].some((state) => states.has(state))) counts.unfinished += 1;
-  if (states.has("dead")) counts.dead += 1;
+  else if (states.has("dead")) counts.dead += 1;
 }
