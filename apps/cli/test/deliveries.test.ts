@@ -39,6 +39,23 @@ test("a delivery that fails is listed with its error, retried now when asked, an
     );
 });
 
+test("an id that is a number is that event's alone, and a seq can be said to be one", async () => {
+  await sendFailing("evt_by_seq");
+  const { seq } = parseLines((await penstock.call(["events", "show", "evt_by_seq", "--json"])).stdout)[0]!;
+  const id = String(seq);
+  const changed = async (...args: string[]) => (await penstock.call(["deliveries", "skip", ...args])).stdout;
+  const shown = async (event: string) =>
+    parseLines((await penstock.call(["events", "show", event, "--json"])).stdout).map((one) => one["id"]);
+  expect(await shown(id)).toEqual(["evt_by_seq"]);
+  await sendFailing(id);
+  expect(await shown(id)).toEqual([id]);
+  expect(await shown(`seq:${id}`)).toEqual(["evt_by_seq"]);
+  expect(await changed(id, "picky")).toEqual(["1 delivery skipped"]);
+  expect([await stateOf(id), await stateOf("evt_by_seq")]).toEqual(["skipped", "retrying"]);
+  expect(await changed(`seq:${id}`, "--handler", "picky")).toEqual(["1 delivery skipped"]);
+  expect((await penstock.call(["deliveries", "skip", id, "picky", "--handler", "picky"])).code).toBe(2);
+});
+
 test("one delivery is shown whole: its event, each try, the error, what comes next", async () => {
   await sendFailing("evt_story");
   const shown = (await penstock.call(["deliveries", "show", "evt_story", "picky"])).stdout.join("\n");

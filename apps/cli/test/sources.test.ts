@@ -159,6 +159,7 @@ describe("verify", () => {
 test.each([
   [["new", "source", "Acme"], 2, /A name is lower-case/],
   [["new", "source", "buzzbip"], 1, /penstock.sources.ts lists a source buzzbip already/],
+  [["new", "source", "stripe"], 2, /Penstock has a source for stripe/],
 ])("penstock %j writes nothing and says why", async (args, code, message) => {
   const outcome = await penstock.call(args);
   expect({ code: outcome.code, stdout: outcome.stdout }).toEqual({ code, stdout: [] });

@@ -44,6 +44,7 @@ const FAILING_PAUSE_MS = 100;
 const ENDPOINTS_AT_ONCE = 100;
 const REPLAYS_EVERY_MS = 500;
 const RECLAIM_EVERY_MS = 10_000;
+const SEEN_EVERY_MS = 20_000;
 const UPKEEP_EVERY_MS = 600_000;
 
 /** What is said without a stack: it would tell where we noticed, and nothing of the outage. */
@@ -188,11 +189,14 @@ export async function startWorker(
     loop(REPLAYS_EVERY_MS, "handing out deliveries of a replay", () => engine.advanceReplay()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
       const { retrying, dead } = await engine.reclaimDeliveries();
-      if (retrying + dead > 0) log.warn({ retrying, dead }, "deliveries of lost workers were taken back");
+      if (retrying > 0) log.warn({ retrying }, "deliveries of lost workers were taken back");
+      for (const { seq, handler } of dead) {
+        log.error({ seq, handler }, "the workers that ran this delivery vanished: it is a dead letter now");
+      }
     }),
+    loop(SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, handlerNames)),
     loop(UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);
-      await markHandlersSeen(store, handlerNames);
       const cancelled = await cancelOrphaned(store);
       if (cancelled > 0) log.info({ cancelled }, "deliveries to endpoints that are gone were cancelled");
     }),

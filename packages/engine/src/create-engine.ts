@@ -6,7 +6,7 @@ import { createHeadClaims } from "./claim-heads.ts";
 import { type BatchReport, isBatched } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
 import type { EngineContext, EngineLog, Outbound } from "./engine-context.ts";
-import type { EngineStore } from "./engine-store.ts";
+import type { EngineStore, Reclaimed } from "./engine-store.ts";
 import { createFailingHandlers } from "./failing-handlers.ts";
 import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
@@ -63,7 +63,7 @@ export interface Engine {
   /** Hands out the next deliveries of a replay that is due; false when none is. */
   advanceReplay(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
-  reclaimDeliveries(): Promise<{ retrying: number; dead: number }>;
+  reclaimDeliveries(): Promise<Reclaimed>;
 }
 
 /** Wires an engine. */

@@ -14,7 +14,7 @@ export type Decoding =
 const PROBLEMS: Readonly<Record<string, string>> = {
   "not-utf8": "the body is not valid UTF-8",
   "not-json": "the body is not JSON",
-  "no-envelope": "the body is no event: it needs an object with `id` and `type`",
+  "no-envelope": "no id or no type stands where its source looks for them: both have to be text",
   "id-conflict": "another event with this id and a different body was accepted before",
   "too-old": "createdAt is older than the dedupe window, so nothing can vouch that it is new",
 };

@@ -248,6 +248,13 @@ export interface ClaimedEffect {
   readonly done: ReadonlyMap<string, unknown>;
 }
 
+/** What became of the deliveries of lost workers. */
+export interface Reclaimed {
+  readonly retrying: number;
+  /** Those that were lost too often. */
+  readonly dead: readonly { readonly seq: number; readonly handler: string }[];
+}
+
 /** What the engine needs of a database. `packages/store` provides it. */
 export interface EngineStore {
   /**
@@ -340,10 +347,7 @@ export interface EngineStore {
    * Takes none until Postgres has been up for `afterOutageMs`: leases that ran out while it was away are no sign of a
    * lost worker, which may be reconnecting.
    */
-  reclaimDeliveries(options: {
-    maxInterruptions: number;
-    afterOutageMs: number;
-  }): Promise<{ retrying: number; dead: number }>;
+  reclaimDeliveries(options: { maxInterruptions: number; afterOutageMs: number }): Promise<Reclaimed>;
   /** Writes the active handlers and their subscriptions. */
   registerHandlers(
     handlers: readonly (Pick<RegisteredHandler, "name" | "types"> & {

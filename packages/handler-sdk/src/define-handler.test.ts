@@ -38,6 +38,7 @@ test.each([
   [{ on: ["message.received", "message.read"] }, /unknown event type message\.read; known are message\.received, /],
   [{ on: ["constructor"] }, /unknown event type constructor/],
   [{ on: ["stripe.charge.succeeded", "contact.lost"] }, /unknown event type contact\.lost; known are/],
+  [{ retries: { attempts: 3 } }, /^handler "replies": there is no option retries; known are .*retry/],
   [{ handle: undefined }, /`handle\(event, ctx\)` is missing/],
   [{ handleBatch: "all" }, /`handleBatch` is not a function/],
   [{ schema: "Replies" }, /schema "Replies" is not a plain lower-case identifier or is taken; set another `schema`/],

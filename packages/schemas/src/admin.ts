@@ -193,7 +193,7 @@ const filter = z.strictObject({
   since: time.optional(),
   until: time.optional(),
   subject: z.string().optional(),
-  /** An event's id, or its seq. */
+  /** An event's id, or its seq: `7`, or `seq:7`, also where the id of another is 7. */
   event: z.string().optional(),
 });
 const list = filter.extend({ limit: z.int().min(1).max(10_000).optional() });

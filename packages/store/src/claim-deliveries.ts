@@ -137,7 +137,8 @@ const RECLAIM = {
   text: `
     WITH lost AS (
       -- No code of a user's runs in a delivery to an endpoint: it has taken no process down, and is tried again at no cost.
-      SELECT day, seq, subscriber, starts_with(subscriber, '${ENDPOINT_PREFIX}') AS is_endpoint FROM penstock.deliveries
+      SELECT day, seq, subscriber, changed_at AS claimed_at, starts_with(subscriber, '${ENDPOINT_PREFIX}') AS is_endpoint
+        FROM penstock.deliveries
        WHERE state = 'running' AND lease_until < now()
          AND pg_postmaster_start_time() <= now() - make_interval(secs => $3::float8 / 1000)
        ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
@@ -148,37 +149,40 @@ const RECLAIM = {
              state = CASE WHEN NOT is_endpoint AND d.interruptions + 1 >= $1 THEN 'dead' ELSE 'retrying' END,
              next_attempt_at = CASE WHEN is_endpoint OR d.interruptions + 1 < $1 THEN now() END
         FROM lost WHERE d.day = lost.day AND d.seq = lost.seq AND d.subscriber = lost.subscriber
-      RETURNING d.*
+      RETURNING d.*, claimed_at
     ), noted AS (
       INSERT INTO penstock.attempts
              (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker,
               replay_id)
-      SELECT day, seq, subscriber, attempts, now(), now(), 'interrupted', 'LeaseExpired',
-             'the worker that ran it vanished', $2, replay_id
+      SELECT day, seq, subscriber, attempts, claimed_at, now(), 'interrupted', 'LeaseExpired',
+             'the worker that ran it vanished, as ' || $2 || ' found', '', replay_id
         FROM back
     )
     SELECT count(*) FILTER (WHERE state = 'retrying')::int AS retrying,
-           count(*) FILTER (WHERE state = 'dead')::int AS dead,
+           coalesce(jsonb_agg(jsonb_build_object('seq', seq, 'handler', subscriber)) FILTER (WHERE state = 'dead'), '[]')
+             AS dead,
            coalesce(jsonb_agg(jsonb_build_object('subscriber', subscriber, 'lane', lane)) FILTER (WHERE lane IS NOT NULL),
                     '[]') AS lanes
       FROM back`,
 };
+
+type Reclaimed = Awaited<ReturnType<EngineStore["reclaimDeliveries"]>>;
 
 /** Ends deliveries whose lease has run out; see EngineStore.reclaimDeliveries. */
 export async function reclaimDeliveries(
   store: Store,
   workerName: string,
   { maxInterruptions, afterOutageMs }: { maxInterruptions: number; afterOutageMs: number },
-): Promise<{ retrying: number; dead: number }> {
+): ReturnType<EngineStore["reclaimDeliveries"]> {
   return transaction(store, async (client) => {
-    const { rows } = await query<{ retrying: number; dead: number; lanes: LaneKey[] }>(client, RECLAIM, [
+    const { rows } = await query<Reclaimed & { lanes: LaneKey[] }>(client, RECLAIM, [
       maxInterruptions,
       workerName,
       afterOutageMs,
     ]);
-    const { lanes, ...counts } = rows[0] ?? { retrying: 0, dead: 0, lanes: [] };
+    const { lanes, ...reclaimed } = rows[0] ?? { retrying: 0, dead: [], lanes: [] };
     await lockLanes(client, lanes);
     await wakeLanes(client, lanes);
-    return counts;
+    return reclaimed;
   });
 }

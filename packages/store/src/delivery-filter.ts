@@ -17,7 +17,7 @@ export interface DeliveryFilter {
   readonly until?: Date;
   /** The id of a contact, conversation, message or workflow that the event is about. */
   readonly subject?: string;
-  /** The event's id, or its seq. */
+  /** The event's id, or its seq: see {@link findEvents}. */
   readonly event?: string;
 }
 

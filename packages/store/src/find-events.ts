@@ -25,17 +25,32 @@ const FIND = `
      WHERE $4::bigint IS NOT NULL AND ($3::text IS NULL OR e.source = $3)
   ) AS found ORDER BY seq DESC LIMIT 100`;
 
+const SEQ = /^seq:(\d{1,15})$/;
+
 /**
- * Events with this id or this seq, the newest first: an id can stand for several when bodies conflict. Looks for the id
- * with all sources of the store, or with the one that is named.
+ * Events with this id, the newest first: an id can stand for several when bodies conflict. A number that is no event's id is
+ * a seq; `seq:7` is one in any case. Looks for the id with all sources of the store, or with the one that is named.
  */
 export async function findEvents(store: Store, idOrSeq: string, source?: string): Promise<EventPointer[]> {
-  const keys = (source === undefined ? [...store.sources, OWN_SOURCE] : [source]).map((name) =>
-    Buffer.from(keyOfId(name, idOrSeq), "hex"),
-  );
-  const seq = /^\d{1,15}$/.test(idOrSeq) ? Number(idOrSeq) : null;
+  const [, named] = SEQ.exec(idOrSeq) ?? [];
+  if (named !== undefined) return find(store, { seq: Number(named), source });
+  const found = await find(store, { id: idOrSeq, source });
+  return found.length === 0 && /^\d{1,15}$/.test(idOrSeq) ? find(store, { seq: Number(idOrSeq), source }) : found;
+}
+
+async function find(
+  store: Store,
+  { id, seq, source }: { readonly id?: string; readonly seq?: number; readonly source: string | undefined },
+): Promise<EventPointer[]> {
+  const sources = source === undefined ? [...store.sources, OWN_SOURCE] : [source];
+  const keys = id === undefined ? [] : sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
   // Postgres text holds neither a NUL nor half a character, so no id that is stored does.
-  const id = idOrSeq.toWellFormed().replaceAll("\0", "\ufffd");
-  const { rows } = await query<{ day: string; seq: string }>(store.pool, FIND, [keys, id, source ?? null, seq]);
+  const stored = id?.toWellFormed().replaceAll("\0", "\ufffd");
+  const { rows } = await query<{ day: string; seq: string }>(store.pool, FIND, [
+    keys,
+    stored ?? null,
+    source ?? null,
+    seq ?? null,
+  ]);
   return rows.map(({ day, seq }) => ({ day, seq: Number(seq) }));
 }

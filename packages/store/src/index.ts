@@ -64,7 +64,7 @@ export {
   removeHandler,
   type WaitingCount,
 } from "./registered-handlers.ts";
-export { type AttemptRow, type DeliveryDetail, isTry, showDeliveries } from "./show-deliveries.ts";
+export { type AttemptRow, type DeliveryDetail, hasStart, isTry, showDeliveries } from "./show-deliveries.ts";
 export {
   type EventTail,
   readLastSeq,

@@ -176,7 +176,7 @@ export interface EventDetail extends EventSummary {
   readonly body: Buffer;
 }
 
-/** Events with this id or this seq, oldest first: an id can stand for several when bodies conflict. */
+/** Events with this id, or the one with this seq, oldest first; see {@link findEvents}. */
 export async function showEvents(store: Store, idOrSeq: string): Promise<EventDetail[]> {
   const found = (await findEvents(store, idOrSeq)).slice(-MOST_SHOWN);
   const { rows } = await query<SummaryRow & { body: Buffer; traceparent: string | null; attempts: AttemptSummary[] }>(

@@ -101,11 +101,15 @@ export function isTry({ outcome }: Pick<AttemptRow, "outcome">): boolean {
   return !["retried", "skipped", "cancelled"].includes(outcome);
 }
 
+/** Whether it is known when it began: what was kept of a delivery that had no attempt has no worker, nor has a lost one. */
+export function hasStart({ outcome, worker }: { readonly outcome: string; readonly worker: string }): boolean {
+  return isTry({ outcome }) && (worker !== "" || outcome === "interrupted");
+}
+
 function toAttempt({ seq: _seq, subscriber: _subscriber, startedAt, endedAt, worker, ...attempt }: Row): AttemptRow {
   return {
     ...attempt,
-    // What was kept of a delivery that had no attempt has no worker.
-    startedAt: isTry(attempt) && worker !== "" ? startedAt.toISOString() : null,
+    startedAt: hasStart({ ...attempt, worker }) ? startedAt.toISOString() : null,
     endedAt: endedAt.toISOString(),
     worker: worker === "" ? null : worker,
   };

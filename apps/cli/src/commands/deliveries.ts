@@ -73,7 +73,7 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
 
   deliveries
     .command("show")
-    .argument("<event>", "the event's id, or its seq")
+    .argument("<event>", "the event's id, or its seq (7, or seq:7)")
     .argument("[handler]", "the handler's name or the endpoint's id; all of them without it")
     .summary("show all of a delivery: each try, its error and its trace")
     .description(
@@ -102,7 +102,8 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
   const { summary, description, done } = WORDS[change];
   const states = CHANGEABLE[change].join(", ");
   addFilterOptions(deliveries.command(change), CHANGEABLE[change])
-    .argument("[event]", "the event's id, or its seq; without it, all deliveries that match the options")
+    .argument("[event]", "the event's id, or its seq (7, or seq:7); without it, all deliveries that match the options")
+    .argument("[handler]", "the handler's name or the endpoint's id, as --handler")
     .summary(summary)
     .description(`${description} Takes those that are ${states}.`)
     .option("--yes", "really do it, where no event is named")
@@ -111,7 +112,12 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
       "after",
       `\nExamples:\n  ${PENSTOCK} deliveries ${change} evt_7f3a9b2c\n  ${PENSTOCK} deliveries ${change} --handler inbox --state ${CHANGEABLE[change].at(-1)} --yes`,
     )
-    .action(async (event: string | undefined, { yes, json, ...filter }: ChangeOptions) => {
+    .action(async (event: string | undefined, named: string | undefined, options: ChangeOptions) => {
+      const { yes, json, ...others } = options;
+      if (named !== undefined && others.handler !== undefined) {
+        throw new UsageError("Name the handler once: behind the event, or with --handler.");
+      }
+      const filter = { ...others, ...(named !== undefined && { handler: named }) };
       if (event === undefined && Object.keys(filter).length === 0) {
         throw new UsageError(
           `Name an event, or say which deliveries by options: see \`${PENSTOCK} deliveries ${change} --help\`.`,

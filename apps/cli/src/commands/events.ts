@@ -55,7 +55,7 @@ export function registerEvents(program: Command, ctx: CliContext): void {
 
   events
     .command("show")
-    .argument("<id>", "the event's id, or its seq")
+    .argument("<id>", "the event's id, or its seq (7, or seq:7)")
     .summary("show all of an event")
     .description(
       "Shows all of an event: every attempt of every handler, and the body. An id can stand for several events when the same id came with different bodies: all are shown.",

@@ -54,7 +54,7 @@ async function newHandler(ctx: CliContext, name: string, { table, effect }: { ta
     );
   }
   if (existsSync(join(root, folder)))
-    throw new CliError(`${folder} is there already: remove it, or take another name.`);
+    throw new CliError(`${folder} is there already: take another name, or take it out as docs/handlers.md says.`);
   const config = join(root, "penstock.config.ts");
   const packageName = `@penstock/handler-${name}`;
   const identifier = toHandlerIdentifier(name);
@@ -62,7 +62,9 @@ async function newHandler(ctx: CliContext, name: string, { table, effect }: { ta
   const entry = effect ? `${identifier}({ url: process.env["${variable}"] ?? "http://127.0.0.1:3000/" })` : identifier;
   const plugged = plugInHandler(await readText(config), { package: packageName, identifier, entry });
   if (!plugged.ok && plugged.reason === "taken") {
-    throw new CliError(`penstock.config.ts imports ${packageName} already: take another name.`);
+    throw new CliError(
+      `penstock.config.ts imports ${packageName} already: take another name, or take it out as docs/handlers.md says.`,
+    );
   }
 
   const files = {

@@ -9,6 +9,9 @@ import { findProject } from "../project.ts";
 
 const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
+/** Providers whose sources @penstock/sources exports. */
+const COMES_WITH: ReadonlySet<string> = new Set(["buzzbip", "stripe", "github", "shopify", "slack", "twilio"]);
+
 /** `penstock new source <name>`. */
 export function registerNewSource(parent: Command, ctx: CliContext): void {
   parent
@@ -39,6 +42,11 @@ async function newSource(ctx: CliContext, name: string): Promise<void> {
   const plugged = plugInSource(before, name);
   if (!plugged.ok && plugged.reason === "taken")
     throw new CliError(`penstock.sources.ts lists a source ${name} already: take another name.`);
+  if (COMES_WITH.has(name)) {
+    throw new UsageError(
+      `Penstock has a source for ${name}: list it in penstock.sources.ts, as docs/sources.md shows. For one of your own take another name.`,
+    );
+  }
 
   await mkdir(folder, { recursive: true });
   await writeFile(file, sourceTemplate(name), { flag: "wx" });

@@ -38,7 +38,7 @@ export function registerQuarantine(program: Command, ctx: CliContext): void {
 
   quarantine
     .command("dismiss")
-    .argument("<event>", "the event's id, or its seq")
+    .argument("<event>", "the event's id, or its seq (7, or seq:7)")
     .summary("have one that is dealt with listed no more")
     .description(
       "Has an event that is dealt with, e.g. replayed with another body, listed no more and left out of bulk replays. It is kept, and can be replayed by name.",
@@ -48,7 +48,7 @@ export function registerQuarantine(program: Command, ctx: CliContext): void {
       await withStore(ctx, async (store) => {
         const pointer = await findOneEvent(store, event);
         if (await dismissQuarantined(store, pointer)) return;
-        const [found] = await listEvents(store, { event: String(pointer.seq), limit: 1 });
+        const [found] = await listEvents(store, { event: `seq:${pointer.seq}`, limit: 1 });
         const what = found?.quarantine?.dismissedAt
           ? `was dismissed already, at ${found.quarantine.dismissedAt}`
           : "is not in quarantine";

@@ -17,7 +17,7 @@ type Options = FilterOptions & { limit: number; json?: true };
 
 export function registerDryRun(replay: Command, ctx: CliContext): void {
   addFilterOptions(replay.command("dry-run"))
-    .argument("[event]", "the event's id, or its seq; without it, the newest that match the options")
+    .argument("[event]", "the event's id, or its seq (7, or seq:7); without it, the newest that match the options")
     .summary("show what a handler would do with stored events, and keep nothing of it")
     .description(
       "Runs a transactional handler, as it stands in penstock.config.ts now, for stored events: each in a transaction that is rolled back. Shows the rows that it would insert, update and delete, its statements in order, and its errors. Take care that it does nothing outside of ctx.tx: that could not be rolled back. An effect handler is not run; what it has done already is listed.",

@@ -60,7 +60,7 @@ export function registerReplay(program: Command, ctx: CliContext): void {
 
 function registerCreate(replay: Command, ctx: CliContext): void {
   addFilterOptions(replay.command("create"), REPLAYABLE)
-    .argument("[event]", "the event's id, or its seq; without it, all that match the options")
+    .argument("[event]", "the event's id, or its seq (7, or seq:7); without it, all that match the options")
     .summary("begin a replay")
     .description(
       `Begins a replay of what had been received by now and matches. Takes deliveries that succeeded or are dead; those that were skipped or cancelled were so on purpose, and are taken with --state. What waits or runs is left alone. Nothing is made that a handler never had, unless with --missing. An event that is named may be in quarantine: then it leaves it if it is understood now.`,
@@ -154,7 +154,7 @@ async function explainNone(store: Store, { event, handler, among }: NewReplay): 
   if (event === undefined) {
     return `${nothing} Look at \`${PENSTOCK} deliveries list\` with the same options: what waits or runs is done anyway, what was skipped or cancelled is taken with --state, and what a handler never had with --missing.`;
   }
-  const named = { event: String(event.seq), ...(handler !== undefined && { handler }) };
+  const named = { event: `seq:${event.seq}`, ...(handler !== undefined && { handler }) };
   const rows = await listDeliveries(store, named, { limit: 10 });
   const [found] = await listEvents(store, { event: String(event.seq), limit: 1 });
   if (found?.quarantine) return `${nothing} The event is ${describeStatus(found)}: name no handler and no state.`;

@@ -47,7 +47,7 @@ export function formatDeliveryDetail(
     (delivery.attempts === 0 ? "none yet" : "none that has ended");
   const next =
     state === "dead"
-      ? `\n\nNext, once its cause is mended:\n  ${PENSTOCK} deliveries retry ${eventId === null ? seq : printable(eventId)} --handler ${printable(subscriber)}`
+      ? `\n\nNext, once its cause is mended:\n  ${PENSTOCK} deliveries retry ${eventId === null ? `seq:${seq}` : printable(eventId)} --handler ${printable(subscriber)}`
       : "";
   return `${formatColumns(facts)}\n\nattempts\n${attempts.replace(/^/gm, "  ")}${next}`;
 }

@@ -1,4 +1,4 @@
-import { type AttemptSummary, type EventDetail, isTry } from "@penstock/store";
+import { type AttemptSummary, type EventDetail, hasStart, isTry } from "@penstock/store";
 import { formatBody } from "./body-text.ts";
 import { formatColumns } from "./columns.ts";
 import { describeDelivery, type RetryLimits } from "./describe-delivery.ts";
@@ -55,7 +55,7 @@ function toRow(attempt: AttemptSummary): string[] {
     isTry(attempt) ? `#${attempt.attempt}` : "",
     attempt.replay === null ? attempt.outcome : `${attempt.outcome} (replay ${printable(attempt.replay)})`,
     new Date(attempt.startedAt).toISOString(),
-    isTry(attempt) && attempt.worker !== "" ? formatDuration(Math.max(0, tookMs)) : "",
+    hasStart(attempt) ? formatDuration(Math.max(0, tookMs)) : "",
     printable(attempt.worker),
     error.join(": "),
   ];

@@ -9,5 +9,7 @@ export async function findOneEvent(store: Store, event: string, source?: string)
   if (found === undefined) throw new CliError(noEvent(event));
   if (others.length === 0) return found;
   const seqs = [found, ...others].map(({ seq }) => seq).toSorted((a, b) => a - b);
-  throw new CliError(`Several events have the id ${printable(event)}: name one by its seq, ${seqs.join(" or ")}.`);
+  throw new CliError(
+    `Several events have the id ${printable(event)}: name one by its seq, ${seqs.map((seq) => `seq:${seq}`).join(" or ")}.`,
+  );
 }

@@ -22,7 +22,7 @@ export async function readNewBody(
   file: string,
 ): Promise<NonNullable<NewReplay["body"]>> {
   const body = await readBodyFile(ctx, file, "--with-body");
-  const [original] = await listEvents(store, { event: String(seq), limit: 1 });
+  const [original] = await listEvents(store, { event: `seq:${seq}`, limit: 1 });
   if (original === undefined) throw new CliError(`Event ${seq} is gone: there is no more than its key.`);
   const source = (await readProjectSources(ctx)).find(original.source);
   if (source === undefined) throw new CliError(`penstock.sources.ts lists no source ${printable(original.source)}.`);
