@@ -79,8 +79,14 @@ export async function withSpan<T>(name: string, options: SpanOptions, stage: (sp
   }
 }
 
+/** The context of a trace elsewhere that is not sampled: spans in it are that one, which records nothing. */
+export function unsampledContext(elsewhere: SpanContext): Context {
+  return ROOT_CONTEXT.setValue(UNSAMPLED, trace.wrapSpanContext(elsewhere));
+}
+
 /** The context in which spans are children of this one. */
 export function contextOf(span: Span, parent: Context = context.active()): Context {
+  if (parent.getValue(UNSAMPLED) === span) return parent;
   const spanContext = span.spanContext();
   // Not isRecording(): a span that has ended records no more, and can still be a parent.
   if (isSampled(spanContext)) return trace.setSpan(parent, span);

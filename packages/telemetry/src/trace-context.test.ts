@@ -17,6 +17,21 @@ test("a traceparent comes back as it was stored", () => {
   }
 });
 
+test.each([
+  [undefined, true],
+  ["parentbased_traceidratio", true],
+  ["always_on", false],
+  ["traceidratio", false],
+])(
+  "with the sampler %s, what belongs to a trace that is not sampled makes no span of its own: %s",
+  (sampler, heeds) => {
+    setTracing(true, sampler);
+    onTestFinished(() => setTracing(false));
+    const parent = toContext(`00-${TRACE}-${SPAN}-00`);
+    expect(startSpan("stage", { parent }) === spanOf(parent)).toBe(heeds);
+  },
+);
+
 test("flags that nobody knows yet are dropped, all but the one that says sampled", () => {
   expect(toSpanContext(`cc-${TRACE}-${SPAN}-ff`)).toEqual({
     traceId: TRACE,

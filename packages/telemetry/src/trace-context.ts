@@ -7,7 +7,8 @@ import {
   trace,
   TraceFlags,
 } from "@opentelemetry/api";
-import { isTracing } from "./tracing-state.ts";
+import { unsampledContext } from "./span.ts";
+import { isParentHeeded, isTracing } from "./tracing-state.ts";
 
 const FORM = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
@@ -26,7 +27,10 @@ export function toSpanContext(traceparent: string | null): SpanContext | null {
 /** The context in which spans belong to the trace that a stored `traceparent` names; without one, to a new trace. */
 export function toContext(traceparent: string | null): Context {
   const spanContext = toSpanContext(traceparent);
-  return spanContext === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContext);
+  if (spanContext === null) return ROOT_CONTEXT;
+  const isLost = spanContext.traceFlags === TraceFlags.NONE && isParentHeeded();
+  // As by far the most are: the SDK would make a span of its own for each, and then not sample it.
+  return isLost ? unsampledContext(spanContext) : trace.setSpanContext(ROOT_CONTEXT, spanContext);
 }
 
 /** The context in which spans belong to the trace that a request names in its headers; without one, to a new trace. */
