@@ -262,6 +262,8 @@ test("it can be paused, changed, given another secret, and deleted", async () =>
     /^endpoint +ep_\w+ {2}\(paused \d+ s\)$/m,
   );
   expect(await nextOf("evt_mail", id)).toBe("pending  0  paused");
+  const listed = (await penstock.call(["events", "list"])).stdout.find((line) => line.includes("evt_mail"));
+  expect(listed).toContain(`${id} pending (paused)`);
   await json("endpoints", "resume", id);
   await eventually(() => expect(ids()).toEqual(["evt_mail"]));
   for (const each of [secret, String(rotated!["secret"])]) {
@@ -294,7 +296,7 @@ test("it can be paused, changed, given another secret, and deleted", async () =>
   expect(retried).toMatchObject({
     code: 1,
     stdout: [],
-    stderr: [expect.stringMatching(/endpoint ep_\w+ was deleted/)],
+    stderr: [expect.stringMatching(/: ep_\w+ was deleted, and retry takes/)],
   });
   expect((await penstock.call(["deliveries", "show", "evt_late", id])).stdout.join("\n")).toMatch(
     /^endpoint +ep_\w+ {2}\(deleted: nothing is sent to it any more\)$/m,

@@ -18,7 +18,7 @@ import { insist, whileAvailable } from "./outage-pause.ts";
 import { postDelivery } from "./post-delivery.ts";
 import { traceAttempt } from "./trace-attempt.ts";
 
-/** One attempt and five retries, as BuzzBip does: within 30 s at first, within a quarter of an hour all of them. */
+/** One attempt and five retries, as BuzzBip does: within 30 s at first, within 16 minutes all of them. */
 const RETRY = { attempts: 6, baseMs: 30_000, capMs: 3_600_000 };
 /** A request takes ten seconds at most, and at most three wait before it; only a worker that is gone loses its delivery. */
 const LEASE_MS = 60_000;
@@ -29,6 +29,8 @@ const QUICK_MS = 1_000;
 const MOST_AHEAD = 1_000;
 /** After so long its settings are read again, or another endpoint has its turn. */
 const TURN_MS = 5_000;
+/** A queue that forgot what it held may have given the endpoint to another, too: two runs must not go on beside each other. */
+const LONGEST_RUN_MS = 60_000;
 /** While requests are under way, how often is looked for what has become due meanwhile. */
 const LOOK_AGAIN_MS = 250;
 /** How long one that cannot be signed for is left alone. */
@@ -52,8 +54,8 @@ type Signing = OpenedEndpoint & { readonly openedSecrets: readonly string[] };
  * turn, or it fails: after five failures in a row it is left alone for a while, ever longer, and then one delivery tells
  * whether it is back. So what waits for an endpoint that is down costs nothing, neither time nor its tries.
  *
- * Turn by turn it goes by the settings of then, and asks whether it is to make room (`makesRoom`): whoever does begins no
- * more, and waits for the slowest request under way.
+ * Turn by turn it goes by the settings of then, and asks whether it is to make room (`makesRoom`), which it does after a
+ * minute in any case: then it begins no more, and waits for the slowest request under way.
  *
  * Claims and results go in batches: while requests are under way, one statement writes what has ended, and another takes
  * what is next, ahead of its turn where the endpoint is well; what then cannot be begun is handed back. Nobody else should
@@ -117,8 +119,9 @@ function createRun(
   let endpoint = opened;
   let pace = engine.paceOf(id, opened.ratePerSecond);
   let turnEnds = performance.now() + TURN_MS;
+  const runEnds = performance.now() + LONGEST_RUN_MS;
   /** Claimed ahead, and not begun. */
-  let waiting: ClaimedEffect[] = [];
+  const waiting: ClaimedEffect[] = [];
   let underWay = 0;
   let ended: Ended[] = [];
   let isClaiming = false;
@@ -182,9 +185,19 @@ function createRun(
     const again = await open(engine, outbound, id);
     isOver = again === null;
     if (again === null) return;
+    const wereMore = again.concurrency < endpoint.concurrency;
     endpoint = again;
     pace = engine.paceOf(id, again.ratePerSecond);
+    // Of what was claimed by other settings, no more than has its place now: the rest would wait for longer than its lease.
+    if (wereMore || !mayGoAhead()) handBack(Math.max(0, most() - underWay));
     turnEnds = performance.now() + TURN_MS;
+  }
+
+  /** Hands back what was claimed and cannot be begun, all but so many. */
+  function handBack(but: number): void {
+    const back = waiting.splice(but);
+    claimedAhead.count -= back.length;
+    ended.push(...back.map(({ delivery }) => toEnded(delivery, null)));
   }
 
   function begin(claimed: ClaimedEffect): void {
@@ -306,17 +319,13 @@ function createRun(
     for (;;) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
       if (mayBegin() && performance.now() >= turnEnds && !isReopening) {
-        if (makesRoom()) isOver = true;
+        if (makesRoom() || performance.now() >= runEnds) isOver = true;
         else {
           isReopening = true;
           beside(reopen, () => (isReopening = false));
         }
       }
-      if (!mayBegin() && waiting.length > 0) {
-        ended.push(...waiting.map(({ delivery }) => toEnded(delivery, null)));
-        claimedAhead.count -= waiting.length;
-        waiting = [];
-      }
+      if (!mayBegin()) handBack(0);
       while (mayBegin() && underWay < most() && !holdsBack()) {
         const next = waiting.shift();
         if (next === undefined) break;

@@ -366,6 +366,7 @@ describe("limits and order", () => {
   test.each([[{ ratePerSecond: 50 }], [{ lane: "data.messageId" }]])(
     "a place that is free is used while the others take long: %j",
     async (settings) => {
+      engine = engineOn(store, [], { outbound: { ...outbound, post: sender.post } });
       await addEndpoint("ep_1", { concurrency: 8, ...settings });
       const held: (() => void)[] = [];
       sink.answer = (response, received, nth) => {
@@ -377,12 +378,36 @@ describe("limits and order", () => {
       await eventually(() => expect(held).toHaveLength(7));
       await process([{ id: "evt_one" }, { id: "evt_two" }]);
       await eventually(() => expect(idsOf(sink)).toEqual(expect.arrayContaining(["evt_one", "evt_two"])), {
-        timeoutMs: 1_500,
+        timeoutMs: 5_000,
       });
       for (const end of held) end();
       await run;
     },
   );
+
+  test("with fewer requests at once, what was claimed for more is handed back untried, and sent once it has its place", async () => {
+    engine = engineOn(store, [], { outbound: { ...outbound, post: sender.post } });
+    await addEndpoint("ep_1", { concurrency: 10 });
+    let hold = true;
+    const held: (() => void)[] = [];
+    sink.answer = (response) => (hold ? held.push(() => response.end()) : response.end());
+    await process(Array.from({ length: 60 }, () => ({})));
+    const run = engine.runEndpoint("ep_1", never);
+    const running = async () =>
+      (
+        await rows<{ n: number }>(store, "SELECT count(*)::int AS n FROM penstock.deliveries WHERE state = 'running'")
+      )[0]!.n;
+    await eventually(async () => expect(await running()).toBeGreaterThan(10));
+    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, concurrency: 2 });
+    await eventually(async () => expect(await running()).toBe(10), { timeoutMs: 8_000 });
+    hold = false;
+    for (const end of held) end();
+    await run;
+    await runAll();
+    expect(sink.received).toHaveLength(60);
+    const attempts = await rows(store, "SELECT DISTINCT state, attempts, interruptions FROM penstock.deliveries");
+    expect(attempts).toEqual([{ state: "succeeded", attempts: 1, interruptions: 0 }]);
+  });
 
   test("one that is to make room ends its turn, and leaves nothing begun behind", async () => {
     await addEndpoint("ep_1", { concurrency: 2 });

@@ -147,6 +147,7 @@ const eventRow = z.strictObject({
       state: deliveryState,
       attempts: count,
       nextAttemptAt: time.nullable(),
+      heldBy: z.enum(["paused", "disabled"]).nullable(),
       late: z.boolean(),
     }),
   ),

@@ -39,8 +39,8 @@ const WANTED = "(SELECT * FROM unnest($1::date[], $2::bigint[], $3::text[]) AS w
 
 /**
  * Changes deliveries that are in a state which allows it, and returns those that were changed. One that a worker claims at
- * the same time is waited for, and left alone when it runs then; so is one of a deleted endpoint that was to be retried. Lanes that waited for one of them go on. Each is put on
- * record, with `by`: what did it, for people.
+ * the same time is waited for, and left alone when it runs then; so is one of a deleted endpoint that was to be retried.
+ * Lanes that waited for one of them go on. Each is put on record, with `by`: what did it, for people.
  */
 export async function changeDeliveries(
   store: Store,

@@ -72,14 +72,8 @@ export async function claimForEndpoint(
   for (const interrupted of lanes ? [false, true] : []) {
     const left = limit - claimed.length;
     if (left === 0) break;
-    try {
-      const inLanes = await claimLanes(store, { ...heads, interrupted, limit: left });
-      if (inLanes.length > 0) claimed.push(...(await withEvents(store, inLanes)));
-    } catch (error) {
-      // What has been taken is run; were it not, it would stand still until its lease is over.
-      if (claimed.length === 0) throw error;
-      break;
-    }
+    const inLanes = await claimLanes(store, { ...heads, interrupted, limit: left });
+    if (inLanes.length > 0) claimed.push(...(await withEvents(store, inLanes)));
   }
   return claimed;
 }

@@ -33,6 +33,8 @@ export interface EndpointRow extends EndpointSettings {
 
 /** Counting more would cost more than the number is worth. */
 export const ENDPOINT_COUNT_LIMIT = 1_000;
+/** Among how many that were skipped those are looked for that can be recovered; operators and filters may skip any number. */
+const SKIPPED_LOOKED_AT = 10_000;
 
 // Each change of who gets what counts; see 0011.
 const COUNTED = "counted AS (UPDATE penstock.endpoint_changes SET n = n + 1)";
@@ -212,7 +214,7 @@ interface Row {
   disabled_at: Date | null;
   disabled_reason: string | null;
   deliveries: Record<string, number> | null;
-  missed: number;
+  skipped_while_disabled: number;
 }
 
 /** The endpoints that match, those that were added first first; after the one with this id, page by page. */
@@ -242,10 +244,9 @@ export async function listEndpoints(
                                SELECT FROM penstock.deliveries
                                 WHERE subscriber = e.id AND state = wanted AND state <> 'succeeded'
                                 LIMIT ${ENDPOINT_COUNT_LIMIT}) AS some_of) AS counted) AS deliveries,
-            (SELECT count(*)::int FROM (
-               SELECT FROM penstock.deliveries
-                WHERE subscriber = e.id AND state IN ('dead', 'skipped') AND (state = 'dead' OR skip_reason = $5)
-                LIMIT ${ENDPOINT_COUNT_LIMIT}) AS some_of) AS missed
+            (SELECT count(*) FILTER (WHERE skip_reason = $5)::int
+               FROM (SELECT skip_reason FROM penstock.deliveries WHERE subscriber = e.id AND state = 'skipped'
+                      LIMIT ${SKIPPED_LOOKED_AT}) AS some_of) AS skipped_while_disabled
        FROM (SELECT * FROM penstock.endpoints
               WHERE ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR tenant = $2)
                 AND ($3::text IS NULL OR (created_at, id) > (SELECT created_at, id FROM penstock.endpoints WHERE id = $3))
@@ -284,7 +285,7 @@ function toEndpointRow(row: Row): EndpointRow {
     disabledAt: row.disabled_at?.toISOString() ?? null,
     disabledReason: row.disabled_reason,
     deliveries: { pending, running, retrying, dead, skipped },
-    missed: row.missed,
+    missed: Math.min(ENDPOINT_COUNT_LIMIT, dead + row.skipped_while_disabled),
   };
 }
 

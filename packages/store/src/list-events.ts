@@ -1,7 +1,7 @@
 import { query, type Store } from "./create-store.ts";
 import { type DeliveryFilter, eventMatches, toEventParameters } from "./delivery-filter.ts";
 import { findEvents } from "./find-events.ts";
-import { nextAttemptOf, subscriberOf } from "./held-by.ts";
+import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
 
 /** What a subscriber made of an event. */
 export interface DeliverySummary {
@@ -9,6 +9,8 @@ export interface DeliverySummary {
   readonly state: string;
   readonly attempts: number;
   readonly nextAttemptAt: string | null;
+  /** What keeps it from being started though it is due; null while nothing does. */
+  readonly heldBy: HeldBy | null;
   /** Whether its lane had applied a newer event before. */
   readonly late: boolean;
 }
@@ -79,8 +81,8 @@ const SUMMARY = `
      WHERE m.replay_of = e.seq AND m.day >= e.day ORDER BY m.seq DESC LIMIT 1) END AS mended_by,
   CASE WHEN p.seq IS NOT NULL THEN 'pending' WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END AS status,
   coalesce((SELECT jsonb_agg(jsonb_build_object('subscriber', d.subscriber, 'state', d.state, 'attempts', d.attempts,
-                                                'nextAttemptAt', ${nextAttemptOf("d", "s")}, 'late', d.late)
-                             ORDER BY d.subscriber)
+                                                'nextAttemptAt', ${nextAttemptOf("d", "s")}, 'heldBy', s.held_by,
+                                                'late', d.late) ORDER BY d.subscriber)
               FROM penstock.deliveries d LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
              WHERE d.day = e.day AND d.seq = e.seq), '[]') AS deliveries`;
 

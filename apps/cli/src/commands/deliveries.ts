@@ -3,6 +3,7 @@ import {
   CHANGEABLE,
   type DeliveryChange,
   type DeliveryDetail,
+  type DeliveryRow,
   type DeliveryFilter,
   type EndpointRow,
   listDeliveries,
@@ -143,7 +144,7 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
 const TOLD = 10;
 
 /** The endpoints among the subscribers, by id. */
-async function endpointsOf(store: Store, shown: readonly DeliveryDetail[]): Promise<Map<string, EndpointRow>> {
+async function endpointsOf(store: Store, shown: readonly DeliveryRow[]): Promise<Map<string, EndpointRow>> {
   const endpoints = new Map<string, EndpointRow>();
   for (const id of new Set(shown.map(({ subscriber }) => subscriber).filter(isEndpointId))) {
     const [row] = await listEndpoints(store, { id });
@@ -176,17 +177,13 @@ async function explainNone(store: Store, change: DeliveryChange, filter: Deliver
   const found = await listDeliveries(store, filter.event === undefined ? filter : whatever, { limit: TOLD });
   const [first] = found;
   if (first === undefined) return explainNoMatch(store, filter, "No delivery matches.");
-  const gone = found.map(({ subscriber }) => subscriber).filter(isEndpointId);
-  for (const id of change === "retry" ? gone : []) {
-    if ((await listEndpoints(store, { id })).length === 0)
-      return `No delivery was changed: the endpoint ${printable(id)} was deleted, and nothing is sent to it any more.`;
-  }
-  if (CHANGEABLE[change].includes(first.state)) {
-    return `No delivery was changed: ${printable(first.subscriber)} was running. Try it again now.`;
-  }
-  const states = found.map(({ subscriber, state, heldBy }) => {
-    const held = heldBy !== null && state === "pending" ? ` and held back, since that is ${heldBy}` : "";
-    return `${printable(subscriber)} is ${state}${held}`;
+  const endpoints = await endpointsOf(store, found);
+  const isGone = ({ subscriber }: DeliveryRow): boolean => isEndpointId(subscriber) && !endpoints.has(subscriber);
+  const ran = found.find((row) => CHANGEABLE[change].includes(row.state) && !isGone(row));
+  if (ran !== undefined) return `No delivery was changed: ${printable(ran.subscriber)} was running. Try it again now.`;
+  const states = found.map((row) => {
+    const held = row.heldBy !== null && row.state === "pending" ? ` and held back, since that is ${row.heldBy}` : "";
+    return `${printable(row.subscriber)} ${isGone(row) ? "was deleted" : `is ${row.state}${held}`}`;
   });
   const of = filter.event === undefined ? "" : ` of event ${printable(first.eventId ?? String(first.seq))}`;
   return `No delivery${of} was changed: ${states.join(", ")}, and ${change} takes ${filter.state ?? CHANGEABLE[change].join(", ")}.`;

@@ -202,7 +202,8 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
               `The last rotation is under way: until ${previousSecretUntil} a receiver may still hold the secret before, which would sign no longer. Wait, or add --yes.`,
             );
           }
-          const [before] = openAll(keyring, id, await readEndpointSecrets(store, id));
+          const [sealed = ""] = await readEndpointSecrets(store, id);
+          const [before] = openAll(keyring, id, [sealed]);
           if (before === undefined && overlapMs > 0) {
             ctx.output.say("The old one cannot be opened with this master key, and signs no longer.");
           }

@@ -156,7 +156,7 @@ async function explainNone(store: Store, { event, handler, among }: NewReplay): 
   }
   const named = { event: `seq:${event.seq}`, ...(handler !== undefined && { handler }) };
   const rows = await listDeliveries(store, named, { limit: 10 });
-  const [found] = await listEvents(store, { event: String(event.seq), limit: 1 });
+  const [found] = await listEvents(store, { event: named.event, limit: 1 });
   if (found?.quarantine) return `${nothing} The event is ${describeStatus(found)}: name no handler and no state.`;
   if (rows.length === 0) {
     return `${nothing} ${handler === undefined ? "No handler has" : `${printable(handler)} never had`} this event: it would get it with --handler and --missing.`;

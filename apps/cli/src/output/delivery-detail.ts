@@ -46,7 +46,7 @@ export function formatDeliveryDetail(
     attemptLog.map((attempt) => formatAttempt(attempt, traceId)).join("\n") ||
     (delivery.attempts === 0 ? "none yet" : "none that has ended");
   const next =
-    state === "dead"
+    state === "dead" && (endpoint !== undefined || !isEndpointId(subscriber))
       ? `\n\nNext, once its cause is mended:\n  ${PENSTOCK} deliveries retry ${eventId === null ? `seq:${seq}` : printable(eventId)} --handler ${printable(subscriber)}`
       : "";
   return `${formatColumns(facts)}\n\nattempts\n${attempts.replace(/^/gm, "  ")}${next}`;

@@ -12,12 +12,29 @@ test.each([
   ["dead", 1, null, "inbox ✗ dead after 1 try"],
   ["running", 1, null, "inbox running"],
 ])("a delivery that is %s at try %i, next at %s, is shown as %s", (state, attempts, nextAttemptAt, shown) => {
-  const delivery = { subscriber: "inbox", state, attempts, nextAttemptAt, late: false };
+  const delivery = { subscriber: "inbox", state, attempts, nextAttemptAt, heldBy: null, late: false };
   expect(describeDelivery(delivery, now, new Map([["inbox", 10]]))).toBe(shown);
   expect(describeDelivery({ ...delivery, late: true }, now, new Map([["inbox", 10]]))).toBe(`${shown} (late)`);
 });
 
+test.each([
+  ["pending", "inbox pending (paused)"],
+  ["retrying", "inbox retrying 2 (paused)"],
+  ["succeeded", "inbox ✓ at try 2"],
+])("of a paused handler, a delivery that is %s is shown as %s", (state, shown) => {
+  const nextAttemptAt = state === "succeeded" ? null : "2026-06-01T11:59:00Z";
+  const delivery = { subscriber: "inbox", state, attempts: 2, nextAttemptAt, heldBy: "paused", late: false } as const;
+  expect(describeDelivery(delivery, now)).toBe(shown);
+});
+
 test("without the handler's code its limit is left out", () => {
-  const delivery = { subscriber: "gone", state: "retrying", attempts: 3, nextAttemptAt: null, late: false };
+  const delivery = {
+    subscriber: "gone",
+    state: "retrying",
+    attempts: 3,
+    nextAttemptAt: null,
+    heldBy: null,
+    late: false,
+  };
   expect(describeDelivery(delivery, now, new Map([["inbox", 10]]))).toBe("gone retrying 3 now");
 });

@@ -16,7 +16,7 @@ export function describeDelivery(delivery: DeliverySummary, now: Date, limits: R
 }
 
 function describeState(
-  { subscriber, state, attempts, nextAttemptAt }: DeliverySummary,
+  { subscriber, state, attempts, nextAttemptAt, heldBy }: DeliverySummary,
   now: Date,
   limits: RetryLimits,
 ): string {
@@ -29,11 +29,12 @@ function describeState(
     case "dead":
       return `${name} ✗ dead after ${attempts === 1 ? "1 try" : `${attempts} tries`}`;
     case "retrying": {
+      if (heldBy !== null) return `${name} retrying ${tries} (${heldBy})`;
       const waitMs = nextAttemptAt === null ? 0 : Date.parse(nextAttemptAt) - now.getTime();
       return `${name} retrying ${tries} ${waitMs < 1_000 ? "now" : `in ${formatAge(waitMs)}`}`;
     }
     default:
-      return `${name} ${printable(state)}`;
+      return `${name} ${printable(state)}${heldBy !== null && state === "pending" ? ` (${heldBy})` : ""}`;
   }
 }
 

@@ -28,7 +28,9 @@ function event(over: Partial<EventSummary> = {}): EventSummary {
     quarantine: null,
     madeBy: null,
     mendedBy: null,
-    deliveries: [{ subscriber: "inbox", state: "succeeded", attempts: 1, nextAttemptAt: null, late: false }],
+    deliveries: [
+      { subscriber: "inbox", state: "succeeded", attempts: 1, nextAttemptAt: null, heldBy: null, late: false },
+    ],
     ...over,
   };
 }
