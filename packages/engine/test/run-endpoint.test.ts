@@ -37,6 +37,11 @@ const outbound = {
   post: (request: Parameters<typeof sender.post>[0]) => sender.post({ timeoutMs: 2_000, ...request }),
   openSecret: (sealed: string, id: string) => keyring.open(sealed, id),
 };
+/** For requests that a test holds. */
+const patient = {
+  ...outbound,
+  post: (request: Parameters<typeof sender.post>[0]) => sender.post({ ...request, timeoutMs: 60_000 }),
+};
 const never = new AbortController().signal;
 
 let store: Store;
@@ -340,7 +345,7 @@ describe("limits and order", () => {
   });
 
   test("a request that takes long holds up nothing: what comes meanwhile is sent, by the settings of then", async () => {
-    engine = engineOn(store, [], { outbound: { ...outbound, post: sender.post } });
+    engine = engineOn(store, [], { outbound: patient });
     await addEndpoint("ep_1");
     const held: (() => void)[] = [];
     sink.answer = (response, received, nth) => {
@@ -355,7 +360,7 @@ describe("limits and order", () => {
     // For longer than a turn.
     await new Promise((resolve) => setTimeout(resolve, 5_500));
     await process([{ id: "evt_meanwhile" }]);
-    await eventually(() => expect(idsOf(sink)).toEqual(["evt_slow", "evt_meanwhile"]), { timeoutMs: 2_000 });
+    await eventually(() => expect(idsOf(sink)).toEqual(["evt_slow", "evt_meanwhile"]), { timeoutMs: 10_000 });
     const { headers, body } = sink.received[1]!;
     new Webhook(next).verify(body, headers as Record<string, string>);
     held[0]!();
@@ -366,7 +371,7 @@ describe("limits and order", () => {
   test.each([[{ ratePerSecond: 50 }], [{ lane: "data.messageId" }]])(
     "a place that is free is used while the others take long: %j",
     async (settings) => {
-      engine = engineOn(store, [], { outbound: { ...outbound, post: sender.post } });
+      engine = engineOn(store, [], { outbound: patient });
       await addEndpoint("ep_1", { concurrency: 8, ...settings });
       const held: (() => void)[] = [];
       sink.answer = (response, received, nth) => {
@@ -386,7 +391,7 @@ describe("limits and order", () => {
   );
 
   test("with fewer requests at once, what was claimed for more is handed back untried, and sent once it has its place", async () => {
-    engine = engineOn(store, [], { outbound: { ...outbound, post: sender.post } });
+    engine = engineOn(store, [], { outbound: patient });
     await addEndpoint("ep_1", { concurrency: 10 });
     let hold = true;
     const held: (() => void)[] = [];
@@ -399,7 +404,7 @@ describe("limits and order", () => {
       )[0]!.n;
     await eventually(async () => expect(await running()).toBeGreaterThan(10));
     await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, concurrency: 2 });
-    await eventually(async () => expect(await running()).toBe(10), { timeoutMs: 8_000 });
+    await eventually(async () => expect(await running()).toBe(10), { timeoutMs: 20_000 });
     hold = false;
     for (const end of held) end();
     await run;
