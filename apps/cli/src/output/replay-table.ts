@@ -33,7 +33,7 @@ export function formatReplay(replay: ReplayDetail, now: Date): string {
     ["enqueued", String(enqueued)],
     ...(undone === 0 ? [] : [["put back", String(undone)]]),
     ["done", String(done)],
-    ["skipped", String(skipped)],
+    ["skipped", skipped === 0 ? "0" : `${skipped}  they wait or run anyway, or their event is still not understood`],
     ["now", describeStates(states)],
     ...describeHold(replay),
     ["created", ago(createdAt)],
