@@ -20,6 +20,7 @@ export type {
   ObservedStatement,
   OpenedEndpoint,
   QuarantineRecord,
+  Reclaimed,
   Registered,
   RegisteredHandler,
   ReplayPage,

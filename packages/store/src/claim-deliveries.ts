@@ -1,4 +1,4 @@
-import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
+import type { ClaimedDelivery, EngineStore, Reclaimed } from "@penstock/engine";
 import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
 import { REPLAY_OF_DELIVERY } from "./replay-columns.ts";
@@ -166,14 +166,12 @@ const RECLAIM = {
       FROM back`,
 };
 
-type Reclaimed = Awaited<ReturnType<EngineStore["reclaimDeliveries"]>>;
-
 /** Ends deliveries whose lease has run out; see EngineStore.reclaimDeliveries. */
 export async function reclaimDeliveries(
   store: Store,
   workerName: string,
   { maxInterruptions, afterOutageMs }: { maxInterruptions: number; afterOutageMs: number },
-): ReturnType<EngineStore["reclaimDeliveries"]> {
+): Promise<Reclaimed> {
   return transaction(store, async (client) => {
     const { rows } = await query<Reclaimed & { lanes: LaneKey[] }>(client, RECLAIM, [
       maxInterruptions,
