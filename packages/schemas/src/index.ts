@@ -23,6 +23,7 @@ export {
   type EndpointSettings,
 } from "./endpoint.ts";
 export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
+export { sliceJson, sliceJsonItems } from "./json-slice.ts";
 export { isStorableText } from "./storable-text.ts";
 export {
   ENDPOINTS_QUEUE,
