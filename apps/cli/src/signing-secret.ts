@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { splitSecrets } from "@penstock/schemas";
 import type { CliContext } from "./cli-context.ts";
 import { CliError } from "./cli-error.ts";
 import { ensureKeptSecret, keptSecretFile, readKeptSecret } from "./kept-secret.ts";
@@ -22,10 +23,7 @@ export function ensureSigningSecret(home: string): Promise<string> {
 
 /** The secrets that a start in this environment would accept: of BUZZBIP_SIGNING_SECRETS, else the one it keeps. */
 export async function findSigningSecrets(ctx: CliContext): Promise<SigningSecrets> {
-  const [first, ...others] = (ctx.env["BUZZBIP_SIGNING_SECRETS"] ?? "")
-    .split(",")
-    .map((secret) => secret.trim())
-    .filter((secret) => secret !== "");
+  const [first, ...others] = splitSecrets(ctx.env["BUZZBIP_SIGNING_SECRETS"] ?? "");
   if (first !== undefined) return { secrets: [first, ...others], origin: "BUZZBIP_SIGNING_SECRETS" };
   const { home } = findProject(ctx);
   const kept = await readSigningSecret(home);

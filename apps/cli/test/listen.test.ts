@@ -29,7 +29,7 @@ beforeAll(async () => {
   postgres = await startPostgres();
   store = openStore(postgres.url);
   await migrate(store);
-  penstock = await createPenstock({ DATABASE_URL: postgres.url, BUZZBIP_SIGNING_SECRETS: `${SECRET},older` });
+  penstock = await createPenstock({ DATABASE_URL: postgres.url, BUZZBIP_SIGNING_SECRETS: `${SECRET}\nolder` });
   hook = await startHook();
   return async () => {
     await hook.close();

@@ -16,7 +16,7 @@ beforeAll(async () => {
   penstock = await createPenstock({
     PENSTOCK_SOURCES: fixture("penstock.sources.ts"),
     PENSTOCK_CONFIG: fixture("penstock.config.ts"),
-    STRIPE_EU_SIGNING_SECRETS: `whsec_of_the_next_one,${SECRET}`,
+    STRIPE_EU_SIGNING_SECRETS: JSON.stringify(["whsec_of_the_next_one", SECRET]),
   });
   const { stdout } = await penstock.start();
   webhook = /http:\S+\/webhooks\/stripe-eu/.exec(stdout.join("\n"))?.[0] ?? "none was told";

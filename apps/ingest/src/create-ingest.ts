@@ -32,7 +32,7 @@ export function createIngest(
   for (const { name, source } of list) {
     sources.set(name, {
       source,
-      secrets: config.secrets[name] ?? [],
+      secrets: { signing: config.secrets[name] ?? [], verifyTokens: config.verifyTokens[name] ?? [] },
       maxBodyBytes: source.maxBodyBytes ?? config.maxBodyBytes,
       limit: createRateLimit(source.ratePerSecond ?? config.sourceRatePerSecond),
     });

@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 /** The ways in which a request is refused. What a sender is told never depends on why its signature was wrong. */
 export const problems = {
   unauthorized: { status: 401, title: "Signature missing or wrong" },
+  wrongVerifyToken: { status: 403, title: "Verify token missing or wrong" },
   notFound: { status: 404, title: "No such webhook source" },
   noSuchPath: { status: 404, title: "Nothing here: webhooks are sent to /webhooks/<source>" },
   methodNotAllowed: { status: 405, title: "Webhooks are sent by POST" },

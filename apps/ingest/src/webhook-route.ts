@@ -1,5 +1,5 @@
 import type { AcceptOutcome, Intake } from "@penstock/intake";
-import type { SignedRequest, Source } from "@penstock/sources";
+import type { HandshakeRequest, HandshakeSecrets, SignedRequest, Source } from "@penstock/sources";
 import { activeSpan, instruments, isTraceparent, type Logger } from "@penstock/telemetry";
 import type { Request, Response } from "express";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
@@ -9,7 +9,7 @@ import { endLingering, readBody } from "./read-body.ts";
 /** A sender that is known here: how it signs, with which secrets, and what it may send. */
 export interface ConfiguredSource {
   readonly source: Source;
-  readonly secrets: readonly string[];
+  readonly secrets: HandshakeSecrets;
   readonly maxBodyBytes: number;
   /** Of accepted requests. */
   readonly limit: RateLimit;
@@ -31,10 +31,11 @@ const ACCEPTED_HEADERS = { "content-type": "application/json", "content-length":
 const LAST_ACCEPTED_HEADERS = { ...ACCEPTED_HEADERS, connection: "close" };
 const RETRY_SOON = { "retry-after": "5" };
 const NOT_WANTED = { ...RETRY_SOON, connection: "close" };
+const NO_BODY = Buffer.alloc(0);
 
 /**
- * `POST /webhooks/:source`: limits → raw bytes → verify → accept → 200. Nothing is parsed before it is verified, and
- * nothing is stored that was not signed. A handshake is answered and not stored.
+ * `POST /webhooks/:source`: limits → raw bytes → verify → accept → 200. Nothing is stored that was not signed. A handshake
+ * is answered and not stored: a verified one, and where a source has such, a GET, a HEAD or an unsigned POST.
  */
 export function createWebhookRoute(options: WebhookRouteOptions): (req: Request, res: Response) => Promise<void> {
   const { intake, findSource, addressLimit, addressOf, isClosing, log } = options;
@@ -47,11 +48,20 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const name = String(req.params["source"]);
     const configured = findSource(name);
     if (configured === undefined) return refuse(req, res, "notFound", "unknown-source");
-    if (req.method !== "POST") return turnAway(req, res, "methodNotAllowed", "method", { allow: "POST" });
+    const { source, secrets, limit } = configured;
+    const header = (wanted: string): string | undefined => {
+      const value = req.headers[wanted];
+      return Array.isArray(value) ? value.join(", ") : value;
+    };
+    const request = { header, url: req.originalUrl };
+    if (req.method !== "POST") {
+      const { method } = req;
+      const asks = (method === "GET" || method === "HEAD") && source.handshake !== null;
+      if (asks && shakeHands(configured, { ...request, method, verified: false, body: NO_BODY }, req, res)) return;
+      return turnAway(req, res, "methodNotAllowed", "method", { allow: "POST" });
+    }
     if (isClosing()) return turnAway(req, res, "unavailable", "stopping", NOT_WANTED);
-    const encoding = req.headers["content-encoding"];
-    if (encoding !== undefined && encoding.toLowerCase() !== "identity")
-      return refuse(req, res, "encodedBody", "content-encoding");
+    if (isEncoded(req.headers["content-encoding"])) return refuse(req, res, "encodedBody", "content-encoding");
 
     const reading = await readBody(req, configured.maxBodyBytes);
     if (!reading.ok) {
@@ -61,56 +71,80 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
       return endLingering(req, res);
     }
     const { body } = reading;
-    const { source, secrets, limit } = configured;
-    const header = (wanted: string): string | undefined => {
-      const value = req.headers[wanted];
-      return Array.isArray(value) ? value.join(", ") : value;
-    };
-    const signed: SignedRequest = { header, body, url: req.originalUrl };
-    const verification = source.verify(signed, secrets, Date.now());
-    if (!verification.ok) return refuse(req, res, "unauthorized", verification.reason);
+    const signed: SignedRequest = { ...request, body };
+    const verification = source.verify(signed, secrets.signing, Date.now());
+    if (!verification.ok) {
+      if (shakeHands(configured, { ...signed, method: "POST", verified: false }, req, res)) return;
+      return refuse(req, res, "unauthorized", verification.reason);
+    }
     const sourceWaitMs = limit.waitMs(name);
     if (sourceWaitMs > 0)
       return turnAway(req, res, "tooManyRequests", "source-rate", { "retry-after": seconds(sourceWaitMs) });
     limit.spend(name);
-    if (source.handshake !== null && shakeHands(source.handshake, signed, name, res)) return;
+    if (shakeHands(configured, { ...signed, method: "POST", verified: true }, req, res)) return;
 
+    if (verification.secretIndex > 0)
+      log.debug({ source: name, secretIndex: verification.secretIndex }, "older secret");
+    try {
+      if (source.split === null) await acceptEvent(source, name, signed);
+      // All or none are acknowledged: of a request that is sent again the events already stored are duplicates.
+      else await Promise.all(source.split(signed).map((part) => acceptEvent(source, name, { ...signed, body: part })));
+    } catch {
+      return turnAway(req, res, "unavailable", "unavailable", RETRY_SOON);
+    }
+    res.writeHead(200, isClosing() ? LAST_ACCEPTED_HEADERS : ACCEPTED_HEADERS).end(ACCEPTED);
+    instruments.acknowledgement().record((performance.now() - arrivedAt) / 1_000);
+  };
+
+  /** Resolves once the event is committed. @throws IntakeUnavailableError */
+  async function acceptEvent(source: Source, name: string, signed: SignedRequest): Promise<void> {
     const identity = source.identify(signed);
-    const traceparent = header("traceparent");
+    const { id, type } = identity;
+    const traceparent = signed.header("traceparent");
     let outcome: AcceptOutcome;
     try {
       outcome = await intake.accept({
         source: name,
         identity,
-        body,
+        body: signed.body,
+        bodyVaries: source.bodyVaries,
         traceparent: isTraceparent(traceparent) ? traceparent : null,
       });
-      if (verification.secretIndex > 0)
-        log.debug({ source: name, secretIndex: verification.secretIndex }, "older secret");
-      log.debug({ source: name, eventId: identity.id, type: identity.type, outcome }, "event accepted");
     } catch (error) {
-      log.debug({ source: name, eventId: identity.id, err: error }, "event not accepted");
-      return turnAway(req, res, "unavailable", "unavailable", RETRY_SOON);
+      log.debug({ source: name, eventId: id, err: error }, "event not accepted");
+      throw error;
     }
-    res.writeHead(200, isClosing() ? LAST_ACCEPTED_HEADERS : ACCEPTED_HEADERS).end(ACCEPTED);
-    instruments.acknowledgement().record((performance.now() - arrivedAt) / 1_000);
+    log.debug({ source: name, eventId: id, type, outcome }, "event accepted");
     // Any type can be sent, and a label must not have any value.
-    const type = source.eventTypes.find((known) => known === identity.type) ?? "other";
-    instruments.accepted().add(1, { source: name, type, outcome });
-  };
+    const known = source.eventTypes.find((one) => one === type) ?? "other";
+    instruments.accepted().add(1, { source: name, type: known, outcome });
+  }
 
-  /** Answers a signed request that is no event, and returns whether it was none. */
+  /** Answers a request that is a handshake, and returns whether it was one. */
   function shakeHands(
-    handshake: NonNullable<Source["handshake"]>,
-    signed: SignedRequest,
-    name: string,
+    { source, secrets }: ConfiguredSource,
+    request: HandshakeRequest,
+    req: Request,
     res: Response,
   ): boolean {
-    const answer = handshake(signed);
-    if (answer === null) return false;
-    const body = Buffer.from(answer.body);
-    res.writeHead(200, { "content-type": answer.contentType, "content-length": body.length }).end(body);
-    log.info({ source: name }, "handshake answered");
+    const handshake = source.handshake?.(request, secrets) ?? null;
+    if (handshake === null) return false;
+    if (handshake === "refused") {
+      refuse(req, res, "wrongVerifyToken", "verify-token");
+      return true;
+    }
+    // Anybody can send one that is not signed, as often as its address may be refused.
+    if (!request.verified) addressLimit.spend(addressOf(req));
+    const body = Buffer.from(handshake.body);
+    const { status = 200, contentType } = handshake;
+    res.writeHead(status, {
+      "content-type": contentType,
+      // What a stranger has sent may stand in the body: no browser is to take it for a page.
+      "x-content-type-options": "nosniff",
+      ...(status !== 204 && { "content-length": body.length }),
+    });
+    res.end(status === 204 ? undefined : body);
+    log.info({ source: String(req.params["source"]), method: request.method }, "handshake answered");
     return true;
   }
 
@@ -144,6 +178,26 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     instruments.refused().add(1, { source: findSource(name) === undefined ? "unknown" : name, reason });
     activeSpan()?.setAttribute("penstock.refused", reason);
   }
+}
+
+/** The content codings of the IANA registry that change the bytes. */
+const CODINGS = new Set([
+  "aes128gcm",
+  "br",
+  "compress",
+  "dcb",
+  "dcz",
+  "deflate",
+  "exi",
+  "gzip",
+  "pack200-gzip",
+  "zstd",
+]);
+
+/** Whether a body is not as it was signed. What senders write there by mistake, `utf-8` or nothing, codes nothing. */
+function isEncoded(contentEncoding: string | undefined): boolean {
+  if (contentEncoding === undefined) return false;
+  return contentEncoding.split(",").some((coding) => CODINGS.has(coding.trim().toLowerCase().replace(/^x-/, "")));
 }
 
 function seconds(ms: number): string {

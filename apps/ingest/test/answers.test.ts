@@ -101,7 +101,10 @@ describe("what is signed is accepted", () => {
       "of a body sent as a form",
       (hex) => ({ "X-BuzzBip-Signature": hex, "content-type": "application/x-www-form-urlencoded" }),
     ],
-    ["of a body in identity encoding", (hex) => ({ "X-BuzzBip-Signature": hex, "content-encoding": "Identity" })],
+    ...["Identity", "utf-8", "UTF8", "", "none"].map((coding): [string, (hex: string) => Record<string, string>] => [
+      `of a body whose content-encoding is ${JSON.stringify(coding)}, which codes nothing`,
+      (hex) => ({ "X-BuzzBip-Signature": hex, "content-encoding": coding }),
+    ]),
   ])("a signature %s is accepted", async (_, headersOf) => {
     const { port } = await start();
     const body = eventBody();
@@ -205,6 +208,7 @@ describe("everything else gets a problem", () => {
     ["a path that is not there", 404, { path: "/admin", method: "GET" }],
     ["a gzipped body", 415, { headers: { "content-encoding": "gzip" } }],
     ["a body of several encodings", 415, { headers: { "content-encoding": "identity, br" } }],
+    ["a body in an encoding by its old name", 415, { headers: { "content-encoding": "X-GZIP" } }],
     ["a body of more than the limit", 413, { body: bodyOf(LIMIT + 1) }],
     ["a chunked body of more than the limit", 413, { body: bodyOf(LIMIT + 1), chunked: true }],
   ])("%s gets %d", async (_, status, sending) => {

@@ -40,7 +40,7 @@ function poolsAt(connectionString: string): OpenQueuePool {
 export function environment(databaseUrl: string, overrides: Record<string, string> = {}): Record<string, string> {
   return {
     DATABASE_URL: databaseUrl,
-    BUZZBIP_SIGNING_SECRETS: `${SECRET},${OLD_SECRET}`,
+    BUZZBIP_SIGNING_SECRETS: `${SECRET}\n${OLD_SECRET}`,
     INGEST_HOST: "127.0.0.1",
     INGEST_PORT: "0",
     LOG_LEVEL: "debug",

@@ -1,8 +1,18 @@
 import { createHmac } from "node:crypto";
-import { buzzbip, defineSource, defineSources, github, slack, stripe, verifyHmac } from "@penstock/sources";
+import {
+  buzzbip,
+  defineSource,
+  defineSources,
+  github,
+  hmac,
+  slack,
+  sliceJsonItems,
+  stripe,
+  verifyHmac,
+} from "@penstock/sources";
 import type { Store } from "@penstock/store";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { countRows, openDatabase, send, startIngest, storeAt } from "./ingest-under-test.ts";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { countRows, openDatabase, send, type Sending, startIngest, storeAt } from "./ingest-under-test.ts";
 
 let databaseUrl: string;
 let store: Store;
@@ -99,6 +109,124 @@ test("a handshake is answered once it is verified, and not stored", async () => 
   const event = fromSlack({ type: "event_callback", event_id: "Ev1", event: { type: "app_mention" } });
   expect(await send(port, event)).toMatchObject({ status: 200, text: '{"status":"accepted"}' });
   expect(await countRows(store)).toEqual({ events: 1, keys: 1, pending: 1 });
+});
+
+describe("a source whose provider asks before it sends, and sends several events at once", () => {
+  const asking = defineSource({
+    provider: "acme",
+    hasVerifyToken: true,
+    verify: ({ header, body }, secrets) =>
+      verifyHmac({ signatures: [header("x-acme-signature")], content: [body] }, secrets),
+    handshake({ method, url, verified }, _data, { verifyTokens }) {
+      const query = new URLSearchParams(url.split("?")[1]);
+      if (method === "HEAD") return { contentType: "text/plain", body: "" };
+      if (method === "GET" && query.get("token") !== null) {
+        const known = verifyTokens.includes(query.get("token")!);
+        return known ? { contentType: "text/plain", body: query.get("challenge") ?? "" } : "refused";
+      }
+      const pinged = method === "POST" && !verified && query.has("ping");
+      return pinged ? { status: 204, contentType: "application/json", body: "" } : null;
+    },
+    split: ({ body }) => sliceJsonItems(body),
+    identify: (_request, { id, type }) => ({ id, type }),
+  });
+  const path = "/webhooks/acme";
+  const startAsking = (env: Record<string, string> = {}) => {
+    const secrets = { ACME_SIGNING_SECRETS: "acme_secret", ACME_VERIFY_TOKENS: "old token\nnew token", ...env };
+    return startIngest(databaseUrl, secrets, defineSources({ acme: asking }));
+  };
+  const toSending = (body: string): Sending => ({
+    path,
+    body: Buffer.from(body),
+    headers: { "x-acme-signature": hex("acme_secret", body) },
+  });
+
+  test("answers a GET with a live verify token, and refuses one with another", async () => {
+    const { port, logged } = await startAsking();
+    const ask = (query: string) => send(port, { method: "GET", path: `${path}?${query}`, headers: {} });
+    for (const token of ["old+token", "new%20token"]) {
+      const answer = await ask(`token=${token}&challenge=1158201444`);
+      expect(answer).toMatchObject({ status: 200, text: "1158201444" });
+      expect(answer.headers).toMatchObject({ "content-type": "text/plain", "x-content-type-options": "nosniff" });
+    }
+    const refused = await ask("token=guessed&challenge=1158201444");
+    expect(refused).toMatchObject({ status: 403, headers: { "content-type": "application/problem+json" } });
+    expect(refused.text).not.toContain("1158201444");
+    expect(logged()).toContain('"reason":"verify-token"');
+    expect(logged()).not.toMatch(/guessed|new token/);
+    expect(await ask("challenge=1158201444")).toMatchObject({ status: 405, headers: { allow: "POST" } });
+    expect(await countRows(store)).toEqual({ events: 0, keys: 0, pending: 0 });
+  });
+
+  test("answers a HEAD and an unsigned POST, and stores nothing of either", async () => {
+    const { port } = await startAsking();
+    expect(await send(port, { method: "HEAD", path, headers: {} })).toMatchObject({ status: 200, text: "" });
+    const ping = { path: `${path}?ping`, body: Buffer.from('[{"id":"1","type":"a"}]'), headers: {} };
+    expect(await send(port, ping)).toMatchObject({ status: 204, text: "" });
+    expect((await send(port, { ...ping, path })).status).toBe(401);
+    expect(await countRows(store)).toEqual({ events: 0, keys: 0, pending: 0 });
+  });
+
+  test("handshakes that anybody can send count against their address", async () => {
+    const { port } = await startAsking({ INGEST_ADDRESS_RATE: "5" });
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => send(port, { method: "HEAD", path, headers: {} })),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 429]));
+  });
+
+  test("stores each event of a request with its exact bytes, once however they come again", async () => {
+    const { port } = await startAsking();
+    const [one, two, three] = [1, 2, 3].map((n) => `{ "id": "${n}",  "type": "order", "n": ${n}.10 }`);
+    expect((await send(port, toSending(`[${one}, ${two}]`))).status).toBe(200);
+    expect((await send(port, toSending(`[${two},${three}]`))).status).toBe(200);
+    const { rows } = await store.pool.query(
+      "SELECT event_id, problem, convert_from(body, 'UTF8') AS body FROM penstock.events ORDER BY event_id",
+    );
+    expect(rows).toEqual([one, two, three].map((body, at) => ({ event_id: `${at + 1}`, problem: null, body })));
+  });
+
+  test.each(["[]", "{}", "no JSON", '{"id":"1","type":"order"}'])(
+    "a request without a list in it is one event: %s",
+    async (body) => {
+      const { port } = await startAsking();
+      expect((await send(port, toSending(body))).status).toBe(200);
+      const { rows } = await store.pool.query("SELECT convert_from(body, 'UTF8') AS body FROM penstock.events");
+      expect(rows).toEqual([{ body }]);
+    },
+  );
+
+  test("does not start without a verify token", async () => {
+    await expect(startAsking({ ACME_VERIFY_TOKENS: "" })).rejects.toThrow(/ACME_VERIFY_TOKENS is empty/);
+  });
+});
+
+test("an event whose body varies is the same by its id alone", async () => {
+  const counted = defineSource({
+    provider: "acme",
+    bodyVaries: true,
+    verify: () => ({ ok: true, secretIndex: 0 }),
+    identify: (_request, { id }) => ({ id, type: "order" }),
+  });
+  const { port } = await startIngest(databaseUrl, { ACME_SIGNING_SECRETS: "any" }, defineSources({ acme: counted }));
+  for (const tries of [1, 2]) {
+    const body = Buffer.from(JSON.stringify({ id: "evt_1", tries }));
+    expect((await send(port, { path: "/webhooks/acme", body })).status).toBe(200);
+  }
+  expect(await countRows(store)).toEqual({ events: 1, keys: 1, pending: 1 });
+});
+
+test("a secret that holds commas is one secret, and no part of it is", async () => {
+  const secret = "secret,with,commas_1234567";
+  const acme = hmac({ provider: "acme", header: "X-Acme-Signature" });
+  const { port } = await startIngest(databaseUrl, { ACME_SIGNING_SECRETS: secret }, defineSources({ acme }));
+  const body = '{"id":"1","type":"order"}';
+  const statusOf = async (key: string): Promise<number> => {
+    const headers = { "X-Acme-Signature": hex(key, body) };
+    return (await send(port, { path: "/webhooks/acme", headers, body: Buffer.from(body) })).status;
+  };
+  expect(await statusOf(secret)).toBe(200);
+  for (const part of [...secret.split(","), "secret,with"]) expect(await statusOf(part)).toBe(401);
 });
 
 test("the code of a source that throws refuses or quarantines, and takes nobody down", async () => {

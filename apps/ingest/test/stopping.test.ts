@@ -145,7 +145,7 @@ describe("the process", () => {
       MAX_BODY_BYTES: "lots-hidden",
       QUEUE_URL: "amqp://hidden",
       DATABASE_URL: "mysql://hidden",
-      BUZZBIP_SIGNING_SECRETS: "hidden,,hidden",
+      BUZZBIP_SIGNING_SECRETS: "",
       LOG_LEVEL: "loud-hidden",
     };
     const ingest = start(values);

@@ -27,6 +27,14 @@ test("source and id make the key, the body does not", () => {
   expect(new Set([event(), ...others].map(keyOf)).size).toBe(4);
 });
 
+test("where the body may vary, the id alone tells a duplicate, and without an id the body does", () => {
+  const hashOf = (id: string | null, body: string, bodyVaries: boolean): string =>
+    toNewEvent(event({ id }, { body: Buffer.from(body), bodyVaries }), 400, NOW).bodyHash;
+  expect(hashOf("evt_1", "[1]", true)).toBe(hashOf("evt_1", "[2]", true));
+  expect(hashOf("evt_1", "[1]", false)).not.toBe(hashOf("evt_1", "[2]", false));
+  expect(hashOf(null, "[1]", true)).not.toBe(hashOf(null, "[2]", true));
+});
+
 test("an event without an id is keyed by its source and body", () => {
   const nameless = event({ id: null });
   expect(keyOf(nameless)).toBe(keyOf(event({ id: null, type: "another" })));

@@ -7,23 +7,27 @@ export interface VerifiedEvent {
   readonly source: string;
   readonly identity: EventIdentity;
   readonly body: Buffer;
+  /** Whether the same event can come again with another body: its id alone then tells that it is a duplicate. Not unless given. */
+  readonly bodyVaries?: boolean;
   readonly traceparent: string | null;
 }
 
 const DISPLAY_CHARACTERS = 256;
 const DAY_MS = 86_400_000;
+/** The hash that stands in the ledger where the body says nothing of whether an event is the same: that of no bytes. */
+const ANY_BODY = sha256("");
 
 /**
  * Turns a verified event into the row to store. Its key is the SHA-256 of source and id, or of source and body when it
  * has no id; `windowDays` is how far back the ledger can vouch that an event is new.
  */
 export function toNewEvent(event: VerifiedEvent, windowDays: number, now: number): NewEvent {
-  const { source, identity, body, traceparent } = event;
+  const { source, identity, body, bodyVaries = false, traceparent } = event;
   const { id, type, createdAt, subjects } = identity;
   const tooOld = createdAt !== null && createdAt.getTime() < now - windowDays * DAY_MS;
   return {
     key: id === null ? keyOfBody(source, body) : keyOfId(source, id),
-    bodyHash: sha256(body),
+    bodyHash: bodyVaries && id !== null ? ANY_BODY : sha256(body),
     source,
     eventId: id === null ? null : forDisplay(id),
     type,

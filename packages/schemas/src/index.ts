@@ -37,7 +37,7 @@ export {
 } from "./queue.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type Environment, readSecretFiles, withSecretFiles } from "./config/secret-files.ts";
-export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig } from "./config/variables.ts";
+export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig, splitSecrets } from "./config/variables.ts";
 export { parseIngestConfig, type IngestConfig, type ListedSources } from "./config/ingest-config.ts";
 export { parseOutboundConfig, type OutboundConfig } from "./config/outbound-config.ts";
 export { parseWorkerConfig, type WorkerConfig } from "./config/worker-config.ts";

@@ -39,7 +39,10 @@ export function buzzbip(options: SourceOptions = {}): Source {
     ...readOptions(options),
     verify,
     identify,
+    bodyVaries: false,
+    hasVerifyToken: false,
     handshake: null,
+    split: null,
     check,
     checkSecret: () => null,
   });

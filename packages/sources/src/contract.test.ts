@@ -311,7 +311,10 @@ describe.each(cases)("$name", (it) => {
         expect(source.identify(anything)).toHaveProperty("problem");
         const stored = { body: Buffer.from(of), eventId: "1", type: `${source.provider}.x`, createdAt: null };
         expect(source.check(stored)).toHaveProperty("ok");
-        source.handshake?.(anything);
+        for (const method of ["GET", "HEAD", "POST"] as const) {
+          source.handshake?.({ ...anything, method, verified: false }, { signing: secrets, verifyTokens: ["a token"] });
+        }
+        expect(source.split?.(anything) ?? [anything.body]).not.toHaveLength(0);
       }
     }
   });

@@ -82,11 +82,34 @@ export type EventCheck =
   | { readonly ok: true; readonly event: CheckedEvent }
   | { readonly ok: false; readonly reason: "unknown-type" | "invalid-shape"; readonly detail: string };
 
-/** What a provider wants to read in return for a signed request that is no event. */
+/** A request by which a provider asks whether the URL is ours, before or beside its events. */
+export interface HandshakeRequest extends SignedRequest {
+  readonly method: "GET" | "HEAD" | "POST";
+  /** Whether `verify` has accepted the request. A GET or a HEAD is never verified: its body is empty. */
+  readonly verified: boolean;
+}
+
+/** What a handshake can be judged or answered by. */
+export interface HandshakeSecrets {
+  /** The live signing secrets, newest first. */
+  readonly signing: readonly string[];
+  /** The live verify tokens, newest first; none where the source asks for none. */
+  readonly verifyTokens: readonly string[];
+}
+
+/** What a provider wants to read in return for a request that is no event. */
 export interface HandshakeAnswer {
+  /** 200 unless given. */
+  readonly status?: 200 | 204;
   readonly contentType: string;
   readonly body: string;
 }
+
+/**
+ * What becomes of a request that may be a handshake. `"refused"`: it is one, with a wrong verify token, and gets 403.
+ * `null`: it is none.
+ */
+export type Handshake = HandshakeAnswer | "refused" | null;
 
 /**
  * A source as it is configured: how its provider signs, names and shapes its events, and what is set for this one. Its
@@ -105,8 +128,20 @@ export interface Source extends SourceSettings {
   verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
   /** Reads what intake needs from a verified request. Never throws, whatever the bytes are. */
   identify(request: SignedRequest): EventIdentity;
-  /** The answer to a verified request that only asks whether we are there; `null` of an event, and without handshakes. Never throws. */
-  readonly handshake: ((request: SignedRequest) => HandshakeAnswer | null) | null;
+  /** Whether an event that is sent again can come with another body, so that its id alone tells that it is the same. */
+  readonly bodyVaries: boolean;
+  /** Whether the source has verify tokens beside its signing secrets: see `HandshakeSecrets`. */
+  readonly hasVerifyToken: boolean;
+  /**
+   * What becomes of a request that may only ask whether we are there; `null` without handshakes. It is asked about each GET
+   * and HEAD, each verified POST, and each POST that `verify` refused. Never throws.
+   */
+  readonly handshake: ((request: HandshakeRequest, secrets: HandshakeSecrets) => Handshake) | null;
+  /**
+   * The bodies of the events in a verified request, in order, where one request can carry several; the request's own body
+   * where it carries one. `null`: each request is one event. Never throws.
+   */
+  readonly split: ((request: SignedRequest) => readonly Buffer[]) | null;
   /** Parses a stored body and checks it against the schema of its type, where there is one. Never throws. */
   check(stored: StoredContent): EventCheck;
   /** What is wrong with the form of a secret, in words that follow "the secret", or `null`. Never tells of its value. */
@@ -125,8 +160,22 @@ export interface SourceDefinition {
    * its body, and goes to quarantine.
    */
   identify(request: SignedRequest, data: Readonly<Record<string, unknown>>): Identity;
-  /** Answers a verified request that is no event, e.g. a provider's first one; `null` where it is one. */
-  handshake?(request: SignedRequest, data: Readonly<Record<string, unknown>>): HandshakeAnswer | null;
+  /**
+   * Answers a request that is no event, e.g. a provider's first one; `null` where it is one. It may be a GET, a HEAD or an
+   * unsigned POST: answer only what the provider documents, and what asks to be answered with a secret only when it is
+   * `verified`. `data` is the parsed body of a verified request, `{}` of any other, or where it is no object.
+   */
+  handshake?(request: HandshakeRequest, data: Readonly<Record<string, unknown>>, secrets: HandshakeSecrets): Handshake;
+  /** Whether the provider changes the body from one delivery of an event to the next, e.g. counts them in it. */
+  readonly bodyVaries?: boolean;
+  /** Whether operators have to set a verify token (`META_VERIFY_TOKENS`), by which `handshake` knows the provider. */
+  readonly hasVerifyToken?: boolean;
+  /**
+   * The bodies of the events in a request that carries several; each is then identified, stored and checked as if it had
+   * been sent alone, with the headers and the URL of the request. Made of exact bytes: see `sliceJson`. None, or a
+   * throw, keeps the request whole.
+   */
+  split?(request: SignedRequest): readonly Buffer[];
   /** Reads a body; as JSON unless given. */
   parse?(body: Buffer): ParsedBody;
   /** Schemas of some types (zod's, or any other Standard Schema), by the provider's own names for them. */
@@ -162,7 +211,7 @@ const VERIFY_FAILED: Verification = Object.freeze({ ok: false, reason: "verify-f
  *   );
  */
 export function defineSource(definition: SourceDefinition, options: SourceOptions = {}): Source {
-  const { provider, handshake, schemas = {} } = definition;
+  const { provider, handshake, split, schemas = {} } = definition;
   if (!isProvider(provider)) {
     throw new TypeError("A source's provider must be 1 to 63 lower-case letters, digits and hyphens, a letter first");
   }
@@ -181,13 +230,27 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
     },
     identify: (request: SignedRequest) =>
       toEventIdentity(prefix, parse(request.body), (data) => definition.identify(request, data)),
+    bodyVaries: definition.bodyVaries ?? false,
+    hasVerifyToken: definition.hasVerifyToken ?? false,
     handshake: handshake
+      ? (request: HandshakeRequest, secrets: HandshakeSecrets) => {
+          try {
+            // Nothing is parsed that is not signed.
+            const data = request.verified ? toObject(parse(request.body)) : {};
+            return handshake.call(definition, request, data, secrets);
+          } catch {
+            // A verified request is then stored, and identify says what it is.
+            return null;
+          }
+        }
+      : null,
+    split: split
       ? (request: SignedRequest) => {
           try {
-            return handshake.call(definition, request, toObject(parse(request.body)));
+            const bodies = split.call(definition, request);
+            return bodies.length === 0 ? [request.body] : bodies;
           } catch {
-            // Then it is stored, and identify says what it is.
-            return null;
+            return [request.body];
           }
         }
       : null,

@@ -6,8 +6,10 @@ export interface NamedSource {
   /** As it stands in `POST /webhooks/:source`, in tables and in logs. */
   readonly name: string;
   readonly source: Source;
-  /** The environment variable that holds its live secrets, separated by commas; or, with `_FILE`, a file that does. */
+  /** The environment variable that holds its live secrets, one per line; or, with `_FILE`, the path of a file that does. */
   readonly secretsFrom: string;
+  /** The same for its verify tokens; `null` where the source asks for none. */
+  readonly verifyTokensFrom: string | null;
 }
 
 /** What `penstock.sources.ts` exports. */
@@ -44,7 +46,14 @@ export function defineSources(given: Readonly<Record<string, Source>>): Sources 
       continue;
     }
     problems.push(...source.problems.map((problem) => `source ${name}: ${problem}`));
-    list.push(Object.freeze({ name, source, secretsFrom: source.secretsFrom ?? toVariable(name) }));
+    list.push(
+      Object.freeze({
+        name,
+        source,
+        secretsFrom: source.secretsFrom ?? toVariable(name, "SIGNING_SECRETS"),
+        verifyTokensFrom: source.hasVerifyToken ? toVariable(name, "VERIFY_TOKENS") : null,
+      }),
+    );
   }
   if (list.length === 0 && problems.length === 0) problems.push("no source is listed: nobody could send anything");
   const byName = new Map(list.map(({ name, source }) => [name, source]));
@@ -55,8 +64,8 @@ export function defineSources(given: Readonly<Record<string, Source>>): Sources 
   });
 }
 
-function toVariable(name: string): string {
-  return `${name.toUpperCase().replaceAll("-", "_")}_SIGNING_SECRETS`;
+function toVariable(name: string, what: "SIGNING_SECRETS" | "VERIFY_TOKENS"): string {
+  return `${name.toUpperCase().replaceAll("-", "_")}_${what}`;
 }
 
 /** By its shape: another copy of this package may have made it. */

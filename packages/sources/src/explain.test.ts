@@ -18,6 +18,7 @@ const named = (name: string, source: Source, ...secrets: string[]): SourceWithSe
   name,
   source,
   secretsFrom: `${name.toUpperCase()}_SIGNING_SECRETS`,
+  verifyTokensFrom: null,
   secrets,
 });
 const hub = named("github", github(), "another_secret", SECRET);

@@ -1,3 +1,4 @@
+export { sliceJson, sliceJsonItems } from "@penstock/schemas";
 export { z } from "zod";
 export { buzzbip, signBuzzBip } from "./buzzbip.ts";
 export type { Schema } from "./check-stored.ts";
@@ -7,7 +8,10 @@ export {
   type EventCheck,
   type EventIdentity,
   type EventProblem,
+  type Handshake,
   type HandshakeAnswer,
+  type HandshakeRequest,
+  type HandshakeSecrets,
   requestOfBody,
   type SignedRequest,
   type Source,

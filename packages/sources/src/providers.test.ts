@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Webhook } from "standardwebhooks";
 import Stripe from "stripe";
 import twilioLibrary from "twilio";
-import { requestOfBody, type SignedRequest, type Source } from "./define-source.ts";
+import { type Handshake, requestOfBody, type SignedRequest, type Source } from "./define-source.ts";
 import { github } from "./github.ts";
 import { hmac, type HmacOptions } from "./hmac.ts";
 import { shopify } from "./shopify.ts";
@@ -176,13 +176,13 @@ describe("Slack", () => {
   });
 
   test("url_verification is answered with its challenge, and nothing else is answered", () => {
-    const { handshake } = slack();
-    expect(handshake?.(request({ type: "url_verification", challenge: "3eZb" }))).toEqual({
-      contentType: "text/plain",
-      body: "3eZb",
-    });
+    const answer = (sent: object | string, verified = true): Handshake =>
+      slack().handshake!({ ...request(sent), method: "POST", verified }, { signing: [], verifyTokens: [] });
+    const asked = { type: "url_verification", challenge: "3eZb" };
+    expect(answer(asked)).toEqual({ contentType: "text/plain", body: "3eZb" });
+    expect(answer(asked, false)).toBeNull();
     for (const other of [body, { type: "url_verification" }, { challenge: "3eZb" }, "not json", "[]"]) {
-      expect(handshake?.(request(other))).toBeNull();
+      expect(answer(other)).toBeNull();
     }
   });
 });

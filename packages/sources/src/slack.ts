@@ -35,8 +35,8 @@ export function slack(options: SlackOptions = {}): Source {
         const verification = verifyHmac({ signatures: [signature], content }, secrets);
         return withinTolerance(verification, timestamp, toleranceSeconds, now);
       },
-      handshake: (_request, { type, challenge }) =>
-        type === "url_verification" && typeof challenge === "string"
+      handshake: ({ verified }, { type, challenge }) =>
+        verified && type === "url_verification" && typeof challenge === "string"
           ? { contentType: "text/plain", body: challenge }
           : null,
       identify(_request, { event_id: id, event_time: time, type, event }) {

@@ -1,4 +1,4 @@
-import { readSecretFiles } from "@penstock/schemas";
+import { readSecretFiles, splitSecrets } from "@penstock/schemas";
 import type { NamedSource } from "@penstock/sources";
 import type { SourceWithSecrets } from "@penstock/sources/explain";
 import type { CliContext } from "../cli-context.ts";
@@ -17,8 +17,7 @@ export async function findSecretsOf(ctx: CliContext, source: NamedSource): Promi
   const { environment, problems } = readSecretFiles(ctx.env, [secretsFrom]);
   const problem = problems.get(secretsFrom);
   if (problem !== undefined) ctx.output.say(problem);
-  const given = (environment[secretsFrom] ?? "").split(",").map((secret) => secret.trim());
-  const secrets = given.filter((secret) => secret !== "");
+  const secrets = splitSecrets(environment[secretsFrom] ?? "");
   if (secrets.length > 0) return { ...source, secrets, origin: secretsFrom };
   const made = secretsFrom === MADE_SECRET ? await readSigningSecret(findProject(ctx).home) : null;
   return made === null

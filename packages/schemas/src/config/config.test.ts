@@ -10,7 +10,14 @@ const BUZZBIP_SIGNING_SECRETS = "whsec_0123456789abcdef";
 const required = { DATABASE_URL, BUZZBIP_SIGNING_SECRETS };
 
 const sources: ListedSources = {
-  list: [{ name: "buzzbip", secretsFrom: "BUZZBIP_SIGNING_SECRETS", source: { checkSecret: () => null } }],
+  list: [
+    {
+      name: "buzzbip",
+      secretsFrom: "BUZZBIP_SIGNING_SECRETS",
+      verifyTokensFrom: null,
+      source: { checkSecret: () => null },
+    },
+  ],
   problems: [],
 };
 const parseIngest = (environment: Environment): IngestConfig => parseIngestConfig(environment, sources);
@@ -42,6 +49,7 @@ describe("defaults", () => {
       databaseUrl: DATABASE_URL,
       queue: { kind: "postgres" },
       secrets: { buzzbip: [BUZZBIP_SIGNING_SECRETS] },
+      verifyTokens: {},
       warnings: [],
     });
   });
@@ -157,19 +165,33 @@ test.each(["mysql://a/b", "penstock", "postgres:/a/b", "postgres://user:p#ss@hos
 describe("BUZZBIP_SIGNING_SECRETS", () => {
   const parse = (secrets: string) => parseIngest({ DATABASE_URL, BUZZBIP_SIGNING_SECRETS: secrets });
 
-  test("several secrets are separated by commas, in order, with or without spaces", () => {
-    const { secrets, warnings } = parse("first_of_sixteen_bytes, second_of_sixteen_bytes");
-    expect(secrets["buzzbip"]).toEqual(["first_of_sixteen_bytes", "second_of_sixteen_bytes"]);
+  const two = ["first_of_sixteen_bytes", "second_of_sixteen_bytes"];
+
+  test.each([
+    ["one per line", two.join("\n")],
+    ["one per line, with blanks and empty lines between", ` ${two.join(" \r\n\r\n ")}\n`],
+    ["a JSON list", ` ${JSON.stringify(two)} `],
+  ])("several secrets are %s, in order", (_, text) => {
+    const { secrets, warnings } = parse(text);
+    expect(secrets["buzzbip"]).toEqual(two);
     expect(warnings).toEqual([]);
   });
 
-  test.each([
-    ["", "is empty"],
-    ["  ", "is empty"],
-    ["long_enough_for_a_secret,", "an empty secret at position 2 of 2"],
-    ["long_enough_for_a_secret,,another_long_secret", "an empty secret at position 2 of 3"],
-  ])("an empty one is refused: %j", (secrets, expected) => {
-    expect(problemsOf(() => parse(secrets))).toEqual([expect.stringContaining(expected)]);
+  test("a secret that holds commas is one secret, and whoever meant several is told how to write them", () => {
+    const { secrets, warnings } = parse("secret,with,commas_1234567");
+    expect(secrets["buzzbip"]).toEqual(["secret,with,commas_1234567"]);
+    expect(warnings).toEqual([expect.stringMatching(/position 1 of 1 holds a comma .* one per line/)]);
+    expect(warnings.join()).not.toContain("commas_1234567");
+  });
+
+  test("a secret that begins as a JSON list does and is none is taken as it stands, with a warning", () => {
+    const { secrets, warnings } = parse('["first_of_sixteen_bytes"');
+    expect(secrets["buzzbip"]).toEqual(['["first_of_sixteen_bytes"']);
+    expect(warnings).toEqual([expect.stringMatching(/begins as a JSON list/)]);
+  });
+
+  test.each(["", "  ", "\n", "[]", '["", " "]'])("none at all is refused: %j", (secrets) => {
+    expect(problemsOf(() => parse(secrets))).toEqual([expect.stringContaining("is empty")]);
   });
 
   test("one that is not set is told apart from an empty one", () => {
@@ -179,7 +201,7 @@ describe("BUZZBIP_SIGNING_SECRETS", () => {
   });
 
   test("a short one is warned about by its position, counted in bytes, never by its value", () => {
-    const { warnings } = parse("ééééééé§,fifteen_bytes_x,hunter2");
+    const { warnings } = parse("ééééééé§\nfifteen_bytes_x\nhunter2");
     expect(warnings).toHaveLength(2);
     expect(warnings[0]).toContain("position 2 of 3");
     expect(warnings[1]).toContain("position 3 of 3");
@@ -257,7 +279,7 @@ test("every problem is told at once, by name and never by value", () => {
     INGEST_HOST: "CANARY 2",
     DATABASE_URL: "mysql://CANARY-3",
     QUEUE_URL: "amqp://CANARY-4",
-    BUZZBIP_SIGNING_SECRETS: "CANARY-5,,CANARY-6",
+    BUZZBIP_SIGNING_SECRETS: " ",
     MAX_BODY_BYTES: "CANARY-7",
     LOG_LEVEL: "CANARY-8",
     INGEST_ADDRESS_RATE: "CANARY-9",
@@ -304,21 +326,28 @@ test("the secrets of each source are found by its variable, and what is wrong wi
   const source = { checkSecret: (secret: string) => (secret.startsWith("sk_") ? null : "must start with sk_") };
   const two = {
     list: [
-      { name: "shop", secretsFrom: "SHOP_SIGNING_SECRETS", source },
-      { name: "other", secretsFrom: "TOKEN", source },
+      { name: "shop", secretsFrom: "SHOP_SIGNING_SECRETS", verifyTokensFrom: "SHOP_VERIFY_TOKENS", source },
+      { name: "other", secretsFrom: "TOKEN", verifyTokensFrom: null, source },
     ],
     problems: [],
   };
-  const given = { DATABASE_URL, SHOP_SIGNING_SECRETS: "sk_0123456789abcdef, sk_2", TOKEN: "sk_3" };
+  const given = {
+    DATABASE_URL,
+    SHOP_SIGNING_SECRETS: "sk_0123456789abcdef\nsk_2",
+    SHOP_VERIFY_TOKENS: "any text of ours",
+    TOKEN: "sk_3",
+  };
   expect(parseIngestConfig(given, two)).toMatchObject({
     secrets: { shop: ["sk_0123456789abcdef", "sk_2"], other: ["sk_3"] },
+    verifyTokens: { shop: ["any text of ours"] },
     warnings: [expect.stringMatching(/^SHOP_.*position 2 of 2/), expect.stringMatching(/^TOKEN: .*1 of 1/)],
   });
-  const wrong = { ...given, SHOP_SIGNING_SECRETS: "PRIVATE", TOKEN: "" };
+  const wrong = { ...given, SHOP_SIGNING_SECRETS: "PRIVATE", SHOP_VERIFY_TOKENS: undefined, TOKEN: "" };
   const problems = problemsOf(() => parseIngestConfig(wrong, { ...two, problems: ["source shop: wrong"] }));
   expect(problems).toEqual([
     "source shop: wrong",
     "SHOP_SIGNING_SECRETS holds a secret at position 1 that must start with sk_",
+    expect.stringMatching(/^SHOP_VERIFY_TOKENS is required: set it to the verify token/),
     expect.stringMatching(/^TOKEN is empty/),
   ]);
 });

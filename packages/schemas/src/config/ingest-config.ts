@@ -1,7 +1,14 @@
 import { deepFreeze } from "./deep-freeze.ts";
 import { parseEnvironment } from "./parse-environment.ts";
 import type { Environment } from "./secret-files.ts";
-import { type InternalPort, type LogLevel, type QueueConfig, signingSecrets, variables } from "./variables.ts";
+import {
+  type InternalPort,
+  liveSecrets,
+  type LogLevel,
+  type QueueConfig,
+  SEVERAL_SECRETS,
+  variables,
+} from "./variables.ts";
 
 /** All that ingest can be told, checked. Frozen through and through. */
 export type IngestConfig = {
@@ -27,6 +34,8 @@ export type IngestConfig = {
   readonly queue: QueueConfig;
   /** Live signing secrets by the name of their source; none is empty. */
   readonly secrets: Readonly<Record<string, readonly string[]>>;
+  /** Live verify tokens by the name of their source, of the sources that have such; none is empty. */
+  readonly verifyTokens: Readonly<Record<string, readonly string[]>>;
   /** Things to tell the operator that do not stop the start; values are never in them. */
   readonly warnings: readonly string[];
 };
@@ -59,8 +68,10 @@ const MIN_SECRET_BYTES = 16;
 export interface ListedSources {
   readonly list: readonly {
     readonly name: string;
-    /** The variable that holds the secrets, separated by commas. */
+    /** The variable that holds the secrets, one per line. */
     readonly secretsFrom: string;
+    /** The variable that holds the verify tokens, one per line; `null`: the source has none. */
+    readonly verifyTokensFrom: string | null;
     readonly source: { checkSecret(secret: string): string | null };
   }[];
   /** What is wrong with them, to be told along with what is wrong with the environment. */
@@ -76,10 +87,11 @@ export interface ListedSources {
  */
 export function parseIngestConfig(environment: Environment, { list, problems }: ListedSources): IngestConfig {
   const secretVariables = Object.fromEntries(
-    list.map(({ name, secretsFrom, source }) => [
-      secretsFrom,
-      signingSecrets(name, (secret) => source.checkSecret(secret)),
-    ]),
+    list.flatMap(({ name, secretsFrom, verifyTokensFrom, source }) => {
+      const secrets = liveSecrets(`the signing secret of source ${name}`, (secret) => source.checkSecret(secret));
+      const tokens = liveSecrets(`the verify token that you enter beside the URL of source ${name}, any text of yours`);
+      return [[secretsFrom, secrets], ...(verifyTokensFrom === null ? [] : [[verifyTokensFrom, tokens] as const])];
+    }),
   );
   const names = Object.keys(secretVariables);
   const values = parseEnvironment({ ...ingestVariables, ...secretVariables }, environment, names, problems);
@@ -99,16 +111,22 @@ export function parseIngestConfig(environment: Environment, { list, problems }: 
     databaseUrl: values.DATABASE_URL,
     queue: values.QUEUE_URL,
     secrets: Object.fromEntries(list.map(({ name, secretsFrom }) => [name, secretsIn[secretsFrom] ?? []])),
-    warnings: names.flatMap((name) => warnAboutShortSecrets(name, secretsIn[name] ?? [])),
+    verifyTokens: Object.fromEntries(
+      list.flatMap(({ name, verifyTokensFrom: from }) => (from === null ? [] : [[name, secretsIn[from] ?? []]])),
+    ),
+    warnings: names.flatMap((name) => warnAboutSecrets(name, secretsIn[name] ?? [])),
   });
 }
 
-function warnAboutShortSecrets(variable: string, secrets: readonly string[]): string[] {
-  return secrets.flatMap((secret, index) =>
-    Buffer.byteLength(secret) >= MIN_SECRET_BYTES
-      ? []
-      : [
-          `${variable}: the secret at position ${index + 1} of ${secrets.length} is shorter than ${MIN_SECRET_BYTES} bytes and could be guessed`,
-        ],
-  );
+function warnAboutSecrets(variable: string, secrets: readonly string[]): string[] {
+  return secrets.flatMap((secret, index) => {
+    const which = `${variable}: the secret at position ${index + 1} of ${secrets.length}`;
+    return [
+      ...(Buffer.byteLength(secret) < MIN_SECRET_BYTES
+        ? [`${which} is shorter than ${MIN_SECRET_BYTES} bytes and could be guessed`]
+        : []),
+      ...(secret.includes(",") ? [`${which} holds a comma and is taken as one secret; write ${SEVERAL_SECRETS}`] : []),
+      ...(secret.startsWith("[") ? [`${which} begins as a JSON list does, is none, and is taken as one secret`] : []),
+    ];
+  });
 }

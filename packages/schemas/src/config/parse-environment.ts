@@ -7,7 +7,7 @@ import { type Environment, readSecretFiles, secretVariables } from "./secret-fil
  * also be given as a file ({@link readSecretFiles}).
  * The schemas of the variables say what to do in words that follow the variable's name, e.g. "must be …".
  *
- * `signingSecrets` are those of them that hold secrets of sources: "set to nothing" is a mistake to report there, and not
+ * `sourceSecrets` are those of them that hold secrets or verify tokens of sources: "set to nothing" is a mistake to report there, and not
  * the same as "not set". `others` are problems that are told along with its own.
  *
  * @throws {ConfigError} with every problem at once.
@@ -15,18 +15,18 @@ import { type Environment, readSecretFiles, secretVariables } from "./secret-fil
 export function parseEnvironment<Shape extends z.core.$ZodShape>(
   shape: Shape,
   environment: Environment,
-  signingSecrets: readonly string[] = [],
+  sourceSecrets: readonly string[] = [],
   others: readonly string[] = [],
 ): z.infer<z.ZodObject<Shape>> {
   const { environment: resolved, problems } = readSecretFiles(environment, [
     ...secretVariables(Object.keys(shape)),
-    ...signingSecrets,
+    ...sourceSecrets,
   ]);
   // Every name is present, if only as undefined: a schema with a default is not run for a key that is missing.
   const input = Object.fromEntries(
     Object.keys(shape).map((name) => {
       const value = resolved[name];
-      return [name, value === "" && !signingSecrets.includes(name) ? undefined : value];
+      return [name, value === "" && !sourceSecrets.includes(name) ? undefined : value];
     }),
   );
   const result = z.object(shape).safeParse(input);

@@ -19,12 +19,19 @@ function file(name: string, text: string): string {
 const DATABASE_URL = "postgres://penstock:pw@127.0.0.1:5432/penstock";
 const DATABASE_URL_FILE = file("database-url", `${DATABASE_URL}\n`);
 const sources: ListedSources = {
-  list: [{ name: "buzzbip", secretsFrom: "BUZZBIP_SIGNING_SECRETS", source: { checkSecret: () => null } }],
+  list: [
+    {
+      name: "buzzbip",
+      secretsFrom: "BUZZBIP_SIGNING_SECRETS",
+      verifyTokensFrom: null,
+      source: { checkSecret: () => null },
+    },
+  ],
   problems: [],
 };
 const parseIngest = (environment: Environment): IngestConfig => parseIngestConfig(environment, sources);
 
-const BUZZBIP_SIGNING_SECRETS = "first_of_sixteen_bytes,second_of_sixteen_bytes";
+const BUZZBIP_SIGNING_SECRETS = "first_of_sixteen_bytes\nsecond_of_sixteen_bytes";
 
 function problemsOf(parse: () => unknown): readonly string[] {
   try {

@@ -8,7 +8,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const SECRET_VARIABLES = ["DATABASE_URL", "QUEUE_URL", "PENSTOCK_MASTER_KEY"];
 
 /** The variables of sources are of the same kind, whatever their names. */
-const SIGNING_SECRETS_FILE = /^([A-Z][A-Z0-9_]*_SIGNING_SECRETS)_FILE$/;
+const SOURCE_SECRETS_FILE = /^([A-Z][A-Z0-9_]*_(?:SIGNING_SECRETS|VERIFY_TOKENS))_FILE$/;
 
 /** Those of `names` that can hold a secret by what they are called. */
 export function secretVariables(names: readonly string[]): string[] {
@@ -25,13 +25,13 @@ export interface SecretFilesReading {
  * Reads the files that DATABASE_URL_FILE and its like name, without the newline that editors leave at the end. Secrets
  * then need not stand in an environment, which `docker inspect` and crash reports show.
  *
- * Looks at `names` only; unless given, at the variables of database, queue and master key, and at all that are called X_SIGNING_SECRETS.
+ * Looks at `names` only; unless given, at the variables of database, queue and master key, and at all that are called X_SIGNING_SECRETS or X_VERIFY_TOKENS.
  * In the result the X_FILE are gone, so that it can be handed on to a process that gets its own X. A problem is told by
  * name and path, never by value.
  */
 export function readSecretFiles(
   environment: Environment,
-  names: readonly string[] = [...SECRET_VARIABLES, ...signingSecretsIn(environment)],
+  names: readonly string[] = [...SECRET_VARIABLES, ...sourceSecretsIn(environment)],
 ): SecretFilesReading {
   const read: Record<string, string | undefined> = { ...environment };
   const problems = new Map<string, string>();
@@ -66,8 +66,8 @@ export function withSecretFiles(environment: Environment): Environment {
   return reading.environment;
 }
 
-function signingSecretsIn(environment: Environment): string[] {
-  return Object.keys(environment).flatMap((name) => SIGNING_SECRETS_FILE.exec(name)?.[1] ?? []);
+function sourceSecretsIn(environment: Environment): string[] {
+  return Object.keys(environment).flatMap((name) => SOURCE_SECRETS_FILE.exec(name)?.[1] ?? []);
 }
 
 function readSecretFile(path: string): { ok: true; value: string } | { ok: false; reason: string } {

@@ -84,22 +84,42 @@ const queueUrl = z
     return z.NEVER;
   });
 
-/** The live secrets of a source. `check` says what is wrong with one, in words that follow "the secret". */
-export function signingSecrets(source: string, check: (secret: string) => string | null) {
+/**
+ * The secrets in a text: one per line, or a JSON list of texts. Nothing else separates them, since a provider's secret can
+ * hold any character but a line break.
+ */
+export function splitSecrets(text: string): string[] {
+  const secrets = readList(text) ?? text.split(/\r\n|\r|\n/);
+  return secrets.map((secret) => secret.trim()).filter((secret) => secret !== "");
+}
+
+function readList(text: string): string[] | null {
+  if (!text.trimStart().startsWith("[")) return null;
+  try {
+    return z.array(z.string()).parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+/** How a variable holds several secrets, for messages. */
+export const SEVERAL_SECRETS = 'several as a JSON list (["new","old"]) or one per line';
+
+/**
+ * The live secrets of a source. `what` says what they are, e.g. "the signing secret of source stripe"; `check` says what is
+ * wrong with one, in words that follow "the secret".
+ */
+export function liveSecrets(what: string, check: (secret: string) => string | null = () => null) {
   return z
-    .string({ error: `is required: set it to the signing secret of source ${source}, several separated by commas` })
+    .string({ error: `is required: set it to ${what}, ${SEVERAL_SECRETS}` })
     .transform((text, context): readonly string[] => {
-      const secrets = text.split(",").map((secret) => secret.trim());
+      const secrets = splitSecrets(text);
       secrets.forEach((secret, index) => {
-        const wrong = secret === "" ? null : check(secret);
+        const wrong = check(secret);
         if (wrong !== null) context.addIssue(`holds a secret at position ${index + 1} that ${wrong}`);
-        if (secret !== "") return;
-        context.addIssue(
-          secrets.length === 1
-            ? "is empty: anyone could sign with an empty secret; set it to the signing secret, several separated by commas"
-            : `holds an empty secret at position ${index + 1} of ${secrets.length}: anyone could sign with it; remove the comma too many`,
-        );
       });
+      if (secrets.length === 0)
+        context.addIssue(`is empty, and anyone knows an empty secret: set it to ${what}, ${SEVERAL_SECRETS}`);
       return secrets;
     });
 }
