@@ -2,7 +2,9 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
 const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
 
 /**
  * The exact bytes of the value at a path of member names in a JSON text. `null` where the path leads to nothing. Of two
@@ -69,26 +71,18 @@ function isName(quoted: string, name: string): boolean {
 function endOfValue(json: Buffer, start: number): number {
   let depth = 0;
   for (let at = start; at < json.length; at++) {
-    switch (json[at]) {
-      case QUOTE:
-        at = endOfString(json, at) - 1;
-        if (depth === 0) return at + 1;
-        break;
-      case OPEN_OBJECT:
-      case OPEN_ARRAY:
-        depth++;
-        break;
-      case 0x7d: // }
-      case 0x5d: // ]
-        if (depth === 0) return at;
-        if (--depth === 0) return at + 1;
-        break;
-      case COMMA:
-      case 0x20:
-      case 0x09:
-      case 0x0a:
-      case 0x0d:
-        if (depth === 0) return at;
+    const byte = json[at];
+    if (byte === QUOTE) {
+      at = endOfString(json, at) - 1;
+      if (depth === 0) return at + 1;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      depth++;
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (depth === 0) return at;
+      depth--;
+      if (depth === 0) return at + 1;
+    } else if (depth === 0 && (byte === COMMA || isBlank(byte))) {
+      return at;
     }
   }
   return json.length;
@@ -105,6 +99,10 @@ function endOfString(json: Buffer, start: number): number {
 
 function skipBlanks(json: Buffer, start: number): number {
   let at = start;
-  while (json[at] === 0x20 || json[at] === 0x09 || json[at] === 0x0a || json[at] === 0x0d) at++;
+  while (isBlank(json[at])) at++;
   return at;
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d;
 }
