@@ -129,13 +129,135 @@ test.each([301, 302, 303, 307, 308])(
   },
 );
 
-test("an answer before the answer (103) is passed over", async () => {
-  const { url } = await startRawSink((socket) => {
-    socket.once("data", () =>
-      socket.end("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-    );
+describe("answers that a client has to take, or may (RFC 9110, sections 15.2 and 8.6)", () => {
+  const FINAL = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  const interim = (status: number, headers = ""): string => `HTTP/1.1 ${status} Interim\r\n${headers}\r\n`;
+  const certificate = createCertificate(["localhost"]);
+
+  /** A receiver that answers each request with these pieces, one after the other. */
+  const answering =
+    (...pieces: readonly string[]) =>
+    (socket: net.Socket): void => {
+      socket.setNoDelay(true);
+      socket.on("data", async () => {
+        for (const piece of pieces) {
+          await new Promise((resolve) => socket.write(piece, resolve));
+          if (pieces.length > 1) await nextTurn();
+        }
+      });
+    };
+
+  test.each<[string, readonly string[]]>([
+    ["a 100 that nobody asked for", [interim(100) + FINAL]],
+    ["a 102", [interim(102) + FINAL]],
+    ["a 103", [interim(103, "Link: </x>\r\n") + FINAL]],
+    ["a status that is not known yet", [interim(199) + FINAL]],
+    ["an interim answer that closes a connection", [interim(102, "Connection: close\r\n") + FINAL]],
+    ["an interim answer of HTTP/1.0", ["HTTP/1.0 103 Early Hints\r\n\r\n", FINAL]],
+    ["several of them", [interim(100) + interim(102), interim(102) + interim(103, "Link: </x>\r\n"), FINAL]],
+    ["a hundred of them", [interim(102).repeat(100) + FINAL]],
+    ["a final answer in one piece with the end of an interim one", ["HTTP/1.1 100 Con", `tinue\r\n\r\n${FINAL}`]],
+    ["an interim answer byte by byte", Array.from(interim(100) + FINAL)],
+    ["two equal Content-Length headers", ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-length:2 \r\n\r\nok"]],
+    [
+      "three of them with others between",
+      [`HTTP/1.1 200 OK\r\n${"Content-Length: 2\r\nX: content-length: 9\r\n".repeat(3)}\r\nok`],
+    ],
+    ["a list of equal lengths", ["HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"]],
+    ["two equal lengths byte by byte", Array.from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok")],
+    ["both at once", [interim(100), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"]],
+  ])("%s", async (_, pieces) => {
+    const { url, seen } = await startRawSink(answering(...pieces));
+    const sender = newSender();
+    for (let count = 0; count < 3; count++) {
+      expect(await sender.post({ url, headers: {}, body, timeoutMs: 5_000 })).toMatchObject({
+        answered: true,
+        status: 200,
+        body: "ok",
+      });
+      // As soon as undici takes the connection for the next request.
+      await nextTurn();
+    }
+    expect(seen.connections).toBe(1);
   });
-  expect(await post(url)).toMatchObject({ answered: true, status: 200, body: "ok" });
+
+  test("what looks like an interim answer within a body is a part of the body", async () => {
+    const text = `\r\n\r\n${interim(100)}${FINAL}`;
+    const chunked = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
+    for (const pieces of [
+      [`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n`, text],
+      [interim(100) + chunked.slice(0, 60), chunked.slice(60)],
+    ]) {
+      const { url } = await startRawSink(answering(...pieces));
+      const answer = await post(url, { timeoutMs: 5_000 });
+      expect(answer).toMatchObject({ status: 200, body: text.replaceAll("\r", "\\r").replaceAll("\n", "\\n") });
+    }
+  });
+
+  test("over TLS, too", async () => {
+    const receiver = https.createServer(certificate, (request, response) => {
+      request.resume();
+      request.on("end", () => {
+        response.writeProcessing();
+        response.writeContinue();
+        response.end("ok");
+      });
+    });
+    const { port } = await listen(receiver);
+    const sender = newSender({ ca: [certificate.cert] });
+    const target = `https://localhost:${port}/hook`;
+    expect(await sender.post({ url: target, headers: {}, body })).toMatchObject({ status: 200, body: "ok" });
+  });
+
+  test.each([100, 102, 103])("by HTTP/2, a %i", async (status) => {
+    const receiver = http2.createSecureServer(certificate);
+    receiver.on("stream", (stream) => {
+      stream.additionalHeaders({ ":status": status });
+      stream.respond({ ":status": 200 });
+      stream.end("ok");
+    });
+    const { port } = await listen(receiver);
+    const sender = newSender({ ca: [certificate.cert] });
+    const target = `https://localhost:${port}/hook`;
+    expect(await sender.post({ url: target, headers: {}, body })).toMatchObject({ status: 200, body: "ok" });
+  });
+
+  test.each<[string, string, string, RegExp]>([
+    ["more than a hundred interim answers", interim(102).repeat(101) + FINAL, "INVALID_RESPONSE", /^More than 100/],
+    ["interim answers and no final one", interim(100).repeat(1_000_000), "INVALID_RESPONSE", /^More than 100/],
+    ["a 101 without an upgrade", interim(101) + FINAL, "ECONNRESET", /101/],
+    [
+      "lengths that differ",
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+      "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+      /./,
+    ],
+    [
+      "lengths that are written differently",
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 02\r\n\r\nok",
+      "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+      /./,
+    ],
+    [
+      "a list of lengths that differ",
+      "HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok",
+      "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+      /./,
+    ],
+    [
+      "equal lengths beside chunks",
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+      "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+      /./,
+    ],
+    ["an interim answer and then an end", `${interim(100)}END`, "ECONNRESET", /./],
+  ])("%s is a failure", async (_, text, code, message) => {
+    const { url } = await startRawSink((socket) =>
+      socket.once("data", () => (text.endsWith("END") ? socket.end(text.slice(0, -3)) : socket.write(text))),
+    );
+    const answer = await post(url, { timeoutMs: 5_000 });
+    expect(answer).toMatchObject({ answered: false, code, message: expect.stringMatching(message) });
+  });
 });
 
 describe("Retry-After", () => {

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { Agent, buildConnector, type Dispatcher } from "undici";
 import { type Guard, type Refusal, RefusedAddressError, type Rule } from "./guard.ts";
 import { printable } from "./printable.ts";
+import { readLeniently } from "./read-leniently.ts";
 
 /** What came of one POST. */
 export type Answer =
@@ -204,7 +205,14 @@ function createConnector(guard: Guard, ca: readonly string[] | undefined): build
       }
     }
     // What it returns is the socket, by which undici gives up a connection that nobody waits for any more.
-    return (allowedOnly ? connectAllowed : connectPublic)(target, callback);
+    return (allowedOnly ? connectAllowed : connectPublic)(target, (...[error, socket]) => {
+      if (error !== null) {
+        callback(error, null);
+        return;
+      }
+      if (!("alpnProtocol" in socket) || socket.alpnProtocol !== "h2") readLeniently(socket);
+      callback(null, socket);
+    });
   };
 }
 
