@@ -54,7 +54,8 @@ export function readLeniently(socket: Socket): void {
         head = null;
         return passed;
       }
-      if (status === "101") return fail("ECONNRESET", "It switched to another protocol (101), which was not asked for.");
+      if (status === "101")
+        return fail("ECONNRESET", "It switched to another protocol (101), which was not asked for.");
       if (++interim > MOST_INTERIM) {
         return fail("INVALID_RESPONSE", `More than ${MOST_INTERIM} interim answers (1xx) came before the final one.`);
       }

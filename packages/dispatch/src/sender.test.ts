@@ -164,7 +164,10 @@ describe("answers that a client has to take, or may (RFC 9110, sections 15.2 and
       [`HTTP/1.1 200 OK\r\n${"Content-Length: 2\r\nX: content-length: 9\r\n".repeat(3)}\r\nok`],
     ],
     ["a list of equal lengths", ["HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok"]],
-    ["two equal lengths byte by byte", Array.from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok")],
+    [
+      "two equal lengths byte by byte",
+      Array.from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
+    ],
     ["both at once", [interim(100), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"]],
   ])("%s", async (_, pieces) => {
     const { url, seen } = await startRawSink(answering(...pieces));

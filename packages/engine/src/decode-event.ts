@@ -6,6 +6,10 @@ import type { QuarantineRecord, StoredEvent } from "./engine-store.ts";
 export interface DecodedEvent {
   readonly stored: StoredEvent;
   readonly event: AnyEvent;
+  /** The provider of its source. */
+  readonly provider: string;
+  /** The exact JSON text of `event.data` as it was sent; null where the body is an envelope around it, or is not JSON. */
+  readonly json: Buffer | null;
 }
 
 export type Decoding =
@@ -37,6 +41,9 @@ export function decodeEvent(stored: StoredEvent, findSource: EngineContext["find
     seq: stored.seq,
     receivedAt: stored.receivedAt,
   };
+  // Not enumerable: a handler that logs or posts an event as JSON would have every byte in it once more, as numbers.
+  Object.defineProperty(event, "body", { value: stored.body, enumerable: false });
+  const { provider } = source;
   // The source's schema has checked exactly what the type promises.
-  return { ok: true, decoded: { stored, event: event as AnyEvent } };
+  return { ok: true, decoded: { stored, event: event as unknown as AnyEvent, provider, json: check.json ?? null } };
 }

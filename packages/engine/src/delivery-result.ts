@@ -49,7 +49,8 @@ export function deliveriesOfTheirOwn(
   for (const name of new Set([...known.keys(), ...engine.handlers.map((handler) => handler.name)])) {
     const mine = engine.handlers.find((handler) => handler.name === name);
     const theirs = known.get(name);
-    for (const { stored, event } of decoded) {
+    for (const one of decoded) {
+      const { stored, event } = one;
       const wanted = mine !== undefined && wants(mine, event);
       if (!wanted) {
         if (theirs?.types.includes(event.type)) results.push(pendingDelivery(stored, name));
@@ -57,7 +58,7 @@ export function deliveriesOfTheirOwn(
       }
       if (isBatched(mine) && !theirs?.paused) continue;
       try {
-        results.push({ ...pendingDelivery(stored, name), lane: tellLanes ? laneOf(mine, { stored, event }) : null });
+        results.push({ ...pendingDelivery(stored, name), lane: tellLanes ? laneOf(mine, one) : null });
       } catch (error) {
         traces.failed(stored, error);
         const tried = { attempt: 1, startedAt: new Date(), traceparent: traces.traceparentOf(stored) };

@@ -45,6 +45,18 @@ export class EndpointError extends Error {
   }
 }
 
+/** Thrown when an event's data cannot be written as JSON, so that no endpoint can have it: trying again can never help. */
+export class UnsendableEventError extends Error {
+  readonly code = "PERMANENT";
+  override readonly name = "UnsendableEventError";
+
+  constructor(provider: string) {
+    super(
+      `the data of this event cannot be written as JSON: let \`parse\` of the source ${provider} return what JSON can hold`,
+    );
+  }
+}
+
 /** Thrown when a handler's `lane` threw or returned what is no lane: the delivery fails, and no other. */
 export class LaneError extends Error {
   readonly code = "LANE";

@@ -1,12 +1,11 @@
 import { type Answer, isSuccess, signatureHeaders } from "@penstock/dispatch";
-import type { AnyEvent } from "@penstock/handler-sdk";
-import { OWN_SOURCE } from "@penstock/schemas";
 import { instruments, markFailed, SpanKind, toTraceparent, withSpan } from "@penstock/telemetry";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineContext, Outbound } from "./engine-context.ts";
 import type { ClaimedDelivery, OpenedEndpoint } from "./engine-store.ts";
 import { EndpointError } from "./errors.ts";
 import { idempotencyKey } from "./idempotency-key.ts";
+import { outboundBody } from "./outbound-body.ts";
 import type { HandlerOutcome } from "./run-handler.ts";
 
 /** Says that the endpoint is gone for good. */
@@ -18,16 +17,18 @@ const ASK_FOR_PATIENCE = new Set([429, 503]);
 /**
  * Sends an event to an endpoint, signed by each of its live secrets, in at most the time that a provider waits. `aborted`:
  * we gave it up, so it says nothing of the endpoint.
+ *
+ * @throws UnsendableEventError when the event has no body that can be sent: nothing was sent then, either.
  */
 export async function postDelivery(
-  engine: Pick<EngineContext, "signal" | "findSource">,
+  engine: Pick<EngineContext, "signal">,
   outbound: Outbound,
   endpoint: OpenedEndpoint & { readonly openedSecrets: readonly string[] },
   delivery: ClaimedDelivery,
   decoded: DecodedEvent,
 ): Promise<HandlerOutcome | "aborted"> {
   const { event } = decoded;
-  const body = bodyOf(engine, decoded);
+  const body = outboundBody(decoded);
   const id = idempotencyKey(endpoint.id, event, delivery.generation);
   const signed = signatureHeaders({
     id,
@@ -65,17 +66,4 @@ function outcomeOf(answer: Answer): HandlerOutcome {
   const code = status === GONE ? "PERMANENT" : asks ? "RETRY_AFTER" : "NOT_TAKEN";
   const message = body === "" ? "answered with an empty body" : body;
   return { ok: false, error: new EndpointError(`HTTP ${status}`, code, message, asks ? retryAfterMs : null) };
-}
-
-/**
- * What is sent: the exact bytes where they are an envelope with id, type, createdAt and data, which those of BuzzBip and our
- * own are, else such an envelope around what the provider sent. The same bytes at each try.
- */
-function bodyOf({ findSource }: Pick<EngineContext, "findSource">, { stored, event }: DecodedEvent): Buffer {
-  const provider = findSource(stored.source)?.provider;
-  if (provider === "buzzbip" || provider === OWN_SOURCE) return stored.body;
-  const { id, type, createdAt, receivedAt, data } = event as Omit<AnyEvent, "data"> & { data: unknown };
-  // A time that its provider did not tell in a way that makes one.
-  const at = Number.isNaN(createdAt.getTime()) ? receivedAt : createdAt;
-  return Buffer.from(JSON.stringify({ id, type, createdAt: at.toISOString(), data }));
 }

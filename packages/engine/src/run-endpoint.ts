@@ -233,15 +233,15 @@ function createRun(
       const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
       return toEnded(delivery, deliveryResult(engine, subscriber(), stored, { ok: false, error }, tried));
     }
-    const { event } = decoding.decoded;
+    const { decoded } = decoding;
     const untried = { ...pendingDelivery(stored, id), attempts: tried.attempt - 1 };
-    if (!passesFilter(endpoint, event)) {
+    if (!passesFilter(endpoint, decoded)) {
       return toEnded(delivery, { ...untried, state: "skipped", skipReason: SKIPPED_BY_FILTER });
     }
     // Made by a replay, which cannot tell lanes: it takes its place now.
-    const place = delivery.lane === null ? endpointLane(endpoint, event) : null;
+    const place = delivery.lane === null ? endpointLane(endpoint, decoded) : null;
     if (place !== null) return toEnded(delivery, { ...untried, lane: place });
-    const outcome = await postDelivery(engine, outbound, endpoint, delivery, decoding.decoded);
+    const outcome = await postDelivery(engine, outbound, endpoint, delivery, decoded);
     if (outcome === "aborted") return toEnded(delivery, null);
     const result = deliveryResult(engine, subscriber(), stored, outcome, tried);
     const error = outcome.ok === false ? outcome.error : undefined;

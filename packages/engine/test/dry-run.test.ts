@@ -71,6 +71,7 @@ test("a dry run tells rows by table and the statements in order, and keeps nothi
     name: "a",
     async handle(event, { tx, replay }) {
       seen.push(replay);
+      expect(JSON.parse(event.body.toString())).toMatchObject({ id: event.id });
       await tx.insertInto("effects").values({ handler: "a", event_id: event.id }).execute();
       await sql`UPDATE app.effects SET note = 'seen'`.execute(tx);
       await sql`INSERT INTO app.counters VALUES ('x', 1), ('y', 1)`.execute(tx);

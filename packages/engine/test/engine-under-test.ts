@@ -5,12 +5,12 @@ import {
   type EffectContext,
   type EffectDefinition,
   type EffectHandler,
-  type AnyEvent,
   type EventType,
   type Handler,
   type HandlerDefinition,
 } from "@penstock/handler-sdk";
-import { makeEvent } from "@penstock/schemas/fixtures";
+import { isBuzzBipEventType } from "@penstock/schemas";
+import { makeEvent, randomId } from "@penstock/schemas/fixtures";
 import { buzzbip, defineSources, keyOfId } from "@penstock/sources";
 import { createEngineStore, createStore, findDueDeliveries, insertEvents, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
@@ -104,7 +104,10 @@ export async function register(store: Store, handlers: readonly Handler[]): Prom
 /** One event to be, or the exact bytes of what claims to be one. */
 export interface TestEvent {
   readonly id?: string;
-  readonly type?: AnyEvent["type"];
+  /** One of BuzzBip's has an example's data; any other needs a body. */
+  readonly type?: string;
+  /** `buzzbip` unless given. */
+  readonly source?: string;
   readonly subject?: string;
   readonly createdAt?: string;
   readonly data?: Record<string, unknown>;
@@ -118,14 +121,18 @@ export async function addBatch(store: Store, events: readonly TestEvent[]): Prom
   await insertEvents(
     store,
     batchId,
-    events.map(({ type = "message.received", subject = "cnt_1", data, body, problem = null, ...given }) => {
-      const event = makeEvent(type, { ...given, data: { contactId: subject, ...data } });
+    events.map((one) => {
+      const { type = "message.received", source = "buzzbip", subject = "cnt_1", data, body, problem = null } = one;
+      const { id = randomId("evt"), createdAt = new Date().toISOString() } = one;
+      const event = isBuzzBipEventType(type)
+        ? makeEvent(type, { id, createdAt, data: { contactId: subject, ...data } })
+        : { id, type, createdAt };
       const bytes = body ?? Buffer.from(JSON.stringify(event));
       const sha = (text: string | Buffer): string => hash("sha256", text, "hex");
       return {
-        key: keyOfId("buzzbip", event.id),
+        key: keyOfId(source, event.id),
         bodyHash: sha(bytes),
-        source: "buzzbip",
+        source,
         eventId: event.id,
         type: event.type,
         createdAt: new Date(event.createdAt),

@@ -1,7 +1,16 @@
 import { createGuard, createSender, generateMasterKey, generateSecret, parseMasterKeys } from "@penstock/dispatch";
 import type { Engine } from "@penstock/engine";
 import { ENDPOINT_DEFAULTS, type EndpointSettings } from "@penstock/schemas";
-import { buzzbip } from "@penstock/sources";
+import {
+  buzzbip,
+  defineSource,
+  defineSources,
+  github,
+  hmac,
+  type ParsedBody,
+  standardWebhooks,
+  twilio,
+} from "@penstock/sources";
 import {
   cancelOrphaned,
   createEndpoint,
@@ -152,6 +161,139 @@ describe("what is sent", () => {
       status: "failing",
       lastError: expect.stringMatching(/^its secret cannot be opened/) as string,
     });
+  });
+});
+
+describe("what others send", () => {
+  const DEEP = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+  const nothing = { verify: () => ({ ok: true, secretIndex: 0 }) as const, identify: () => ({ id: "", type: "" }) };
+  const parsedTo = (value: unknown) => (): ParsedBody => ({ ok: true, value });
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  const { find } = defineSources({
+    buzzbip: buzzbip(),
+    billing: hmac({ provider: "billing", header: "x-signature" }),
+    github: github(),
+    twilio: twilio(),
+    cycle: defineSource({ provider: "cycle", parse: parsedTo(cycle), ...nothing }),
+    bigint: defineSource({ provider: "bigint", parse: parsedTo({ id: 1n }), ...nothing }),
+    undefined: defineSource({ provider: "undefined", parse: parsedTo(undefined), ...nothing }),
+    deep: defineSource({ provider: "deep", parse: () => parsedTo(JSON.parse(DEEP))(), ...nothing }),
+  });
+  const createdAt = "2026-06-01T14:32:00.000Z";
+  const received = (source: string, id: string, body: string | Buffer) => ({
+    source,
+    id,
+    type: `${source}.event`,
+    createdAt,
+    body: Buffer.from(body),
+  });
+  const envelope = (source: string, id: string, data: string): string =>
+    `{"id":"${id}","type":"${source}.event","createdAt":"${createdAt}","data":${data}}`;
+  const texts = () => sink.received.map(({ body }) => body.toString());
+  beforeEach(() => {
+    engine = engineOn(store, [], { outbound, findSource: find });
+  });
+
+  test.each<[string, string, string, string?]>([
+    ["numbers that a double cannot hold", "billing", '{"a":9007199254740993,"b":1524831183200260097,"c":1e400}'],
+    ["numbers however they are written", "billing", '{"price":1.10,"n":1E3,"z":-0.0}'],
+    ["a name that is there twice", "billing", '{"a":1,"a":2}'],
+    ["blanks, escapes and a newline at the end", "billing", '{ "a" :\t"\\u0041\\/é\\ud800" }\r\n'],
+    ["fields of any name", "billing", '{"__proto__":{"x":1},"toJSON":"no"}'],
+    ["nesting of 20,000 brackets", "billing", `{"x":${DEEP}}`],
+    ["text alone", "billing", '"text"'],
+    ["a byte order mark, without it", "billing", '\ufeff{"a":1.0}', '{"a":1.0}'],
+    ["GitHub's JSON", "github", '{"id":9007199254740993}'],
+    ["GitHub's form", "github", "payload=%7B%22id%22%3A+9007199254740993%7D", '{"id": 9007199254740993}'],
+    ["Twilio's JSON", "twilio", '[{"id":9007199254740993}]'],
+    ["Twilio's form", "twilio", "MessageSid=SM1&Body=a+%22b%22", '{"MessageSid":"SM1","Body":"a \\"b\\""}'],
+  ])("%s: the bytes of the provider are within the envelope", async (_, source, body, data = body) => {
+    await addEndpoint("ep_1");
+    await process([received(source, "evt_1", body)]);
+    await runAll();
+    expect(texts()).toEqual([envelope(source, "evt_1", data)]);
+    const [{ headers, body: sent }] = sink.received as [Sink["received"][number]];
+    const header = (name: string) => headers[name]?.toString();
+    expect(standardWebhooks().verify({ header, body: sent, url: "/" }, [secret], Date.now())).toMatchObject({
+      ok: true,
+    });
+  });
+
+  test("an event of BuzzBip's is sent as it stands, whatever its numbers and its depth", async () => {
+    await addEndpoint("ep_1");
+    const body = (id: string, extra: string): string =>
+      `\ufeff{"type":"message.received", "id":"${id}","createdAt":"${createdAt}","data":{"messageId":"m","conversationId":"c","contactId":"k","n":${extra}},"v":1.0}\n`;
+    const bodies = [body("evt_1", "9007199254740993"), body("evt_2", DEEP)];
+    await process(bodies.map((text, at) => ({ id: `evt_${at + 1}`, body: Buffer.from(text) })));
+    await runAll();
+    expect(texts().toSorted()).toEqual(bodies.toSorted());
+  });
+
+  test.each(["cycle", "bigint", "undefined", "deep"])(
+    "what its source reads as %s cannot be sent: it fails for good, and the endpoint is not blamed",
+    async (source) => {
+      await addEndpoint("ep_1", { disableAfterFailures: 1 });
+      const ids = ["evt_1", "evt_2", "evt_3", "evt_4", "evt_5", "evt_6"];
+      await process(ids.map((id) => received(source, id, "x")));
+      await process([received("billing", "evt_good", "{}")]);
+      await runAll();
+      expect(texts()).toEqual([envelope("billing", "evt_good", "{}")]);
+      expect((await deliveries(store)).toSorted()).toEqual([
+        ...ids.map((id) => `${id} ep_1 dead`),
+        "evt_good ep_1 succeeded",
+      ]);
+      expect(await endpoint("ep_1")).toMatchObject({ status: "active", failures: 0, lastError: null });
+      const [attempt] = await rows(store, "SELECT error_class, error_message FROM penstock.attempts");
+      expect(attempt).toEqual({
+        error_class: "UnsendableEventError",
+        error_message: expect.stringContaining(`\`parse\` of the source ${source}`) as string,
+      });
+    },
+  );
+
+  test.each([
+    ["9007199254740993", ["evt_3"]],
+    ["9007199254740992", ["evt_2"]],
+    ["9007199254740991", ["evt_1"]],
+    ["1.1", ["evt_4"]],
+    ["1.10", ["evt_4"]],
+    ["1000", ["evt_5"]],
+    ["1E3", ["evt_5"]],
+    ["5", ["evt_6", "evt_7"]],
+    ["1e400", ["evt_8"]],
+    ["Infinity", []],
+    ["1e401", []],
+  ])("a filter for the number %s lets %j through", async (wanted, expected) => {
+    await addEndpoint("ep_1", { filter: { "data.n": [wanted] } });
+    const numbers = ["9007199254740991", "9007199254740992", "9007199254740993", "1.10", "1E3", '"5"', "5", "1e400"];
+    await process(numbers.map((n, at) => received("billing", `evt_${at + 1}`, `{"n":0,"n":${n}}`)));
+    await runAll();
+    expect(idsOf(sink).toSorted()).toEqual(expected);
+  });
+
+  test("a filter finds exact numbers in an event of BuzzBip's and within lists", async () => {
+    await addEndpoint("ep_1", { filter: { "data.ids.1.n": ["9007199254740993"] } });
+    await process([
+      received("billing", "evt_1", '{"ids":[{"n":9007199254740993},{"n":9007199254740992}]}'),
+      received("billing", "evt_2", '{"ids":[{"n":9007199254740992},{"n":9007199254740993}]}'),
+      {
+        id: "evt_3",
+        body: Buffer.from(
+          `{"id":"evt_3","type":"message.received","createdAt":"${createdAt}","data":{"messageId":"m","conversationId":"c","contactId":"k","ids":[1,{"n":9007199254740993}]}}`,
+        ),
+      },
+    ]);
+    await runAll();
+    expect(idsOf(sink).toSorted()).toEqual(["evt_2", "evt_3"]);
+  });
+
+  test("numbers that differ beyond 2^53 are lanes of their own", async () => {
+    await addEndpoint("ep_1", { lane: "data.n" });
+    const numbers = ["9007199254740992", "9007199254740993", "1.10", "1.1"];
+    await process(numbers.map((n, at) => received("billing", `evt_${at}`, `{"n":${n}}`)));
+    const lanes = await rows<{ lane: string }>(store, "SELECT lane FROM penstock.deliveries ORDER BY seq");
+    expect(lanes.map(({ lane }) => lane)).toEqual(["9007199254740992", "9007199254740993", "1.1", "1.1"]);
   });
 });
 

@@ -33,6 +33,15 @@ export interface EventMeta {
   readonly seq: number;
   /** When it was committed, by the clock of Postgres. */
   readonly receivedAt: Date;
+  /**
+   * The exact bytes that were received. `data` is what JSON.parse makes of them, which rounds numbers that a double cannot
+   * hold; `sliceJson` reads such a number from here. Not enumerable, so an event that is logged or sent on as JSON does
+   * not carry it.
+   *
+   * @example
+   * const id = sliceJson(event.body, ["data", "orderId"])?.toString(); // "9007199254740993"
+   */
+  readonly body: Buffer;
 }
 
 /**

@@ -18,3 +18,4 @@ export type { AnyEvent, EventData, EventMeta, EventOf, EventType, OwnEventData, 
 export { fetchOk } from "./fetch-ok.ts";
 export { fillUrl, isUrlTemplate } from "./fill-url.ts";
 export { type OptionsSchema, parseOptions } from "./parse-options.ts";
+export { sliceJson, sliceJsonItems } from "@penstock/schemas";

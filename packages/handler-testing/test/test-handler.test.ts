@@ -1,4 +1,4 @@
-import { defineHandler } from "@penstock/handler-sdk";
+import { type AnyEvent, defineHandler, sliceJson } from "@penstock/handler-sdk";
 import { testHandler } from "@penstock/handler-testing";
 import { expect, expectTypeOf, test } from "vitest";
 import { greetings, later, ordered, poster } from "./handlers.ts";
@@ -99,6 +99,40 @@ test("a handler that names its wait gets it, and events of other providers reach
   await t.advance(90_000);
   expect(calls.slice(1)).toEqual(["mail evt_1", "mail evt_1"]);
 });
+
+test.each(["transactional", "effect"] as const)(
+  "an %s handler reads from event.body, the exact bytes, what JSON.parse rounds; its lane does, too",
+  async (kind) => {
+    const body = '{"id":820982911946154509,"total":1.10,"total":1E3}';
+    const ofBuzzBip =
+      '{"id":"evt_b","type":"message.received","createdAt":"2026-06-01T00:00:00Z","body":"?","data":{"messageId":"m","conversationId":"c","contactId":"k","n":[9007199254740993]}}';
+    const seen: unknown[] = [];
+    const definition = {
+      name: "exact",
+      on: ["shopify.orders/create", "message.received"] as const,
+      lane: (event: Pick<AnyEvent, "body">) => sliceJson(event.body, ["id"])?.toString() ?? null,
+      handle(event: Pick<AnyEvent, "id" | "body">): void {
+        const { body: bytes } = event;
+        const path = event.id === "evt_b" ? ["data", "n", "0"] : ["total"];
+        seen.push([Buffer.isBuffer(bytes), bytes.toString(), sliceJson(bytes, path)?.toString()]);
+        // What is logged or sent on as JSON does not carry it.
+        expect(JSON.stringify(event)).not.toContain('"body":{');
+      },
+    };
+    await using t = await testHandler(
+      kind === "effect" ? defineHandler({ ...definition, kind }) : defineHandler(definition),
+    );
+    await t.send("shopify.orders/create", { id: "evt_a", body });
+    await t.settle();
+    await t.send("message.received", { id: "evt_b", body: ofBuzzBip });
+    await t.settle();
+    expect(seen).toEqual([
+      [true, body, "1E3"],
+      [true, ofBuzzBip, "9007199254740993"],
+    ]);
+    expect((await t.deliveries()).map(({ lane }) => lane)).toEqual(["820982911946154509", '"evt_b"']);
+  },
+);
 
 test("a strict lane waits for what fails, and others do not", async () => {
   const { handler, seen, mend } = ordered("strict");

@@ -17,7 +17,12 @@ test.each([
   [' \n\t{ "a" : [ ] , "b" : { } } ', ["b"], "{ }"],
   ["\ufeff[1]", [], "[1]"],
   ['"text"', ["a"], undefined],
-  ["[1,2]", ["0"], undefined],
+  ["[1,2]", ["0"], "1"],
+  ['{"a":[{"id":1}, {"id":1.10}]}', ["a", "1", "id"], "1.10"],
+  ["[1,2]", ["2"], undefined],
+  ["[1,2]", ["00"], undefined],
+  ["[1,2]", ["length"], undefined],
+  ["[]", ["0"], undefined],
   ["{}", ["a"], undefined],
 ])("of %j the value at %j is %j", (json, path, expected) => {
   expect(slice(json, ...path)).toBe(expected);

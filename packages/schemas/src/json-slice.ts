@@ -7,8 +7,8 @@ const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 
 /**
- * The exact bytes of the value at a path of member names in a JSON text. `null` where the path leads to nothing. Of two
- * members with one name the last one counts, as it does for `JSON.parse`.
+ * The exact bytes of the value at a path in a JSON text: names of members, and indexes where there are arrays. `null` where
+ * the path leads to nothing. Of two members with one name the last one counts, as it does for `JSON.parse`.
  *
  * `JSON.parse` rounds numbers that a double cannot hold and forgets how they were written. The slice does neither, and
  * nesting of any depth is walked without recursion. The bytes must be what `JSON.parse` accepts, a byte order mark in
@@ -20,7 +20,7 @@ const CLOSE_ARRAY = 0x5d;
 export function sliceJson(json: Buffer, path: readonly string[]): Buffer | null {
   let at: number | null = startOfValue(json);
   for (const name of path) {
-    at = findMember(json, at, name);
+    at = json[at] === OPEN_ARRAY ? findItem(json, at, name) : findMember(json, at, name);
     if (at === null) return null;
   }
   return json.subarray(at, endOfValue(json, at));
@@ -28,18 +28,27 @@ export function sliceJson(json: Buffer, path: readonly string[]): Buffer | null 
 
 /** The exact bytes of each item of a JSON array, in order; none where the JSON text is no array. See {@link sliceJson}. */
 export function sliceJsonItems(json: Buffer): Buffer[] {
-  const items: Buffer[] = [];
   const start = startOfValue(json);
-  if (json[start] !== OPEN_ARRAY) return items;
+  return json[start] === OPEN_ARRAY ? Array.from(itemsOf(json, start), ([at, end]) => json.subarray(at, end)) : [];
+}
+
+/** Where each item of the array that begins at `start` begins and ends. */
+function* itemsOf(json: Buffer, start: number): Generator<readonly [number, number]> {
   let at = skipBlanks(json, start + 1);
   // An empty array has its closing bracket here, which is a value of no bytes.
   for (let end = endOfValue(json, at); end > at; end = endOfValue(json, at)) {
-    items.push(json.subarray(at, end));
+    yield [at, end];
     const next = skipBlanks(json, end);
     if (json[next] !== COMMA) break;
     at = skipBlanks(json, next + 1);
   }
-  return items;
+}
+
+/** Where the item with this index begins; `null` where the array that begins at `start` has none. */
+function findItem(json: Buffer, start: number, index: string): number | null {
+  let passed = 0;
+  for (const [at] of itemsOf(json, start)) if (String(passed++) === index) return at;
+  return null;
 }
 
 function startOfValue(json: Buffer): number {

@@ -23,13 +23,14 @@ export function checkStored(
   if (!parsed.ok) return unreadable(parsed.problem);
   if (eventId === null || type === null) return invalid("the event has no id or no type");
   const event = { id: eventId, type, createdAt, data: parsed.value };
+  const sent = parsed.json === undefined ? {} : { json: parsed.json };
   const ownType = type.slice(prefix.length);
   const schema = Object.hasOwn(schemas, ownType) ? schemas[ownType] : undefined;
-  if (schema === undefined) return { ok: true, event };
+  if (schema === undefined) return { ok: true, event, ...sent };
   try {
     const result = schema["~standard"].validate(parsed.value);
     if (result instanceof Promise) return invalid(`the schema of ${type} is asynchronous, which is not supported`);
-    if (result.issues === undefined) return { ok: true, event: { ...event, data: result.value } };
+    if (result.issues === undefined) return { ok: true, event: { ...event, data: result.value }, ...sent };
     return invalid(describeIssues(result.issues.map(({ message, path = [] }) => ({ message, path: path.map(toKey) }))));
   } catch {
     // What it said might tell of the body.

@@ -79,7 +79,12 @@ export interface CheckedEvent {
 
 /** Whether an event is one that handlers understand. `detail` names paths and rules, never values. */
 export type EventCheck =
-  | { readonly ok: true; readonly event: CheckedEvent }
+  | {
+      readonly ok: true;
+      readonly event: CheckedEvent;
+      /** The exact JSON text of `data` as it was sent; left out where that is not the whole body's JSON. */
+      readonly json?: Buffer;
+    }
   | { readonly ok: false; readonly reason: "unknown-type" | "invalid-shape"; readonly detail: string };
 
 /** A request by which a provider asks whether the URL is ours, before or beside its events. */
@@ -176,7 +181,7 @@ export interface SourceDefinition {
    * throw, keeps the request whole.
    */
   split?(request: SignedRequest): readonly Buffer[];
-  /** Reads a body; as JSON unless given. */
+  /** Reads a body; as JSON unless given. What it returns as `json`, endpoints get byte for byte. */
   parse?(body: Buffer): ParsedBody;
   /** Schemas of some types (zod's, or any other Standard Schema), by the provider's own names for them. */
   readonly schemas?: Readonly<Record<string, Schema>>;

@@ -2,7 +2,16 @@ import { isUtf8 } from "node:buffer";
 
 /** What became of reading a body. */
 export type ParsedBody =
-  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: "not-utf8" | "not-json" };
+  | {
+      readonly ok: true;
+      readonly value: unknown;
+      /**
+       * The JSON text that `value` was read from, of which endpoints get the exact bytes. Without it they get `value` as
+       * JSON.stringify writes it, so leave it out where `value` is something else.
+       */
+      readonly json?: Buffer;
+    }
+  | { readonly ok: false; readonly problem: "not-utf8" | "not-json" };
 
 /**
  * Reads bytes as JSON in strict UTF-8; a byte order mark in front is skipped, as RFC 8259 allows. Never throws.
@@ -11,8 +20,9 @@ export type ParsedBody =
 export function parseJsonBody(body: Buffer): ParsedBody {
   if (!isUtf8(body)) return { ok: false, problem: "not-utf8" };
   const hasMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  const json = hasMark ? body.subarray(3) : body;
   try {
-    return { ok: true, value: JSON.parse(body.toString("utf8", hasMark ? 3 : 0)) as unknown };
+    return { ok: true, value: JSON.parse(json.toString()) as unknown, json };
   } catch {
     return { ok: false, problem: "not-json" };
   }

@@ -143,6 +143,7 @@ test("workers that count side by side make one alert", async () => {
     receivedAt: new Date(),
     source: "buzzbip",
     seq,
+    body: Buffer.from("{}"),
   });
   await Promise.all(
     Array.from({ length: 20 }, async (_, seq) =>

@@ -1,0 +1,34 @@
+import type { AnyEvent } from "@penstock/handler-sdk";
+import { OWN_SOURCE } from "@penstock/schemas";
+import type { DecodedEvent } from "./decode-event.ts";
+import { UnsendableEventError } from "./errors.ts";
+
+/**
+ * What an endpoint gets of an event: the stored bytes where they are an envelope with id, type, createdAt and data, which
+ * those of BuzzBip and Penstock's own are. Else such an envelope around the JSON that the provider sent, byte for byte, or
+ * around what its source read from a body that is no JSON. The same bytes at each try.
+ *
+ * @throws UnsendableEventError when the data that the source read cannot be written as JSON.
+ */
+export function outboundBody({ stored, event, provider, json }: DecodedEvent): Buffer {
+  if (provider === "buzzbip" || provider === OWN_SOURCE) return stored.body;
+  const { id, type, createdAt, receivedAt, data } = event as Omit<AnyEvent, "data"> & { data: unknown };
+  // A time that its provider did not tell in a way that makes one.
+  const at = Number.isNaN(createdAt.getTime()) ? receivedAt : createdAt;
+  const envelope = JSON.stringify({ id, type, createdAt: at.toISOString() });
+  const beginning = Buffer.from(`${envelope.slice(0, -1)},"data":`);
+  return Buffer.concat([beginning, json ?? toJson(data, provider), END]);
+}
+
+const END = Buffer.from("}");
+
+function toJson(data: unknown, provider: string): Buffer {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(data) as string | undefined;
+  } catch {
+    // Whatever it threw may tell of the body.
+  }
+  if (json === undefined) throw new UnsendableEventError(provider);
+  return Buffer.from(json);
+}
