@@ -279,7 +279,9 @@ test("it can be paused, changed, given another secret, and deleted", async () =>
     stderr: [expect.stringContaining("add --yes")],
   });
   const usual = await json("endpoints", "update", id, "--header-name", "none");
-  expect(usual).toMatchObject([{ headerName: "X-BuzzBip-Signature" }]);
+  expect(usual).toMatchObject([{ headerName: null }]);
+  const asked = await json("endpoints", "update", id, "--header-name", "X-BuzzBip-Signature");
+  expect(asked).toMatchObject([{ headerName: "X-BuzzBip-Signature" }]);
   expect((await penstock.call(["endpoints", "resume", id])).stdout).toEqual([`${id} is active: nothing kept it`]);
   await json("endpoints", "update", id, "--types", "*");
   await json("endpoints", "pause", id);

@@ -6,8 +6,8 @@ import { generateSecret, signatureHeaders } from "./sign.ts";
 
 const body = Buffer.from(JSON.stringify({ id: "evt_1", type: "message.received", data: { body: "héllo 👋" } }));
 const timestamp = Math.floor(Date.now() / 1_000);
-const sign = (secrets: readonly string[], headerName?: string) =>
-  signatureHeaders({ id: "msg_1", timestamp, body, secrets, ...(headerName && { headerName }) });
+const sign = (secrets: readonly string[], headerName?: string | null) =>
+  signatureHeaders({ id: "msg_1", timestamp, body, secrets, ...(headerName !== undefined && { headerName }) });
 
 describe.each([
   ["Standard Webhooks", Standard],
@@ -41,6 +41,7 @@ test("the plain header is the hex HMAC of the raw body, keyed with the secret as
   expect(sign(secrets)["X-BuzzBip-Signature"]).toBe(expected.join(", "));
   expect(sign(secrets, "X-Acme-Signature")).toMatchObject({ "X-Acme-Signature": expected.join(", ") });
   expect(sign(secrets, "X-Acme-Signature")).not.toHaveProperty("X-BuzzBip-Signature");
+  expect(Object.keys(sign(secrets, null))).toEqual(["webhook-id", "webhook-timestamp", "webhook-signature"]);
 });
 
 test.each(["plain text", "whsec_not base64", "whsec_abc", "whsec_", "whsec_====", "whsec_abcdefg", "sécret"])(

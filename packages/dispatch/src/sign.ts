@@ -10,8 +10,8 @@ export interface ToSign {
   readonly body: Buffer;
   /** Newest first. With two, as while one is being rotated out, there are two signatures in each header. */
   readonly secrets: readonly string[];
-  /** `X-BuzzBip-Signature` unless given. */
-  readonly headerName?: string;
+  /** `X-BuzzBip-Signature` unless given; null: Standard Webhooks alone. */
+  readonly headerName?: string | null;
 }
 
 const STANDARD_SECRET = /^whsec_((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/;
@@ -31,7 +31,7 @@ export function generateSecret(): string {
 /**
  * The headers that vouch for a body:
  *
- * - `headerName`: lower-case hex of the HMAC-SHA256 of the body, keyed with the secret's text as it stands; with several
+ * - `headerName`, unless that is null: lower-case hex of the HMAC-SHA256 of the body, keyed with the secret's text as it stands; with several
  *   secrets separated by `, `.
  * - `webhook-id`, `webhook-timestamp` and `webhook-signature` of Standard Webhooks: `v1,<base64>`, separated by spaces,
  *   of the HMAC-SHA256 of `<id>.<timestamp>.<body>`, keyed with the bytes that stand in base64 after `whsec_`. A secret
@@ -49,13 +49,13 @@ export function signatureHeaders({
   const standard: string[] = [];
   for (const secret of secrets) {
     const [, base64] = STANDARD_SECRET.exec(secret) ?? [];
-    plain.push(createHmac("sha256", secret).update(body).digest("hex"));
+    if (headerName !== null) plain.push(createHmac("sha256", secret).update(body).digest("hex"));
     // Not a Buffer: as a key one takes Node ten times as long.
     const key = base64 === undefined ? secret : createSecretKey(base64, "base64");
     standard.push(`v1,${createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest("base64")}`);
   }
   return {
-    [headerName]: plain.join(", "),
+    ...(headerName !== null && { [headerName]: plain.join(", ") }),
     "webhook-id": id,
     "webhook-timestamp": String(timestamp),
     "webhook-signature": standard.join(" "),

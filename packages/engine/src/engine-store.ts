@@ -55,7 +55,8 @@ export interface EndpointHealth {
 /** An endpoint as it is to be delivered to. */
 export interface OpenedEndpoint extends Pick<EndpointSubscription, "id" | "filter" | "lane"> {
   readonly url: string;
-  readonly headerName: string;
+  /** The header of the plain signature, for events of every source; null: that of BuzzBip's, for BuzzBip's events alone. */
+  readonly headerName: string | null;
   /** Sealed, the newest first; each signs. */
   readonly secrets: readonly string[];
   /** Requests at once. */

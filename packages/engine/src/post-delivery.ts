@@ -1,4 +1,4 @@
-import { type Answer, isSuccess, signatureHeaders } from "@penstock/dispatch";
+import { type Answer, DEFAULT_SIGNATURE_HEADER, isSuccess, signatureHeaders } from "@penstock/dispatch";
 import { instruments, markFailed, SpanKind, toTraceparent, withSpan } from "@penstock/telemetry";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineContext, Outbound } from "./engine-context.ts";
@@ -35,7 +35,7 @@ export async function postDelivery(
     timestamp: Math.floor(Date.now() / 1_000),
     body,
     secrets: endpoint.openedSecrets,
-    headerName: endpoint.headerName,
+    headerName: endpoint.headerName ?? (decoded.provider === "buzzbip" ? DEFAULT_SIGNATURE_HEADER : null),
   });
   const attributes = { "penstock.handler": endpoint.id, "penstock.attempt": delivery.attempt };
   return withSpan(`deliver ${endpoint.id}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {

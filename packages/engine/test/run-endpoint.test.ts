@@ -230,6 +230,41 @@ describe("what others send", () => {
     expect(texts().toSorted()).toEqual(bodies.toSorted());
   });
 
+  test.each<[string | null, Record<string, string | null>]>([
+    [null, { buzzbip: "x-buzzbip-signature", billing: null, penstock: null }],
+    [
+      "X-BuzzBip-Signature",
+      { buzzbip: "x-buzzbip-signature", billing: "x-buzzbip-signature", penstock: "x-buzzbip-signature" },
+    ],
+    ["X-Acme", { buzzbip: "x-acme", billing: "x-acme", penstock: "x-acme" }],
+  ])(
+    "with %j for a header of its own, an endpoint gets by source %j besides Standard Webhooks",
+    async (name, expected) => {
+      await addEndpoint("ep_1", {
+        headerName: name,
+        types: ["message.received", "billing.event", "endpoint.disabled"],
+      });
+      const data = { endpointId: "ep_2", url: "", tenant: null, reason: "", failures: 1, failingSince: null };
+      const own = JSON.stringify({ id: "evt_own", type: "endpoint.disabled", createdAt, data });
+      await process([
+        { id: "evt_buzzbip" },
+        received("billing", "evt_billing", "{}"),
+        { ...received("penstock", "evt_penstock", own), type: "endpoint.disabled" },
+      ]);
+      await runAll();
+      const found: Record<string, string | null> = {};
+      for (const { headers, body } of sink.received) {
+        new Webhook(secret).verify(body, headers as Record<string, string>);
+        const [header = null, ...others] = Object.keys(headers).filter((one) => /^x-/.test(one));
+        expect(others).toEqual([]);
+        if (header !== null) expect(headers[header]).toMatch(/^[0-9a-f]{64}$/);
+        const source = ["billing", "endpoint"].find((one) => body.includes(`"type":"${one}.`)) ?? "buzzbip";
+        found[source === "endpoint" ? "penstock" : source] = header;
+      }
+      expect(found).toEqual(expected);
+    },
+  );
+
   test.each(["cycle", "bigint", "undefined", "deep"])(
     "what its source reads as %s cannot be sent: it fails for good, and the endpoint is not blamed",
     async (source) => {

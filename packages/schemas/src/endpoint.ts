@@ -61,11 +61,15 @@ export const endpointSettingsSchema = z.strictObject({
     .nullable(),
   /** The path of the value whose events are delivered in order, one at a time; null: no order. */
   lane: z.string().regex(PATH, MUST_BE_A_PATH).nullable(),
-  /** The header that holds the hexadecimal HMAC of the body. */
+  /**
+   * The header that holds the hexadecimal HMAC of the body, whatever source an event came from; null: BuzzBip's events
+   * have it in `X-BuzzBip-Signature`, others do not have it.
+   */
   headerName: z
     .string()
     .regex(HEADER_NAME, { error: "must be the name of a header: letters, digits and hyphens" })
-    .refine((name) => !TAKEN_HEADER.test(name), { error: "is a header with a meaning of its own: use another name" }),
+    .refine((name) => !TAKEN_HEADER.test(name), { error: "is a header with a meaning of its own: use another name" })
+    .nullable(),
   /** Requests at once. */
   concurrency: z.int().min(1).max(256),
   /** Requests that begin per second; null: no limit. */
@@ -95,7 +99,7 @@ export const ENDPOINT_DEFAULTS = {
   types: [ALL_TYPES],
   filter: null,
   lane: null,
-  headerName: "X-BuzzBip-Signature",
+  headerName: null,
   concurrency: 10,
   ratePerSecond: null,
   scheduleMs: null,

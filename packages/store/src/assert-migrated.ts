@@ -15,6 +15,7 @@ const MIGRATIONS = [
   "0009-handler-roles",
   "0010-delivery-history",
   "0011-endpoints",
+  "0012-asked-headers",
 ] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];

@@ -17,7 +17,7 @@ interface OpenRow {
   filter: OpenedEndpoint["filter"];
   lane: string | null;
   url: string;
-  header_name: string;
+  header_name: string | null;
   secret: string;
   previous_secret: string | null;
   concurrency: number;
@@ -35,7 +35,7 @@ export async function openEndpoint(store: Store, id: string): Promise<OpenedEndp
     {
       name: "penstock-open-endpoint",
       text: `
-        SELECT e.filter, e.lane, e.url, e.header_name, e.secret,
+        SELECT e.filter, e.lane, e.url, CASE WHEN e.header_asked THEN e.header_name END AS header_name, e.secret,
                CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
                e.concurrency, e.rate_per_second, e.schedule_ms, e.failures, e.parks,
                EXISTS (SELECT FROM penstock.deliveries

@@ -36,6 +36,9 @@ export const ENDPOINT_COUNT_LIMIT = 1_000;
 /** Among how many that were skipped those are looked for that can be recovered; operators and filters may skip any number. */
 const SKIPPED_LOOKED_AT = 10_000;
 
+/** What a worker of a version before 0012 signs in where no header was asked for. */
+const HEADER_UNLESS_ASKED = "X-BuzzBip-Signature";
+
 // Each change of who gets what counts; see 0011.
 const COUNTED = "counted AS (UPDATE penstock.endpoint_changes SET n = n + 1)";
 
@@ -46,6 +49,7 @@ const COLUMNS = [
   "filter",
   "lane",
   "header_name",
+  "header_asked",
   "concurrency",
   "rate_per_second",
   "schedule_ms",
@@ -59,7 +63,8 @@ const valuesOf = (settings: EndpointSettings): unknown[] => [
   settings.tenant,
   settings.filter && JSON.stringify(settings.filter),
   settings.lane,
-  settings.headerName,
+  settings.headerName ?? HEADER_UNLESS_ASKED,
+  settings.headerName !== null,
   settings.concurrency,
   settings.ratePerSecond,
   settings.scheduleMs,
@@ -199,6 +204,7 @@ interface Row {
   filter: EndpointSettings["filter"];
   lane: string | null;
   header_name: string;
+  header_asked: boolean;
   concurrency: number;
   rate_per_second: number | null;
   schedule_ms: number[] | null;
@@ -269,7 +275,7 @@ function toEndpointRow(row: Row): EndpointRow {
     types: row.types,
     filter: row.filter,
     lane: row.lane,
-    headerName: row.header_name,
+    headerName: row.header_asked ? row.header_name : null,
     concurrency: row.concurrency,
     ratePerSecond: row.rate_per_second,
     scheduleMs: row.schedule_ms,

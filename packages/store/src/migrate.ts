@@ -16,6 +16,7 @@ import * as replays from "./migrations/0008-replays.ts";
 import * as handlerRoles from "./migrations/0009-handler-roles.ts";
 import * as deliveryHistory from "./migrations/0010-delivery-history.ts";
 import * as endpoints from "./migrations/0011-endpoints.ts";
+import * as askedHeaders from "./migrations/0012-asked-headers.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 /** Ours. Forward only: data that was acknowledged is never migrated away. */
@@ -31,6 +32,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0009-handler-roles": { up: handlerRoles.up },
   "0010-delivery-history": { up: deliveryHistory.up },
   "0011-endpoints": { up: endpoints.up },
+  "0012-asked-headers": { up: askedHeaders.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

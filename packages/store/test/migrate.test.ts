@@ -1,5 +1,6 @@
 import { defineHandler } from "@penstock/handler-sdk";
-import { assertMigrated, ensurePartitions, migrate } from "@penstock/store";
+import { ENDPOINT_DEFAULTS } from "@penstock/schemas";
+import { assertMigrated, createEndpoint, ensurePartitions, listEndpoints, migrate } from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
@@ -52,6 +53,26 @@ describe("migrate", () => {
     expect(rows).toEqual([{ found: null }]);
     await store.close();
   });
+});
+
+test("an endpoint from before 0012 keeps the header that it asked for, and what older workers sign in stays set", async () => {
+  const store = await openMigrated();
+  for (const [id, headerName] of Object.entries({ ep_asked: "X-Acme", ep_usual: null })) {
+    const settings = { ...ENDPOINT_DEFAULTS, url: "https://example.com", headerName };
+    await createEndpoint(store, { id, secret: "", settings });
+  }
+  await store.pool.query(`
+    ALTER TABLE penstock.endpoints DROP COLUMN header_asked;
+    DELETE FROM penstock.kysely_migration WHERE name = '0012-asked-headers'`);
+  expect(await migrate(store)).toEqual(["penstock/0012-asked-headers"]);
+  const found = await listEndpoints(store);
+  expect(found.map(({ id, headerName }) => [id, headerName])).toEqual([
+    ["ep_asked", "X-Acme"],
+    ["ep_usual", null],
+  ]);
+  const { rows } = await store.pool.query("SELECT header_name FROM penstock.endpoints ORDER BY id");
+  expect(rows).toEqual([{ header_name: "X-Acme" }, { header_name: "X-BuzzBip-Signature" }]);
+  await store.close();
 });
 
 test("a database that was never migrated is told from one that is", async () => {

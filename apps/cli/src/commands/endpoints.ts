@@ -1,5 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { createGuard, generateSecret, isSuccess, type Keyring, SealError } from "@penstock/dispatch";
+import {
+  createGuard,
+  DEFAULT_SIGNATURE_HEADER,
+  generateSecret,
+  isSuccess,
+  type Keyring,
+  SealError,
+} from "@penstock/dispatch";
 import {
   BUZZBIP_EVENT_TYPES,
   type BuzzBipEventType,
@@ -90,7 +97,7 @@ function registerAdd(endpoints: Command, ctx: CliContext): void {
       });
       if (json) return ctx.output.json({ ...row, secret });
       ctx.output.result(
-        `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when ${settings.headerName} is the hexadecimal HMAC-SHA256 of its body, or when a library of Standard Webhooks says so.\n\nNext:\n  ${PENSTOCK} endpoints test ${id}\n  ${PENSTOCK} endpoints show ${id}`,
+        `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when a library of Standard Webhooks says so, or when ${settings.headerName ?? DEFAULT_SIGNATURE_HEADER} is the hexadecimal HMAC-SHA256 of its body.${settings.headerName === null ? " Only BuzzBip's events have that header; --header-name gives one to all." : ""}\n\nNext:\n  ${PENSTOCK} endpoints test ${id}\n  ${PENSTOCK} endpoints show ${id}`,
       );
     });
 }

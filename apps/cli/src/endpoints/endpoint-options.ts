@@ -1,3 +1,4 @@
+import { DEFAULT_SIGNATURE_HEADER } from "@penstock/dispatch";
 import {
   ALL_TYPES,
   BUZZBIP_EVENT_TYPES,
@@ -76,8 +77,8 @@ export function addEndpointOptions(command: Command): Command {
     .addOption(
       new Option(
         "--header-name <name>",
-        `the header of the hexadecimal signature; ${ENDPOINT_DEFAULTS.headerName} unless set`,
-      ).argParser((text) => (text === NONE ? ENDPOINT_DEFAULTS.headerName : text)),
+        `the header of the hexadecimal signature, for events of every source; unless set, ${DEFAULT_SIGNATURE_HEADER} for BuzzBip's events alone`,
+      ).argParser(orNone(asItIs)),
     )
     .addOption(
       new Option("--concurrency <n>", `requests at once; ${ENDPOINT_DEFAULTS.concurrency} unless set`).argParser(

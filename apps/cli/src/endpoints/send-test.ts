@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Answer, createGuard, createSender, signatureHeaders } from "@penstock/dispatch";
+import { type Answer, createGuard, createSender, DEFAULT_SIGNATURE_HEADER, signatureHeaders } from "@penstock/dispatch";
 import type { BuzzBipEventType, EndpointSettings, OutboundConfig } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
 
@@ -21,7 +21,9 @@ export async function sendTest({
   const sender = createSender({ guard: createGuard(outbound) });
   const id = `test_${randomUUID().replaceAll("-", "")}`;
   const body = Buffer.from(JSON.stringify({ ...makeEvent(type), id, createdAt: new Date().toISOString() }));
-  const { url, headerName } = endpoint;
+  const { url } = endpoint;
+  // The example is one of BuzzBip's.
+  const headerName = endpoint.headerName ?? DEFAULT_SIGNATURE_HEADER;
   const timestamp = Math.floor(Date.now() / 1_000);
   const headers = signatureHeaders({ id, timestamp, body, secrets, headerName });
   const answer = await sender.post({ url, headers, body, signal });

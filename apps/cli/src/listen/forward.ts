@@ -61,11 +61,11 @@ async function findSigner(ctx: CliContext, sources: Sources, name: string, given
 
 function signHeaders({ secret, isBuzzBip }: Signer, { id, seq, body }: TailedEvent): Record<string, string> {
   if (secret === null) return {};
-  const { [DEFAULT_SIGNATURE_HEADER]: signature = "", ...standard } = signatureHeaders({
+  return signatureHeaders({
     id: id !== null && isWebhookId(id) ? id : `seq_${seq}`,
     timestamp: Math.floor(Date.now() / 1_000),
     body,
     secrets: [secret],
+    headerName: isBuzzBip ? DEFAULT_SIGNATURE_HEADER : null,
   });
-  return isBuzzBip ? { ...standard, [DEFAULT_SIGNATURE_HEADER]: signature } : standard;
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_SIGNATURE_HEADER } from "@penstock/dispatch";
 import type { EndpointRow } from "@penstock/store";
 import { PENSTOCK } from "../cli-context.ts";
 import { formatColumns } from "./columns.ts";
@@ -29,7 +30,12 @@ export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
     ...optional("lane", endpoint.lane),
     ...optional("description", endpoint.description),
     ...optional("tenant", endpoint.tenant),
-    ["signature", `${endpoint.headerName}, and those of Standard Webhooks`],
+    [
+      "signature",
+      endpoint.headerName === null
+        ? `those of Standard Webhooks; of BuzzBip's events ${DEFAULT_SIGNATURE_HEADER}, too`
+        : `${endpoint.headerName}, and those of Standard Webhooks`,
+    ],
     ...optional("old secret", previousSecretUntil && `signs, too, until ${previousSecretUntil}`),
     [
       "limits",
