@@ -137,6 +137,46 @@ describe("what is sent", () => {
     expect(() => new Webhook(secret).verify(one.body, one.headers as Record<string, string>)).toThrow();
   });
 
+  test("sources of Penstock's own verify what an endpoint gets through a whole rotation, by whichever live secret they know", async () => {
+    await addEndpoint("ep_1");
+    const next = generateSecret();
+    const receivers = { old: [secret], new: [next], both: [secret, next], "both, the new one first": [next, secret] };
+    const sources = { buzzbip: buzzbip(), "standard-webhooks": standardWebhooks() };
+    const phases: Record<string, Record<string, string[]>> = {};
+
+    async function verifyAll(phase: string): Promise<void> {
+      sink.received.length = 0;
+      await process([{}]);
+      await runAll();
+      const [{ headers, body }] = sink.received as [Sink["received"][number]];
+      const request = { header: (name: string) => headers[name]?.toString(), body, url: "/" };
+      phases[phase] = {};
+      for (const [name, source] of Object.entries(sources)) {
+        const accepting = Object.entries(receivers).filter(([, secrets]) => {
+          const verification = source.verify(request, secrets, Date.now());
+          return verification.ok;
+        });
+        phases[phase][name] = accepting.map(([receiver]) => receiver);
+      }
+    }
+
+    await verifyAll("before");
+    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 3_600_000 });
+    await verifyAll("overlap");
+    await store.pool.query("UPDATE penstock.endpoints SET previous_until = now()");
+    await verifyAll("after");
+    const [onlyOld, all, onlyNew] = [
+      ["old", "both", "both, the new one first"],
+      ["old", "new", "both", "both, the new one first"],
+      ["new", "both", "both, the new one first"],
+    ];
+    expect(phases).toEqual({
+      before: { buzzbip: onlyOld, "standard-webhooks": onlyOld },
+      overlap: { buzzbip: all, "standard-webhooks": all },
+      after: { buzzbip: onlyNew, "standard-webhooks": onlyNew },
+    });
+  });
+
   test("an event gets no job of an endpoint that was added after it was processed, changed ones get what they want now", async () => {
     await addEndpoint("ep_1", { types: ["contact.created"] });
     await process([{ id: "evt_1" }]);
