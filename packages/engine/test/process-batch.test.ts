@@ -1,6 +1,7 @@
 import { defineHandler, PermanentError, RetryAfterError } from "@penstock/handler-sdk";
 import type { Store } from "@penstock/store";
-import { createEngineStore, pauseHandler } from "@penstock/store";
+import { createEngineStore, findHandlerRoles, listEvents, migrate, pauseHandler } from "@penstock/store";
+import { createTestDatabase, setStrangely } from "@penstock/testing";
 import { sql } from "kysely";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
@@ -9,6 +10,7 @@ import {
   effectHandler,
   effects,
   engineOn,
+  migrateForTests,
   openTestStore,
   pendingCount,
   rows,
@@ -54,6 +56,41 @@ describe("a batch", () => {
     expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 4, more: true });
     expect(seen).toEqual([["old_1", "old_2", "own_1", "own_2"]]);
     expect(await pendingCount(store)).toBe(1);
+  });
+
+  test.each(["database", "role"] as const)("has exact times, whatever settings its %s has", async (by) => {
+    const { url } = await createTestDatabase();
+    await setStrangely(url, by);
+    await migrateForTests(url);
+    const strange = await openTestStore(url);
+    await strange.pool.query("GRANT USAGE ON SCHEMA app TO PUBLIC");
+    const seen: unknown[] = [];
+    const handler = effectHandler({
+      async handle({ createdAt, receivedAt }, { tx }) {
+        const { rows } = await sql`SELECT timestamptz '2026-04-03T02:01:00.5Z' AS at, '\\x00ff'::bytea AS bytes,
+          interval '1 day 2 hours' AS span, 0.1::float8 + 0.2 AS sum, ARRAY[NULL]::text[] AS none`.execute(tx);
+        seen.push({ createdAt, receivedAt }, rows[0]);
+      },
+    });
+    // A handler's role can have settings, too.
+    await migrate(strange, [handler]);
+    const roles = await findHandlerRoles(strange);
+    await strange.pool.query(`ALTER ROLE "${roles.get("app")}" SET datestyle TO 'SQL, DMY'`);
+    const engine = engineOn(strange, [handler], { store: createEngineStore(strange, "w", roles) });
+    const createdAt = "2026-04-03T02:01:00.123Z";
+    await engine.processBatch(fresh(await addBatch(strange, [{ createdAt }])));
+    const [event] = await listEvents(strange);
+    expect(seen).toEqual([
+      { createdAt: new Date(createdAt), receivedAt: new Date(event?.receivedAt ?? "") },
+      {
+        at: new Date("2026-04-03T02:01:00.500Z"),
+        bytes: Buffer.from([0, 255]),
+        span: { days: 1, hours: 2 },
+        sum: 0.30000000000000004,
+        none: [null],
+      },
+    ]);
+    await strange.close();
   });
 
   test("is bounded by bytes, and one event always fits", async () => {

@@ -115,7 +115,7 @@ export async function testHandler(
     ...(server.keepsTemplates && { template: toTemplateName(handlers) }),
   });
   const store = openStore(database.url, sources);
-  const inSchema = openStore(inSearchPath(database.url, handler.schema), sources);
+  const inSchema = openStore(database.url, sources, handler.schema);
   const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: inSchema.pool }) });
   const log: LogLine[] = [];
   const logger = createLogger({
@@ -255,19 +255,14 @@ async function migrateAll(url: string, handlers: readonly Handler[]): Promise<vo
   }
 }
 
-function openStore(connectionString: string, { list }: Pick<Sources, "list">): Store {
+function openStore(connectionString: string, { list }: Pick<Sources, "list">, schema?: string): Store {
   return createStore({
     connectionString,
+    ...(schema !== undefined && { schema }),
     applicationName: "penstock-handler-test",
     maxConnections: 6,
     sources: list.map(({ name }) => name),
   });
-}
-
-function inSearchPath(url: string, schema: string): string {
-  const changed = new URL(url);
-  changed.searchParams.set("options", `-c search_path=${schema},public`);
-  return changed.href;
 }
 
 /** Has the story printed when a test fails; what it returns is called by whatever a test does, once per test that matters. */

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { detached, isTracing } from "@penstock/telemetry";
-import pg from "pg";
+import { detached } from "@penstock/telemetry";
+import type pg from "pg";
 import { toStoreError } from "./errors.ts";
-import { keepContext } from "./keep-context.ts";
-import { observePool } from "./observe-pool.ts";
+import { openPool } from "./open-pool.ts";
 
 export interface StoreOptions {
   readonly connectionString: string;
@@ -22,11 +21,13 @@ export interface StoreOptions {
   readonly answerTimeoutMs?: number;
   /** How long to wait for a connection, in milliseconds; 5,000 unless given. */
   readonly connectTimeoutMs?: number;
+  /** The schema that plain names of tables are looked for in, before `public`; `public` alone unless given. */
+  readonly schema?: string;
   /** Hears of connections that broke while idle. */
   readonly onConnectionError?: (error: Error) => void;
 }
 
-/** A pool of connections with the session settings that the guarantees rest on. */
+/** A pool of connections with the session settings that the guarantees rest on (`open-pool.ts`). */
 export interface Store {
   readonly pool: pg.Pool;
   readonly sources: readonly string[];
@@ -43,43 +44,30 @@ export interface Store {
  * froze does not hold its rows for ever.
  */
 export function createStore(options: StoreOptions): Store {
-  const settings: Record<string, string> = {
-    application_name: options.applicationName,
-    synchronous_commit: "on", // an acknowledgement means: on disk
-    lock_timeout: "5s",
-    idle_in_transaction_session_timeout: "40s", // longer than the longest timeoutMs of a handler
-    transaction_timeout: "180s",
-    client_connection_check_interval: "2s", // ends the statement of a client that has gone
-    statement_timeout: `${options.statementTimeoutMs ?? 60_000}ms`,
-    timezone: "UTC",
-    jit: "off", // to compile a statement takes longer than to run any of ours
-  };
-  // By statement, not by start-up packet: a pooler refuses the latter, and so does a server without the setting.
-  const applySettings = (client: pg.ClientBase): Promise<unknown> =>
-    client.query(
-      `SELECT set_config(s.name, v.value, false)
-         FROM unnest($1::text[], $2::text[]) AS v (name, value) JOIN pg_catalog.pg_settings s ON s.name = v.name`,
-      [Object.keys(settings), Object.values(settings)],
-    );
-  const pool = new pg.Pool({
-    connectionString: options.connectionString,
-    max: options.maxConnections,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
-    idleTimeoutMillis: 30_000,
-    ...(options.answerTimeoutMs === undefined ? {} : { query_timeout: options.answerTimeoutMs }),
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
-    // Statements that are sent together go out together: one round trip.
-    pipeline: true,
-    // pg waits for it, though its types do not say so.
-    onConnect: applySettings as (client: pg.ClientBase) => void,
-  });
-  // Without a listener a server that restarts would take this process down with it.
+  const pool = openPool(
+    "store",
+    {
+      connectionString: options.connectionString,
+      max: options.maxConnections,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
+      idleTimeoutMillis: 30_000,
+      ...(options.answerTimeoutMs === undefined ? {} : { query_timeout: options.answerTimeoutMs }),
+      // Statements that are sent together go out together: one round trip.
+      pipeline: true,
+    },
+    {
+      application_name: options.applicationName,
+      synchronous_commit: "on", // an acknowledgement means: on disk
+      lock_timeout: "5s",
+      idle_in_transaction_session_timeout: "40s", // longer than the longest timeoutMs of a handler
+      transaction_timeout: "180s",
+      client_connection_check_interval: "2s", // ends the statement of a client that has gone
+      statement_timeout: `${options.statementTimeoutMs ?? 60_000}ms`,
+      jit: "off", // to compile a statement takes longer than to run any of ours
+      ...(options.schema !== undefined && { search_path: `"${options.schema}", public` }),
+    },
+  );
   pool.on("error", (error) => detached(() => options.onConnectionError?.(error)));
-  pool.on("connect", (client) => client.on("error", () => undefined));
-
-  observePool("store", pool);
-  if (isTracing()) keepContext(pool);
 
   const store: Store = {
     pool,
