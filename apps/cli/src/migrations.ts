@@ -1,6 +1,6 @@
 import type { PenstockConfig } from "@penstock/handler-sdk";
 import type { StoreConfig } from "@penstock/schemas";
-import { createQueuePool, migrate, type Store } from "@penstock/store";
+import { assertUsable, createQueuePool, migrate, type Store } from "@penstock/store";
 
 /**
  * Brings a database up to date: the tables of Penstock, of each handler, and of the queue where it has some. Returns what
@@ -9,14 +9,19 @@ import { createQueuePool, migrate, type Store } from "@penstock/store";
 export async function applyMigrations(store: Store, config: StoreConfig, plugged: PenstockConfig): Promise<string[]> {
   // Loaded when needed: it brings BullMQ with it.
   const { migrateQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
-  const applied = await migrate(store, plugged.handlers);
-  await migrateQueue(config.queue, (url = config.databaseUrl, maxConnections) =>
+  const openPool = (url = config.databaseUrl, maxConnections: number) =>
     createQueuePool({
       connectionString: url,
       schema: QUEUE_SCHEMA,
       maxConnections,
       applicationName: "penstock-cli",
-    }),
-  );
+    });
+  // Before ours are applied: a database that is refused must not leave the other half done.
+  if (config.queue.kind === "postgres" && config.queue.url !== undefined) {
+    const pool = openPool(config.queue.url, 1);
+    await assertUsable(pool, "QUEUE_URL").finally(() => pool.end());
+  }
+  const applied = await migrate(store, plugged.handlers);
+  await migrateQueue(config.queue, openPool);
   return applied;
 }

@@ -26,6 +26,18 @@ test("a database that was never migrated is told with what to run; migrate says 
   expect(after).toEqual({ code: 0, stdout: [], stderr: [] });
 });
 
+test("a queue's database that cannot hold every text is refused before anything is applied in either", async () => {
+  const { url } = await createTestDatabase();
+  const queue = await createTestDatabase({ encoding: "SQL_ASCII" });
+  const env = { DATABASE_URL: url, QUEUE_URL: queue.url };
+  const { code, stderr } = await penstock.call(["migrate"], env);
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: [expect.stringMatching(/has the encoding SQL_ASCII.*set QUEUE_URL to it/)],
+  });
+  expect((await penstock.call(["events", "list"], env)).stderr.join()).toContain("penstock/0001-events");
+});
+
 test.each([
   ["that nobody listens at", "postgres://user:s3cr3t@127.0.0.1:1/db", /not available.*ECONNREFUSED/],
   ["whose name has several addresses", "postgres://user:s3cr3t@localhost:1/db", /not available.*ECONNREFUSED/],

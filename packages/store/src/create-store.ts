@@ -108,3 +108,12 @@ export async function query<Row extends pg.QueryResultRow>(
     throw toStoreError(error);
   }
 }
+
+/** Takes a connection. @throws DatabaseUnavailableError when Postgres is away or none is free in time. */
+export async function connect({ pool }: Store): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect();
+  } catch (error) {
+    throw toStoreError(error);
+  }
+}

@@ -51,7 +51,7 @@ export { LANE_COUNT_LIMIT, type LaneFilter, type LaneRow, type LaneState, listLa
 export { listEffects } from "./list-effects.ts";
 export { listReplays, type ReplayDetail, type ReplayRow, showReplay } from "./list-replays.ts";
 export { assertMigrated } from "./assert-migrated.ts";
-export { hasTransactions, migrate, MINIMUM_POSTGRES } from "./migrate.ts";
+export { assertUsable, hasTransactions, migrate, MINIMUM_POSTGRES } from "./migrate.ts";
 export { ensurePartitions } from "./partitions.ts";
 export { rehearse } from "./rehearse.ts";
 export { observeBacklog } from "./observe-backlog.ts";

@@ -1,5 +1,6 @@
 import type { InsertOutcome, NewEvent } from "@penstock/intake";
 import { query, type Store } from "./create-store.ts";
+import { DatabaseUnavailableError } from "./errors.ts";
 import { ensurePartitions, isMissingPartition } from "./partitions.ts";
 
 // The ledger first: a duplicate must lose there, before it can reach events or pending. Sorted by key, since two
@@ -42,7 +43,7 @@ const INSERT = {
  * Stores a batch of events in one statement: ledger, events and pending. Returns what became of each, in the order
  * given. Keys must be distinct within the batch.
  *
- * @throws DatabaseUnavailableError when Postgres is away (the outcome is then unknown; the ledger covers trying again),
+ * @throws DatabaseUnavailableError when Postgres is away or today's partition cannot be made (the outcome is then unknown; the ledger covers trying again),
  *   else what Postgres said of the batch as a whole, e.g. a data error of one event.
  */
 export async function insertEvents(
@@ -86,12 +87,21 @@ async function insertFresh(store: Store, batchId: string, events: readonly NewEv
   const { rows } = await insert().catch(async (error: unknown) => {
     if (!isMissingPartition(error)) throw error;
     // Nobody made partitions ahead for a week: make them here rather than refuse what a provider has signed.
-    await ensurePartitions(store);
-    return insert();
+    await ensurePartitions(store).catch(failWithoutPartition);
+    return insert().catch((again: unknown) => {
+      if (isMissingPartition(again)) failWithoutPartition(again);
+      throw again;
+    });
   });
   const [row] = rows;
   if (row?.fresh === events.length) return "all";
   return new Set(row?.keys);
+}
+
+/** No event is to blame: its sender is to try again. */
+function failWithoutPartition(cause: unknown): never {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  throw new DatabaseUnavailableError(`today's partition is missing and cannot be made: ${reason}`, { cause });
 }
 
 /** As Postgres writes a text[]: arrays of different lengths make no array of arrays. */

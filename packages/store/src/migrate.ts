@@ -1,7 +1,7 @@
 import type { Handler } from "@penstock/handler-sdk";
 import { Kysely, PostgresDialect } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
-import { query, type Store } from "./create-store.ts";
+import { connect, query, type Queryable, type Store } from "./create-store.ts";
 import { isConnectionError, MigrationFailedError, toStoreError } from "./errors.ts";
 import type { MigrationName } from "./assert-migrated.ts";
 import { ensureHandlerRoles, type HandlerAccess } from "./handler-roles.ts";
@@ -51,7 +51,7 @@ export const MINIMUM_POSTGRES = 15;
  * @throws HandlerAccessError when a handler cannot be given what it declares to read or write.
  */
 export async function migrate(store: Store, handlers: readonly Migrated[] = []): Promise<string[]> {
-  await assertPostgresVersion(store);
+  await assertUsable(store.pool, "DATABASE_URL");
   const applied: string[] = [];
   for (const owner of [OWN, ...handlers]) {
     if (owner !== OWN && Object.keys(owner.migrations).length === 0) continue;
@@ -74,7 +74,7 @@ export function hasTransactions({ kind, migrations }: Pick<Migrated, "kind" | "m
 
 async function migrateSchema(store: Store, { schema, migrations }: Migrated): Promise<string[]> {
   // A connection of its own, whose search_path is the schema, so that migrations name their tables plainly.
-  const client = await store.pool.connect();
+  const client = await connect(store);
   const dialect = new PostgresDialect({
     pool: {
       options: store.pool.options,
@@ -115,13 +115,24 @@ async function migrateSchema(store: Store, { schema, migrations }: Migrated): Pr
   }
 }
 
-async function assertPostgresVersion(store: Store): Promise<void> {
-  const { rows } = await query<{ version: number }>(
-    store.pool,
-    "SELECT current_setting('server_version_num')::int / 10000 AS version",
+/**
+ * Checks that a database can hold what is to be made in it, before anything is. `variable` names where its URL comes from.
+ *
+ * @throws MigrationFailedError
+ */
+export async function assertUsable(db: Queryable, variable: "DATABASE_URL" | "QUEUE_URL"): Promise<void> {
+  const { rows } = await query<{ version: number; name: string; encoding: string }>(
+    db,
+    `SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS name,
+            current_setting('server_encoding') AS encoding`,
   );
-  const version = rows[0]?.version ?? 0;
+  const { version = 0, name = "", encoding = "" } = rows[0] ?? {};
   if (version < MINIMUM_POSTGRES) {
     throw new MigrationFailedError(`Postgres ${version} is too old: Penstock needs ${MINIMUM_POSTGRES} or later`);
+  }
+  if (encoding !== "UTF8") {
+    throw new MigrationFailedError(
+      `database ${name} has the encoding ${encoding}, which cannot hold every text: make one by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and set ${variable} to it`,
+    );
   }
 }

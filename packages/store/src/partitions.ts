@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { query, type Store } from "./create-store.ts";
+import { connect, query, type Store } from "./create-store.ts";
 import { codeOf } from "./errors.ts";
 
 /** The tables that have a partition for each day. */
@@ -36,7 +36,7 @@ export async function ensurePartitions(store: Store, daysAhead = DAYS_AHEAD): Pr
     [[...PARTITIONED], daysAhead],
   );
   if (rows.length === 0) return [];
-  const client = await store.pool.connect();
+  const client = await connect(store);
   let failed = true;
   try {
     const made: string[] = [];

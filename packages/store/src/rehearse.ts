@@ -27,7 +27,7 @@ export async function rehearse<T>(
 ): Promise<T> {
   try {
     return await transaction(store, async (client): Promise<T> => {
-      await client.query(TIME_OUTS);
+      await query(client, TIME_OUTS);
       // Of transactions before, whose counts the server has not taken yet.
       const before = await countChanges(client);
       throw new RolledBack(

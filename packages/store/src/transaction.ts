@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { query, type Store } from "./create-store.ts";
+import { connect, query, type Store } from "./create-store.ts";
 import { CommitFailedError, isConnectionError, isExhausted, isHandlerGivenUp, toStoreError } from "./errors.ts";
 
 /**
@@ -9,9 +9,7 @@ import { CommitFailedError, isConnectionError, isExhausted, isHandlerGivenUp, to
  * @throws DatabaseUnavailableError, CommitFailedError, or what `fn` threw.
  */
 export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-  const client = await store.pool.connect().catch((error: unknown) => {
-    throw toStoreError(error);
-  });
+  const client = await connect(store);
   let broken: Error | undefined;
   const onError = (error: Error): void => {
     broken ??= error;

@@ -1,30 +1,16 @@
-import { hash, randomUUID } from "node:crypto";
-import { keyOfId } from "@penstock/sources";
+import { randomUUID } from "node:crypto";
 import { insertEvents, listEvents, showEvents, type Store } from "@penstock/store";
 import { beforeAll, expect, test } from "vitest";
-import { openMigrated } from "./open-test-store.ts";
+import { newEvent, openMigrated } from "./open-test-store.ts";
 
 let store: Store;
 beforeAll(async () => {
   store = await openMigrated();
-  const sha = (text: string): string => hash("sha256", text, "hex");
-  const event = (eventId: string, type: string, body: string) => ({
-    key: keyOfId("buzzbip", eventId),
-    bodyHash: sha(body),
-    source: "buzzbip",
-    eventId,
-    type,
-    createdAt: new Date("2026-06-01T14:32:00Z"),
-    subjects: ["cnt_1"],
-    problem: null,
-    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    body: Buffer.from(body),
-  });
   const seqs = ["processed", "quarantined", "pending"];
   await insertEvents(
     store,
     randomUUID(),
-    seqs.map((id) => event(id, id === "pending" ? "message.sent" : "x", id)),
+    seqs.map((id) => newEvent(id, { type: id === "pending" ? "message.sent" : "x" })),
   );
   await store.pool.query(`
     INSERT INTO penstock.handlers (name, kind, types) VALUES ('a', 'transactional', '{x}'), ('b', 'transactional', '{y}');

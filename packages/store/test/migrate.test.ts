@@ -1,10 +1,19 @@
+import { randomUUID } from "node:crypto";
 import { defineHandler } from "@penstock/handler-sdk";
 import { ENDPOINT_DEFAULTS } from "@penstock/schemas";
-import { assertMigrated, createEndpoint, ensurePartitions, listEndpoints, migrate } from "@penstock/store";
+import {
+  assertMigrated,
+  createEndpoint,
+  ensurePartitions,
+  insertEvents,
+  listEndpoints,
+  migrate,
+  type Store,
+} from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { open, openMigrated } from "./open-test-store.ts";
+import { newEvent, open, openMigrated } from "./open-test-store.ts";
 
 const creates = (table: string) => ({
   up: async (db: Parameters<ReturnType<typeof sql>["execute"]>[0]) =>
@@ -84,11 +93,24 @@ test("a database that was never migrated is told from one that is", async () => 
   await store.close();
 });
 
+test.each(["SQL_ASCII", "LATIN1"])("a database of encoding %s is refused before anything is made in it", async (encoding) => {
+  const { url } = await createTestDatabase({ encoding });
+  const store = open(url);
+  await expect(migrate(store)).rejects.toMatchObject({
+    code: "MIGRATION_FAILED",
+    message: expect.stringMatching(
+      `^database test_\\w+ has the encoding ${encoding}, .*ENCODING 'UTF8'.*set DATABASE_URL to it$`,
+    ) as string,
+  });
+  expect((await store.pool.query("SELECT FROM pg_namespace WHERE nspname = 'penstock'")).rowCount).toBe(0);
+  await store.close();
+});
+
 describe("partitions", () => {
-  const dropTomorrow = `
+  const dropDay = (ahead: number): string => `
     DO $$ DECLARE parent text; name text; BEGIN
       FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts'] LOOP
-        name := parent || '_' || to_char((now() AT TIME ZONE 'UTC')::date + 1, 'YYYYMMDD');
+        name := parent || '_' || to_char((now() AT TIME ZONE 'UTC')::date + ${ahead}, 'YYYYMMDD');
         EXECUTE format('ALTER TABLE penstock.%I DETACH PARTITION penstock.%I', parent, name);
         EXECUTE format('DROP TABLE penstock.%I', name);
       END LOOP; END $$`;
@@ -102,17 +124,47 @@ describe("partitions", () => {
   test("are made for today and the week ahead, once, by however many ask", async () => {
     const store = await openMigrated();
     await ensurePartitions(store); // of this day: the database may be from yesterday
-    await store.pool.query(dropTomorrow);
+    await store.pool.query(dropDay(1));
     const made = await Promise.all([ensurePartitions(store), ensurePartitions(store), ensurePartitions(store)]);
     expect(made.flat()).toHaveLength(3);
     expect((await store.pool.query(daysAhead)).rows).toEqual([{ n: 8 }]);
     await store.close();
   });
 
+  test.each([
+    ["another table has its name", ({ pool }: Store) => void pool.query(makeNamesake)],
+    ["no connection is free to make it with", ({ pool }: Store) => holdThirdConnection(pool)],
+  ])("an event that meets no partition of its day meets an outage where %s", async (_, hinder) => {
+    const { url } = await createTestDatabase();
+    const store = open(url, { maxConnections: 1, connectTimeoutMs: 100 });
+    await migrate(store);
+    await store.pool.query(dropDay(0));
+    hinder(store);
+    await expect(insertEvents(store, randomUUID(), [newEvent("evt_1")])).rejects.toMatchObject({
+      code: "DATABASE_UNAVAILABLE",
+      message: expect.stringContaining("partition") as string,
+    });
+    await store.close();
+  });
+
+  const makeNamesake = `
+    DO $$ BEGIN
+      EXECUTE format('CREATE TABLE penstock.%I ()', 'events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'));
+    END $$`;
+
+  /** The first two are for the insert and for the look at what is missing. Who asks meanwhile gets the connection next. */
+  function holdThirdConnection(pool: Store["pool"]): void {
+    let acquired = 0;
+    pool.on("acquire", () => {
+      if (++acquired !== 2) return;
+      pool.connect((_error, _client, release) => setTimeout(release, 500));
+    });
+  }
+
   test("are made while a reader holds the table, without waiting for it", async () => {
     const store = await openMigrated();
     await ensurePartitions(store);
-    await store.pool.query(dropTomorrow);
+    await store.pool.query(dropDay(1));
     const reader = await store.pool.connect();
     await reader.query("BEGIN");
     await reader.query("SELECT count(*) FROM penstock.events");

@@ -1,8 +1,12 @@
-import { createStore, migrate, type Store } from "@penstock/store";
+import { hash } from "node:crypto";
+import type { NewEvent } from "@penstock/intake";
+import { keyOfId } from "@penstock/sources";
+import { createStore, migrate, type Store, type StoreOptions } from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
 
-export function open(url: string): Store {
-  return createStore({ connectionString: url, applicationName: "store-test", maxConnections: 6, sources: ["buzzbip"] });
+export function open(url: string, options: Partial<StoreOptions> = {}): Store {
+  const usual = { applicationName: "store-test", maxConnections: 6, sources: ["buzzbip"] };
+  return createStore({ connectionString: url, ...usual, ...options });
 }
 
 /** A store on a migrated database of its own. */
@@ -16,4 +20,22 @@ export async function openMigrated(): Promise<Store> {
     },
   });
   return open(url);
+}
+
+/** An event of source buzzbip as intake has it. */
+export function newEvent(eventId: string, event: Partial<NewEvent> = {}): NewEvent {
+  const body = event.body ?? Buffer.from(eventId);
+  return {
+    key: keyOfId("buzzbip", eventId),
+    bodyHash: hash("sha256", body, "hex"),
+    source: "buzzbip",
+    eventId,
+    type: "x",
+    createdAt: new Date("2026-06-01T14:32:00Z"),
+    subjects: ["cnt_1"],
+    problem: null,
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    body,
+    ...event,
+  };
 }

@@ -1,5 +1,4 @@
-import { hash, randomUUID } from "node:crypto";
-import { keyOfId } from "@penstock/sources";
+import { randomUUID } from "node:crypto";
 import {
   assertMigrated,
   createEngineStore,
@@ -13,7 +12,7 @@ import {
 } from "@penstock/store";
 import { createTestDatabase, setStrangely, STRANGE_SETTINGS } from "@penstock/testing";
 import { describe, expect, test } from "vitest";
-import { open } from "./open-test-store.ts";
+import { newEvent, open } from "./open-test-store.ts";
 
 describe.each(["database", "role"] as const)("where a %s has settings of its own", (by) => {
   test("all is migrated, and events are stored, listed and shown with exact times", async () => {
@@ -23,23 +22,13 @@ describe.each(["database", "role"] as const)("where a %s has settings of its own
     await migrate(store);
     await assertMigrated(store);
     expect(await ensurePartitions(store)).toEqual([]);
-    const sha = (text: string): string => hash("sha256", text, "hex");
     const body = Buffer.from('{"text":"\\\\ ü \'"}');
-    const event = (eventId: string, createdAt: Date | null) => ({
-      key: keyOfId("buzzbip", eventId),
-      bodyHash: sha(eventId),
-      source: "buzzbip",
-      eventId,
-      type: null,
-      createdAt,
-      subjects: ["cnt_1"],
-      problem: null,
-      traceparent: null,
-      body,
-    });
     const createdAt = new Date("2026-04-03T02:01:00.123Z");
     const before = Date.now();
-    await insertEvents(store, randomUUID(), [event("with", createdAt), event("without", null)]);
+    await insertEvents(store, randomUUID(), [
+      newEvent("with", { type: null, createdAt, body }),
+      newEvent("without", { type: null, createdAt: null, body }),
+    ]);
     const listed = await listEvents(store, { subject: "cnt_1" });
     expect(listed.map(({ id, type, createdAt: at }) => [id, type, at])).toEqual([
       ["without", null, null],

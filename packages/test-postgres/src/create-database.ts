@@ -11,12 +11,14 @@ export interface DatabaseOptions {
   /** Name of what `migrate` makes: the first to ask migrates, all others of the run get copies. */
   readonly template?: string;
   readonly migrate?: Migrate;
+  /** Of an empty database; UTF8 unless given. */
+  readonly encoding?: string;
 }
 
 /** Makes a database: empty, migrated, or a copy of a template that is migrated once per run. Returns its name and address. */
 export async function createDatabase(
   server: ProvidedPostgres,
-  { template, migrate }: DatabaseOptions = {},
+  { template, migrate, encoding }: DatabaseOptions = {},
 ): Promise<{ name: string; url: string }> {
   const origin = template !== undefined && migrate ? await ensureTemplate(server, template, migrate) : "template1";
   const name = `test_${server.runId}_${randomBytes(4).toString("hex")}`;
@@ -24,7 +26,8 @@ export async function createDatabase(
     const { rows } = await client.query<{ fsync: string }>("SHOW fsync");
     // FILE_COPY waits for two checkpoints of everything that runs beside, which take long where they reach the disk.
     const strategy = rows[0]?.fsync === "off" ? "file_copy" : "wal_log";
-    await client.query(`CREATE DATABASE ${name} TEMPLATE ${origin} STRATEGY ${strategy}`);
+    const origins = encoding === undefined ? origin : `template0 ENCODING '${encoding}' LOCALE 'C'`;
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${origins} STRATEGY ${strategy}`);
   });
   const url = databaseUrl(server, name);
   if (template === undefined && migrate) await migrate(url);
