@@ -89,7 +89,7 @@ export function toStoreError(error: unknown): unknown {
   return new DatabaseUnavailableError(`Postgres is not available: ${message}`, { cause: error });
 }
 
-/** Thrown by `migrate` when a handler cannot be given what it declares to read or write; says which, and why. */
+/** Thrown when a handler cannot be given what it declares to read or write, or cannot run as its role; says which, and why. */
 export class HandlerAccessError extends Error {
   readonly code = "HANDLER_ACCESS";
   override readonly name = "HandlerAccessError";

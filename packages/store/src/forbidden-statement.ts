@@ -1,77 +1,105 @@
-const FORBIDDEN = new Set([
-  "begin",
-  "start",
-  "commit",
-  "end",
-  "rollback",
-  "abort",
-  "savepoint",
-  "release",
-  "set",
-  "reset",
-  "discard",
-  "listen",
-  "unlisten",
-]);
-
-// Whitespace, comments and empty statements in front of the first word; block comments nest, hence the loop below.
-const LEADING = /^(?:[\s;]+|--[^\n\r]*)/;
-
 const OWNER = "the transaction belongs to the worker, which commits it once the handler has returned";
 const NEXT = "it would outlast the transaction on a connection that others get next";
+const DATA = "its connection carries rows and no files; insert or select them";
+
+/** Statements that a handler must not run, by their first word, and why. */
+const FORBIDDEN = new Map([
+  ...["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"].map((word) => [word, OWNER] as const),
+  ...["set", "reset", "discard", "listen", "unlisten", "load"].map((word) => [word, NEXT] as const),
+  // Those of ours are prepared on the same connection.
+  ...["prepare", "execute", "deallocate"].map((word) => [word, NEXT] as const),
+  ["copy", DATA],
+]);
+/** The first words that are something else inside a block of PL/pgSQL, or that Postgres refuses there. */
+const OTHERWISE_IN_BLOCKS = new Set(["begin", "end", "commit", "rollback", "abort", "execute"]);
+
+// CREATE TEMP TABLE, VIEW or SEQUENCE …, SELECT … INTO TEMP, and whatever is made in pg_temp by its name.
+const TEMPORARY =
+  /^(?:create\s+(?:or\s+replace\s+)?|(?:select|with)\b[^]*\binto\s+)(?:global\s+|local\s+)?temp(?:orary)?\s|^(?:create|select|with)\b[^]*\bpg_temp"?\s*\./i;
 
 /**
  * Says why a statement is refused that would end or disturb the transaction that a handler shares with others:
- * transaction control, and whatever outlasts it on the connection, i.e. SET in all its forms, advisory locks of the
- * session and temporary tables. Null when it is allowed. Statements reach Postgres one by one (extended protocol), so
- * only the first word can be a command.
+ * transaction control, and whatever outlasts it on the connection, i.e. SET in all its forms, prepared statements, cursors
+ * WITH HOLD, advisory locks of the session and what is temporary. Null when it is allowed. Statements reach Postgres one
+ * by one (extended protocol), so only the first word can be a command, and those in a DO block. What a function does that
+ * is called cannot be seen here.
  */
 export function refusalOf(sql: string): string | null {
-  const rest = skipLeading(sql);
-  const word = /^[a-z_]+/i.exec(rest)?.[0].toLowerCase();
-  if (word === undefined) return null;
-  if (FORBIDDEN.has(word)) return `${word.toUpperCase()} is not allowed in ctx.tx: ${OWNER}`;
-  if (word === "prepare" && /^prepare\s+transaction\b/i.test(rest)) {
-    return `PREPARE TRANSACTION is not allowed in ctx.tx: ${OWNER}`;
-  }
-  if (/\bset_config"?\s*\(/i.test(rest)) return `set_config() is not allowed in ctx.tx: ${NEXT}`;
-  if (/\bpg_(?:try_)?advisory_lock(?:_shared)?"?\s*\(/i.test(rest)) {
-    return `pg_advisory_lock() is not allowed in ctx.tx: ${NEXT}; use pg_advisory_xact_lock()`;
-  }
-  if (TEMPORARY.test(rest) && !/\bon\s+commit\s+drop\b/i.test(rest)) {
-    return `a temporary table without ON COMMIT DROP is not allowed in ctx.tx: ${NEXT}`;
+  const { code, quoted } = readCode(sql);
+  const statement = code.replace(/^[\s;]+/, "").replace(/^explain\b\s*(?:\([^)]*\)\s*|analy[sz]e\s+|verbose\s+)*/i, "");
+  const refusal = refusalOfCode(statement);
+  if (refusal !== null || !/^do\b/i.test(statement)) return refusal;
+  for (const body of quoted) {
+    for (const part of readCode(body).code.split(/;|\b(?:begin|then|else|loop)\b/i)) {
+      const inside = refusalOfCode(part.trim(), OTHERWISE_IN_BLOCKS);
+      if (inside !== null) return inside;
+    }
   }
   return null;
 }
 
-// CREATE TEMP TABLE, VIEW or SEQUENCE …, and SELECT … INTO TEMP.
-const TEMPORARY =
-  /^(?:create\s+(?:or\s+replace\s+)?|(?:select|with)\b[^]*\binto\s+)(?:global\s+|local\s+)?temp(?:orary)?\s/i;
-
-function skipLeading(sql: string): string {
-  let rest = sql;
-  for (;;) {
-    if (rest.startsWith("/*")) {
-      rest = skipBlockComment(rest);
-      continue;
-    }
-    const match = LEADING.exec(rest);
-    if (match === null) return rest;
-    rest = rest.slice(match[0].length);
+function refusalOfCode(code: string, allowed?: ReadonlySet<string>): string | null {
+  const word = /^[a-z_]+/i.exec(code)?.[0].toLowerCase() ?? "";
+  const reason = allowed?.has(word) ? undefined : FORBIDDEN.get(word);
+  if (reason !== undefined) return `${word.toUpperCase()} is not allowed in ctx.tx: ${reason}`;
+  if (/^declare\b[^]*\bwith\s+hold\b/i.test(code)) {
+    return `a cursor WITH HOLD is not allowed in ctx.tx: ${NEXT}`;
   }
+  if (/\bset_config"?\s*\(/i.test(code)) return `set_config() is not allowed in ctx.tx: ${NEXT}`;
+  if (/\bpg_(?:try_)?advisory_lock(?:_shared)?"?\s*\(/i.test(code)) {
+    return `pg_advisory_lock() is not allowed in ctx.tx: ${NEXT}; use pg_advisory_xact_lock()`;
+  }
+  if (TEMPORARY.test(code) && !/\bon\s+commit\s+drop\b/i.test(code)) {
+    return `what is temporary is not allowed in ctx.tx without ON COMMIT DROP: ${NEXT}`;
+  }
+  return null;
 }
 
-function skipBlockComment(sql: string): string {
+// Comments, strings in each of their forms, and words, so that none of those begins inside a word. Names in quotes are code.
+const TOKEN =
+  /--[^\n\r]*|\/\*|e'(?:[^'\\]|\\[^]|'')*'|'(?:[^']|'')*'|\$((?:[a-z_]\w*)?)\$([^]*?)\$\1\$|"(?:[^"]|"")*"|[a-z_\x80-\uffff][\w$\x80-\uffff]*/gi;
+
+/** A text of SQL with a space for each comment and `''` for each string, and what stood in the strings. */
+function readCode(sql: string): { readonly code: string; readonly quoted: readonly string[] } {
+  const quoted: string[] = [];
+  let code = "";
+  let at = 0;
+  TOKEN.lastIndex = 0;
+  for (let match = TOKEN.exec(sql); match !== null; match = TOKEN.exec(sql)) {
+    const [token, , dollarQuoted] = match;
+    code += sql.slice(at, match.index);
+    at = TOKEN.lastIndex;
+    if (token === "/*") {
+      at = endOfComment(sql, match.index);
+      TOKEN.lastIndex = at;
+      code += " ";
+    } else if (token.startsWith("--")) {
+      code += " ";
+    } else if (dollarQuoted !== undefined) {
+      quoted.push(dollarQuoted);
+      code += "''";
+    } else if (token.endsWith("'")) {
+      quoted.push(token.slice(token.indexOf("'") + 1, -1).replaceAll("''", "'"));
+      code += "''";
+    } else {
+      code += token;
+    }
+  }
+  return { code: code + sql.slice(at), quoted };
+}
+
+/** Where the comment ends that begins at an index: comments of this kind nest. */
+function endOfComment(sql: string, start: number): number {
   let depth = 0;
-  for (let at = 0; at < sql.length; at++) {
+  for (let at = start; at < sql.length; at++) {
     if (sql.startsWith("/*", at)) {
       depth++;
       at++;
     } else if (sql.startsWith("*/", at)) {
       depth--;
       at++;
-      if (depth === 0) return sql.slice(at + 1);
+      if (depth === 0) return at + 1;
     }
   }
-  return "";
+  return sql.length;
 }

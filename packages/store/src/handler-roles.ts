@@ -98,7 +98,8 @@ export async function findHandlerRoles(store: Store): Promise<HandlerRoles> {
   const { rows } = await query<{ schema: string; role: string }>(
     store.pool,
     `SELECT h.schema, h.role FROM penstock.handler_roles h JOIN pg_catalog.pg_roles r ON r.rolname = h.role
-      WHERE pg_has_role(current_user, r.oid, 'MEMBER')`,
+      WHERE pg_has_role(session_user, r.oid,
+                        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)`,
   );
   return new Map(rows.map(({ schema, role }) => [schema, role]));
 }

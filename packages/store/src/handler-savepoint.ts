@@ -4,6 +4,7 @@ import type pg from "pg";
 import {
   codeOf,
   DatabaseUnavailableError,
+  HandlerAccessError,
   isConnectionError,
   isExhausted,
   isHandlerGivenUp,
@@ -34,15 +35,20 @@ export async function runBehindSavepoint(
   const guard = guardTransaction(client, onStatement);
   let error: unknown;
   let exhausted: unknown;
-  try {
-    // Not awaited by itself: it goes out ahead of the handler's first statement, in the same round trip.
-    const begun = client.query(
+  // Not awaited by itself: it goes out ahead of the handler's first statement, in the same round trip.
+  const begun = client
+    .query(
       `SAVEPOINT handler; ${role === undefined ? "" : `SET LOCAL ROLE "${role}"; `}SET LOCAL search_path TO "${schema}", public`,
+    )
+    .then(
+      () => undefined,
+      (refusal: unknown) => ({ refusal }),
     );
-    begun.catch(() => undefined);
+  try {
     await guard.run(fn);
     await guard.drain();
-    await begun;
+    const failed = await begun;
+    if (failed !== undefined) throw failed.refusal;
     error = guard.firstError;
     if (error === undefined) {
       await release(client, role !== undefined).catch((refusal: unknown) => {
@@ -56,6 +62,12 @@ export async function runBehindSavepoint(
     await guard.drain();
     // 25P02 only says that an earlier statement failed: that one is the reason.
     error = codeOf(thrown) === "25P02" ? (guard.firstError ?? thrown) : thrown;
+    // Nothing of the handler's was run at all then, whatever it made of that.
+    const failed = await begun;
+    if (failed !== undefined) {
+      if (isExhausted(failed.refusal)) exhausted = failed.refusal;
+      error = isConnectionError(failed.refusal) ? failed.refusal : toAccessError(failed.refusal, role);
+    }
   }
   try {
     await client.query("ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler");
@@ -80,4 +92,10 @@ async function release(client: pg.PoolClient, asRole: boolean): Promise<void> {
       (asRole ? "; RESET ROLE" : ""),
   );
   if (client.getTransactionStatus() !== "T") throw new Error("the transaction was ended by the handler");
+}
+
+function toAccessError(cause: unknown, role: string | undefined): HandlerAccessError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const what = role === undefined ? "a handler's transaction" : `a handler's transaction as role ${role}`;
+  return new HandlerAccessError(`${what} cannot be begun: ${reason}. Run \`penstock migrate\`, then restart workers.`, { cause });
 }

@@ -3,7 +3,7 @@ import type { SavepointOutcome } from "@penstock/engine";
 import { defineHandler, type TransactionalHandler } from "@penstock/handler-sdk";
 import { createEngineStore, findHandlerRoles, migrate, type Store } from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
-import { sql } from "kysely";
+import { sql, type Transaction } from "kysely";
 import { beforeEach, describe, expect, test } from "vitest";
 import { open, openMigrated } from "./open-test-store.ts";
 
@@ -103,21 +103,61 @@ describe("a handler", () => {
   });
 });
 
-test("where no roles may be made, all is migrated all the same, and handlers are not kept apart", async () => {
+test.each([
+  ["runs a statement", async (db: Transaction<unknown>) => void (await sql`SELECT 1`.execute(db))],
+  ["swallows its errors", (db: Transaction<unknown>) => sql`SELECT 1`.execute(db).then(String, String).then(() => undefined)],
+  ["throws an error of its own", () => Promise.reject(new Error("something else"))],
+  ["runs nothing", () => Promise.resolve()],
+])("a handler whose role is gone and that %s fails for that reason, and no other handler does", async (_, work) => {
+  await migrate(store, [handler("one"), handler("two")]);
+  const roles = await findHandlerRoles(store);
+  const role = roles.get("one") ?? "";
+  await store.pool.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
+  const outcomes = await createEngineStore(store, "roles", roles).transaction(async (tx) => [
+    await tx.savepoint("one", work),
+    await tx.savepoint("two", async (db) => void (await sql`INSERT INTO things (note) VALUES ('x')`.execute(db))),
+  ]);
+  expect(outcomes).toMatchObject([
+    { ok: false, error: { code: "HANDLER_ACCESS", message: expect.stringContaining(`role "${role}" does not exist`) as string } },
+    { ok: true },
+  ]);
+});
+
+/** A store on a database of its own, as a role that may do no more than own it, and `rights`. */
+async function asPoorRole(rights: string, work: (poor: Store) => Promise<void>): Promise<void> {
   const name = `poor_${randomBytes(4).toString("hex")}`;
   const database = await createTestDatabase();
   const url = new URL(database.url);
-  await store.pool.query(`CREATE ROLE ${name} LOGIN PASSWORD 'poor'`);
+  await store.pool.query(`CREATE ROLE ${name} LOGIN PASSWORD 'poor' ${rights}`);
   await store.pool.query(`ALTER DATABASE ${url.pathname.slice(1)} OWNER TO ${name}`);
   url.username = name;
   url.password = "poor";
   const poor = open(url.href);
   try {
-    await migrate(poor, [handler("poor")]);
-    expect(await findHandlerRoles(poor)).toEqual(new Map());
+    await work(poor);
   } finally {
     await poor.close();
     await database.drop();
     await store.pool.query(`DROP ROLE ${name}`);
   }
+}
+
+test("where no roles may be made, all is migrated all the same, and handlers are not kept apart", async () => {
+  await asPoorRole("", async (poor) => {
+    await migrate(poor, [handler("poor")]);
+    expect(await findHandlerRoles(poor)).toEqual(new Map());
+  });
+});
+
+test("a role that its member may not take on is none", async () => {
+  await asPoorRole("CREATEROLE", async (poor) => {
+    await migrate(poor, [handler("poor")]);
+    const role = (await findHandlerRoles(poor)).get("poor");
+    expect(role).toBeDefined();
+    // Before 16 who is a member may.
+    const { rows } = await poor.pool.query<{ version: number }>("SELECT current_setting('server_version_num')::int AS version");
+    const lacks = (rows[0]?.version ?? 0) >= 160_000 ? "SET OPTION FOR " : "";
+    await poor.pool.query(`REVOKE ${lacks}"${role}" FROM CURRENT_USER`);
+    expect(await findHandlerRoles(poor)).toEqual(new Map());
+  });
 });
