@@ -1,3 +1,5 @@
+import { toStorableText } from "@penstock/schemas";
+
 /** Thrown when a handler's call took longer than its `timeoutMs`: the connection it may still use is discarded. */
 export class HandlerTimeoutError extends Error {
   readonly code = "HANDLER_TIMEOUT";
@@ -94,8 +96,11 @@ export function isConflict(error: unknown): boolean {
 export function describeError(error: unknown): { errorClass: string; errorMessage: string } {
   const errorClass = error instanceof Error ? classOf(error) : typeof error;
   const message = toText(error instanceof Error ? error.message : error);
-  // Postgres text holds no NUL, and a message that carries a document would fill the table.
-  return { errorClass: errorClass.slice(0, 200), errorMessage: message.replaceAll("\u0000", "").slice(0, 1_000) };
+  // A message that carries a document would fill the table.
+  return {
+    errorClass: toStorableText(errorClass.slice(0, 200)),
+    errorMessage: toStorableText(message.slice(0, 1_000)),
+  };
 }
 
 /** Frames of libraries and of Penstock, which runs from a clone or from node_modules. */

@@ -10,6 +10,7 @@ import {
   effectHandler,
   effects,
   engineOn,
+  findSource,
   migrateForTests,
   openTestStore,
   pendingCount,
@@ -239,12 +240,11 @@ describe("a failing handler", () => {
 
   test("has its try kept as a row: class and message, without what Postgres text cannot hold", async () => {
     const batchId = await addBatch(store, [{ id: "culprit" }]);
-    await engineOn(store, [failing(() => new TypeError(`no \u0000 ${"x".repeat(5_000)}`))]).processBatch(
-      fresh(batchId),
-    );
+    const error = Object.assign(new Error(`no \u0000 \ud800 ${"x".repeat(5_000)}`), { name: "Odd\0Error" });
+    await engineOn(store, [failing(() => error)]).processBatch(fresh(batchId));
     const [attempt] = await rows<Record<string, unknown>>(store, "SELECT * FROM penstock.attempts");
-    expect(attempt).toMatchObject({ attempt: 1, outcome: "failed", error_class: "TypeError", worker: "test-worker" });
-    expect(String(attempt?.["error_message"])).toMatch(/^no {2}x+$/);
+    expect(attempt).toMatchObject({ attempt: 1, outcome: "failed", error_class: "Odd\ufffdError", worker: "test-worker" });
+    expect(String(attempt?.["error_message"])).toMatch(/^no \ufffd \ufffd x+$/);
     expect(String(attempt?.["error_message"]).length).toBeLessThanOrEqual(1_000);
   });
 
@@ -342,6 +342,18 @@ describe("a failing handler", () => {
     expect(calls).toEqual(["batch of 3", "a", "culprit", "b"]);
     expect(await effects(store)).toEqual(["single a", "single b"]);
   });
+});
+
+test("an event goes to quarantine with a reason that names what Postgres text cannot hold", async () => {
+  const odd = {
+    ...findSource("buzzbip")!,
+    check: () => ({ ok: false, reason: "invalid-shape", detail: "fields.a\0b: is too long" }) as const,
+  };
+  const batchId = await addBatch(store, [{ id: "evt_1" }]);
+  await engineOn(store, [effectHandler()], { findSource: () => odd }).processBatch(fresh(batchId));
+  expect(await rows(store, "SELECT reason, detail FROM penstock.quarantine")).toEqual([
+    { reason: "invalid-shape", detail: "fields.a\ufffdb: is too long" },
+  ]);
 });
 
 describe("the transaction that handlers share", () => {

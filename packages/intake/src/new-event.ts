@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { toStorableText } from "@penstock/schemas";
 import { type EventIdentity, keyOfBody, keyOfId } from "@penstock/sources";
 import type { NewEvent } from "./event-store.ts";
 
@@ -50,7 +51,7 @@ function sha256(data: string | Buffer): string {
   return hash("sha256", data, "hex");
 }
 
-/** Postgres text holds no NUL and no lone surrogate, and nobody reads a kilobyte of id. */
+/** Nobody reads a kilobyte of id. */
 export function forDisplay(id: string): string {
-  return id.slice(0, DISPLAY_CHARACTERS).toWellFormed().replaceAll("\0", "\ufffd");
+  return toStorableText(id.slice(0, DISPLAY_CHARACTERS));
 }

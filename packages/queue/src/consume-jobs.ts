@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { isStorableText, toStorableText } from "@penstock/schemas";
 import { instruments } from "@penstock/telemetry";
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
 import type { QueueBackend, QueueConnection } from "./create-queue.ts";
@@ -70,7 +71,7 @@ export function consumeJobs(
         const startedBefore = job.attemptsStarted > 1 || job.stalledCounter > 0;
         const waitedSeconds = Math.max(0, Date.now() - job.timestamp) / 1_000;
         if (!startedBefore) instruments.queueLag().record(waitedSeconds, { queue: name });
-        await process({ data: job.data, startedBefore });
+        await process({ data: job.data, startedBefore }).catch(failStorably);
       },
       {
         ...(backend.prefix === undefined ? {} : { prefix: backend.prefix }),
@@ -117,4 +118,11 @@ export function consumeJobs(
       await connection.cut();
     },
   };
+}
+
+/** BullMQ on Postgres keeps message and stack as text: a job whose error cannot be kept would never have failed. */
+function failStorably(error: unknown): never {
+  if (!(error instanceof Error)) throw error;
+  if (isStorableText(`${error.message}${error.stack}`)) throw error;
+  throw new Error(toStorableText(error.message), { cause: error });
 }

@@ -110,6 +110,13 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         expect(await backend.countJobs()).toBe(0);
       });
 
+      test("a job whose error says what cannot be stored has failed all the same", async () => {
+        const { began } = consume(() => Promise.reject(Object.assign(new Error("no \0 \ud800"), { name: "Odd\0" })));
+        await queue.add([randomUUID()]);
+        await eventually(() => expect(began).toHaveLength(1));
+        await eventually(async () => expect(await backend.countJobs()).toBe(0));
+      });
+
       test("a batch that is added again while it waits runs once", async () => {
         const [twice, last] = [randomUUID(), randomUUID()];
         await queue.add([twice]);

@@ -24,7 +24,7 @@ export {
 } from "./endpoint.ts";
 export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
 export { sliceJson, sliceJsonItems } from "./json-slice.ts";
-export { isStorableText } from "./storable-text.ts";
+export { isStorableText, toStorableText } from "./storable-text.ts";
 export {
   ENDPOINTS_QUEUE,
   EVENTS_QUEUE,

@@ -9,3 +9,14 @@
 export function isStorableText(text: string): boolean {
   return text.isWellFormed() && !text.includes("\0");
 }
+
+/**
+ * The text with U+FFFD for what Postgres cannot keep, see {@link isStorableText}. For texts that others have a say in, such
+ * as those of errors.
+ *
+ * @example
+ * toStorableText("no \0 here"); // "no \ufffd here"
+ */
+export function toStorableText(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "\ufffd");
+}

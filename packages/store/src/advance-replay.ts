@@ -1,4 +1,5 @@
 import type { EngineTransaction, ReplayPage } from "@penstock/engine";
+import { toStorableText } from "@penstock/schemas";
 import type pg from "pg";
 import { query } from "./create-store.ts";
 import { eventMatches } from "./delivery-filter.ts";
@@ -242,7 +243,7 @@ export async function settleQuarantined(
       client,
       `WITH still AS (UPDATE penstock.quarantine SET reason = $3, detail = $4 WHERE day = $1 AND seq = $2)
        UPDATE penstock.replays SET matched = matched + 1 WHERE id = $5`,
-      [day, seq, reason, detail, replayId],
+      [day, seq, reason, detail === null ? null : toStorableText(detail), replayId],
     );
     return;
   }

@@ -5,6 +5,7 @@ import type {
   QuarantineRecord,
   StoredEvent,
 } from "@penstock/engine";
+import { toStorableText } from "@penstock/schemas";
 import type pg from "pg";
 import { nextReplayPage, settleQuarantined } from "./advance-replay.ts";
 import { claimBatch } from "./claim-batch.ts";
@@ -85,7 +86,8 @@ async function recordQuarantine(client: pg.PoolClient, records: readonly Quarant
       records.map(({ event }) => event.seq),
       records.map(({ event }) => event.day),
       records.map(({ reason }) => reason),
-      records.map(({ detail }) => detail),
+      // It can name a key of the body.
+      records.map(({ detail }) => (detail === null ? null : toStorableText(detail))),
     ],
   );
 }

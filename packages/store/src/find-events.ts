@@ -1,4 +1,4 @@
-import { OWN_SOURCE } from "@penstock/schemas";
+import { OWN_SOURCE, toStorableText } from "@penstock/schemas";
 import { keyOfId } from "@penstock/sources";
 import { query, type Store } from "./create-store.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
@@ -45,10 +45,10 @@ async function find(
   const sources = source === undefined ? [...store.sources, OWN_SOURCE] : [source];
   const keys = id === undefined ? [] : sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
   // Postgres text holds neither a NUL nor half a character, so no id that is stored does.
-  const stored = id?.toWellFormed().replaceAll("\0", "\ufffd");
+  const stored = id === undefined ? null : toStorableText(id);
   const { rows } = await query<{ day: string; seq: string }>(store.pool, FIND, [
     keys,
-    stored ?? null,
+    stored,
     source ?? null,
     seq ?? null,
   ]);

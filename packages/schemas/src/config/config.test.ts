@@ -153,14 +153,56 @@ describe("QUEUE_URL", () => {
   );
 });
 
-test.each(["mysql://a/b", "penstock", "postgres:/a/b", "postgres://user:p#ss@host/db"])(
-  "DATABASE_URL = %s is a problem",
-  (url) => {
-    expect(problemsOf(() => parseStoreConfig({ DATABASE_URL: url }))).toEqual([
-      expect.stringMatching(/^DATABASE_URL must be a URL that starts with postgres:/),
-    ]);
-  },
-);
+describe("the URL of a Postgres", () => {
+  const password = "s3cr3t";
+
+  test.each([
+    `postgres://user:${password}@/db?host=/cloudsql/project:region:instance`,
+    `postgres://user:${password}@/db?host=/run/postgresql&port=5433`,
+    "postgresql:///db?host=/var/run/postgresql",
+    "postgres:///db",
+    "postgres://%2Fvar%2Frun%2Fpostgresql/db",
+    `postgres://user:${password}@%2Fvar%2Frun%2Fpostgresql:5433/db`,
+    "socket:/run/postgresql?db=db",
+    `socket://user:${password}@/run/postgresql?db=db&encoding=utf8`,
+    "postgres://[::1]:5432/db",
+    `postgres://user:${password}%20%2F%23@db.example.com/db?sslmode=require`,
+    `postgres://user:${password} with a space@db.example.com/db`,
+    `postgres://db.example.com/db?user=user&password=${password}&port=5433`,
+    ...["true", "1", "0", "no-verify"].map((ssl) => `postgres://db.example.com/db?ssl=${ssl}`),
+    "postgres://db.example.com/db?sslmode=require&uselibpqcompat=true",
+    "postgres://db.example.com/db?sslnegotiation=direct",
+    `postgres://db.example.com/db?sslmode=verify-full&sslrootcert=${import.meta.filename}`,
+  ])("%s is taken, also for the queue", (url) => {
+    expect(parseStoreConfig({ DATABASE_URL: url, QUEUE_URL: url })).toEqual({
+      databaseUrl: url,
+      queue: { kind: "postgres", url },
+    });
+  });
+
+  test.each([
+    [`mysql://${password}@a/b`, /^must be a URL that starts with postgres:/],
+    [password, /^must be a URL that starts with postgres:/],
+    [`postgres:/${password}/b`, /^must be a URL that starts with postgres:/],
+    [`postgres://${password}\n@host/db`, /^must be a URL that starts with postgres:/],
+    [`postgres://user:${password}#ss@host/db`, /percent-encode/],
+    [`postgres://user:${password}%e4@host/db`, /percent-encode/],
+    [`postgres://user:${password}@host:99999/db`, /percent-encode/],
+    [`postgres://user:${password}@/db?host=/run&port=abc`, /^names a port that is none/],
+    [
+      `postgres://user:${password}@host/db?sslrootcert=/no/such.pem`,
+      /^names the file \/no\/such.pem for TLS, which this user cannot read \(ENOENT\)$/,
+    ],
+    [`postgres://user:${password}@host/db?sslmode=verify-ca&uselibpqcompat=true`, /^cannot be used: .*sslrootcert/],
+  ])("%s is a problem, and the password is not told", (url, problem) => {
+    const problems = problemsOf(() => parseStoreConfig({ DATABASE_URL: url, QUEUE_URL: url }));
+    const [ofDatabase = "", ofQueue = ""] = problems;
+    expect(problems).toHaveLength(2);
+    expect(ofDatabase.replace(/^DATABASE_URL /, "")).toMatch(problem);
+    expect(ofQueue).toMatch(/^QUEUE_URL /);
+    expect(problems.join()).not.toContain(password);
+  });
+});
 
 describe("BUZZBIP_SIGNING_SECRETS", () => {
   const parse = (secrets: string) => parseIngest({ DATABASE_URL, BUZZBIP_SIGNING_SECRETS: secrets });

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import { isForPostgres, problemOfPostgresUrl } from "./postgres-url.ts";
 
 /** How much is logged, from most to least. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -55,18 +56,13 @@ function internalPort(usual: number) {
 const NO_HANDLERS = "none";
 const HANDLER_NAME = /^[a-z][a-z0-9-]*$/;
 
-const POSTGRES = /^postgres(?:ql)?:\/\/\S*$/;
-const REDIS = /^rediss?:\/\/\S*$/;
-
-function isUrl(text: string, form: RegExp): boolean {
-  return form.test(text) && URL.canParse(text);
-}
-
 const databaseUrl = z
   .string({ error: "is required: set it to the URL of a Postgres database, postgres://user:password@host:5432/name" })
-  .refine((text) => isUrl(text, POSTGRES), {
-    error:
-      "must be a URL that starts with postgres:// or postgresql://; in user and password, percent-encode what is not a letter or digit",
+  .superRefine((text, context) => {
+    const problem = isForPostgres(text)
+      ? problemOfPostgresUrl(text)
+      : "must be a URL that starts with postgres:// or postgresql://, e.g. postgres://user:password@host:5432/name";
+    if (problem !== null) context.addIssue(problem);
   });
 
 const queueUrl = z
@@ -74,8 +70,13 @@ const queueUrl = z
   .optional()
   .transform((text, context): QueueConfig => {
     if (text === undefined) return { kind: "postgres" };
-    if (isUrl(text, POSTGRES)) return { kind: "postgres", url: text };
-    if (isUrl(text, REDIS)) return { kind: "redis", url: text };
+    if (isForPostgres(text)) {
+      const problem = problemOfPostgresUrl(text);
+      if (problem === null) return { kind: "postgres", url: text };
+      context.addIssue(problem);
+      return z.NEVER;
+    }
+    if (/^rediss?:\/\/\S*$/.test(text) && URL.canParse(text)) return { kind: "redis", url: text };
     context.addIssue(
       /^redis\+(?:sentinel|cluster):/.test(text)
         ? "asks for Redis Sentinel or Redis Cluster, which is not supported yet: use redis:// or rediss://, or unset it for a queue in Postgres"
