@@ -37,6 +37,7 @@ export { insertEvents } from "./insert-events.ts";
 export { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "./delivery-filter.ts";
 export { findOldestStart, findTailStart } from "./find-tail-start.ts";
 export { findEvents, type EventPointer } from "./find-events.ts";
+export { findOfTypes, type FoundEvent } from "./find-of-types.ts";
 export { type DeliveryCursor, type DeliveryRow, listDeliveries } from "./list-deliveries.ts";
 export {
   type AttemptSummary,

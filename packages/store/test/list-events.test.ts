@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { insertEvents, listEvents, showEvents, type Store } from "@penstock/store";
+import { findOfTypes, insertEvents, listEvents, showEvents, type Store } from "@penstock/store";
 import { beforeAll, expect, test } from "vitest";
 import { newEvent, openMigrated } from "./open-test-store.ts";
+import { mostRowsIn, mostRowsLeftOut, withPlans } from "./plans.ts";
 
 let store: Store;
 beforeAll(async () => {
@@ -85,4 +86,28 @@ test.each([
     [eventId, problem],
   );
   expect((await showEvents(store, eventId)).map(({ seq }) => String(seq))).toEqual([rows[0]?.seq]);
+});
+
+test("events of rare types are found in pages that look at so many events each, and no more", async () => {
+  const archive = await openMigrated();
+  const ids = Array.from({ length: 2_000 }, (_, nth) => `evt_${nth}`);
+  const typed = (id: string, nth: number) => newEvent(id, { type: nth % 800 === 3 ? "rare" : "usual" });
+  await insertEvents(archive, randomUUID(), ids.map(typed));
+  await archive.pool.query(
+    "INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'x' FROM penstock.events WHERE event_id = 'evt_803'",
+  );
+  await archive.pool.query("VACUUM ANALYZE penstock.events");
+  const find = (filter: { limit?: number; event?: string; subject?: string }, signal = new AbortController().signal) =>
+    withPlans(archive, (alone) => findOfTypes(alone, { types: ["rare", "other"], limit: 5, ...filter }, signal, 100));
+  const { result, plans } = await find({});
+  expect(result.map(({ id, type }) => [id, type])).toEqual([
+    ["evt_1603", "rare"],
+    ["evt_3", "rare"],
+  ]);
+  expect(plans.filter((plan) => plan.includes("scanned"))).toHaveLength(21);
+  expect(Math.max(mostRowsIn(plans), mostRowsLeftOut(plans))).toBeLessThan(150);
+  expect((await find({ limit: 1 })).result.map(({ id }) => id)).toEqual(["evt_1603"]);
+  expect((await find({ subject: "cnt_2" })).result).toEqual([]);
+  expect((await find({ event: "evt_803" })).result.map(({ id }) => id)).toEqual(["evt_803"]);
+  await archive.close();
 });

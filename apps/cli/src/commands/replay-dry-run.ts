@@ -1,6 +1,14 @@
 import { dryRun, type DryRunReport } from "@penstock/engine";
 import type { Handler, TransactionalHandler } from "@penstock/handler-sdk";
-import { type EventSummary, findHandlerRoles, listEffects, listEvents, rehearse, type Store } from "@penstock/store";
+import {
+  type EventSummary,
+  findHandlerRoles,
+  findOfTypes,
+  listEffects,
+  listEvents,
+  rehearse,
+  type Store,
+} from "@penstock/store";
 import { type Command, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError, ReportedFailure, UsageError } from "../cli-error.ts";
@@ -13,6 +21,7 @@ import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { createSilentLog } from "../replay/silent-log.ts";
 import { wholeNumber } from "../whole-number.ts";
 
+type Found = Pick<EventSummary, "day" | "seq" | "id" | "type">;
 type Options = FilterOptions & { limit: number; json?: true };
 
 export function registerDryRun(replay: Command, ctx: CliContext): void {
@@ -32,7 +41,7 @@ export function registerDryRun(replay: Command, ctx: CliContext): void {
       const handler = await findHandler(ctx, name);
       await withStore(ctx, async (store) => {
         // One more tells that there are more.
-        const found = await findEvents(store, handler, event, { ...options, limit: options.limit + 1 });
+        const found = await findEvents(store, ctx, handler, event, { ...options, limit: options.limit + 1 });
         const events = found.slice(0, options.limit);
         if (events.length === 0) {
           const nothing = `No event that ${handler.name} subscribes to matches. What is in quarantine is taken by its id.`;
@@ -56,33 +65,24 @@ async function findHandler(ctx: CliContext, name: string | undefined): Promise<H
   throw new CliError(`There is no handler ${printable(name)} in penstock.config.ts, only ${known}.`);
 }
 
-/** With a state, those whose delivery to the handler is in it; else all of the types that it subscribes to. */
+/** With a state, those whose delivery to the handler is in it; else, as a replay takes them, all of the types that it subscribes to. */
 async function findEvents(
   store: Store,
+  ctx: CliContext,
   handler: Handler,
   event: string | undefined,
-  { state, limit, ...filter }: Omit<Options, "json" | "handler">,
-): Promise<EventSummary[]> {
+  { state, ...filter }: Omit<Options, "json" | "handler">,
+): Promise<readonly Found[]> {
   const wanted = { ...filter, ...(event !== undefined && { event }) };
-  if (state !== undefined) return listEvents(store, { ...wanted, state, handler: handler.name, limit });
-  const types = new Set<unknown>(handler.on);
-  const found: EventSummary[] = [];
-  for (let before: EventSummary | undefined; found.length < limit;) {
-    const page: EventSummary[] = await listEvents(store, { ...wanted, limit: 1_000, ...(before && { before }) });
-    // As a replay takes them: from quarantine only the one that is named.
-    const isTaken = ({ status }: EventSummary): boolean => event !== undefined || status !== "quarantined";
-    found.push(...page.filter((one) => one.type !== null && types.has(one.type) && isTaken(one)));
-    before = page.at(-1);
-    if (page.length < 1_000) break;
-  }
-  return found.slice(0, limit);
+  if (state !== undefined) return listEvents(store, { ...wanted, state, handler: handler.name });
+  return findOfTypes(store, { ...wanted, types: handler.on }, ctx.stop);
 }
 
 async function runAll(
   store: Store,
   ctx: CliContext,
   handler: TransactionalHandler,
-  events: readonly EventSummary[],
+  events: readonly Found[],
   json: boolean,
 ): Promise<void> {
   const { find: findSource } = await readProjectSources(ctx);
@@ -125,7 +125,7 @@ async function tellEffects(
   store: Store,
   ctx: CliContext,
   handler: string,
-  events: readonly EventSummary[],
+  events: readonly Found[],
   json: boolean,
 ): Promise<void> {
   ctx.output.say(
