@@ -1,4 +1,4 @@
-import { createTestDatabase } from "@penstock/testing";
+import { createTestDatabase, eventually, startTlsPostgres } from "@penstock/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
 
@@ -47,6 +47,23 @@ test.each([
   expect({ code, stdout }).toEqual({ code: 1, stdout: [] });
   expect(stderr.join("\n")).toMatch(reason);
   expect(stderr.join("\n")).not.toContain("s3cr3t");
+});
+
+test("a database whose certificate is of an authority of its own is told with the ways out, and one of them works", async () => {
+  const server = await startTlsPostgres();
+  const env = { DATABASE_URL: `${server.url}?sslmode=require` };
+  const refused = await eventually(async () => {
+    const outcome = await penstock.call(["migrate"], env);
+    expect(outcome.stderr.join()).toContain("certificate"); // once the server has read its settings again
+    return outcome;
+  });
+  expect({ code: refused.code, stderr: refused.stderr }).toEqual({
+    code: 1,
+    stderr: [expect.stringMatching(/sslrootcert=.*NODE_EXTRA_CA_CERTS=/)],
+  });
+  expect(refused.stderr.join()).not.toContain(server.password);
+  const trusting = await penstock.run(["migrate"], { ...env, NODE_EXTRA_CA_CERTS: server.authority });
+  expect(trusting).toMatchObject({ code: 0, stdout: expect.arrayContaining(["applied penstock/0001-events"]) as unknown });
 });
 
 test("without DATABASE_URL and without a start, the way to one is told", async () => {

@@ -5,8 +5,8 @@ import https from "node:https";
 import net, { type AddressInfo } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
+import { createCertificate } from "@penstock/testing/certificate";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { createCertificate } from "../test/certificate.ts";
 import { createGuard } from "./guard.ts";
 import { type Answer, createSender, isSuccess, type Sender, type SenderOptions } from "./sender.ts";
 

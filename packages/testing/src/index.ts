@@ -5,6 +5,7 @@ export type { ServerUnderTest } from "./server-under-test.ts";
 export { startPostgres } from "./start-postgres.ts";
 export { accept, answer, openSink, type Received, type Sink } from "./sink.ts";
 export { setStrangely, STRANGE_SETTINGS } from "./strange-settings.ts";
+export { startTlsPostgres, type TlsPostgres } from "./start-tls-postgres.ts";
 export { startRedis } from "./start-redis.ts";
 export { createTestDatabase, type TestDatabase } from "./test-database.ts";
 export { createTestRedis, type TestRedis } from "./test-redis.ts";
