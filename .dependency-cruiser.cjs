@@ -70,7 +70,8 @@ const forbidden = [
     comment: "Connections to Postgres are made and kept in packages/store.",
     severity: "error",
     from: { path: workspace, pathNot: ["^packages/store/", ...tests] },
-    to: { path: npm("pg", "pg-[^/]+", "postgres") },
+    // The form of an address is checked with the rest of the configuration.
+    to: { path: npm("pg", "pg-[^/]+", "postgres"), pathNot: npm("pg-connection-string") },
   },
   {
     name: "only-dispatch-imports-undici",

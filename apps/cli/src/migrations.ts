@@ -19,7 +19,11 @@ export async function applyMigrations(store: Store, config: StoreConfig, plugged
   // Before ours are applied: a database that is refused must not leave the other half done.
   if (config.queue.kind === "postgres" && config.queue.url !== undefined) {
     const pool = openPool(config.queue.url, 1);
-    await assertUsable(pool, "QUEUE_URL").finally(() => pool.end());
+    try {
+      await assertUsable(pool, "QUEUE_URL");
+    } finally {
+      await pool.end();
+    }
   }
   const applied = await migrate(store, plugged.handlers);
   await migrateQueue(config.queue, openPool);

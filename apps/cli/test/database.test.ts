@@ -63,7 +63,10 @@ test("a database whose certificate is of an authority of its own is told with th
   });
   expect(refused.stderr.join()).not.toContain(server.password);
   const trusting = await penstock.run(["migrate"], { ...env, NODE_EXTRA_CA_CERTS: server.authority });
-  expect(trusting).toMatchObject({ code: 0, stdout: expect.arrayContaining(["applied penstock/0001-events"]) as unknown });
+  expect(trusting).toMatchObject({
+    code: 0,
+    stdout: expect.arrayContaining(["applied penstock/0001-events"]) as unknown,
+  });
 });
 
 test("without DATABASE_URL and without a start, the way to one is told", async () => {

@@ -243,7 +243,12 @@ describe("a failing handler", () => {
     const error = Object.assign(new Error(`no \u0000 \ud800 ${"x".repeat(5_000)}`), { name: "Odd\0Error" });
     await engineOn(store, [failing(() => error)]).processBatch(fresh(batchId));
     const [attempt] = await rows<Record<string, unknown>>(store, "SELECT * FROM penstock.attempts");
-    expect(attempt).toMatchObject({ attempt: 1, outcome: "failed", error_class: "Odd\ufffdError", worker: "test-worker" });
+    expect(attempt).toMatchObject({
+      attempt: 1,
+      outcome: "failed",
+      error_class: "Odd\ufffdError",
+      worker: "test-worker",
+    });
     expect(String(attempt?.["error_message"])).toMatch(/^no \ufffd \ufffd x+$/);
     expect(String(attempt?.["error_message"]).length).toBeLessThanOrEqual(1_000);
   });

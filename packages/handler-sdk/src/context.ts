@@ -20,7 +20,8 @@ export interface BatchContext<DB> {
   /**
    * The transaction in which the event takes effect. Its writes and the mark that the handler ran commit together.
    * `search_path` is the handler's own schema; it sees no other but those that its handler declares (`reads`, `writes`).
-   * Transaction control (BEGIN, COMMIT, SAVEPOINT …) and SET are refused,
+   * Transaction control (BEGIN, COMMIT, SAVEPOINT …), SET, COPY and what would outlast it on its connection (prepared
+   * statements, cursors WITH HOLD, what is temporary without ON COMMIT DROP, locks of the session) are refused,
    * and it is unusable once the handler has returned.
    */
   readonly tx: Transaction<DB>;

@@ -43,7 +43,12 @@ test("a database with settings of its own carries jobs, whose tables are in the 
   await eventually(() => expect(done).toEqual([batchId]));
   await consumer.close(200);
   await queue.close();
-  const store = createQueuePool({ connectionString: url, schema: "x", maxConnections: 1, applicationName: "queue-test" });
+  const store = createQueuePool({
+    connectionString: url,
+    schema: "x",
+    maxConnections: 1,
+    applicationName: "queue-test",
+  });
   const { rows } = await store.query(
     "SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
   );

@@ -4,7 +4,9 @@ const DATA = "its connection carries rows and no files; insert or select them";
 
 /** Statements that a handler must not run, by their first word, and why. */
 const FORBIDDEN = new Map([
-  ...["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"].map((word) => [word, OWNER] as const),
+  ...["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"].map(
+    (word) => [word, OWNER] as const,
+  ),
   ...["set", "reset", "discard", "listen", "unlisten", "load"].map((word) => [word, NEXT] as const),
   // Those of ours are prepared on the same connection.
   ...["prepare", "execute", "deallocate"].map((word) => [word, NEXT] as const),

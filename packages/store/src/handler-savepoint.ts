@@ -97,5 +97,7 @@ async function release(client: pg.PoolClient, asRole: boolean): Promise<void> {
 function toAccessError(cause: unknown, role: string | undefined): HandlerAccessError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const what = role === undefined ? "a handler's transaction" : `a handler's transaction as role ${role}`;
-  return new HandlerAccessError(`${what} cannot be begun: ${reason}. Run \`penstock migrate\`, then restart workers.`, { cause });
+  return new HandlerAccessError(`${what} cannot be begun: ${reason}. Run \`penstock migrate\`, then restart workers.`, {
+    cause,
+  });
 }

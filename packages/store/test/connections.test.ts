@@ -56,9 +56,21 @@ describe("a server whose certificate is of an authority of its own", () => {
 });
 
 test.each([
-  ["a parameter", ({ user, password, socketDirectory, port }: TlsPostgres) => `postgres://${user}:${password}@/penstock?host=${socketDirectory}&port=${port}`],
-  ["a percent-encoded host", ({ user, password, socketDirectory, port }: TlsPostgres) => `postgres://${user}:${password}@${encodeURIComponent(socketDirectory)}:${port}/penstock`],
-  ["its own scheme", ({ user, password, socketDirectory, port }: TlsPostgres) => `socket://${user}:${password}@${socketDirectory}?db=penstock&port=${port}`],
+  [
+    "a parameter",
+    ({ user, password, socketDirectory, port }: TlsPostgres) =>
+      `postgres://${user}:${password}@/penstock?host=${socketDirectory}&port=${port}`,
+  ],
+  [
+    "a percent-encoded host",
+    ({ user, password, socketDirectory, port }: TlsPostgres) =>
+      `postgres://${user}:${password}@${encodeURIComponent(socketDirectory)}:${port}/penstock`,
+  ],
+  [
+    "its own scheme",
+    ({ user, password, socketDirectory, port }: TlsPostgres) =>
+      `socket://${user}:${password}@${socketDirectory}?db=penstock&port=${port}`,
+  ],
 ])("a server is connected to by its socket, named by %s", async (_, toUrl) => {
   expect(await ask(toUrl(server))).toBe(false);
 });

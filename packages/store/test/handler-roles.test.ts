@@ -105,7 +105,14 @@ describe("a handler", () => {
 
 test.each([
   ["runs a statement", async (db: Transaction<unknown>) => void (await sql`SELECT 1`.execute(db))],
-  ["swallows its errors", (db: Transaction<unknown>) => sql`SELECT 1`.execute(db).then(String, String).then(() => undefined)],
+  [
+    "swallows its errors",
+    (db: Transaction<unknown>) =>
+      sql`SELECT 1`
+        .execute(db)
+        .then(String, String)
+        .then(() => undefined),
+  ],
   ["throws an error of its own", () => Promise.reject(new Error("something else"))],
   ["runs nothing", () => Promise.resolve()],
 ])("a handler whose role is gone and that %s fails for that reason, and no other handler does", async (_, work) => {
@@ -118,7 +125,10 @@ test.each([
     await tx.savepoint("two", async (db) => void (await sql`INSERT INTO things (note) VALUES ('x')`.execute(db))),
   ]);
   expect(outcomes).toMatchObject([
-    { ok: false, error: { code: "HANDLER_ACCESS", message: expect.stringContaining(`role "${role}" does not exist`) as string } },
+    {
+      ok: false,
+      error: { code: "HANDLER_ACCESS", message: expect.stringContaining(`role "${role}" does not exist`) as string },
+    },
     { ok: true },
   ]);
 });
@@ -155,7 +165,9 @@ test("a role that its member may not take on is none", async () => {
     const role = (await findHandlerRoles(poor)).get("poor");
     expect(role).toBeDefined();
     // Before 16 who is a member may.
-    const { rows } = await poor.pool.query<{ version: number }>("SELECT current_setting('server_version_num')::int AS version");
+    const { rows } = await poor.pool.query<{ version: number }>(
+      "SELECT current_setting('server_version_num')::int AS version",
+    );
     const lacks = (rows[0]?.version ?? 0) >= 160_000 ? "SET OPTION FOR " : "";
     await poor.pool.query(`REVOKE ${lacks}"${role}" FROM CURRENT_USER`);
     expect(await findHandlerRoles(poor)).toEqual(new Map());

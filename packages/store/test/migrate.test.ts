@@ -93,18 +93,21 @@ test("a database that was never migrated is told from one that is", async () => 
   await store.close();
 });
 
-test.each(["SQL_ASCII", "LATIN1"])("a database of encoding %s is refused before anything is made in it", async (encoding) => {
-  const { url } = await createTestDatabase({ encoding });
-  const store = open(url);
-  await expect(migrate(store)).rejects.toMatchObject({
-    code: "MIGRATION_FAILED",
-    message: expect.stringMatching(
-      `^database test_\\w+ has the encoding ${encoding}, .*ENCODING 'UTF8'.*set DATABASE_URL to it$`,
-    ) as string,
-  });
-  expect((await store.pool.query("SELECT FROM pg_namespace WHERE nspname = 'penstock'")).rowCount).toBe(0);
-  await store.close();
-});
+test.each(["SQL_ASCII", "LATIN1"])(
+  "a database of encoding %s is refused before anything is made in it",
+  async (encoding) => {
+    const { url } = await createTestDatabase({ encoding });
+    const store = open(url);
+    await expect(migrate(store)).rejects.toMatchObject({
+      code: "MIGRATION_FAILED",
+      message: expect.stringMatching(
+        `^database test_\\w+ has the encoding ${encoding}, .*ENCODING 'UTF8'.*set DATABASE_URL to it$`,
+      ) as string,
+    });
+    expect((await store.pool.query("SELECT FROM pg_namespace WHERE nspname = 'penstock'")).rowCount).toBe(0);
+    await store.close();
+  },
+);
 
 describe("partitions", () => {
   const dropDay = (ahead: number): string => `

@@ -68,7 +68,6 @@ export async function ensureTemplate(server: ProvidedPostgres, name: string, mig
 }
 
 function databaseUrl(server: ProvidedPostgres, name: string): string {
-  const url = new URL(server.url);
-  url.pathname = `/${name}`;
-  return url.href;
+  // Not by URL, which takes no user without a host, as the address of a socket has it.
+  return server.url.replace(/^([a-z]+:\/\/[^/?#]*)[^?#]*/, `$1/${name}`);
 }

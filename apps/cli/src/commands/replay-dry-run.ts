@@ -75,7 +75,7 @@ async function findEvents(
 ): Promise<readonly Found[]> {
   const wanted = { ...filter, ...(event !== undefined && { event }) };
   if (state !== undefined) return listEvents(store, { ...wanted, state, handler: handler.name });
-  return findOfTypes(store, { ...wanted, types: handler.on }, ctx.stop);
+  return findOfTypes(store, { ...wanted, types: handler.on.map(String) }, ctx.stop);
 }
 
 async function runAll(
