@@ -88,10 +88,7 @@ async function insertFresh(store: Store, batchId: string, events: readonly NewEv
     if (!isMissingPartition(error)) throw error;
     // Nobody made partitions ahead for a week: make them here rather than refuse what a provider has signed.
     await ensurePartitions(store).catch(failWithoutPartition);
-    return insert().catch((again: unknown) => {
-      if (isMissingPartition(again)) failWithoutPartition(again);
-      throw again;
-    });
+    return insert();
   });
   const [row] = rows;
   if (row?.fresh === events.length) return "all";

@@ -56,10 +56,11 @@ async function makePartition(
     await query(client, "BEGIN");
     // One at a time, whoever asks: two that attach the same table would deadlock.
     await query(client, "SELECT pg_advisory_xact_lock(hashtext('penstock.partitions'))");
-    const { rows } = await query<{ exists: boolean }>(client, "SELECT to_regclass($1) IS NOT NULL AS exists", [
+    // Another table of its name is none: then the next statement says so.
+    const attached = await query(client, "SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = to_regclass($1)", [
       `penstock.${name}`,
     ]);
-    if (rows[0]?.exists) {
+    if (attached.rowCount !== 0) {
       await query(client, "ROLLBACK");
       return false;
     }

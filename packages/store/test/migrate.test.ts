@@ -135,19 +135,23 @@ describe("partitions", () => {
   });
 
   test.each([
-    ["another table has its name", ({ pool }: Store) => void pool.query(makeNamesake)],
+    ["another table has its name", async ({ pool }: Store) => void (await pool.query(makeNamesake))],
     ["no connection is free to make it with", ({ pool }: Store) => holdThirdConnection(pool)],
   ])("an event that meets no partition of its day meets an outage where %s", async (_, hinder) => {
     const { url } = await createTestDatabase();
-    const store = open(url, { maxConnections: 1, connectTimeoutMs: 100 });
-    await migrate(store);
-    await store.pool.query(dropDay(0));
-    hinder(store);
+    const migrated = open(url);
+    await migrate(migrated);
+    await migrated.pool.query(dropDay(0));
+    const store = open(url, { maxConnections: 1, connectTimeoutMs: 1_000 });
+    await store.waitUntilAvailable(new AbortController().signal);
+    const stop = await hinder(store);
     await expect(insertEvents(store, randomUUID(), [newEvent("evt_1")])).rejects.toMatchObject({
       code: "DATABASE_UNAVAILABLE",
-      message: expect.stringContaining("partition") as string,
+      message: expect.stringContaining("today's partition") as string,
     });
+    stop?.();
     await store.close();
+    await migrated.close();
   });
 
   const makeNamesake = `
@@ -156,12 +160,13 @@ describe("partitions", () => {
     END $$`;
 
   /** The first two are for the insert and for the look at what is missing. Who asks meanwhile gets the connection next. */
-  function holdThirdConnection(pool: Store["pool"]): void {
+  function holdThirdConnection(pool: Store["pool"]): () => void {
     let acquired = 0;
+    let free: (() => void) | undefined;
     pool.on("acquire", () => {
-      if (++acquired !== 2) return;
-      pool.connect((_error, _client, release) => setTimeout(release, 500));
+      if (++acquired === 2) pool.connect((_error, _client, release) => (free = release));
     });
+    return () => free?.();
   }
 
   test("are made while a reader holds the table, without waiting for it", async () => {
