@@ -1,8 +1,9 @@
+import { nextTick } from "node:process";
 import type { EffectContext } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { Effect, EngineContext } from "./engine-context.ts";
 import type { ClaimedEffect } from "./engine-store.ts";
-import { ConflictError, isConflict, isUnavailable, LeaseLostError } from "./errors.ts";
+import { CalledTooLateError, ConflictError, isConflict, isUnavailable, LeaseLostError, placeOf } from "./errors.ts";
 import { createOutagePause, insist } from "./outage-pause.ts";
 
 /** `ctx.once` and `ctx.transaction` of one attempt. */
@@ -15,7 +16,10 @@ export interface Once {
     // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
     fn: (tx: Transaction<any>) => Promise<Result>,
   ): Promise<Result>;
-  /** Resolves once everything that was begun is done and recorded; rejects with the first failure. */
+  /**
+   * The handler has returned or thrown: waits until what it began, and what that begins in turn, has ended and is recorded.
+   * From then on nothing more is begun. Rejects with the first failure that the handler cannot have waited for.
+   */
   finished(): Promise<void>;
   /** Nothing more is begun or recorded; resolves once the records that are under way are written. Never rejects. */
   close(): Promise<void>;
@@ -37,12 +41,18 @@ export function createOnce(
 ): Once {
   const results = new Map<string, Promise<unknown>>();
   const recording = new Set<Promise<unknown>>();
+  /** What has begun and not ended. */
+  const open = new Set<Promise<unknown>>();
   for (const [key, result] of done) results.set(key, Promise.resolve(result));
-  let closed = false;
+  let state: "handling" | "draining" | "ended" | "given up" = "handling";
+  /** The first failure that the handler cannot have waited for. */
+  let unheard: { readonly error: unknown } | undefined;
   let outage: unknown;
 
+  const isGivenUp = (): boolean => state === "given up";
+
   function assertOpen(): void {
-    if (closed) throw new LeaseLostError(delivery.subscriber);
+    if (isGivenUp()) throw new LeaseLostError(delivery.subscriber);
   }
 
   async function run(key: string, fn: () => unknown): Promise<unknown> {
@@ -113,14 +123,32 @@ export function createOnce(
         new TypeError(`ctx.${method}: a key is text of 1 to ${MAX_KEY_LENGTH} characters without NUL, not ${shown}`),
       );
     }
-    let result = results.get(key);
-    if (result === undefined) {
-      result = work();
-      results.set(key, result);
+    const known = results.get(key);
+    if (known !== undefined) return known as Promise<Result>;
+    if (state === "ended") return Promise.reject(refuse(method));
+    const begun = work();
+    const result = new HeardPromise<unknown>((resolve) => resolve(begun));
+    results.set(key, result);
+    open.add(begun);
+    const ended = begun.catch((error: unknown) => {
       // What failed has no record, so it may be tried again, in this attempt or in a later one.
-      result.catch(() => results.delete(key));
-    }
-    return result as Promise<Result>;
+      results.delete(key);
+      if (state === "draining" || !result.isHeard) unheard ??= { error };
+    });
+    void ended.finally(() => open.delete(begun));
+    result.ignore();
+    return result as Promise<unknown> as Promise<Result>;
+  }
+
+  /** The delivery is told as done: an effect that came now would stand nowhere. */
+  function refuse(method: string): Error {
+    const error = new CalledTooLateError(method, delivery.subscriber);
+    const { seq, subscriber, attempt } = delivery;
+    engine.log.error(
+      { handler: subscriber, seq, attempt, at: placeOf(error) },
+      `ctx.${method} was called after its handler had ended and was refused: await every call`,
+    );
+    return error;
   }
 
   return {
@@ -137,14 +165,43 @@ export function createOnce(
         });
       }),
     async finished() {
-      await Promise.all(results.values());
+      state = "draining";
+      do {
+        await Promise.allSettled(open);
+        await new Promise<void>((resolve) => nextTick(resolve)); // whatever waited for these has gone on by then
+      } while (open.size > 0 && !isGivenUp());
+      if (isGivenUp()) return;
+      state = "ended";
+      if (unheard !== undefined) throw unheard.error;
     },
     async close() {
-      closed = true;
+      state = "given up";
       await Promise.allSettled(recording);
     },
     outage: () => outage,
   };
+}
+
+/** A promise that knows whether anybody waits for it. What is made of it by `then` is a plain one. */
+class HeardPromise<T> extends Promise<T> {
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  isHeard = false;
+
+  override then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.isHeard = true;
+    return super.then(onFulfilled, onRejected);
+  }
+
+  /** Its failure, when nobody waits for it, is no unhandled rejection: the attempt fails of it. */
+  ignore(): void {
+    super.then(undefined, () => undefined);
+  }
 }
 
 function isKey(key: unknown): key is string {

@@ -32,6 +32,18 @@ export class LeaseLostError extends Error {
   }
 }
 
+/** Thrown by `ctx.once` and `ctx.transaction` when they are called after their handler had ended: nothing is done or recorded. */
+export class CalledTooLateError extends Error {
+  readonly code = "LEASE_LOST";
+  override readonly name = "CalledTooLateError";
+
+  constructor(method: string, handler: string) {
+    super(
+      `ctx.${method} was called after handler ${handler} had ended, and nothing was done: await every call of ctx.once and ctx.transaction in the handler`,
+    );
+  }
+}
+
 /** What is told of a request to an endpoint that did not succeed. Its message can quote what was answered: for records, not for logs. */
 export class EndpointError extends Error {
   override readonly name: string;

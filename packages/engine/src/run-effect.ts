@@ -99,32 +99,36 @@ async function callHandler(
   const { once, transaction, finished, close, outage } = createOnce(engine, claimed, effect);
   const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
   let log: HandlerLog | undefined;
+  let thrown: { readonly error: unknown } | undefined;
+  const handle = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await handler.handle(event, {
+        once,
+        transaction: (key, fn) => transaction(key, signal, fn),
+        signal,
+        attempt,
+        replay,
+        get log() {
+          return (log ??= engine.log.child({ handler: handler.name, attempt, eventId: event.id, seq: event.seq }));
+        },
+        idempotencyKey: idempotencyKey(handler.name, event, generation),
+      });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      thrown = { error };
+    }
+    // What it did not wait for belongs to the attempt all the same, also when something else has failed.
+    await finished();
+    if (thrown !== undefined) throw thrown.error;
+  };
   try {
     await withSpan(`handle ${handler.name}`, { attributes }, () =>
-      withDeadline(
-        handler,
-        engine.signal,
-        () => false,
-        async (signal) => {
-          await handler.handle(event, {
-            once,
-            transaction: (key, fn) => transaction(key, signal, fn),
-            signal,
-            attempt,
-            replay,
-            get log() {
-              return (log ??= engine.log.child({ handler: handler.name, attempt, eventId: event.id, seq: event.seq }));
-            },
-            idempotencyKey: idempotencyKey(handler.name, event, generation),
-          });
-          // What it did not wait for belongs to the attempt all the same.
-          await finished();
-        },
-      ),
+      withDeadline(handler, engine.signal, () => false, handle),
     );
     return { ok: true };
   } catch (error) {
     await close();
+    if (thrown !== undefined) return { ok: false, error: thrown.error };
     // Its time went by while a record waited for Postgres.
     return { ok: false, error: codeOf(error) === "HANDLER_TIMEOUT" ? (outage() ?? error) : error };
   }

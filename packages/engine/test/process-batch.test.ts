@@ -477,7 +477,9 @@ describe("the transaction that handlers share", () => {
     const gate = new Promise<void>((resolve) => (release = resolve));
     const forgetful = effectHandler({
       handle(event, { tx }) {
-        void tx.insertInto("effects").values({ handler: "forgotten", event_id: event.id }).execute();
+        const insert = (name: string) =>
+          tx.insertInto("effects").values({ handler: name, event_id: event.id }).execute();
+        void insert("forgotten").then(() => insert("and what it began"));
         late = gate.then(() => tx.insertInto("effects").values({ handler: "late", event_id: event.id }).execute());
         late.catch(() => undefined);
       },
@@ -486,7 +488,20 @@ describe("the transaction that handlers share", () => {
     await engineOn(store, [forgetful]).processBatch(fresh(batchId));
     release();
     await expect(late).rejects.toThrow("Transaction is already committed");
-    expect(await effects(store)).toEqual(["forgotten evt_1"]);
+    expect(await effects(store)).toEqual(["and what it began evt_1", "forgotten evt_1"]);
+  });
+
+  test("fails a handler whose statements go on without end, and nobody waits for them", async () => {
+    const endless = effectHandler({
+      name: "endless",
+      handle(_, { tx }) {
+        const again = (): Promise<unknown> => sql`SELECT 1`.execute(tx).then(again);
+        again().catch(() => undefined);
+      },
+    });
+    const batchId = await addBatch(store, [{ id: "evt_1" }]);
+    await engineOn(store, [endless, effectHandler({ name: "other" })]).processBatch(fresh(batchId));
+    expect(await deliveries(store)).toEqual(["evt_1 endless retrying", "evt_1 other succeeded"]);
   });
 
   test("names the handler that breaks a deferred constraint, and leaves the constraint deferred for the next", async () => {

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+import type { EngineOptions } from "@penstock/engine";
 import { type EffectContext, PermanentError, RetryAfterError } from "@penstock/handler-sdk";
 import { createEngineStore, pauseHandler, type Store } from "@penstock/store";
+import { createLogger } from "@penstock/telemetry";
 import { eventually } from "@penstock/testing";
 import { sql, type Transaction } from "kysely";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -29,9 +31,9 @@ type Handle = Parameters<typeof outsideHandler>[0];
 
 /** An engine with an effect handler, and events whose deliveries to it wait. */
 async function given(handle: Handle, { ids = ["evt_1"], ...more }: { ids?: string[] } & Record<string, unknown> = {}) {
-  const { signal, ...definition } = more as { signal?: AbortSignal };
+  const { signal, log, ...definition } = more as { signal?: AbortSignal; log?: EngineOptions["log"] };
   const handler = outsideHandler(handle, definition);
-  const engine = engineOn(store, [handler], { afterOutageMs: 0, ...(signal && { signal }) });
+  const engine = engineOn(store, [handler], { afterOutageMs: 0, ...(signal && { signal }), ...(log && { log }) });
   const batchId = await addBatch(
     store,
     ids.map((id) => ({ id })),
@@ -265,12 +267,101 @@ describe("ctx.once", () => {
     expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
   });
 
-  test("belongs to its try although the handler did not wait for it", async () => {
-    const { run } = await given((_, { once }) => {
-      void once("post", () => new Promise((resolve) => setTimeout(resolve, 30, "done")));
+  /** Ends in a later turn of the event loop, so when a handler that does not wait has returned. */
+  const slowly = (): Promise<string> => new Promise((resolve) => setImmediate(resolve, "done"));
+  const fail = () => Promise.reject(new Error("the outside said no"));
+
+  test.each<[string, (ctx: EffectContext) => unknown, string[]]>([
+    ["one call", ({ once }) => void once("a", slowly), ["a"]],
+    ["a chain", ({ once }) => void once("a", slowly).then(() => once("b", slowly)), ["a", "b"]],
+    [
+      "a function that goes on by itself",
+      ({ once }) => {
+        void (async () => {
+          for (const key of ["a", "b", "c"]) await once(key, slowly);
+        })();
+      },
+      ["a", "b", "c"],
+    ],
+    [
+      "a chain that goes on after a failure",
+      ({ once, attempt }) => {
+        if (attempt === 1) void once("a", fail).catch(() => once("b", slowly));
+      },
+      ["b"],
+    ],
+    [
+      "a chain that begins with a transaction",
+      ({ once, transaction }) => void transaction("a", slowly).then(() => once("b", slowly)),
+      ["a", "b"],
+    ],
+    [
+      "calls beside one that failed",
+      async ({ once, attempt }) => {
+        await Promise.all([once("a", slowly).then(() => once("b", slowly)), attempt === 1 ? fail() : undefined]);
+      },
+      ["a", "b"],
+    ],
+  ])("belongs to its try although the handler did not wait for it: %s", async (_what, handle, keys) => {
+    const seen: unknown[] = [];
+    const { run } = await given((_, ctx) => handle(ctx), {
+      schema: "app",
+      migrations: { "0001-made-by-the-test": { up: () => Promise.resolve() } },
     });
     await run();
-    expect(await recorded()).toMatchObject([{ key: "post", result: "done" }]);
+    seen.push(...(await recorded()).map(({ key }) => key));
+    expect(seen).toEqual(keys);
+    await makeDue(store);
+    await run();
+    expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
+  });
+
+  test.each<[string, (ctx: EffectContext) => unknown]>([
+    ["before the handler returned", async ({ once }) => (void once("a", fail), await once("b", slowly))],
+    ["after the handler returned", ({ once }) => void once("a", () => slowly().then(fail))],
+    ["in a chain", ({ once }) => void once("a", slowly).then(() => once("b", fail).catch(() => undefined))],
+  ])("fails its try when it fails and nobody waits for it: %s", async (_when, handle) => {
+    const { run } = await given((_, ctx) => handle(ctx));
+    await run();
+    expect(await attempts()).toMatchObject([{ outcome: "failed", error_message: "the outside said no" }]);
+  });
+
+  test("that fails leaves the outcome to the handler, when the handler waits for it", async () => {
+    const { run } = await given(async (_, { once }) => {
+      await once("a", fail).catch(() => undefined);
+    });
+    await run();
+    expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
+  });
+
+  test("is refused once its try is told: nothing is done, and that is said", async () => {
+    const lines: string[] = [];
+    const late: (() => Promise<unknown>)[] = [];
+    const ran: string[] = [];
+    const log = createLogger({
+      service: "test",
+      level: "warn",
+      destination: { write: (line) => void lines.push(line) },
+    });
+    const { run } = await given(
+      (_, { once, transaction }) => {
+        late.push(
+          () => once("b", () => ran.push("b")),
+          () => transaction("c", () => Promise.resolve(ran.push("c"))),
+        );
+        return once("a", () => "done");
+      },
+      { log, schema: "app", migrations: { "0001-made-by-the-test": { up: () => Promise.resolve() } } },
+    );
+    await run();
+    for (const call of late) {
+      await expect(call()).rejects.toMatchObject({
+        code: "LEASE_LOST",
+        message: expect.stringMatching(/after handler outside had ended.*nothing was done.*await/s) as string,
+      });
+    }
+    expect(ran).toEqual([]);
+    expect(lines.join()).toMatch(/"handler":"outside","seq":\d+.*ctx\.once was called .*refused/);
   });
 
   test.each([

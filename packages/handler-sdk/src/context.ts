@@ -22,7 +22,7 @@ export interface BatchContext<DB> {
    * `search_path` is the handler's own schema; it sees no other but those that its handler declares (`reads`, `writes`).
    * Transaction control (BEGIN, COMMIT, SAVEPOINT …), SET, COPY and what would outlast it on its connection (prepared
    * statements, cursors WITH HOLD, what is temporary without ON COMMIT DROP, locks of the session) are refused,
-   * and it is unusable once the handler has returned.
+   * and it is unusable once the handler has returned. Await every statement: what is under way then is waited for.
    */
   readonly tx: Transaction<DB>;
   /** A logger that carries the handler's name (and, in `handle`, the ids of the event). */
@@ -66,8 +66,11 @@ export interface EffectContext<DB = any> {
    * process can die or the handler's time can end; then a later try does it again. Only the outside can rule that out:
    * give it `idempotencyKey`, with the key appended where there are several.
    *
-   * @throws an error with code `LEASE_LOST` when this try is over: it was timed out, or its delivery went to another
-   *   worker. Nothing more is recorded then.
+   * Await every call. What is under way when the handler returns or throws belongs to the try all the same, and so does what
+   * that begins in turn: the outcome waits for it, and the try fails when it fails.
+   *
+   * @throws an error with code `LEASE_LOST` when this try is over: it was timed out, its delivery went to another worker, or
+   *   the handler had returned and nothing was under way. Nothing more is done or recorded then.
    * @example
    * const { id } = await ctx.once("ticket", () => openTicket(event, { key: ctx.idempotencyKey, signal: ctx.signal }));
    */

@@ -1,3 +1,4 @@
+import { nextTick } from "node:process";
 import type { ObservedStatement } from "@penstock/engine";
 import {
   type CompiledQuery,
@@ -16,14 +17,20 @@ import { refusalOf } from "./forbidden-statement.ts";
 
 /** A handler's view of a transaction that it shares. */
 export interface GuardedTransaction {
-  /** Runs `fn` with the transaction; afterwards it can be used no more. Rejects with what `fn` threw. */
+  /**
+   * Runs `fn` with the transaction, and waits for statements that `fn` began and did not await, and for what these begin in
+   * turn; afterwards Kysely refuses all. Rejects with what `fn` threw.
+   */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the store does not
   run(fn: (tx: Transaction<any>) => Promise<void>): Promise<void>;
-  /** Waits for statements that `fn` began and did not await. Kysely refuses those that it begins later. */
+  /** Waits for statements that `fn` began before it threw. */
   drain(): Promise<void>;
   /** The first statement that failed or was refused, also when the handler swallowed its error. */
   readonly firstError: unknown;
 }
+
+/** How many statements may follow one another after the handler has returned. */
+const MAX_ROUNDS = 1_000;
 
 /** Wraps a connection with an open transaction so that a handler can run statements on it and nothing else. */
 export function guardTransaction(
@@ -87,7 +94,17 @@ export function guardTransaction(
     },
   });
   return {
-    run: (fn) => db.transaction().execute(fn),
+    run: (fn) =>
+      db.transaction().execute(async (tx) => {
+        await fn(tx);
+        for (let round = 0; round === 0 || underWay.size > 0; round++) {
+          // No time-out holds here: the handler has returned.
+          if (round > MAX_ROUNDS)
+            throw new Error(`${MAX_ROUNDS} statements ran one after another and nobody awaited them`);
+          await Promise.allSettled(underWay);
+          await new Promise<void>((resolve) => nextTick(resolve)); // whatever waited for these has gone on by then
+        }
+      }),
     async drain() {
       await Promise.allSettled(underWay);
     },
