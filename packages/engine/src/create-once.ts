@@ -190,6 +190,7 @@ class HeardPromise<T> extends Promise<T> {
 
   isHeard = false;
 
+  // eslint-disable-next-line unicorn/no-thenable -- a promise has one
   override then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
