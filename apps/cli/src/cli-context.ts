@@ -10,7 +10,10 @@ export interface CliContext {
   /** Where the user typed the command, which npm hides from the process: what paths on the command line are relative to. */
   readonly typedIn: string;
   readonly output: Output;
-  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP: stop in order. */
+  /**
+   * Aborted by the first Ctrl-C, SIGTERM or SIGHUP: stop in order. Until a command reads this, a signal ends the process
+   * at once.
+   */
   readonly stop: AbortSignal;
   /** Aborted by the second: kill what you started; the process ends right after the listeners have run. */
   readonly stopNow: AbortSignal;

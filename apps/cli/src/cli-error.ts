@@ -15,3 +15,9 @@ export class ReportedFailure extends Error {
   override readonly name = "ReportedFailure";
   readonly code = "REPORTED";
 }
+
+/** Thrown when a command was told to stop before it was done, and has told how far it came. Ends with exit code 130. */
+export class StoppedError extends Error {
+  override readonly name = "StoppedError";
+  readonly code = "STOPPED";
+}

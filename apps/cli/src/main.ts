@@ -2,18 +2,21 @@
 import { readFileSync } from "node:fs";
 import { withSecretFiles } from "@penstock/schemas";
 import type { CliContext } from "./cli-context.ts";
+import { describeError } from "./describe-error.ts";
 import { createOutput } from "./output/output.ts";
 import { createProgram, runProgram } from "./program.ts";
 
-/** Commands that stop in order; a signal ends the others at once. */
-const STOPPABLE = new Set(["start", "send", "listen"]);
 /** One Ctrl-C can arrive more than once, from the terminal and from npm; this soon it is no second one. */
 const SAME_SIGNAL_MS = 500;
 
 const stop = new AbortController();
 const stopNow = new AbortController();
 
+let listening = false;
+
 function listenToSignals(): void {
+  if (listening) return;
+  listening = true;
   let firstAt = 0;
   const onSignal = () => {
     if (!stop.signal.aborted) {
@@ -43,14 +46,21 @@ const ctx: CliContext = {
   cwd: process.cwd(),
   typedIn: process.env["INIT_CWD"] ?? process.cwd(),
   output: createOutput(process.stdout, process.stderr),
-  stop: stop.signal,
+  get stop() {
+    listenToSignals();
+    return stop.signal;
+  },
   stopNow: stopNow.signal,
   node: {
     execPath: process.execPath,
     args: process.execArgv.filter((argument) => argument.startsWith("--conditions=")),
   },
 };
-const program = createProgram(ctx, (command) => {
-  if (STOPPABLE.has(command)) listenToSignals();
+// Of a handler in a dry run, or of a mistake of ours: it must not end what the command is about to tell.
+let unheard = false;
+process.on("unhandledRejection", (error) => {
+  unheard = true;
+  ctx.output.say(`A promise was rejected and nobody heard. ${describeError(error)}`);
 });
-process.exitCode = await runProgram(program, process.argv.slice(2), ctx);
+const exitCode = await runProgram(createProgram(ctx), process.argv.slice(2), ctx);
+process.exitCode = unheard && exitCode === 0 ? 1 : exitCode;

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { type CliContext, PENSTOCK } from "./cli-context.ts";
-import { ReportedFailure, UsageError } from "./cli-error.ts";
+import { ReportedFailure, StoppedError, UsageError } from "./cli-error.ts";
 import { registerDb } from "./commands/db-url.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEndpoints } from "./commands/endpoints.ts";
@@ -25,10 +25,10 @@ Get going:
   ${PENSTOCK} send message.received
   ${PENSTOCK} events list
 
-Exit codes: 0 done, 1 failed, 2 called wrongly. With --json, standard output is one JSON object per line.`;
+Exit codes: 0 done, 1 failed, 2 called wrongly, 130 stopped before it was done. With --json, standard output is one JSON object per line.`;
 
-/** All commands. `onAction` is called with the name of the command that is about to run. */
-export function createProgram(ctx: CliContext, onAction: (command: string) => void): Command {
+/** All commands. */
+export function createProgram(ctx: CliContext): Command {
   const program = new Command("penstock")
     .description("Durable webhook ingestion: verified, committed, and handled exactly once.")
     .version(ctx.version, "-V, --version", "print the version")
@@ -39,8 +39,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
       writeOut: (text) => ctx.output.result(text.trimEnd()),
       writeErr: (text) => ctx.output.say(text.trimEnd()),
     })
-    .exitOverride()
-    .hook("preAction", (_, command) => onAction(command.name()));
+    .exitOverride();
   registerStart(program, ctx);
   registerSend(program, ctx);
   registerListen(program, ctx);
@@ -59,7 +58,7 @@ export function createProgram(ctx: CliContext, onAction: (command: string) => vo
   return program;
 }
 
-/** Runs the command that the arguments name, tells what went wrong, and returns the exit code: 0, 1 or 2. */
+/** Runs the command that the arguments name, tells what went wrong, and returns the exit code: 0, 1, 2 or 130. */
 export async function runProgram(program: Command, args: readonly string[], ctx: CliContext): Promise<number> {
   try {
     await program.parseAsync(args, { from: "user" });
@@ -67,6 +66,7 @@ export async function runProgram(program: Command, args: readonly string[], ctx:
   } catch (error) {
     // Commander has said already what was wrong with the call. Showing help is a failure when nobody asked for it.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof StoppedError) return 130;
     if (error instanceof ReportedFailure) return 1;
     ctx.output.say(printable(describeError(error), { keepLines: true }));
     return error instanceof UsageError ? 2 : 1;

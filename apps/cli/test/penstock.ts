@@ -82,7 +82,7 @@ export async function createPenstock(common: Record<string, string> = {}, cwd?: 
       stopNow: new AbortController().signal,
       node: { execPath: process.execPath, args: process.execArgv },
     };
-    const program = createProgram(ctx, () => undefined);
+    const program = createProgram(ctx);
     const ended = runProgram(program, args, ctx).then((code) => ({ code, stdout: stdout.lines, stderr: stderr.lines }));
     return {
       stdout: () => stdout.lines,

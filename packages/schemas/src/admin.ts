@@ -199,8 +199,11 @@ const filter = z.strictObject({
 });
 const list = filter.extend({ limit: z.int().min(1).max(10_000).optional() });
 
+/** After a stop: how many were not reached, counted up to ten thousand or so. */
+const left = { left: count.optional() };
+
 function change<Change extends string>(name: Change) {
-  return { input: filter, output: z.strictObject({ change: z.literal(name), deliveries: count }) };
+  return { input: filter, output: z.strictObject({ change: z.literal(name), deliveries: count, ...left }) };
 }
 
 function pause(paused: boolean) {
@@ -237,10 +240,10 @@ export const adminOperations = {
   "endpoints.resume": { input: byId, output: endpointRow },
   "endpoints.recover": {
     input: byId.extend({ since: time.optional() }),
-    output: z.strictObject({ endpoint: z.string(), deliveries: count }),
+    output: z.strictObject({ endpoint: z.string(), deliveries: count, ...left }),
   },
   "endpoints.test": { input: byId.extend({ type: z.enum(BUZZBIP_EVENT_TYPES).optional() }), output: testAnswer },
-  "endpoints.delete": { input: byId, output: z.strictObject({ endpoint: z.string(), cancelled: count }) },
+  "endpoints.delete": { input: byId, output: z.strictObject({ endpoint: z.string(), cancelled: count, ...left }) },
   "deliveries.list": { input: list, output: deliveryRow },
   "deliveries.show": {
     input: z.strictObject({ event: z.string(), handler: z.string().optional() }),

@@ -13,7 +13,7 @@ import {
   type Store,
 } from "@penstock/store";
 import type { Command } from "commander";
-import { changeAll } from "../change-all.ts";
+import { assertAllChanged, changeAll, describeChanges, leftOf } from "../change-all.ts";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
@@ -130,13 +130,14 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
         );
       }
       const wanted: DeliveryFilter = { ...filter, ...(event !== undefined && { event }) };
-      const count = await withStore(ctx, async (store) => {
-        const changed = await changeAll(store, ctx, change, wanted);
-        if (changed === 0) throw new CliError(await explainNone(store, change, wanted));
-        return changed;
+      const changes = await withStore(ctx, async (store) => {
+        const { changed, left } = await changeAll(store, ctx, change, wanted);
+        if (changed + left === 0) throw new CliError(await explainNone(store, change, wanted));
+        return { changed, left };
       });
-      if (json) return ctx.output.json({ change, deliveries: count });
-      ctx.output.result(`${count === 1 ? "1 delivery" : `${count} deliveries`} ${done}`);
+      if (json) ctx.output.json({ change, deliveries: changes.changed, ...leftOf(changes) });
+      else ctx.output.result(`${describeChanges(changes)} ${done}`);
+      assertAllChanged(ctx, changes, "The others are as before: the same command takes them.");
     });
 }
 

@@ -31,9 +31,9 @@ import {
   updateEndpoint,
 } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { changeAll } from "../change-all.ts";
+import { addChanges, assertAllChanged, changeAll, describeChanges, leftOf } from "../change-all.ts";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
-import { CliError, ReportedFailure, UsageError } from "../cli-error.ts";
+import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addEndpointOptions, type EndpointOptions, toSettings } from "../endpoints/endpoint-options.ts";
 import { sendTest } from "../endpoints/send-test.ts";
@@ -242,9 +242,15 @@ function registerReseal(endpoints: Command, ctx: CliContext): void {
       const keyring = openKeyring(outbound);
       const { masterKeys } = outbound;
       const lost: string[] = [];
+      let left = 0;
       const sealed = await withStore(ctx, async (store) => {
         let count = 0;
-        for (const { id } of await listAll(store, {})) {
+        const all = await listAll(store, {});
+        for (const [at, { id }] of all.entries()) {
+          if (ctx.stop.aborted) {
+            left = all.length - at;
+            break;
+          }
           try {
             if (await resealEndpointSecrets(store, id, (one) => keyring.seal(keyring.open(one, id), id))) count++;
           } catch (error) {
@@ -255,6 +261,13 @@ function registerReseal(endpoints: Command, ctx: CliContext): void {
         return count;
       });
       const { keyId } = keyring;
+      if (left > 0) {
+        const total = sealed + lost.length + left;
+        ctx.output.say(
+          `Stopped: ${sealed} of ${total} endpoints are sealed with the master key ${keyId}. Run it again.`,
+        );
+        throw new StoppedError("stopped before all were sealed");
+      }
       const said = `${sealed === 1 ? "1 endpoint is" : `${sealed} endpoints are`} sealed with the master key ${keyId}`;
       if (lost.length > 0) throw new CliError(`${said}, these are not:\n${lost.join("\n")}`);
       if (json) ctx.output.json({ endpoints: sealed, keyId });
@@ -324,24 +337,27 @@ function registerRecover(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: how many")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints recover ep_0123456789abcdef --since 2d`)
     .action(async (id: string, { json, since }: { since?: Moment } & Json) => {
-      const { row, count } = await withStore(ctx, async (store) => {
+      const { row, changes } = await withStore(ctx, async (store) => {
         const found = await findEndpoint(store, id);
         const filter = { handler: id, ...(since && { since }) };
         const by = "endpoints recover";
         const isMeant = ({ skipReason }: DeliveryRow): boolean => skipReason === SKIPPED_WHILE_DISABLED;
         const dead = await changeAll(store, ctx, "retry", { ...filter, state: "dead" }, { by });
         const skipped = await changeAll(store, ctx, "retry", { ...filter, state: "skipped" }, { by, isMeant });
-        if (dead + skipped === 0 && !ctx.stop.aborted) throw new CliError(missedNothing(found, since));
-        return { row: found, count: dead + skipped };
+        const changes = addChanges(dead, skipped);
+        if (changes.changed + changes.left === 0) throw new CliError(missedNothing(found, since));
+        return { row: found, changes };
       });
-      if (json) return ctx.output.json({ endpoint: id, deliveries: count });
-      const said = `${count === 1 ? "1 delivery" : `${count} deliveries`} to be sent`;
+      const said = `${describeChanges(changes)} to be sent`;
       const held = row.status === "disabled" || row.status === "paused";
-      ctx.output.result(
-        held
-          ? `${said} once it goes on: it is ${row.status}\n\nNext:\n  ${PENSTOCK} endpoints resume ${id}`
-          : `${said} ${row.nextTryAt === null ? "now" : `once one that comes before tells that it is back: ${describeEndpoint(row, new Date())}`}`,
-      );
+      if (json) ctx.output.json({ endpoint: id, deliveries: changes.changed, ...leftOf(changes) });
+      else
+        ctx.output.result(
+          held
+            ? `${said} once it goes on: it is ${row.status}\n\nNext:\n  ${PENSTOCK} endpoints resume ${id}`
+            : `${said} ${row.nextTryAt === null ? "now" : `once one that comes before tells that it is back: ${describeEndpoint(row, new Date())}`}`,
+        );
+      assertAllChanged(ctx, changes, "The others are as before: the same command takes them.");
     });
 }
 
@@ -379,6 +395,10 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
       const said = answer.answered
         ? `HTTP ${answer.status} after ${formatDuration(answer.durationMs)}${answer.body === "" ? "" : `: ${printable(answer.body)}`}`
         : `${answer.code} after ${formatDuration(answer.durationMs)}: ${printable(answer.message)}`;
+      if (!answer.answered && ctx.stop.aborted) {
+        ctx.output.say(`Stopped after ${formatDuration(answer.durationMs)}: nothing had come back.`);
+        throw new StoppedError("stopped before an answer");
+      }
       if (json) ctx.output.json({ endpoint: id, ok, ...answer });
       else ctx.output.result(ok ? `${said}${nextAfterTest(row)}` : `failed  ${said}`);
       if (!ok) throw new ReportedFailure(said);
@@ -397,7 +417,7 @@ function registerDelete(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: how many deliveries were cancelled")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints delete ep_0123456789abcdef --yes`)
     .action(async (id: string, { yes, json }: { yes?: true } & Json) => {
-      const cancelled = await withStore(ctx, async (store) => {
+      const changes = await withStore(ctx, async (store) => {
         const { url, deliveries } = await findEndpoint(store, id);
         if (!yes) {
           const waiting = formatCount(deliveries.pending + deliveries.retrying);
@@ -406,13 +426,17 @@ function registerDelete(endpoints: Command, ctx: CliContext): void {
           );
         }
         await deleteEndpoint(store, id);
-        return (
-          (await changeAll(store, ctx, "cancel", { handler: id, state: "pending" }, { by: "endpoints delete" })) +
-          (await changeAll(store, ctx, "cancel", { handler: id, state: "retrying" }, { by: "endpoints delete" }))
+        const by = "endpoints delete";
+        return addChanges(
+          await changeAll(store, ctx, "cancel", { handler: id, state: "pending" }, { by }),
+          await changeAll(store, ctx, "cancel", { handler: id, state: "retrying" }, { by }),
         );
       });
-      if (json) return ctx.output.json({ endpoint: id, cancelled });
-      ctx.output.result(`deleted ${id}${cancelled === 0 ? "" : `, ${cancelled} deliveries that waited are cancelled`}`);
+      const { changed, left } = changes;
+      if (json) ctx.output.json({ endpoint: id, cancelled: changed, ...leftOf(changes) });
+      else if (changed + left === 0) ctx.output.result(`deleted ${id}`);
+      else ctx.output.result(`deleted ${id}, and cancelled ${describeChanges(changes)} that waited`);
+      assertAllChanged(ctx, changes, "Workers cancel the others.");
     });
 }
 

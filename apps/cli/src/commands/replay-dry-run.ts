@@ -11,7 +11,7 @@ import {
 } from "@penstock/store";
 import { type Command, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
-import { CliError, ReportedFailure, UsageError } from "../cli-error.ts";
+import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
 import { formatDryRun, formatEffects, formatTotal, type Total } from "../output/dry-run.ts";
@@ -87,23 +87,30 @@ async function runAll(
 ): Promise<void> {
   const { find: findSource } = await readProjectSources(ctx);
   const roles = await findHandlerRoles(store);
-  const total: Total = { events: 0, failed: 0, tables: new Map() };
+  const total: Total = { events: 0, of: events.length, failed: 0, tables: new Map() };
   // Oldest first, as they came.
   for (const event of events.toReversed()) {
-    if (ctx.stop.aborted) break;
     const options = {
       store: { rehearse: <T>(fn: Parameters<typeof rehearse<T>>[1]) => rehearse(store, fn, roles) },
       handler,
     };
-    const report = await dryRun({ ...options, findSource, log: createSilentLog(), signal: ctx.stop }, event);
+    const report = await dryRun({ ...options, findSource, log: createSilentLog(), signal: ctx.stop }, event).catch(
+      (error: unknown) => {
+        if (!ctx.stop.aborted) throw error;
+      },
+    );
+    // What a stop cut off has told nothing.
+    if (report === undefined) break;
     add(total, report);
     const { seq, id, type } = event;
     if (json) ctx.output.json({ event: { seq, id, type }, handler: handler.name, ...report });
     else ctx.output.result(`${formatDryRun(event, report)}\n`);
+    if (ctx.stop.aborted) break;
   }
   const tables = [...total.tables.values()];
   if (json) ctx.output.json({ total: { ...total, tables } });
   else ctx.output.result(formatTotal(handler.name, total));
+  if (total.events < total.of) throw new StoppedError("stopped before all events were tried");
   if (total.failed > 0) throw new ReportedFailure("some would fail");
 }
 

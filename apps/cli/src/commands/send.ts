@@ -2,7 +2,7 @@ import { BUZZBIP_EVENT_TYPES, type BuzzBipEventType, isBuzzBipEventType } from "
 import { layOver, type Overlay, send, type SendOptions } from "@penstock/simulator";
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { type CliContext, PENSTOCK } from "../cli-context.ts";
-import { ReportedFailure, UsageError } from "../cli-error.ts";
+import { ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { describeError } from "../describe-error.ts";
 import { readBodyFile } from "../send/body-file.ts";
 import { describeManySent, describeOneSent } from "../send/describe-sent.ts";
@@ -48,7 +48,7 @@ Examples:
 
 A share is from 0 to 1; without one, all. \`trigger\` is another name for \`send\`.
 
-Exit code: 0 when every copy of every event was acknowledged, else 1.`;
+Exit code: 0 when every copy of every event was acknowledged, else 1; 130 when it was stopped before.`;
 
 const MAX_REQUESTS = 10_000_000;
 
@@ -137,6 +137,7 @@ export function registerSend(program: Command, ctx: CliContext): void {
         }
         const { acknowledged } = report.deliveries;
         const wanted = flags.count * (flags.duplicate + 1);
+        if (acknowledged < wanted && ctx.stop.aborted) throw new StoppedError("stopped before all were acknowledged");
         if (acknowledged < wanted) throw new ReportedFailure(`${acknowledged} of ${wanted} were acknowledged`);
       } finally {
         await target.store?.close();

@@ -6,6 +6,8 @@ import { printable } from "./printable.ts";
 /** What a handler would do with all events together. */
 export interface Total {
   events: number;
+  /** How many were to be tried: more than were after a stop. */
+  readonly of: number;
   failed: number;
   readonly tables: Map<string, TableChanges>;
 }
@@ -33,9 +35,10 @@ export function formatDryRun(event: Pick<EventSummary, "id" | "seq" | "type">, r
 }
 
 /** The sum over all events. */
-export function formatTotal(handler: string, { events, failed, tables }: Total): string {
+export function formatTotal(handler: string, { events, of, failed, tables }: Total): string {
   const lines = [...tables.values()].map((table) => `  ${formatTable(table)}`);
-  const head = `${printable(handler)}: ${events} ${events === 1 ? "event" : "events"}, ${failed} would not succeed. Nothing was kept.`;
+  const count = `${events < of ? `stopped after ${events} of ${of}` : events} ${of === 1 ? "event" : "events"}`;
+  const head = `${printable(handler)}: ${count}, ${failed} would not succeed. Nothing was kept.`;
   return [head, ...(lines.length === 0 ? ["  no rows"] : lines)].join("\n");
 }
 

@@ -38,6 +38,7 @@ const GRACE_MS = 8_000;
  * @throws CliError when something cannot be started.
  */
 export async function start(ctx: CliContext): Promise<void> {
+  ctx.stop.throwIfAborted(); // from here on a signal stops in order
   const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made", masterKey: "" };
   const project = findProject(ctx);
   const sources = await readProjectSources(ctx);
