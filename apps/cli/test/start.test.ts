@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findEmbeddedPostgres } from "@penstock/embedded-postgres";
 import { sampleBody } from "@penstock/schemas/fixtures";
-import { eventually } from "@penstock/testing";
-import { beforeEach, expect, test } from "vitest";
+import { eventually, startRedis } from "@penstock/testing";
+import { Redis } from "ioredis";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { isRunning } from "../src/is-running.ts";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
 
@@ -165,6 +166,30 @@ test("a handler's migration that fails is told, and Postgres is stopped again", 
   expect({ code, stdout }).toEqual({ code: 1, stdout: [] });
   expect(stderr.at(-1)).toMatch(/migrating schema broken failed in migration broken\/0001-broken: no such thing/);
   expect(await findEmbeddedPostgres(penstock.home)).toMatchObject({ running: false });
+});
+
+test("a queue that refuses everything is told with what to do, and events are accepted meanwhile", async () => {
+  const redis = await startRedis();
+  const client = new Redis(redis.url);
+  onTestFinished(() => client.disconnect());
+  await client.config("SET", "requirepass", "s3cr3t");
+  const start = await penstock.start({ QUEUE_URL: redis.url });
+  const told = start.stdout.join("\n");
+  expect(told).toMatch(/^Penstock .* is ready, but its queue does not work/);
+  expect(told).toMatch(/^ +queue +BullMQ on Redis, DOES NOT WORK$/m);
+  expect(told).toMatch(
+    /^the queue is not available: Redis wants a password, and QUEUE_URL has none\. Put it there.*\nUntil it works, events/m,
+  );
+  for (const name of ["ingest", "worker"]) {
+    await start.waitForLine(new RegExp(`WARN.*${name}: the queue is not available: Redis wants a password`));
+  }
+  const { ingestUrl } = await readRun();
+  const ready = await fetch(`${ingestUrl}/readyz`);
+  expect([ready.status, await ready.json()]).toMatchObject([200, { status: "degraded", checks: { queue: "failed" } }]);
+  const sent = await penstock.call(["send", "message.received", "--count", "2"], { QUEUE_URL: redis.url });
+  expect(sent.stdout.join("\n")).toMatch(/2 .*accepted|accepted.* 2|200/);
+  await client.config("SET", "requirepass", "");
+  await eventually(async () => expect(await sendOne()).toContain("picky succeeded"), { timeoutMs: 60_000 });
 });
 
 test("with LOG_LEVEL=error it is ready all the same, and the logs hold nothing less", async () => {

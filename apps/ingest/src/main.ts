@@ -30,6 +30,8 @@ try {
   const ingest = createIngest(config, sources, { store, queue, log });
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness: ingest.readiness });
   const { address, port } = await ingest.listen();
+  // Not waited for: with the queue away, events are accepted all the same.
+  void queue.warnings().then((warnings) => warnings.forEach((warning) => log.warn(warning)));
   log.info({ address, port, internalPort: internal.port, queue: queue.backend }, "ingest ready");
 
   stopOnSignal(log, config.shutdownMs + 8_000, async () => {

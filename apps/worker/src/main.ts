@@ -48,7 +48,7 @@ try {
       createQueuePool({ connectionString: url, schema: QUEUE_SCHEMA, maxConnections, applicationName }),
     { lockMs: config.lockMs, stalledCheckMs: config.lockMs / 2 },
   );
-  for (const warning of await queue.warnings().catch(() => [])) log.warn(warning);
+  for (const warning of await queue.warnings()) log.warn(warning);
   // A promise that a handler forgot must not take down the others: it is said, and the event is judged by its rows.
   process.on("unhandledRejection", (error) => log.error({ err: error }, "a promise was rejected and nobody heard"));
   let worker: EventWorker | null = null;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isStorableText, toStorableText } from "@penstock/schemas";
 import { instruments } from "@penstock/telemetry";
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
-import type { QueueBackend, QueueConnection } from "./create-queue.ts";
+import { type QueueBackend, type QueueConnection, toUnavailable } from "./create-queue.ts";
 import type { ConsumeOptions, QueueConsumer } from "./event-queue.ts";
 import { queueTelemetry } from "./queue-telemetry.ts";
 import { within } from "./within.ts";
@@ -40,7 +40,7 @@ export function consumeJobs(
   const closing = new AbortController();
   let opened: { readonly worker: Worker; readonly connection: QueueConnection; running: boolean } | undefined;
   const report = (error: unknown): void => {
-    if (!closing.signal.aborted) onError?.(error instanceof Error ? error : new Error(String(error)));
+    if (!closing.signal.aborted) onError?.(toUnavailable(backend, error));
   };
 
   async function start(): Promise<void> {

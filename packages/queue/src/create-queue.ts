@@ -28,7 +28,9 @@ export interface QueueConnection {
 export interface ProducerConnection extends QueueConnection {
   /** Resolves once an attempt to connect that is under way has ended, well or not. Never rejects. */
   settled(): Promise<void>;
-  /** Resolves when the backend answers. */
+  /** Why it is not connected; undefined when it is, or nobody has said. */
+  refusal(): Error | undefined;
+  /** Resolves when the backend does what a queue needs of it. */
   ping(): Promise<void>;
   /** What is wrong with the backend's settings, in words for an operator. */
   warnings(): Promise<string[]>;
@@ -40,6 +42,8 @@ export interface QueueBackend {
   /** BullMQ's factory for a backend that is not Redis: the last argument of its constructors. */
   // oxlint-disable-next-line typescript/no-explicit-any -- BullMQ types it by the connection, which only it looks into
   readonly factory: readonly [] | readonly [BackendFactory<any, any>];
+  /** What an error means for an operator, and what to do about it. */
+  explain(error: Error): string;
   /** Redis only: the prefix of all keys. */
   readonly prefix?: string;
   connectProducer(): ProducerConnection;
@@ -64,6 +68,12 @@ function toDelivery(data: unknown): QueuedDelivery {
   return { day, seq, subscriber, interrupted };
 }
 
+/** The error that users of a queue see: what is the matter, and what to do. */
+export function toUnavailable({ explain }: Pick<QueueBackend, "explain">, error: unknown): QueueUnavailableError {
+  const why = error instanceof Error ? explain(error) : String(error);
+  return new QueueUnavailableError(`the queue is not available: ${why}`, { cause: error });
+}
+
 /** A consumer of deliveries needs a connection for each job's first and last moment, not for all that it takes. */
 const DELIVERY_CONNECTIONS = 4;
 
@@ -76,8 +86,20 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
     try {
       return await producer.ask(name, question, addTimeoutMs);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      throw new QueueUnavailableError(`the queue is not available: ${message}`, { cause: error });
+      throw toUnavailable(backend, error);
+    }
+  }
+
+  async function warnings(): Promise<string[]> {
+    try {
+      return await ask(EVENTS_QUEUE, async (_, connection) => {
+        await connection.ping();
+        return connection.warnings();
+      });
+    } catch (error) {
+      return [
+        `${(error as Error).message}. Until it works, events are accepted and kept in Postgres, and handled later`,
+      ];
     }
   }
 
@@ -156,7 +178,7 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
     deliveriesTo,
     endpoints,
     ping: () => ask(EVENTS_QUEUE, (_, connection) => connection.ping()),
-    warnings: () => ask(EVENTS_QUEUE, (_, connection) => connection.warnings()),
+    warnings,
     close: () => producer.close(),
   };
 }

@@ -46,9 +46,9 @@ export interface EventQueue {
   deliveriesTo(handler: string): DeliveryQueue;
   /** The queue of endpoints for which deliveries are due, on the same backend. */
   endpoints(): EndpointQueue;
-  /** Resolves when the backend answers. @throws QueueUnavailableError */
+  /** Resolves when the backend does what a queue needs of it, rights and memory included. @throws QueueUnavailableError */
   ping(): Promise<void>;
-  /** What is wrong with the backend's settings, in words for an operator; empty when all is well. */
+  /** What is wrong with the backend or its settings, in words for an operator; empty when all is well. Never rejects. */
   warnings(): Promise<string[]>;
   /** Closes the producing side. Close consumers first. */
   close(): Promise<void>;

@@ -27,19 +27,65 @@ export function postgresBackend(openPool: (maxConnections: number) => QueuePool)
   return {
     name: "postgres",
     factory: [createPostgresBackend],
+    explain: explainPostgresError,
     connectProducer() {
       const pool = openPool(2);
       return {
         ...connectionOf(pool),
         settled: () => Promise.resolve(), // a pool connects when it is asked, and who asks waits
-        async ping() {
-          await pool.query("SELECT 1");
-        },
+        refusal: () => undefined,
+        ping: () => tryPostgres(pool),
         warnings: () => Promise.resolve([]),
       };
     },
     connectConsumer: (connections) => connectionOf(openPool(connections + 2)),
   };
+}
+
+// Privileges are looked at and not tried: BullMQ's statements are its own.
+const TRIAL = `
+  SELECT current_user AS role, current_setting('transaction_read_only') = 'on' AS "isReadOnly",
+         count(*)::int AS tables,
+         coalesce(bool_and(
+           has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+           AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+           AND has_table_privilege(c.oid, 'DELETE')), true) AS "isAllowed"
+    FROM pg_catalog.pg_class c
+   WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = '${QUEUE_SCHEMA}')
+     AND c.relkind IN ('r', 'p')`;
+
+interface Trial {
+  readonly role: string;
+  readonly isReadOnly: boolean;
+  readonly tables: number;
+  readonly isAllowed: boolean;
+}
+
+/** @throws when the tables of the queue are missing or cannot be written to. */
+async function tryPostgres(pool: QueuePool): Promise<void> {
+  const { rows } = (await pool.query(TRIAL)) as { rows: readonly Trial[] };
+  const [found] = rows;
+  if (found === undefined) return;
+  if (found.isReadOnly) throw new Error(IS_READ_ONLY);
+  if (found.tables === 0) throw new Error(IS_MISSING);
+  if (!found.isAllowed) throw new Error(`role ${found.role} ${IS_FORBIDDEN}`);
+}
+
+const IS_READ_ONLY = "this Postgres takes no writes: it is a replica, or default_transaction_read_only is on";
+const IS_MISSING = `its tables are missing in schema ${QUEUE_SCHEMA}. Run \`penstock migrate\` with the same QUEUE_URL`;
+const IS_FORBIDDEN = `may not use the tables in schema ${QUEUE_SCHEMA}. Let the role that ran \`penstock migrate\` grant it: GRANT USAGE ON SCHEMA ${QUEUE_SCHEMA} TO it, and GRANT ALL ON ALL TABLES IN SCHEMA ${QUEUE_SCHEMA} TO it`;
+
+/** By what Postgres says: read_only_sql_transaction, undefined_table, insufficient_privilege. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  "25006": IS_READ_ONLY,
+  "42P01": IS_MISSING,
+  "42501": `its role ${IS_FORBIDDEN}`,
+};
+
+function explainPostgresError(error: Error): string {
+  if (error.name === "SchemaMigrationRequiredError") return IS_MISSING;
+  const meaning = "code" in error ? MEANINGS[String(error.code)] : undefined;
+  return meaning === undefined ? error.message : `${meaning} (Postgres says: ${error.message})`;
 }
 
 function connectionOf(pool: QueuePool): QueueConnection {

@@ -45,8 +45,9 @@ export function createProducer(backend: QueueBackend): Producer {
       try {
         return await within(timeoutMs, answer());
       } catch (error) {
+        const refusal = opened.connection.refusal();
         if (!opened.ready.has(name) || error instanceof NoAnswerError) replace(opened);
-        throw error;
+        throw refusal ?? error;
       }
 
       async function answer(): ReturnType<typeof question> {

@@ -1,5 +1,6 @@
 import { Redis } from "ioredis";
 import type { QueueBackend } from "./create-queue.ts";
+import { explainRedisError, tryRedis } from "./redis-trial.ts";
 
 /** BullMQ on Redis or Valkey. Needs no persistence, and `maxmemory-policy noeviction`. */
 export function redisBackend(url: string, prefix?: string): QueueBackend {
@@ -12,14 +13,24 @@ export function redisBackend(url: string, prefix?: string): QueueBackend {
   return {
     name: "redis",
     factory: [],
+    explain: explainRedisError,
     ...(prefix === undefined ? {} : { prefix }),
     connectProducer() {
       const redis = connect({ enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+      // Why there is no connection: a command that fails for want of one does not say.
+      let refusal: Error | undefined;
+      redis.on("error", (error) => (refusal = error));
+      redis.on("ready", () => {
+        // After it the client goes on with database 0.
+        if (!isWrongDatabase(refusal)) refusal = undefined;
+      });
       return {
         connection: redis,
         settled: createSettled(redis),
+        refusal: () => (redis.status === "ready" ? undefined : refusal),
         async ping() {
-          await redis.ping();
+          if (isWrongDatabase(refusal)) throw refusal;
+          await tryRedis(redis, prefix ?? "bull");
         },
         async warnings() {
           const policy = /maxmemory_policy:(\S+)/.exec(await redis.info("memory"))?.[1];
@@ -36,6 +47,8 @@ export function redisBackend(url: string, prefix?: string): QueueBackend {
     },
   };
 }
+
+const isWrongDatabase = (error: Error | undefined): boolean => error?.message.includes("DB index") === true;
 
 /** Without this wait, what is added in the first milliseconds of a process would fail: there is no offline queue. */
 function createSettled(redis: Redis): () => Promise<void> {

@@ -1,6 +1,6 @@
-import { startRedis } from "@penstock/testing";
+import { eventually, startRedis } from "@penstock/testing";
 import { Redis } from "ioredis";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openTestQueue } from "./open-test-queue.ts";
 import { queueContract } from "./queue-contract.ts";
 
@@ -35,6 +35,78 @@ test.each([
   const queue = openTestQueue(server.url);
   expect(await queue.warnings()).toEqual(warnings);
   await queue.close();
+});
+
+describe("a Redis that answers and refuses what a queue needs is told by what to do about it:", () => {
+  const setUser = (redis: Redis, rules: string): Promise<unknown> =>
+    redis.call("ACL", "SETUSER", "worker", "on", ">pw", ...rules.split(" "));
+  test.each<[string, (redis: Redis) => Promise<unknown>, string, RegExp]>([
+    ["no password", (redis) => redis.config("SET", "requirepass", "pw"), "", /wants a password.*QUEUE_URL has none/],
+    [
+      "another password",
+      (redis) => redis.config("SET", "requirepass", "pw"),
+      ":other@",
+      /refuses the .*password in QUEUE_URL/,
+    ],
+    ["a replica", (redis) => redis.replicaof("127.0.0.1", 1), "", /replica.*address of its primary into QUEUE_URL/],
+    ["no memory left", (redis) => redis.config("SET", "maxmemory", 1), "", /maxmemory.*Raise it/],
+    ["no replicas", (redis) => redis.config("SET", "min-replicas-to-write", 1), "", /min-replicas-to-write/],
+    ["no scripts", (redis) => setUser(redis, "~* &* +@all -eval -evalsha"), "worker:pw@", /may not .*ACL SETUSER/],
+    [
+      "no writes",
+      (redis) => setUser(redis, "~* &* +@read +@connection +@scripting +info"),
+      "worker:pw@",
+      /may not .*ACL SETUSER/,
+    ],
+    ["other keys", (redis) => setUser(redis, "~other:* &* +@all"), "worker:pw@", /may not .*ACL SETUSER/],
+    ["no INFO", (redis) => setUser(redis, "~* &* +@all -info"), "worker:pw@", /may not .*ACL SETUSER/],
+    ["no blocking reads", (redis) => setUser(redis, "~* &* +@all -bzpopmin"), "worker:pw@", /may not .*ACL SETUSER/],
+  ])("%s", async (_what, refuse, login, message) => {
+    const server = await startRedis();
+    await ask(server.url, refuse);
+    const url = server.url.replace("//", `//${login}`);
+    const queue = openTestQueue(url);
+    await expect(queue.ping()).rejects.toMatchObject({
+      code: "QUEUE_UNAVAILABLE",
+      message: expect.stringMatching(message) as string,
+    });
+    const [warning, ...others] = await queue.warnings();
+    expect(warning).toMatch(message);
+    expect(warning).toMatch(/events are accepted and kept in Postgres/);
+    expect(others).toEqual([]);
+    expect(warning).not.toMatch(/pw|other@|\n/);
+    await queue.close();
+  });
+
+  test("a database that there is none of", async () => {
+    const server = await startRedis();
+    const queue = openTestQueue(`${server.url}/99`);
+    await expect(queue.ping()).rejects.toThrow(/no database of the number at the end of QUEUE_URL/);
+    await queue.close();
+  });
+
+  test("what adds and what consumes says the same; all is well once it is mended", async () => {
+    const server = await startRedis();
+    await ask(server.url, (redis) => redis.config("SET", "maxmemory", 1));
+    const queue = openTestQueue(server.url);
+    const heard: string[] = [];
+    const done: string[] = [];
+    const consumer = queue.consume(({ batchId }) => Promise.resolve(void done.push(batchId)), {
+      concurrency: 1,
+      onError: ({ message }) => heard.push(message),
+    });
+    await expect(queue.add([crypto.randomUUID()])).rejects.toThrow(/maxmemory.*Raise it/);
+    await eventually(() => expect(heard.join()).toMatch(/maxmemory.*Raise it/));
+    await ask(server.url, (redis) => redis.config("SET", "maxmemory", 0));
+    await queue.ping();
+    expect(await queue.warnings()).toEqual([]);
+    expect(await ask(server.url, (redis) => redis.keys("*check*"))).toEqual([]);
+    const batchId = crypto.randomUUID();
+    await queue.add([batchId]);
+    await eventually(() => expect(done).toEqual([batchId]));
+    await consumer.close(1_000);
+    await queue.close();
+  });
 });
 
 test("the stream of events that BullMQ keeps stays short", async () => {

@@ -3,6 +3,7 @@ import { PENSTOCK } from "../cli-context.ts";
 import { formatColumns } from "../output/columns.ts";
 import { formatDuration } from "../output/duration.ts";
 import { maskSecret } from "../output/mask.ts";
+import { printable } from "../output/printable.ts";
 
 /** What a start that is ready has to tell. */
 export interface StartedFacts {
@@ -15,6 +16,8 @@ export interface StartedFacts {
   readonly secrets: readonly string[];
   readonly database: "embedded" | "external";
   readonly queue: "postgres" | "redis";
+  /** Why the queue does not work; null when it does. */
+  readonly queueTrouble: string | null;
   readonly handlers: readonly string[];
   /** Where ingest and worker serve their metrics. */
   readonly metrics: readonly string[];
@@ -24,7 +27,7 @@ export interface StartedFacts {
 
 /** The lines that tell where all is and what to type next. */
 export function describeStart(facts: StartedFacts): string {
-  const { webhooks, secrets, database, queue, handlers } = facts;
+  const { webhooks, secrets, database, queue, queueTrouble, handlers } = facts;
   const [secret] = secrets;
   const others = secrets.length > 1 ? ` and ${secrets.length - 1} more` : "";
   const rows = [
@@ -32,7 +35,7 @@ export function describeStart(facts: StartedFacts): string {
     ...(secret === undefined ? [] : [["secret", `${maskSecret(secret)}${others}`, `${PENSTOCK} secret show`]]),
     ["health", `${facts.ingestUrl}/readyz`],
     ["database", database === "embedded" ? "embedded Postgres" : "DATABASE_URL", `${PENSTOCK} db url`],
-    ["queue", `BullMQ on ${queue === "redis" ? "Redis" : "Postgres"}`],
+    ["queue", `BullMQ on ${queue === "redis" ? "Redis" : "Postgres"}${queueTrouble === null ? "" : ", DOES NOT WORK"}`],
     ["handlers", handlers.join(", ") || "none"],
     ["metrics", facts.metrics.join("  ")],
     ["logs", describeFolder(facts.root, facts.logs)],
@@ -44,8 +47,13 @@ export function describeStart(facts: StartedFacts): string {
     command === undefined ? value : `${value.padEnd(width)}  ${command}`,
   ]);
   return [
-    `Penstock ${facts.version} is ready (${formatDuration(facts.tookMs)})`,
+    `Penstock ${facts.version} is ready${queueTrouble === null ? "" : ", but its queue does not work"} (${formatDuration(facts.tookMs)})`,
     formatColumns(lines).replace(/^/gm, "  "),
+    ...(queueTrouble === null
+      ? []
+      : [
+          `${printable(queueTrouble)}.\nUntil it works, events are accepted and kept in Postgres, and no handler runs.`,
+        ]),
     `Next, in another terminal:\n  ${secret === undefined ? `${PENSTOCK} sources list` : `${PENSTOCK} send message.received`}`,
     "Ctrl-C stops everything.",
   ].join("\n\n");

@@ -21,7 +21,7 @@ import { describeStart } from "./describe-start.ts";
 import { type EmbeddedDatabase, superviseDatabase } from "./embedded-database.ts";
 import { assertPortIsFree } from "./port.ts";
 import { createTerminalLog } from "./terminal-log.ts";
-import { waitUntilReady } from "./wait-until-ready.ts";
+import { findQueueTrouble, waitUntilReady } from "./wait-until-ready.ts";
 
 /** How long an external database may take to answer, and how long all may take to be ready. */
 const DATABASE_MS = 10_000;
@@ -118,6 +118,8 @@ async function run(
     }
     const internalPorts = await allReady(ctx, ingestUrl, children, logs);
     for (const child of children) child.keepAlive();
+    const internal = internalPorts.map((own) => `http://${toAuthority(config.internal.host)}:${own}`);
+    const queueTrouble = await findQueueTrouble(internal);
     result(
       describeStart({
         version: ctx.version,
@@ -128,7 +130,8 @@ async function run(
         database: state.database,
         queue: config.queue.kind,
         handlers: plugged.handlers.map(({ name }) => name),
-        metrics: internalPorts.map((own) => `http://${toAuthority(config.internal.host)}:${own}/metrics`),
+        queueTrouble,
+        metrics: internal.map((url) => `${url}/metrics`),
         logs,
         root,
       }),

@@ -17,3 +17,18 @@ export async function waitUntilReady(ingestUrl: string, signal: AbortSignal): Pr
     await sleep(50, undefined, { signal });
   }
 }
+
+/** What the internal `/readyz` of the services say of their queue; null where all is well, or none answers. */
+export async function findQueueTrouble(internalUrls: readonly string[]): Promise<string | null> {
+  const troubles = await Promise.all(
+    internalUrls.map(async (url) => {
+      const answer = await fetch(`${url}/readyz`, {
+        headers: { connection: "close" },
+        signal: AbortSignal.timeout(5_000),
+      });
+      const { checks } = (await answer.json()) as { checks?: { queue?: string } };
+      return checks?.queue ?? "ok";
+    }),
+  ).catch(() => []);
+  return troubles.find((trouble) => trouble !== "ok") ?? null;
+}
