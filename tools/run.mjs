@@ -26,6 +26,7 @@ const programs = {
   bench: { file: "packages/bench/src/main.ts" },
   check: { file: "tools/check.ts" },
   pack: { file: "tools/pack.ts" },
+  "test-twice": { file: "tools/test-twice.ts" },
   vitest: { package: "vitest" },
   prettier: { package: "prettier" },
   tsc: { package: "typescript" },
