@@ -1,7 +1,8 @@
+import { createServer } from "node:net";
 import { openQueue } from "@penstock/queue";
 import { createStore } from "@penstock/store";
 import { createTestDatabase, eventually, startProcess, startRedis } from "@penstock/testing";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import trial from "./trial/penstock.config.ts";
 import {
   addTo,
@@ -153,12 +154,20 @@ test("a worker whose Redis goes away says so, briefly, and goes on when it is ba
   const before = worker.stdout.length + worker.stderr.length;
   await redis.stop();
   await worker.waitForLine(/the queue reported an error/, 30_000);
-  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  // Whoever listens there now hears how often the worker tries.
+  let tries = 0;
+  const closed = createServer((socket) => {
+    tries++;
+    socket.on("error", () => undefined).destroy();
+  }).listen(redis.port, "127.0.0.1");
+  onTestFinished(() => void closed.close());
+  await eventually(() => expect(tries).toBeGreaterThan(20), { timeoutMs: PATIENCE_MS });
+  await new Promise((resolve) => closed.close(resolve));
   const said = [...worker.stdout, ...worker.stderr];
   expect(said.length - before).toBeLessThan(10);
   expect(said.join("\n")).not.toMatch(/"stack"|\n\s+at /);
   await redis.start();
-}, 150_000);
+}, 240_000);
 
 test("a worker that is out of patience at its stop says which batch it leaves, and leaves it untouched", async () => {
   const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });

@@ -2,8 +2,7 @@ import { findEmbeddedPostgres, signalServer, startEmbeddedPostgres } from "@pens
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { makeServerDirectory, readSystemIdentifier, startElsewhere } from "./server-directory.ts";
 
 test("a second start finds the same data, password and port", async () => {
@@ -70,8 +69,11 @@ test("a first start that is killed while it makes the data leaves nothing in the
   const elsewhere = startElsewhere(dir);
   const beingMade = async (): Promise<string[]> =>
     (await readdir(dir).catch(() => [])).filter((name) => name.startsWith("postgres.init-"));
-  while ((await beingMade()).length === 0) await sleep(5);
-  await sleep(300);
+  // What initdb writes first: it goes on for a while.
+  await vi.waitFor(async () => stat(join(dir, String((await beingMade())[0]), "data", "PG_VERSION")), {
+    timeout: 30_000,
+    interval: 5,
+  });
   await elsewhere.kill();
   expect(await beingMade()).toHaveLength(1);
   const server = await startEmbeddedPostgres({ dir, flushNewData: false });

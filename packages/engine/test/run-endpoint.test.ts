@@ -756,7 +756,8 @@ test("a stop begins no more, ends what is under way, and hands back what it cann
   const run = engine.runEndpoint("ep_1", closing.signal);
   await new Promise((resolve) => closing.signal.addEventListener("abort", resolve));
   held[0]?.();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const written = "SELECT FROM penstock.deliveries WHERE state = 'succeeded'";
+  await eventually(async () => expect(await rows(store, written)).toHaveLength(1));
   outOfPatience.abort(new Error("stopping"));
   await run;
   const states = await rows(
