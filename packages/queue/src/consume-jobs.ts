@@ -2,9 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isStorableText, toStorableText } from "@penstock/schemas";
 import { instruments } from "@penstock/telemetry";
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
-import { type QueueBackend, type QueueConnection, toUnavailable } from "./create-queue.ts";
+import type { QueueBackend, QueueConnection } from "./create-queue.ts";
 import type { ConsumeOptions, QueueConsumer } from "./event-queue.ts";
 import { queueTelemetry } from "./queue-telemetry.ts";
+import { toUnavailable } from "./to-unavailable.ts";
 import { within } from "./within.ts";
 
 const RETRY_MS = 1_000;

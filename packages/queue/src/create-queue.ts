@@ -8,14 +8,9 @@ import {
   EVENTS_QUEUE,
 } from "@penstock/schemas";
 import { consumeJobs } from "./consume-jobs.ts";
-import {
-  type DeliveryQueue,
-  type EndpointQueue,
-  type EventQueue,
-  type QueuedDelivery,
-  QueueUnavailableError,
-} from "./event-queue.ts";
+import type { DeliveryQueue, EndpointQueue, EventQueue, QueuedDelivery } from "./event-queue.ts";
 import { createProducer, type Question } from "./producer.ts";
+import { toUnavailable } from "./to-unavailable.ts";
 
 /** A connection to a backend, or a pool of them, in the form that BullMQ takes. */
 export interface QueueConnection {
@@ -66,12 +61,6 @@ const JOB_OPTIONS = { removeOnComplete: true, removeOnFail: true, attempts: 1, k
 function toDelivery(data: unknown): QueuedDelivery {
   const { day, seq, subscriber, interrupted } = deliveryJobSchema.parse(data);
   return { day, seq, subscriber, interrupted };
-}
-
-/** The error that users of a queue see: what is the matter, and what to do. */
-export function toUnavailable({ explain }: Pick<QueueBackend, "explain">, error: unknown): QueueUnavailableError {
-  const why = error instanceof Error ? explain(error) : String(error);
-  return new QueueUnavailableError(`the queue is not available: ${why}`, { cause: error });
 }
 
 /** A consumer of deliveries needs a connection for each job's first and last moment, not for all that it takes. */

@@ -29,7 +29,7 @@ export function redisBackend(url: string, prefix?: string): QueueBackend {
         settled: createSettled(redis),
         refusal: () => (redis.status === "ready" ? undefined : refusal),
         async ping() {
-          if (isWrongDatabase(refusal)) throw refusal;
+          if (refusal !== undefined && isWrongDatabase(refusal)) throw refusal;
           await tryRedis(redis, prefix ?? "bull");
         },
         async warnings() {
