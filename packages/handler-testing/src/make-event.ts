@@ -47,7 +47,7 @@ export function toVerified<T extends EventType>(
   // Id, type and time of some providers stand in headers, of which there are none here.
   const { subjects, problem } = source.identify(requestOfBody(body));
   const unreadable = problem === "not-utf8" || problem === "not-json" ? problem : null;
-  const identity = { id, type, createdAt, subjects, problem: unreadable };
+  const identity = { id, type, createdAt, timeUnread: false, subjects, problem: unreadable };
   return { id, createdAt, source: name, identity, body, traceparent: null };
 }
 

@@ -10,6 +10,7 @@ function event(identity: Partial<EventIdentity> = {}, rest: Partial<VerifiedEven
     id: "evt_1",
     type: "message.sent",
     createdAt: new Date(NOW),
+    timeUnread: false,
     subjects: [],
     problem: null,
     ...identity,

@@ -1,4 +1,4 @@
-export { envelopeSchema, parseCreatedAt, type Envelope } from "./envelope.ts";
+export { envelopeSchema, type Envelope } from "./envelope.ts";
 export {
   BUZZBIP_EVENT_TYPES,
   MAX_DATA_ID_LENGTH,
@@ -25,6 +25,7 @@ export {
 export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
 export { sliceJson, sliceJsonItems } from "./json-slice.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
+export { parseCreatedAt, parseTime } from "./time.ts";
 export {
   ENDPOINTS_QUEUE,
   EVENTS_QUEUE,

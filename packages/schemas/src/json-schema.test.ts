@@ -19,10 +19,20 @@ describe.each(BUZZBIP_EVENT_TYPES)("%s", (type) => {
     expect(compiled.safeParse({ ...makeEvent(type, { data: { extra: 1 } }), extra: 1 }).success).toBe(true);
   });
 
-  test.each([{ data: {} }, { createdAt: "yesterday" }, { id: "" }, { type: "message.unheard" }])(
-    "refuses %j",
-    (change) => {
-      expect(compiled.safeParse({ ...fixtures[type], ...change }).success).toBe(false);
+  test.each(["2026-06-01T14:32:00.123456789Z", "2026-06-01t14:32+0000", "2026-06-01 16:32:00+02"])(
+    "accepts a createdAt of %s",
+    (createdAt) => {
+      expect(compiled.safeParse({ ...fixtures[type], createdAt }).success).toBe(true);
     },
   );
+
+  test.each([
+    { data: {} },
+    { createdAt: "yesterday" },
+    { createdAt: "2026-06-01T14:32:00" },
+    { id: "" },
+    { type: "message.unheard" },
+  ])("refuses %j", (change) => {
+    expect(compiled.safeParse({ ...fixtures[type], ...change }).success).toBe(false);
+  });
 });

@@ -163,6 +163,7 @@ describe("identify", () => {
       type: "message.received",
       createdAt: new Date("2026-06-01T14:32:00Z"),
       subjects: ["cnt_def456", "conv_xyz789", "msg_abc123"],
+      timeUnread: false,
       problem: null,
     });
   });
@@ -180,6 +181,7 @@ describe("identify", () => {
     expect(identifyJson({ id: "evt_1", type: "invoice.paid", data: {} })).toMatchObject({
       id: "evt_1",
       type: "invoice.paid",
+      timeUnread: false,
       problem: null,
     });
   });
@@ -188,7 +190,7 @@ describe("identify", () => {
     expect(identify(Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), sample])).id).toBe("evt_7f3a9b2c");
   });
 
-  const nothing = { id: null, type: null, createdAt: null, subjects: [] };
+  const nothing = { id: null, type: null, createdAt: null, timeUnread: false, subjects: [] };
 
   test.each([
     ["nothing at all", "", "not-json"],
@@ -233,6 +235,7 @@ describe("identify", () => {
         id: null,
         type: "contact.created",
         createdAt: new Date("2026-06-01T14:31:58Z"),
+        timeUnread: false,
         subjects: ["cnt_def456"],
         problem: "no-envelope",
       });
@@ -251,9 +254,11 @@ describe("identify", () => {
   );
 
   test.each([undefined, null, 7, {}, "", "yesterday", "2026-06-31T00:00:00Z", "99999-01-01T00:00:00Z"])(
-    "does not take %j for a time, which is no problem of identity",
+    "does not take %j for a time, says whether one was sent, and has no problem with its identity",
     (createdAt) => {
-      expect(identifyJson({ id: "evt_1", type: "a", createdAt })).toMatchObject({ createdAt: null, problem: null });
+      const timeUnread = createdAt !== undefined && createdAt !== null && createdAt !== "";
+      const read = { createdAt: null, timeUnread, problem: null };
+      expect(identifyJson({ id: "evt_1", type: "a", createdAt })).toMatchObject(read);
     },
   );
 

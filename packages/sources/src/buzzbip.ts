@@ -11,7 +11,7 @@ import { decodeSignature } from "./decode-signature.ts";
 import type { EventCheck, EventIdentity, SignedRequest, Source, StoredContent, Verification } from "./define-source.ts";
 import { describeIssues } from "./describe-issues.ts";
 import { hmacKey } from "./hmac-key.ts";
-import { isKey, unidentified } from "./identity.ts";
+import { isKey, isSaid, unidentified } from "./identity.ts";
 import { isJsonObject, parseJsonBody } from "./parse-body.ts";
 import { readOptions, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISMATCH, MISSING } from "./verification.ts";
@@ -86,10 +86,12 @@ function identify({ body }: SignedRequest): EventIdentity {
   const { id: sentId, type: sentType, createdAt, data } = parsed.value;
   const id = typeof sentId === "string" && sentId !== "" ? sentId : null;
   const type = isKey(sentType) ? sentType : null;
+  const time = parseCreatedAt(createdAt);
   return {
     id,
     type,
-    createdAt: parseCreatedAt(createdAt),
+    createdAt: time,
+    timeUnread: time === null && isSaid(createdAt),
     subjects: isJsonObject(data) ? SUBJECT_FIELDS.map((field) => data[field]).filter(isKey) : [],
     problem: id === null || type === null ? "no-envelope" : null,
   };

@@ -21,7 +21,7 @@ const definition: SourceDefinition = {
 const acme = defineSource(definition);
 const bodyOf = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 const identify = (value: unknown) => acme.identify(requestOfBody(bodyOf(value)));
-const nothing = { id: null, type: null, createdAt: null, subjects: [] };
+const nothing = { id: null, type: null, createdAt: null, timeUnread: false, subjects: [] };
 
 test("what identify hands back is checked, and the provider stands in front of the type", () => {
   expect(identify({ id: "1", type: "order.paid", at: "2026-06-01T14:32:00Z", order: "o", buyer: 7 })).toEqual({
@@ -29,6 +29,7 @@ test("what identify hands back is checked, and the provider stands in front of t
     type: "acme.order.paid",
     createdAt: new Date("2026-06-01T14:32:00Z"),
     subjects: ["o"],
+    timeUnread: false,
     problem: null,
   });
   expect(acme.eventTypes).toEqual(["acme.order.paid"]);

@@ -49,6 +49,8 @@ export interface EventIdentity {
   readonly type: string | null;
   /** When the provider says it happened; `null`: not said, or not a time in the years 1 to 9999. */
   readonly createdAt: Date | null;
+  /** Whether the provider gave a time that cannot be read, so that `createdAt` is `null`. */
+  readonly timeUnread: boolean;
   /**
    * Ids of what the event is about, the one to sort and to lane by first. Each has 1 to 256 characters that Postgres
    * can store.

@@ -1,7 +1,6 @@
 import { defineSource, type Source } from "./define-source.ts";
 import { isJsonObject, type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
 import type { SourceOptions } from "./source-options.ts";
-import { afterPrefix, MALFORMED, MISSING } from "./verification.ts";
 import { verifyHmac } from "./verify-hmac.ts";
 
 /**
@@ -15,13 +14,11 @@ export function github(options: SourceOptions = {}): Source {
   return defineSource(
     {
       provider: "github",
-      verify(request, secrets) {
-        const header = request.header("x-hub-signature-256");
-        if (!header) return MISSING;
-        const signature = afterPrefix(header, "sha256=");
-        if (signature === null) return MALFORMED;
-        return verifyHmac({ signatures: [signature], content: [request.body] }, secrets);
-      },
+      verify: (request, secrets) =>
+        verifyHmac(
+          { signatures: [request.header("x-hub-signature-256")], prefix: "sha256=", content: [request.body] },
+          secrets,
+        ),
       parse: parsePayload,
       identify(request, data) {
         const { repository, organization } = data;

@@ -1,9 +1,10 @@
 import { hash } from "node:crypto";
+import { parseTime } from "@penstock/schemas";
 import { defineSource, isProvider, type SignedRequest, type Source } from "./define-source.ts";
 import { fromUnixSeconds } from "./identity.ts";
 import { isJsonObject } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
-import { afterPrefix, isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
+import { MALFORMED, MISSING, withinTolerance } from "./verification.ts";
 import { HMAC_ALGORITHMS, HMAC_ENCODINGS, verifyHmac } from "./verify-hmac.ts";
 
 /** Where something stands: in a header, or in the body's JSON, by a path such as `event.id`. */
@@ -72,14 +73,14 @@ export function hmac(options: HmacOptions): Source {
       options: OPTIONS,
       problems,
       verify(request, secrets, now) {
-        const sent = request.header(header);
         const timestamp = timestampHeader === undefined ? null : request.header(timestampHeader);
+        const sent = request.header(header);
         if (!sent || timestamp === undefined || timestamp === "") return MISSING;
-        const signature = afterPrefix(sent, prefix);
-        if (signature === null || (timestamp !== null && !isTimestamp(timestamp))) return MALFORMED;
+        if (timestamp !== null && parseTime(timestamp) === null) return MALFORMED;
         const verification = verifyHmac(
           {
-            signatures: [signature],
+            signatures: [sent],
+            prefix,
             content: pieces.map((piece) =>
               piece === "{body}" ? request.body : piece === "{timestamp}" ? (timestamp ?? "") : piece,
             ),

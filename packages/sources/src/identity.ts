@@ -1,4 +1,4 @@
-import { isStorableText, parseCreatedAt } from "@penstock/schemas";
+import { isStorableText, parseTime } from "@penstock/schemas";
 import type { EventIdentity, EventProblem } from "./define-source.ts";
 import { type ParsedBody, toObject } from "./parse-body.ts";
 
@@ -8,7 +8,10 @@ export interface Identity {
   readonly id: unknown;
   /** A text of 1 to 256 characters, without the provider. */
   readonly type: unknown;
-  /** A Date, or text in ISO 8601; see `fromUnixSeconds`. */
+  /**
+   * When it happened, as it stands there: text with a zone (ISO 8601, or as in mails), or a number of seconds, milliseconds,
+   * microseconds or nanoseconds since 1970, told apart by their size. What is undefined, null or empty is not said.
+   */
   readonly createdAt?: unknown;
   /** Ids of what the event is about, to find it by; the one to sort by first. What is no text is left out. */
   readonly subjects?: readonly unknown[];
@@ -32,10 +35,12 @@ export function toEventIdentity(
   const id = typeof found.id === "string" && found.id !== "" ? found.id : null;
   const type = typeof found.type === "string" && found.type !== "" ? prefix + found.type : null;
   const known = isKey(type) ? type : null;
+  const createdAt = parseTime(found.createdAt);
   return {
     id,
     type: known,
-    createdAt: toCreatedAt(found.createdAt),
+    createdAt,
+    timeUnread: createdAt === null && isSaid(found.createdAt),
     subjects: (found.subjects ?? []).filter(isKey),
     problem: parsed.ok ? (id === null || known === null ? "no-envelope" : null) : parsed.problem,
   };
@@ -43,7 +48,7 @@ export function toEventIdentity(
 
 /** What is told of an event that tells nothing. */
 export function unidentified(problem: EventProblem): EventIdentity {
-  return { id: null, type: null, createdAt: null, subjects: [], problem };
+  return { id: null, type: null, createdAt: null, timeUnread: false, subjects: [], problem };
 }
 
 /** Whether something can be a type or a subject. */
@@ -51,13 +56,21 @@ export function isKey(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= MAX_KEY_LENGTH && isStorableText(value);
 }
 
-/** The time that stands as a number of seconds since 1970, or as its digits; `null` where it does not. */
-export function fromUnixSeconds(value: unknown): Date | null {
-  const seconds = typeof value === "string" && /^\d{1,12}(?:\.\d{1,9})?$/.test(value) ? Number(value) : value;
-  return typeof seconds === "number" && Number.isFinite(seconds) ? toCreatedAt(new Date(seconds * 1_000)) : null;
+/** Whether a sender gave a time at all, readable or not. */
+export function isSaid(time: unknown): boolean {
+  return time !== undefined && time !== null && time !== "";
 }
 
-function toCreatedAt(value: unknown): Date | null {
-  if (!(value instanceof Date)) return parseCreatedAt(value);
-  return Number.isNaN(value.getTime()) ? null : parseCreatedAt(value.toISOString());
+/** The first of several times that can be read, else the first that was said. */
+export function firstTime(...times: readonly unknown[]): unknown {
+  return times.find((time) => parseTime(time) !== null) ?? times.find(isSaid);
+}
+
+/**
+ * The time that stands as a number of seconds since 1970, or as its digits; `null` where it does not. Only what may be
+ * taken for milliseconds needs it, since `identify` may hand back numbers as they are.
+ */
+export function fromUnixSeconds(value: unknown): Date | null {
+  const seconds = typeof value === "string" && /^\d{1,12}(?:\.\d{1,9})?$/.test(value) ? Number(value) : value;
+  return typeof seconds === "number" && Number.isFinite(seconds) ? parseTime(new Date(seconds * 1_000)) : null;
 }

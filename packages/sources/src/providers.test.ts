@@ -96,6 +96,7 @@ describe("Stripe", () => {
       type: "stripe.charge.succeeded",
       createdAt: new Date("2026-06-01T14:32:00Z"),
       subjects: ["cus_1", "ch_1"],
+      timeUnread: false,
       problem: null,
     });
     const stored = { eventId: "evt_1", type: "stripe.charge.succeeded", createdAt: null };
@@ -132,7 +133,14 @@ describe("Stripe", () => {
 test("GitHub's id and type stand in headers, and its payload may come as a form", () => {
   const payload = { ref: "refs/heads/main", repository: { full_name: "a/b" }, organization: { login: "a" } };
   const headers = { "x-github-delivery": "72d3162e", "x-github-event": "push" };
-  const identity = { id: "72d3162e", type: "github.push", createdAt: null, subjects: ["a/b", "a"], problem: null };
+  const identity = {
+    id: "72d3162e",
+    type: "github.push",
+    createdAt: null,
+    timeUnread: false,
+    subjects: ["a/b", "a"],
+    problem: null,
+  };
   const form = `payload=${encodeURIComponent(JSON.stringify(payload))}`;
   for (const body of [JSON.stringify(payload), form]) {
     expect(github().identify(request(body, headers))).toEqual(identity);
@@ -157,6 +165,7 @@ test("Shopify's id, topic and time stand in headers", () => {
     type: "shopify.orders/create",
     createdAt: new Date("2026-06-01T14:32:00.123Z"),
     subjects: ["gid://shopify/Order/1", "a.myshopify.com"],
+    timeUnread: false,
     problem: null,
   });
 });
@@ -171,6 +180,7 @@ describe("Slack", () => {
       type: "slack.app_mention",
       createdAt: new Date("2026-06-01T14:32:00Z"),
       subjects: ["C1", "U1"],
+      timeUnread: false,
       problem: null,
     });
   });
@@ -204,6 +214,7 @@ describe("Standard Webhooks", () => {
       type: "acme.user.created",
       createdAt: new Date("2026-06-01T14:31:00Z"),
       subjects: [],
+      timeUnread: false,
       problem: null,
     });
     expect(standardWebhooks({ provider: "A" }).problems).toHaveLength(1);
@@ -300,6 +311,7 @@ describe("HMAC by configuration", () => {
       id: "1",
       type: "acme.order.paid",
       createdAt: new Date("2026-06-01T14:32:00Z"),
+      timeUnread: false,
       problem: null,
     });
     expect(source.identify(request({}))).toMatchObject({ id: null, type: null, problem: "no-envelope" });

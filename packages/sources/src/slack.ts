@@ -1,8 +1,7 @@
 import { defineSource, type Source } from "./define-source.ts";
-import { fromUnixSeconds } from "./identity.ts";
 import { isJsonObject } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
-import { afterPrefix, isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
+import { isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
 import { verifyHmac } from "./verify-hmac.ts";
 
 export interface SlackOptions extends SourceOptions {
@@ -26,13 +25,12 @@ export function slack(options: SlackOptions = {}): Source {
       options: ["toleranceSeconds"],
       problems: checkTolerance(options?.toleranceSeconds),
       verify(request, secrets, now) {
-        const header = request.header("x-slack-signature");
         const timestamp = request.header("x-slack-request-timestamp");
+        const header = request.header("x-slack-signature");
         if (!header || !timestamp) return MISSING;
-        const signature = afterPrefix(header, "v0=");
-        if (signature === null || !isTimestamp(timestamp)) return MALFORMED;
+        if (!isTimestamp(timestamp)) return MALFORMED;
         const content = ["v0:", timestamp, ":", request.body];
-        const verification = verifyHmac({ signatures: [signature], content }, secrets);
+        const verification = verifyHmac({ signatures: [header], prefix: "v0=", content }, secrets);
         return withinTolerance(verification, timestamp, toleranceSeconds, now);
       },
       handshake: ({ verified }, { type, challenge }) =>
@@ -44,7 +42,7 @@ export function slack(options: SlackOptions = {}): Source {
         return {
           id,
           type: type === "event_callback" ? inner["type"] : type,
-          createdAt: fromUnixSeconds(time),
+          createdAt: time,
           subjects: [inner["channel"], inner["user"]],
         };
       },

@@ -1,3 +1,4 @@
+import { parseTime } from "@penstock/schemas";
 import type { Verification } from "./define-source.ts";
 
 export const MISSING: Verification = Object.freeze({ ok: false, reason: "missing-signature" });
@@ -5,12 +6,30 @@ export const MALFORMED: Verification = Object.freeze({ ok: false, reason: "malfo
 export const MISMATCH: Verification = Object.freeze({ ok: false, reason: "mismatch" });
 const OUT_OF_TOLERANCE: Verification = Object.freeze({ ok: false, reason: "timestamp-out-of-tolerance" });
 
-/** What stands after a prefix; `null` where nothing does, or something else than the prefix in front. */
-export function afterPrefix(text: string, prefix: string): string | null {
-  return text.startsWith(prefix) && text.length > prefix.length ? text.slice(prefix.length) : null;
+const BETWEEN = /[,; \t]/;
+
+/**
+ * The signatures in a header, without the prefix that stands in front of each: `v1=a,v1=b`, `a, b`. Senders list several
+ * while a secret is rotated, and node:http joins several headers of one name by ", ". What has another prefix is passed
+ * over. A signature holds no comma, semicolon or blank, a prefix may.
+ */
+export function signaturesIn(header: string, prefix = ""): string[] {
+  const found: string[] = [];
+  for (let at = header.indexOf(prefix); at !== -1 && at < header.length;) {
+    const start = at + prefix.length;
+    const length = header.slice(start).search(BETWEEN);
+    const end = length === -1 ? header.length : start + length;
+    const isFirst = at === 0 || BETWEEN.test(header.charAt(at - 1));
+    if (isFirst && end > start) found.push(header.slice(start, end));
+    at = header.indexOf(prefix, Math.max(end, at + 1));
+  }
+  return found;
 }
 
-/** What a right signature comes to, given the seconds since 1970 that it covers; 0 seconds of tolerance take any. */
+/**
+ * What a right signature comes to, given the time that it covers as it was sent, in any form that `parseTime` reads; 0
+ * seconds of tolerance take any.
+ */
 export function withinTolerance(
   verification: Verification,
   timestamp: string,
@@ -18,7 +37,8 @@ export function withinTolerance(
   now: number,
 ): Verification {
   if (!verification.ok || toleranceSeconds === 0) return verification;
-  return Math.abs(now / 1_000 - Number(timestamp)) <= toleranceSeconds ? verification : OUT_OF_TOLERANCE;
+  const signedAt = parseTime(timestamp)?.getTime() ?? NaN;
+  return Math.abs(now - signedAt) <= toleranceSeconds * 1_000 ? verification : OUT_OF_TOLERANCE;
 }
 
 /** Whether a text is seconds since 1970 as providers write them. */

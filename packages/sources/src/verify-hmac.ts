@@ -1,15 +1,20 @@
 import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { Verification } from "./define-source.ts";
 import { hmacKey } from "./hmac-key.ts";
-import { MALFORMED, MISMATCH, MISSING } from "./verification.ts";
+import { MALFORMED, MISMATCH, MISSING, signaturesIn } from "./verification.ts";
 
 export const HMAC_ALGORITHMS = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 } as const;
 export const HMAC_ENCODINGS = ["hex", "base64"] as const;
 
 /** What a request claims: signatures, of which one has to be right, and what they cover. */
 export interface HmacClaim {
-  /** Without what stands in front of them. What is undefined or empty is not there. */
+  /**
+   * What stands in the header. Each may be a list of signatures, as while a secret is rotated: one right one will do. What
+   * is undefined or empty is not there.
+   */
   readonly signatures: readonly (string | undefined)[];
+  /** What stands in front of each signature, e.g. `sha256=`; what has something else in front is passed over. */
+  readonly prefix?: string;
   /** hex unless given. */
   readonly encoding?: (typeof HMAC_ENCODINGS)[number];
   /** sha256 unless given. */
@@ -21,21 +26,22 @@ export interface HmacClaim {
 }
 
 /** More signatures than any provider sends, and few enough to compare. */
-const MAX_SIGNATURES = 16;
+export const MAX_SIGNATURES = 16;
 
 /**
  * Compares signatures with what each secret would make of the content: in constant time, and always with all secrets, so
  * that the time taken does not tell which are live. An empty secret, which everybody knows, never matches.
  *
  * @example
- * verifyHmac({ signatures: [request.header("x-acme-signature")], content: [request.body] }, secrets);
+ * verifyHmac({ signatures: [request.header("x-acme-signature")], prefix: "v1=", content: [request.body] }, secrets);
  */
 export function verifyHmac(claim: HmacClaim, secrets: readonly string[]): Verification {
   const { encoding = "hex", algorithm = "sha256", content, keyOf = hmacKey } = claim;
-  const given = claim.signatures.filter(
+  const headers = claim.signatures.filter(
     (signature): signature is string => signature !== undefined && signature !== "",
   );
-  if (given.length === 0) return MISSING;
+  if (headers.length === 0) return MISSING;
+  const given = headers.flatMap((header) => signaturesIn(header, claim.prefix));
   if (given.length > MAX_SIGNATURES) return MALFORMED;
   const claimed = given.flatMap((signature) => decode(signature, encoding, HMAC_ALGORITHMS[algorithm]));
   if (claimed.length === 0) return MALFORMED;
