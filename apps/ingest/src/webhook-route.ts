@@ -1,6 +1,12 @@
 import type { AcceptOutcome, Intake } from "@penstock/intake";
-import type { HandshakeRequest, HandshakeSecrets, SignedRequest, Source } from "@penstock/sources";
-import { activeSpan, instruments, isTraceparent, type Logger } from "@penstock/telemetry";
+import {
+  type HandshakeRequest,
+  type HandshakeSecrets,
+  readRequestTarget,
+  type SignedRequest,
+  type Source,
+} from "@penstock/sources";
+import { activeSpan, instruments, isTraceparent, type Logger, onceInAWhile } from "@penstock/telemetry";
 import type { Request, Response } from "express";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -39,6 +45,7 @@ const NO_BODY = Buffer.alloc(0);
  */
 export function createWebhookRoute(options: WebhookRouteOptions): (req: Request, res: Response) => Promise<void> {
   const { intake, findSource, addressLimit, addressOf, isClosing, log } = options;
+  const sayUnreadTime = new Map<string, ReturnType<typeof onceInAWhile>>();
 
   return async function receiveWebhook(req, res) {
     const arrivedAt = performance.now();
@@ -49,11 +56,12 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const configured = findSource(name);
     if (configured === undefined) return refuse(req, res, "notFound", "unknown-source");
     const { source, secrets, limit } = configured;
+    const { url, host } = readRequestTarget(req.originalUrl);
     const header = (wanted: string): string | undefined => {
-      const value = req.headers[wanted];
+      const value = wanted === "host" && host !== null ? host : req.headers[wanted];
       return Array.isArray(value) ? value.join(", ") : value;
     };
-    const request = { header, url: req.originalUrl };
+    const request = { header, url };
     if (req.method !== "POST") {
       const { method } = req;
       const asks = (method === "GET" || method === "HEAD") && source.handshake !== null;
@@ -100,6 +108,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
   async function acceptEvent(source: Source, name: string, signed: SignedRequest): Promise<void> {
     const identity = source.identify(signed);
     const { id, type } = identity;
+    if (identity.timeUnread) warnOfTime(name);
     const traceparent = signed.header("traceparent");
     let outcome: AcceptOutcome;
     try {
@@ -118,6 +127,17 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     // Any type can be sent, and a label must not have any value.
     const known = source.eventTypes.find((one) => one === type) ?? "other";
     instruments.accepted().add(1, { source: name, type: known, outcome });
+  }
+
+  function warnOfTime(name: string): void {
+    let say = sayUnreadTime.get(name);
+    if (say === undefined) sayUnreadTime.set(name, (say = onceInAWhile()));
+    say(() => {
+      log.warn(
+        { source: name },
+        "the time of an event could not be read, so lanes order it by its arrival: have `createdAt` of the source find a time with a zone, or a number",
+      );
+    });
   }
 
   /** Answers a request that is a handshake, and returns whether it was one. */

@@ -1,4 +1,5 @@
 import type { AnyEvent } from "@penstock/handler-sdk";
+import { parseTime } from "@penstock/schemas";
 import type { EngineContext } from "./engine-context.ts";
 import type { QuarantineRecord, StoredEvent } from "./engine-store.ts";
 
@@ -36,7 +37,8 @@ export function decodeEvent(stored: StoredEvent, findSource: EngineContext["find
   if (!check.ok) return quarantine(check.reason, check.detail);
   const event = {
     ...check.event,
-    createdAt: new Date(check.event.createdAt ?? stored.receivedAt),
+    // Not by `new Date`: it does not read all forms of a time that sources take.
+    createdAt: parseTime(check.event.createdAt) ?? new Date(stored.receivedAt),
     source: stored.source,
     seq: stored.seq,
     receivedAt: stored.receivedAt,

@@ -95,7 +95,9 @@ describe("verify", () => {
     ["the prefix of another hash", `sha1=${hex}`],
     ["the prefix before base64", `sha256=${base64}`],
     ["a name as of other providers", `v1=${hex}`],
-    ["the header sent twice", `${hex}, ${hex}`],
+    ["nothing but commas", ", ,"],
+    ["a list of halves", `${hex.slice(0, 32)}, ${hex.slice(32)}`],
+    ["more signatures than are looked at", Array.from({ length: 17 }, () => hex).join(", ")],
     ["base64 of 31 bytes", Buffer.alloc(31, 1).toString("base64")],
     ["base64 of 33 bytes", Buffer.alloc(33, 1).toString("base64")],
     ["base64 padded twice", `${base64}=`],
@@ -106,6 +108,18 @@ describe("verify", () => {
     ["a very long value that begins well", `sha256=${hex}${" ".repeat(1_000_000)}`],
   ])("calls %s malformed", (_, signature) => {
     expect(verify(signature)).toEqual(refused("malformed-signature"));
+  });
+
+  test.each([
+    ["a wrong one first", `${"0".repeat(64)}, ${hex}`],
+    ["a wrong one last", `sha256=${hex}, ${"0".repeat(64)}`],
+    ["no blank between them", `${"0".repeat(64)},${hex}`],
+    ["other forms", `${Buffer.alloc(32).toString("base64")}, sha256=${hex.toUpperCase()}`],
+    ["what is no signature", `v1=${hex}, ${base64}`],
+    ["the same one twice", `${hex}, ${hex}`],
+    ["as many as are looked at", `${`${"0".repeat(64)}, `.repeat(15)}${hex}`],
+  ])("accepts a list of signatures of which one is right, with %s", (_, signature) => {
+    expect(verify(signature)).toEqual(matched);
   });
 
   test("refuses a signature in which any one bit is flipped", () => {

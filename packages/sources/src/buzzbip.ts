@@ -15,6 +15,7 @@ import { isKey, isSaid, unidentified } from "./identity.ts";
 import { isJsonObject, parseJsonBody } from "./parse-body.ts";
 import { readOptions, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISMATCH, MISSING } from "./verification.ts";
+import { MAX_SIGNATURES } from "./verify-hmac.ts";
 
 const SIGNATURE_HEADER = "X-BuzzBip-Signature";
 const SIGNATURE_HEADER_LOWER = SIGNATURE_HEADER.toLowerCase();
@@ -24,7 +25,8 @@ const SUBJECT_FIELDS = ["contactId", "conversationId", "messageId", "workflowId"
 
 /**
  * BuzzBip: the header `X-BuzzBip-Signature` is an HMAC-SHA256 of the raw body, keyed with the webhook's signing secret.
- * It is read in hex of either case, with or without `sha256=`, or in standard base64, and sent in lower-case hex.
+ * It is read in hex of either case, with or without `sha256=`, or in standard base64, and sent in lower-case hex. Of a list
+ * of signatures, as it is sent while a secret is rotated, one right one will do.
  * BuzzBip signs no timestamp, so an old request stays valid: deduplication by event id is the defence against replay.
  *
  * Its types have no provider in front.
@@ -39,7 +41,6 @@ export function buzzbip(options: SourceOptions = {}): Source {
     ...readOptions(options),
     verify,
     identify,
-    bodyVaries: false,
     hasVerifyToken: false,
     handshake: null,
     split: null,
@@ -56,18 +57,28 @@ export function signBuzzBip(body: Buffer, secret: string): Record<string, string
 function verify(request: SignedRequest, secrets: readonly string[]): Verification {
   const signature = request.header(SIGNATURE_HEADER_LOWER);
   if (signature === undefined || signature === "") return MISSING;
-  const claimed = decodeSignature(signature);
-  if (claimed === null) return MALFORMED;
+  const claimed = decodeSignatures(signature);
+  if (claimed.length === 0) return MALFORMED;
 
   // All secrets, even after one has matched: the time taken must not tell which are live.
   let secretIndex = -1;
   for (const [index, secret] of secrets.entries()) {
     expected.write(hmac(request.body, secret), "hex");
-    const matches = timingSafeEqual(claimed, expected);
-    // An empty secret is one that everybody knows.
-    if (matches && secret !== "" && secretIndex === -1) secretIndex = index;
+    for (const one of claimed) {
+      const matches = timingSafeEqual(one, expected);
+      // An empty secret is one that everybody knows.
+      if (matches && secret !== "" && secretIndex === -1) secretIndex = index;
+    }
   }
   return secretIndex === -1 ? MISMATCH : { ok: true, secretIndex };
+}
+
+/** The signatures in the header, of which one has to be right: several are sent while a secret is rotated. */
+function decodeSignatures(header: string): Buffer[] {
+  const one = decodeSignature(header);
+  if (one !== null) return [one];
+  const list = header.split(/,[ \t]*/, MAX_SIGNATURES + 1);
+  return list.length > MAX_SIGNATURES ? [] : list.flatMap((signature) => decodeSignature(signature) ?? []);
 }
 
 /** In hex: a string costs less than a small buffer of its own. */

@@ -236,6 +236,35 @@ describe.each(cases)("$name", (it) => {
     }
   });
 
+  test("of several signatures in one header, or in one header sent twice, one right one will do", async () => {
+    const [name = ""] = it.headers;
+    const headers = await it.sign(body, secret, NOW);
+    const [right = "", wrong = ""] = [headers[name], (await it.sign(`${body} `, secrets[1], NOW))[name]];
+    // node:http joins headers of one name by ", ".
+    const live = [secret];
+    const lists = [`${wrong}, ${right}`, `${right}, ${wrong}`, `${wrong},${right}`, `${right}, ${right}`];
+    for (const list of [...lists, `${`${wrong}, `.repeat(15)}${right}`]) {
+      expect(verify({ ...headers, [name]: list }, { live })).toEqual({ ok: true, secretIndex: 0 });
+    }
+    expect(verify({ ...headers, [name]: `${wrong}, ${wrong}` }, { live })).toEqual({ ok: false, reason: "mismatch" });
+    const tooMany = `${`${wrong}, `.repeat(16)}${right}`;
+    expect(verify({ ...headers, [name]: tooMany }, { live })).toEqual({ ok: false, reason: "malformed-signature" });
+  });
+
+  test("no part of a signature is one, in whatever list it stands", async () => {
+    const [name = ""] = it.headers;
+    const headers = await it.sign(body, secret, NOW);
+    const right = headers[name] ?? "";
+    for (let at = 1; at < right.length; at++) {
+      const [start, end] = [right.slice(0, at), right.slice(at)];
+      if (!/[0-9A-Za-z]$/.test(start) || !/^[0-9A-Za-z]/.test(end)) continue;
+      for (const between of [",", ", ", " ", ";"]) {
+        const { ok } = verify({ ...headers, [name]: start + between + end });
+        expect({ at, between, ok }).toEqual({ at, between, ok: false });
+      }
+    }
+  });
+
   test("a request without one of its headers, or with an empty one, has no signature", async () => {
     const headers = await it.sign(body, secret, NOW);
     for (const name of it.headers) {

@@ -74,7 +74,7 @@ export interface StoredContent {
 export interface CheckedEvent {
   readonly id: string;
   readonly type: string;
-  /** As text: ISO 8601, in the years 1 to 9999; `null`: not said. */
+  /** Text is in a form that `parseCreatedAt` reads; `null`: not said. */
   readonly createdAt: Date | string | null;
   readonly data: unknown;
 }
@@ -135,8 +135,6 @@ export interface Source extends SourceSettings {
   verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
   /** Reads what intake needs from a verified request. Never throws, whatever the bytes are. */
   identify(request: SignedRequest): EventIdentity;
-  /** Whether an event that is sent again can come with another body, so that its id alone tells that it is the same. */
-  readonly bodyVaries: boolean;
   /** Whether the source has verify tokens beside its signing secrets: see `HandshakeSecrets`. */
   readonly hasVerifyToken: boolean;
   /**
@@ -227,7 +225,7 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
   return Object.freeze({
     provider,
     eventTypes: Object.freeze([...Object.keys(schemas), ...(definition.types ?? [])].map((type) => prefix + type)),
-    ...readOptions(options, definition.options, definition.problems),
+    ...readOptions(options, definition.options, definition.problems, definition.bodyVaries),
     verify(request: SignedRequest, secrets: readonly string[], now: number) {
       try {
         return definition.verify(request, secrets, now);
@@ -237,7 +235,6 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
     },
     identify: (request: SignedRequest) =>
       toEventIdentity(prefix, parse(request.body), (data) => definition.identify(request, data)),
-    bodyVaries: definition.bodyVaries ?? false,
     hasVerifyToken: definition.hasVerifyToken ?? false,
     handshake: handshake
       ? (request: HandshakeRequest, secrets: HandshakeSecrets) => {

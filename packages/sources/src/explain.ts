@@ -1,6 +1,9 @@
+import { parseTime } from "@penstock/schemas";
 import { bodyVariants } from "./body-variants.ts";
 import type { SignedRequest, Source, Verification } from "./define-source.ts";
 import type { NamedSource } from "./define-sources.ts";
+import { signaturesIn } from "./verification.ts";
+import { MAX_SIGNATURES } from "./verify-hmac.ts";
 
 /** A request as it was saved: what `verify` would get, and the headers one by one. */
 export interface SavedRequest extends Omit<SignedRequest, "header"> {
@@ -56,7 +59,7 @@ export function explainVerification(
   }
   if (reason === "timestamp-out-of-tolerance") {
     const secretIndex = fits(source, request, secrets, now) ?? 0;
-    return { ...refused(describeTime(asked, now)), secret: secretIndex + 1 };
+    return { ...refused(describeTime(timesIn(asked)[0], now)), secret: secretIndex + 1 };
   }
   if (reason === "missing-signature") {
     const names = [...request.headers.keys()].toSorted().join(", ") || "none";
@@ -71,6 +74,12 @@ export function explainVerification(
   for (const variant of variants(request, secrets, signatures, others)) {
     const secretIndex = fits(source, variant.request, variant.secrets, now);
     if (secretIndex !== null) return refused(variant.finding(secretIndex));
+  }
+  if (reason === "malformed-signature") {
+    for (const name of signatures) {
+      const finding = describeForm(source, request, secrets, now, name);
+      if (finding !== null) return refused(finding);
+    }
   }
   return refused(
     reason === "malformed-signature"
@@ -90,9 +99,11 @@ function fits(source: Source, request: SavedRequest, secrets: readonly string[],
   if (verification.ok) return verification.secretIndex;
   if (verification.reason !== "timestamp-out-of-tolerance") return null;
   // It is right but old: which secret it is, the time of the signature tells.
-  const signedAt = timeIn(asked);
-  const again = signedAt === null ? verification : source.verify(toSigned(request), secrets, signedAt);
-  return again.ok ? again.secretIndex : 0;
+  for (const signedAt of timesIn(asked)) {
+    const again = source.verify(toSigned(request), secrets, signedAt);
+    if (again.ok) return again.secretIndex;
+  }
+  return 0;
 }
 
 /** Has it verified, and notes which headers it asks for: those that are there, with what they hold, and those that are not. */
@@ -118,19 +129,37 @@ function toSigned({ headers, body, url }: SavedRequest): SignedRequest {
   return { header: (name) => headers.get(name), body, url };
 }
 
-/** The first of the headers that holds seconds since 1970, in milliseconds. */
-function timeIn(asked: ReadonlyMap<string, string>): number | null {
-  for (const value of asked.values()) {
-    const [, seconds] = /(?:^|[=,; ])(\d{10})(?:$|[,; ])/.exec(value) ?? [];
-    if (seconds !== undefined) return Number(seconds) * 1_000;
-  }
-  return null;
+/** The times that the headers hold, in milliseconds: those first whose name tells that it is a time. */
+function timesIn(asked: ReadonlyMap<string, string>): number[] {
+  const isNamed = ([name]: readonly [string, string]): number => (/time/.test(name) ? 0 : 1);
+  return [...asked]
+    .toSorted((one, other) => isNamed(one) - isNamed(other))
+    .flatMap(([, value]) => [value, ...signaturesIn(value, "t="), ...signaturesIn(value, "ts=")])
+    .flatMap((text) => parseTime(text)?.getTime() ?? []);
 }
 
-function describeTime(asked: ReadonlyMap<string, string>, now: number): string {
-  const signedAt = timeIn(asked);
-  const when = signedAt === null ? "at another time" : `at ${new Date(signedAt).toISOString()}`;
+function describeTime(signedAt: number | undefined, now: number): string {
+  const when = signedAt === undefined ? "at another time" : `at ${new Date(signedAt).toISOString()}`;
   return `the signature is right, but was made ${when} and is judged at ${new Date(now).toISOString()}, which is more than the tolerance: name the time of receipt if the request was saved then; else a clock is wrong, or it was held up on its way`;
+}
+
+/** What is wrong with the form of one header, where it is not that of a signature; `null`: nothing that can be told. */
+function describeForm(
+  source: Source,
+  request: SavedRequest,
+  secrets: readonly string[],
+  now: number,
+  name: string,
+): string | null {
+  const value = request.headers.get(name) ?? "";
+  const count = signaturesIn(value).length;
+  if (count > MAX_SIGNATURES) return `${name} holds ${count} signatures: more than ${MAX_SIGNATURES} are not looked at`;
+  const headers = new Map(request.headers).set(name, String(Math.floor(now / 1_000)));
+  const { verification } = trace(source, { ...request, headers }, secrets, now);
+  if (!verification.ok && verification.reason === "malformed-signature") return null;
+  return parseTime(value) === null
+    ? `the time in ${name} cannot be read: it has to be a number, or a time with its zone`
+    : `the time in ${name} has not the form that ${source.provider} sends: seconds since 1970`;
 }
 
 function* variants(
@@ -143,10 +172,23 @@ function* variants(
     const finding = (at: number): string => `secret ${at + 1} would be right ${how}: that is how it has to be set`;
     yield { request, secrets: secrets.map(of), finding };
   }
+  for (const [at, secret] of secrets.entries()) {
+    if (!secret.includes(",")) continue;
+    const finding = (): string =>
+      `secret ${at + 1} holds a comma, and one of its parts would be right: several secrets go one per line, or as a JSON list (["new","old"])`;
+    yield { request, secrets: secret.split(",").map((part) => part.trim()), finding };
+  }
   for (const other of others) {
     const finding = (at: number): string =>
       `it is signed with secret ${at + 1} of source ${other.name} (${other.secretsFrom})`;
     yield { request, secrets: other.secrets, finding };
+  }
+  for (const name of signatures) {
+    const headers = new Map(request.headers);
+    headers.delete(name);
+    const finding = (at: number): string =>
+      `the signature in ${name} counts and is wrong; the one in another header, made with secret ${at + 1}, would be right`;
+    yield { request: { ...request, headers }, secrets, finding };
   }
   for (const name of signatures) {
     for (const [how, value] of signatureVariants(request.headers.get(name) ?? "")) {

@@ -1,8 +1,7 @@
 import { hash } from "node:crypto";
 import { parseTime } from "@penstock/schemas";
 import { defineSource, isProvider, type SignedRequest, type Source } from "./define-source.ts";
-import { fromUnixSeconds } from "./identity.ts";
-import { isJsonObject } from "./parse-body.ts";
+import { isJsonObject, textAt } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISSING, withinTolerance } from "./verification.ts";
 import { HMAC_ALGORITHMS, HMAC_ENCODINGS, verifyHmac } from "./verify-hmac.ts";
@@ -19,19 +18,19 @@ export interface HmacOptions extends SourceOptions {
   readonly algorithm?: keyof typeof HMAC_ALGORITHMS;
   /** hex unless given. */
   readonly encoding?: (typeof HMAC_ENCODINGS)[number];
-  /** What stands in front of the signature, e.g. `sha256=`. */
+  /** What stands in front of the signature, e.g. `sha256=`; of each one where the header lists several. */
   readonly prefix?: string;
-  /** The header that holds the time in seconds since 1970, if it is signed. */
+  /** The header that holds the signed time, if there is one: seconds or milliseconds since 1970, or ISO 8601. */
   readonly timestampHeader?: string;
   /** How far the signed time may be from ours; 300 unless given, 0 for any. */
   readonly toleranceSeconds?: number;
-  /** What is signed; `{body}` unless given, `{timestamp}.{body}` with a `timestampHeader`. */
+  /** What is signed; `{body}` unless given, `{timestamp}.{body}` with a `timestampHeader`, which is taken as it was sent. */
   readonly content?: string;
   /** `{ field: "id" }` unless given, and without one the SHA-256 of the body. */
   readonly id?: Place;
   /** `{ field: "type" }` unless given, and without one `event`. */
   readonly type?: Place;
-  /** Seconds since 1970 or ISO 8601; `{ field: "createdAt" }` unless given. */
+  /** A number of seconds or milliseconds since 1970, or ISO 8601; `{ field: "createdAt" }` unless given. */
   readonly createdAt?: Place;
 }
 
@@ -92,11 +91,10 @@ export function hmac(options: HmacOptions): Source {
         return timestamp === null ? verification : withinTolerance(verification, timestamp, toleranceSeconds, now);
       },
       identify(request, data) {
-        const created = read(createdAt, request, data);
         return {
           id: id ? read(id, request, data) : (read({ field: "id" }, request, data) ?? bodyHash(request.body)),
           type: type ? read(type, request, data) : (read({ field: "type" }, request, data) ?? "event"),
-          createdAt: fromUnixSeconds(created) ?? created,
+          createdAt: read(createdAt, request, data),
         };
       },
     },
@@ -106,11 +104,7 @@ export function hmac(options: HmacOptions): Source {
 
 function read(place: Place, request: SignedRequest, data: unknown): unknown {
   if ("header" in place) return request.header(place.header.toLowerCase());
-  let value = data;
-  for (const key of place.field.split(".")) {
-    value = isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-  }
-  return typeof value === "number" ? String(value) : value;
+  return textAt(request.body, data, place.field.split("."));
 }
 
 function bodyHash(body: Buffer): string {

@@ -25,6 +25,7 @@ export { github } from "./github.ts";
 export { hmac, type HmacOptions, type Place } from "./hmac.ts";
 export { fromUnixSeconds, type Identity } from "./identity.ts";
 export { type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
+export { readRequestTarget, type RequestTarget } from "./request-target.ts";
 export { shopify } from "./shopify.ts";
 export { slack, type SlackOptions } from "./slack.ts";
 export { standardWebhooks, type StandardWebhooksOptions } from "./standard-webhooks.ts";

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { sliceJson } from "@penstock/schemas";
 
 /** What became of reading a body. */
 export type ParsedBody =
@@ -45,6 +46,16 @@ export function parseFormBody(body: Buffer): ParsedBody {
 /** Whether a JSON value is an object (not an array, not null), whose fields may then be looked at. */
 export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * What stands at a path in a JSON body, a number as it was written there: a double would round the ids of some providers,
+ * and make two of them one.
+ */
+export function textAt(body: Buffer, data: unknown, path: readonly string[]): unknown {
+  let value = data;
+  for (const name of path) value = isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return typeof value === "number" ? sliceJson(body, path)?.toString() : value;
 }
 
 /** A body's object, `{}` where it holds none. */

@@ -8,10 +8,17 @@ export interface SourceOptions {
   readonly ratePerSecond?: number;
   /** How long its events are worth keeping, in days: shown by `penstock sources list`, and a hint so far. */
   readonly retentionDays?: number;
+  /**
+   * Whether the provider changes the body from one delivery of an event to the next, so that its id alone tells a duplicate;
+   * what is known of the provider unless given.
+   */
+  readonly bodyVaries?: boolean;
 }
 
 /** The same, checked; `null` is what was not given. */
 export interface SourceSettings {
+  /** Whether an event that is sent again can come with another body, so that its id alone tells that it is the same. */
+  readonly bodyVaries: boolean;
   readonly secretsFrom: string | null;
   readonly maxBodyBytes: number | null;
   readonly ratePerSecond: number | null;
@@ -31,16 +38,20 @@ const NUMBERS = {
   retentionDays: { min: 1, max: 36_500 },
 } satisfies Record<string, Range>;
 
-const COMMON = ["secretsFrom", ...Object.keys(NUMBERS)];
+const COMMON = ["secretsFrom", ...Object.keys(NUMBERS), "bodyVaries"];
 
-/** Reads the options that every source has. `own` are the names of further ones, which their provider checks itself. */
+/**
+ * Reads the options that every source has. `own` are the names of further ones, which their provider checks itself, and
+ * `bodyVaries` is what is known of the provider.
+ */
 export function readOptions(
   options: SourceOptions,
   own: readonly string[] = [],
   problems: readonly string[] = [],
+  bodyVaries = false,
 ): SourceSettings {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    return readOptions({}, own, [...problems, "its options must be an object"]);
+    return readOptions({}, own, [...problems, "its options must be an object"], bodyVaries);
   }
   const known = [...own, ...COMMON];
   const unknown = Object.keys(options).filter((key) => !known.includes(key));
@@ -48,6 +59,7 @@ export function readOptions(
   const number = (name: keyof typeof NUMBERS): number | null => options[name] ?? null;
   return {
     secretsFrom,
+    bodyVaries: options.bodyVaries ?? bodyVaries,
     maxBodyBytes: number("maxBodyBytes"),
     ratePerSecond: number("ratePerSecond"),
     retentionDays: number("retentionDays"),
@@ -57,6 +69,9 @@ export function readOptions(
       ...(secretsFrom === null || isVariable(secretsFrom)
         ? []
         : ["`secretsFrom` must be the name of an environment variable: capital letters, digits and underscores"]),
+      ...(options.bodyVaries === undefined || typeof options.bodyVaries === "boolean"
+        ? []
+        : ["`bodyVaries` must be true or false"]),
       ...Object.entries(NUMBERS).flatMap(([name, range]) =>
         checkNumber(name, options[name as keyof typeof NUMBERS], range),
       ),

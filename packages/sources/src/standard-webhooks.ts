@@ -1,8 +1,9 @@
 import { createPublicKey, createSecretKey, type KeyObject, verify as verifySignature } from "node:crypto";
 import { defineSource, isProvider, type Source, type Verification } from "./define-source.ts";
+import { firstTime } from "./identity.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
-import { isTimestamp, MALFORMED, MISMATCH, MISSING, withinTolerance } from "./verification.ts";
-import { verifyHmac } from "./verify-hmac.ts";
+import { isTimestamp, MALFORMED, MISMATCH, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
+import { MAX_SIGNATURES, verifyHmac } from "./verify-hmac.ts";
 
 export interface StandardWebhooksOptions extends SourceOptions {
   /** Who sends, as it is to stand in front of types: `openai` for `openai.batch.completed`; `standard-webhooks` unless given. */
@@ -16,13 +17,13 @@ const SECRET = /^(?:whsec_)?([A-Za-z0-9+/]+={0,2})$/;
 const PUBLIC_KEY = /^whpk_([A-Za-z0-9+/]{43}=)$/;
 // The last character carries two bits, so only four can be it; the others would make several signatures of one.
 const ED25519_SIGNATURE = /^[A-Za-z0-9+/]{85}[AQgw]==$/;
-const MAX_SIGNATURES = 16;
 
 /**
  * Standard Webhooks, and Svix, which it came from: headers `webhook-id`, `webhook-timestamp` and `webhook-signature`
  * (or `svix-…`), the last a list of `v1,<base64>` (HMAC-SHA256, keyed with the bytes of `whsec_<base64>`) and
  * `v1a,<base64>` (ed25519, with the public key `whpk_<base64>`) over `<id>.<timestamp>.<body>`. The id is the same over
- * retries. `type` and `timestamp` are read from the body, which is `data` as a whole.
+ * retries. `type` and the time are read from the body, which is `data` as a whole: the time from `timestamp`, as the
+ * specification has it, else from `created_at`, `created` or `createdAt`.
  *
  * https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  */
@@ -45,15 +46,12 @@ export function standardWebhooks(options: StandardWebhooksOptions = {}): Source 
           header(`${brand}-signature`),
         ];
         if (!id || !timestamp || !signature) return MISSING;
-        // Several headers of one name come joined by ", ".
-        const given = signature.split(/,? +/);
-        if (!isTimestamp(timestamp) || given.length > MAX_SIGNATURES) return MALFORMED;
-        const valuesOf = (version: string): string[] =>
-          given.flatMap((one) => (one.startsWith(`${version},`) ? one.slice(version.length + 1) : []));
+        if (!isTimestamp(timestamp)) return MALFORMED;
         const content = [`${id}.${timestamp}.`, body];
-        const symmetric = valuesOf("v1");
-        const asymmetric = valuesOf("v1a").filter((value) => ED25519_SIGNATURE.test(value));
-        if (symmetric.length + asymmetric.length === 0) return MALFORMED;
+        const symmetric = signaturesIn(signature, "v1,");
+        const asymmetric = signaturesIn(signature, "v1a,").filter((value) => ED25519_SIGNATURE.test(value));
+        const count = symmetric.length + asymmetric.length;
+        if (count === 0 || count > MAX_SIGNATURES) return MALFORMED;
         const verifications = [
           ...(symmetric.length > 0
             ? [verifyHmac({ signatures: symmetric, encoding: "base64", content, keyOf: toKey }, secrets)]
@@ -63,10 +61,10 @@ export function standardWebhooks(options: StandardWebhooksOptions = {}): Source 
         const best = verifications.find(({ ok }) => ok) ?? verifications[0] ?? MISMATCH;
         return withinTolerance(best, timestamp, toleranceSeconds, now);
       },
-      identify: ({ header }, { type, timestamp }) => ({
+      identify: ({ header }, data) => ({
         id: header("webhook-id") ?? header("svix-id"),
-        type,
-        createdAt: timestamp,
+        type: data["type"],
+        createdAt: firstTime(data["timestamp"], data["created_at"], data["created"], data["createdAt"]),
       }),
       checkSecret: (secret) =>
         toKey(secret) === null && toPublicKey(secret) === null

@@ -1,9 +1,8 @@
-import { defineSource, type Source } from "./define-source.ts";
-import { fromUnixSeconds } from "./identity.ts";
+import { defineSource, type Source, type Verification } from "./define-source.ts";
 import { isJsonObject } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
-import { verifyHmac } from "./verify-hmac.ts";
+import { MAX_SIGNATURES, verifyHmac } from "./verify-hmac.ts";
 
 export interface StripeOptions extends SourceOptions {
   /** How far the signed time may be from ours; 300 unless given, 0 for any. */
@@ -27,21 +26,52 @@ export function stripe(options: StripeOptions = {}): Source {
       verify(request, secrets, now) {
         const header = request.header("stripe-signature");
         if (header === undefined || header === "") return MISSING;
-        const parts = header.split(",").map((part) => part.trim());
-        const valuesOf = (name: string): string[] =>
-          parts.flatMap((part) => (part.startsWith(`${name}=`) ? part.slice(name.length + 1) : []));
-        const [timestamp, ...others] = valuesOf("t");
-        if (timestamp === undefined || others.length > 0 || !isTimestamp(timestamp)) return MALFORMED;
-        const signatures = valuesOf("v1");
-        if (signatures.length === 0) return MALFORMED;
-        const verification = verifyHmac({ signatures, content: [timestamp, ".", request.body] }, secrets);
-        return withinTolerance(verification, timestamp, toleranceSeconds, now);
+        const claims = claimsIn(header);
+        if (claims.reduce((count, { signatures }) => count + signatures.length, 0) > MAX_SIGNATURES) return MALFORMED;
+        const verifications = claims.map(({ timestamp, signatures }) => {
+          if (signatures.length === 0 || !isTimestamp(timestamp)) return MALFORMED;
+          const content = [timestamp, ".", request.body];
+          return withinTolerance(verifyHmac({ signatures, content }, secrets), timestamp, toleranceSeconds, now);
+        });
+        const outcome = (reason: string): Verification | undefined =>
+          verifications.find((one) => !one.ok && one.reason === reason);
+        return (
+          verifications.find(({ ok }) => ok) ??
+          outcome("timestamp-out-of-tolerance") ??
+          outcome("malformed-signature") ??
+          verifications[0] ??
+          MALFORMED
+        );
       },
-      identify(_request, { id, type, created, data }) {
+      // `pending_webhooks` counts down from delivery to delivery.
+      bodyVaries: true,
+      identify(_request, { id, type, created, data, related_object: related }) {
         const object = isJsonObject(data) && isJsonObject(data["object"]) ? data["object"] : {};
-        return { id, type, createdAt: fromUnixSeconds(created), subjects: [object["customer"], object["id"]] };
+        return {
+          id,
+          type,
+          createdAt: created,
+          subjects: [object["customer"], object["id"], isJsonObject(related) ? related["id"] : null],
+        };
       },
     },
     options,
   );
+}
+
+interface Claim {
+  readonly timestamp: string;
+  readonly signatures: string[];
+}
+
+/** What a header claims: each `v1` belongs to the `t` before it, those before any to the first. Several headers come joined by ", ". */
+function claimsIn(header: string): Claim[] {
+  const claims: Claim[] = [];
+  const first: string[] = [];
+  for (const part of header.split(",")) {
+    const [name = "", value = ""] = part.trim().split(/=(.*)/s);
+    if (name === "t") claims.push({ timestamp: value, signatures: claims.length === 0 ? first : [] });
+    else if (name === "v1") (claims.at(-1)?.signatures ?? first).push(value);
+  }
+  return claims;
 }

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { readRequestTarget } from "@penstock/sources";
 import type { SavedRequest } from "@penstock/sources/explain";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
@@ -43,9 +44,11 @@ function fromJson(bytes: Buffer, file: string): SavedRequest | null {
     throw new CliError(`${file} needs \`body\`, a text of exactly what was received, or \`bodyBase64\`.`);
   }
   const named = Object.entries(headers).map(([name, content]) => [name.toLowerCase(), String(content)] as const);
+  // The URL may be the one that was entered at the provider: the Host header is what ingest got.
+  const target = readRequestTarget(url);
   return {
-    url: toPath(url),
-    headers: new Map(named),
+    url: target.url,
+    headers: new Map([...(target.host === null ? [] : [["host", target.host] as const]), ...named]),
     body: typeof bodyBase64 === "string" ? Buffer.from(bodyBase64, "base64") : Buffer.from(String(body)),
   };
 }
@@ -66,11 +69,7 @@ function fromWire(bytes: Buffer, file: string): SavedRequest {
     const before = headers.get(name.toLowerCase());
     headers.set(name.toLowerCase(), before === undefined ? value : `${before}, ${value}`);
   }
-  return { url: toPath(url ?? "/"), headers, body: bytes.subarray(end + length) };
-}
-
-/** As ingest sees it: path and query. */
-function toPath(url: string): string {
-  const parsed = URL.parse(url);
-  return parsed === null ? url : url.slice(url.indexOf(parsed.host) + parsed.host.length) || "/";
+  const target = readRequestTarget(url ?? "/");
+  if (target.host !== null) headers.set("host", target.host);
+  return { url: target.url, headers, body: bytes.subarray(end + length) };
 }
