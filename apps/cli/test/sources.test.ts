@@ -140,6 +140,16 @@ describe("verify", () => {
     expect(other.stdout[1]).toMatch(/no secret in STRIPE_EU_SIGNING_SECRETS makes this signature/);
   });
 
+  test("a request line or a URL with a whole URL in it is read as ingest reads it", async () => {
+    const sent = fromStripe("a");
+    for (const target of ["http://h:80/webhooks/stripe-eu", "HTTPS://Hooks.example.com/webhooks/stripe-eu"]) {
+      const wire = onTheWire(sent).replace("/webhooks/stripe-eu", target);
+      for (const content of [wire, JSON.stringify({ ...sent, url: target })]) {
+        expect(await verify(content)).toMatchObject({ code: 0 });
+      }
+    }
+  });
+
   test.each([
     [["sources", "verify", "nobody", "file"], /no source nobody .*only buzzbip, stripe-eu/],
     [["sources", "verify", "stripe-eu", "/nowhere"], /\/nowhere cannot be read \(ENOENT\)/],

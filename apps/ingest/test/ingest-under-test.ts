@@ -101,7 +101,8 @@ export interface Answer {
 export interface Sending {
   readonly method?: string;
   readonly path?: string;
-  readonly headers?: Record<string, string>;
+  /** A list is a header of its own for each value. */
+  readonly headers?: Record<string, string | string[]>;
   readonly body?: Buffer;
   /** Sends the body in chunks, without announcing its length. */
   readonly chunked?: boolean;

@@ -8,11 +8,21 @@ import {
   slack,
   sliceJsonItems,
   stripe,
+  twilio,
   verifyHmac,
 } from "@penstock/sources";
 import type { Store } from "@penstock/store";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { countRows, openDatabase, send, type Sending, startIngest, storeAt } from "./ingest-under-test.ts";
+import {
+  countRows,
+  eventBody,
+  openDatabase,
+  send,
+  type Sending,
+  signed,
+  startIngest,
+  storeAt,
+} from "./ingest-under-test.ts";
 
 let databaseUrl: string;
 let store: Store;
@@ -214,6 +224,103 @@ test("an event whose body varies is the same by its id alone", async () => {
     expect((await send(port, { path: "/webhooks/acme", body })).status).toBe(200);
   }
   expect(await countRows(store)).toEqual({ events: 1, keys: 1, pending: 1 });
+});
+
+test("what is one event is stored once, and what are two are stored twice", async () => {
+  const url = "https://hooks.example.com/webhooks/twilio";
+  const listed = defineSources({
+    stripe: stripe(),
+    acme: hmac({ provider: "acme", header: "X-Acme-Signature", prefix: "v1=" }),
+    twilio: twilio({ url }),
+  });
+  const names = ["STRIPE", "ACME", "TWILIO"].map((name) => [`${name}_SIGNING_SECRETS`, "secret_of_all"]);
+  const { port } = await startIngest(databaseUrl, Object.fromEntries(names) as Record<string, string>, listed);
+  const at = now();
+  for (const pending of [2, 1]) {
+    const body = `{"id":"evt_1","type":"a","created":${at},"pending_webhooks":${pending}}`;
+    const headers = { "stripe-signature": `t=${at},v1=${hex("secret_of_all", `${at}.${body}`)}` };
+    expect((await send(port, { path: "/webhooks/stripe", body: Buffer.from(body), headers })).status).toBe(200);
+  }
+  for (const id of ["1524831183200260096", "1524831183200260097", "1524831183200260096"]) {
+    const body = `{"id":${id},"type":"a"}`;
+    // While its secret is rotated a sender signs with both.
+    const headers = { "x-acme-signature": `v1=${hex("old", body)},v1=${hex("secret_of_all", body)}` };
+    expect((await send(port, { path: "/webhooks/acme", body: Buffer.from(body), headers })).status).toBe(200);
+  }
+  for (const Digits of ["1", "2", "1"]) {
+    const parameters = { CallSid: "CA9", CallStatus: "in-progress", Digits };
+    const signed = url + Object.entries(parameters).flat().join("");
+    const headers = { "x-twilio-signature": createHmac("sha1", "secret_of_all").update(signed).digest("base64") };
+    const body = Buffer.from(new URLSearchParams(parameters).toString());
+    expect((await send(port, { path: "/webhooks/twilio", body, headers })).status).toBe(200);
+  }
+  const { rows } = await store.pool.query<{ event_id: string; problem: string | null }>(
+    "SELECT event_id, problem FROM penstock.events ORDER BY event_id",
+  );
+  expect(rows.map(({ event_id, problem }) => [event_id.replace(/[0-9a-f]{32}$/, "…"), problem])).toEqual([
+    ["1524831183200260096", null],
+    ["1524831183200260097", null],
+    ["CA9.in-progress.…", null],
+    ["CA9.in-progress.…", null],
+    ["evt_1", null],
+  ]);
+});
+
+test("a time that cannot be read is told in the log, not often and without its value", async () => {
+  const acme = hmac({ provider: "acme", header: "X-Acme-Signature" });
+  const { port, logged } = await startIngest(
+    databaseUrl,
+    { ACME_SIGNING_SECRETS: "acme_secret" },
+    defineSources({ acme, buzzbip: buzzbip() }),
+  );
+  const sendAt = async (createdAt: string): Promise<number> => {
+    const body = JSON.stringify({ id: createdAt, type: "a", createdAt });
+    const headers = { "x-acme-signature": hex("acme_secret", body) };
+    return (await send(port, { path: "/webhooks/acme", body: Buffer.from(body), headers })).status;
+  };
+  expect(await sendAt("2026-06-01T14:32:00+0000")).toBe(200);
+  expect(logged()).not.toContain("could not be read");
+  for (const unread of ["2026-06-01T14:32:01", "2026-06-01T14:32:02"]) expect(await sendAt(unread)).toBe(200);
+  const told = logged().match(/.*could not be read.*/g);
+  expect(told).toEqual([expect.stringMatching(/"level":"warn".*"source":"acme".*`createdAt`/)]);
+  expect(told?.join()).not.toContain("14:32");
+  const { rows } = await store.pool.query("SELECT created_at, problem FROM penstock.events ORDER BY event_id");
+  expect(rows).toEqual([
+    { created_at: new Date("2026-06-01T14:32:00Z"), problem: null },
+    { created_at: null, problem: null },
+    { created_at: null, problem: null },
+  ]);
+});
+
+test("a header that is sent twice holds two signatures, of which one right one will do", async () => {
+  const { port } = await start();
+  const body = eventBody();
+  const [right = ""] = Object.values(signed(body));
+  for (const signatures of [["0".repeat(64), right], [right, "0".repeat(64)], [`${"0".repeat(64)}, ${right}`]]) {
+    const headers = { "X-BuzzBip-Signature": signatures };
+    expect((await send(port, { body, headers })).status).toBe(200);
+  }
+  const headers = { "X-BuzzBip-Signature": [right.slice(0, 32), right.slice(32)] };
+  expect((await send(port, { body, headers })).status).toBe(401);
+});
+
+test("a target that is a whole URL is the same as its path and its host", async () => {
+  const { port } = await startIngest(
+    databaseUrl,
+    { TWILIO_SIGNING_SECRETS: "twilio_auth_token" },
+    defineSources({ twilio: twilio() }),
+  );
+  const signature = createHmac("sha1", "twilio_auth_token")
+    .update("https://hooks.example.com/webhooks/twilio?a=bMessageSidSM1")
+    .digest("base64");
+  const statusOf = async (path: string, host: string): Promise<number> => {
+    const headers = { host, "x-twilio-signature": signature };
+    return (await send(port, { path, body: Buffer.from("MessageSid=SM1"), headers })).status;
+  };
+  expect(await statusOf("/webhooks/twilio?a=b", "hooks.example.com")).toBe(200);
+  expect(await statusOf("http://hooks.example.com/webhooks/twilio?a=b", "hooks.example.com")).toBe(200);
+  expect(await statusOf("http://hooks.example.com/webhooks/twilio?a=b", "10.0.0.1:8080")).toBe(200);
+  expect(await statusOf("http://other.example.com/webhooks/twilio?a=b", "hooks.example.com")).toBe(401);
 });
 
 test("a secret that holds commas is one secret, and no part of it is", async () => {

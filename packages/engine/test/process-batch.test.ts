@@ -1,5 +1,6 @@
 import type { EngineStore } from "@penstock/engine";
 import { defineHandler, PermanentError, RetryAfterError } from "@penstock/handler-sdk";
+import { makeEvent } from "@penstock/schemas/fixtures";
 import type { Store } from "@penstock/store";
 import { createEngineStore, findHandlerRoles, listEvents, migrate, pauseHandler } from "@penstock/store";
 import { createTestDatabase, setStrangely } from "@penstock/testing";
@@ -207,6 +208,22 @@ describe("what cannot be understood", () => {
     expect(found[2]?.detail).toContain("messageId");
     expect(await pendingCount(store)).toBe(0);
   });
+});
+
+test.each([
+  ["2026-06-01T16:32:00.123456789+0200", "2026-06-01T14:32:00.123Z"],
+  ["2026-06-01t14:32:00z", "2026-06-01T14:32:00.000Z"],
+  ["2026-06-01 14:32+00", "2026-06-01T14:32:00.000Z"],
+])("a handler gets the exact time of a createdAt of %s", async (createdAt, expected) => {
+  const event = { ...makeEvent("message.received", { id: "evt_1" }), createdAt };
+  const batchId = await addBatch(store, [{ id: "evt_1", body: Buffer.from(JSON.stringify(event)) }]);
+  const noting = effectHandler({
+    async handle({ id, createdAt: at }, { tx }) {
+      await tx.insertInto("effects").values({ handler: "effect", event_id: id, note: at.toISOString() }).execute();
+    },
+  });
+  expect(await engineOn(store, [noting]).processBatch(fresh(batchId))).toMatchObject({ quarantined: 0, succeeded: 1 });
+  expect(await rows(store, "SELECT note FROM app.effects")).toEqual([{ note: expected }]);
 });
 
 describe("a failing handler", () => {

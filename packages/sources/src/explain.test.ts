@@ -5,7 +5,9 @@ import type { Source } from "./define-source.ts";
 import { defineSource } from "./define-source.ts";
 import { explainVerification, type SavedRequest, type SourceWithSecrets } from "./explain.ts";
 import { github } from "./github.ts";
+import { hmac } from "./hmac.ts";
 import { shopify } from "./shopify.ts";
+import { slack } from "./slack.ts";
 import { stripe } from "./stripe.ts";
 import { twilio } from "./twilio.ts";
 
@@ -130,6 +132,66 @@ test("a signed time that is too old is told with the secret that fits, also wher
   });
   expect(explainVerification(pay, saved(body, header), seconds * 1_000).ok).toBe(true);
   expect(explainVerification(pay, saved(`${body}\n`, header), NOW).findings[0]).toMatch(/without a newline/);
+});
+
+test.each([
+  ["in milliseconds", (at: number) => String(at)],
+  ["in ISO 8601", (at: number) => new Date(at).toISOString()],
+])("a signed time %s that is too old is told as the time that it is", (_, write) => {
+  const source = hmac({ provider: "acme", header: "X-Signature", timestampHeader: "X-Sent-Time" });
+  const time = write(NOW - 10_000_000);
+  const request = saved(body, { "x-signature": sign(`${time}.${body}`), "x-sent-time": time });
+  const acme = named("acme", source, "another_secret", SECRET);
+  expect(explainVerification(acme, request, NOW)).toMatchObject({
+    reason: "timestamp-out-of-tolerance",
+    secret: 2,
+    findings: [expect.stringMatching(/right, but was made at 2026-06-01T11:45:20.000Z and is judged/)],
+  });
+});
+
+test.each([
+  [
+    "a time that cannot be read",
+    named("acme", hmac({ provider: "acme", header: "X-Signature", timestampHeader: "X-Time" }), SECRET),
+    saved(body, { "x-signature": sign(body), "x-time": "2026-06-01 14:32" }),
+    "the time in x-time cannot be read: it has to be a number, or a time with its zone",
+  ],
+  [
+    "a time in a form that the provider does not send",
+    named("slack", slack(), SECRET),
+    saved(body, { "x-slack-signature": `v0=${sign(body)}`, "x-slack-request-timestamp": "1780324320123" }),
+    "the time in x-slack-request-timestamp has not the form that slack sends: seconds since 1970",
+  ],
+  [
+    "more signatures than are looked at",
+    hub,
+    fromGitHub(body, Array.from({ length: 17 }, () => `sha256=${sign(body)}`).join(", ")),
+    "x-hub-signature-256 holds 17 signatures: more than 16 are not looked at",
+  ],
+  [
+    "a header of an older family that would be right",
+    named("shopify", shopify(), SECRET),
+    saved(body, {
+      "shopify-hmac-sha256": sign("another", "base64"),
+      "x-shopify-hmac-sha256": sign(body, "base64"),
+    }),
+    "the signature in shopify-hmac-sha256 counts and is wrong; the one in another header, made with secret 1, would be right",
+  ],
+])("%s is found out and told first", (_, source, request, finding) => {
+  const explanation = explainVerification(source, request, NOW);
+  expect(explanation).toMatchObject({ ok: false, secret: null });
+  expect(explanation.findings[0]).toBe(finding);
+});
+
+test("secrets that were joined by commas are told to go one per line, and are not shown", () => {
+  const joined = named("github", github(), `another_secret, ${SECRET}`);
+  const { ok, findings } = explainVerification(joined, fromGitHub(body, `sha256=${sign(body)}`), NOW);
+  expect({ ok, findings }).toEqual({
+    ok: false,
+    findings: [
+      'secret 1 holds a comma, and one of its parts would be right: several secrets go one per line, or as a JSON list (["new","old"])',
+    ],
+  });
 });
 
 test("a URL that a proxy has changed is found out", () => {

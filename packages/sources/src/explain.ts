@@ -71,15 +71,15 @@ export function explainVerification(
   }
   if (elsewhere.length > 0) return refused(...elsewhere);
   const signatures = [...asked.keys()];
-  for (const variant of variants(request, secrets, signatures, others)) {
-    const secretIndex = fits(source, variant.request, variant.secrets, now);
-    if (secretIndex !== null) return refused(variant.finding(secretIndex));
-  }
   if (reason === "malformed-signature") {
     for (const name of signatures) {
       const finding = describeForm(source, request, secrets, now, name);
       if (finding !== null) return refused(finding);
     }
+  }
+  for (const variant of variants(request, secrets, signatures, others)) {
+    const secretIndex = fits(source, variant.request, variant.secrets, now);
+    if (secretIndex !== null) return refused(variant.finding(secretIndex));
   }
   return refused(
     reason === "malformed-signature"

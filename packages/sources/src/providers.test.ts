@@ -468,19 +468,27 @@ describe("Twilio", () => {
     const path = fc.constantFrom("/it", "/it/", "/a'b", "/a%27b", "/");
     let accepted = 0;
     fc.assert(
-      fc.property(fc.constantFrom("https", "http"), host, port, port, path, pairs, (scheme, name, one, other, at, all) => {
-        const queryOf = (which: 0 | 1): string =>
-          all === null ? "" : `?a=${all.map((both) => both.split(" ")[which] ?? "").join("")}`;
-        const parameters = { Body: "hi", From: ["+2", "+1", "+2"] };
-        const signed = `${scheme}://${name}${one}${at}${queryOf(0)}`;
-        const signature = twilioLibrary.getExpectedTwilioSignature(secret, signed, parameters);
-        const url = `${scheme}://${name}${other}${at}`;
-        const ok = twilioLibrary.validateRequest(secret, signature, url + queryOf(1), parameters);
-        const body = "Body=hi&From=%2B2&From=%2B1&From=%2B2";
-        const sent = request(body, { "x-twilio-signature": signature }, at + queryOf(1));
-        expect(twilio({ url }).verify(sent, [secret], 0).ok).toBe(ok);
-        if (ok) accepted++;
-      }),
+      fc.property(
+        fc.constantFrom("https", "http"),
+        host,
+        port,
+        port,
+        path,
+        pairs,
+        (scheme, name, one, other, at, all) => {
+          const queryOf = (which: 0 | 1): string =>
+            all === null ? "" : `?a=${all.map((both) => both.split(" ")[which] ?? "").join("")}`;
+          const parameters = { Body: "hi", From: ["+2", "+1", "+2"] };
+          const signed = `${scheme}://${name}${one}${at}${queryOf(0)}`;
+          const signature = twilioLibrary.getExpectedTwilioSignature(secret, signed, parameters);
+          const url = `${scheme}://${name}${other}${at}`;
+          const ok = twilioLibrary.validateRequest(secret, signature, url + queryOf(1), parameters);
+          const body = "Body=hi&From=%2B2&From=%2B1&From=%2B2";
+          const sent = request(body, { "x-twilio-signature": signature }, at + queryOf(1));
+          expect(twilio({ url }).verify(sent, [secret], 0).ok).toBe(ok);
+          if (ok) accepted++;
+        },
+      ),
       { numRuns: 2_000 },
     );
     expect(accepted).toBeGreaterThan(200);
@@ -550,7 +558,11 @@ describe("HMAC by configuration", () => {
     [undefined, null, false],
   ])("a createdAt of %j is read as %s", (createdAt, expected, timeUnread) => {
     const found = hmac(plain).identify(request({ id: "1", createdAt }));
-    expect(found).toMatchObject({ createdAt: expected === null ? null : new Date(expected), timeUnread, problem: null });
+    expect(found).toMatchObject({
+      createdAt: expected === null ? null : new Date(expected),
+      timeUnread,
+      problem: null,
+    });
   });
 
   test.each([

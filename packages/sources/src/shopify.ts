@@ -26,10 +26,7 @@ export function shopify(options: SourceOptions = {}): Source {
         id: header(request, "webhook-id") || header(request, "event-id"),
         type: header(request, "topic"),
         createdAt: header(request, "triggered-at"),
-        subjects: [
-          data["admin_graphql_api_id"] ?? textAt(request.body, data, ["id"]),
-          header(request, "shop-domain"),
-        ],
+        subjects: [data["admin_graphql_api_id"] ?? textAt(request.body, data, ["id"]), header(request, "shop-domain")],
       }),
     },
     options,
