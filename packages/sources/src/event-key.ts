@@ -13,6 +13,11 @@ export function keyOfBody(source: string, body: Buffer): string {
   return sha256(Buffer.concat([Buffer.from(`body\0${source}\0`), body]));
 }
 
+/** The id of an event that is known by its body alone. */
+export function idOfBody(body: Buffer): string {
+  return `sha256-${sha256(body)}`;
+}
+
 /** In hex: a string costs a quarter of what a small buffer does. */
 function sha256(data: string | Buffer): string {
   return hash("sha256", data, "hex");

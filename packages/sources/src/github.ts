@@ -1,19 +1,39 @@
 import { defineSource, type Source } from "./define-source.ts";
+import { idOfBody } from "./event-key.ts";
 import { isJsonObject, type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
 import type { SourceOptions } from "./source-options.ts";
 import { verifyHmac } from "./verify-hmac.ts";
 
+export interface GitHubOptions extends SourceOptions {
+  /**
+   * What an event is known by. `delivery` unless given: the header `X-GitHub-Delivery`, which is not signed. `body`: the
+   * SHA-256 of the body, which is, so that a captured request is a duplicate whatever its headers say; the delivery is then
+   * the event's last subject. Two deliveries with the same body are one event then.
+   */
+  readonly idFrom?: "delivery" | "body";
+}
+
 /**
  * GitHub: `X-Hub-Signature-256: sha256=<hex>`, an HMAC-SHA256 of the body. The id is `X-GitHub-Delivery`, which stays the
  * same when a delivery is sent again, and the type `X-GitHub-Event`: `github.push`. `data` is the payload, whichever of
- * its two content types is chosen. GitHub signs no time and sends none: deduplication is the defence against replay.
+ * its two content types is chosen.
+ *
+ * GitHub signs the body alone: no time, no id, no type. A captured request is a new event under another
+ * `X-GitHub-Delivery`, and of another type under another `X-GitHub-Event`. `idFrom: "body"` takes it for a duplicate, as
+ * long as the dedupe ledger goes back; else TLS alone keeps requests from being captured.
  *
  * https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
  */
-export function github(options: SourceOptions = {}): Source {
+export function github(options: GitHubOptions = {}): Source {
+  const idFrom: unknown = options?.idFrom;
   return defineSource(
     {
       provider: "github",
+      options: ["idFrom"],
+      problems:
+        idFrom === undefined || idFrom === "delivery" || idFrom === "body"
+          ? []
+          : ['`idFrom` must be "delivery" or "body"'],
       verify: (request, secrets) =>
         verifyHmac(
           { signatures: [request.header("x-hub-signature-256")], prefix: "sha256=", content: [request.body] },
@@ -22,12 +42,14 @@ export function github(options: SourceOptions = {}): Source {
       parse: parsePayload,
       identify(request, data) {
         const { repository, organization } = data;
+        const delivery = request.header("x-github-delivery");
         return {
-          id: request.header("x-github-delivery"),
+          id: idFrom === "body" ? idOfBody(request.body) : delivery,
           type: request.header("x-github-event"),
           subjects: [
             isJsonObject(repository) ? repository["full_name"] : null,
             isJsonObject(organization) ? organization["login"] : null,
+            idFrom === "body" ? delivery : null,
           ],
         };
       },

@@ -1,6 +1,6 @@
-import { hash } from "node:crypto";
 import { parseTime } from "@penstock/schemas";
 import { defineSource, isProvider, type SignedRequest, type Source } from "./define-source.ts";
+import { idOfBody } from "./event-key.ts";
 import { isJsonObject, textAt } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISSING, withinTolerance } from "./verification.ts";
@@ -92,7 +92,7 @@ export function hmac(options: HmacOptions): Source {
       },
       identify(request, data) {
         return {
-          id: id ? read(id, request, data) : (read({ field: "id" }, request, data) ?? bodyHash(request.body)),
+          id: id ? read(id, request, data) : (read({ field: "id" }, request, data) ?? idOfBody(request.body)),
           type: type ? read(type, request, data) : (read({ field: "type" }, request, data) ?? "event"),
           createdAt: read(createdAt, request, data),
         };
@@ -105,10 +105,6 @@ export function hmac(options: HmacOptions): Source {
 function read(place: Place, request: SignedRequest, data: unknown): unknown {
   if ("header" in place) return request.header(place.header.toLowerCase());
   return textAt(request.body, data, place.field.split("."));
-}
-
-function bodyHash(body: Buffer): string {
-  return `sha256-${hash("sha256", body, "hex")}`;
 }
 
 function checkOptions(options: HmacOptions): string[] {

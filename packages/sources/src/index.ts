@@ -21,7 +21,7 @@ export {
 } from "./define-source.ts";
 export { defineSources, type NamedSource, type Sources } from "./define-sources.ts";
 export { keyOfBody, keyOfId } from "./event-key.ts";
-export { github } from "./github.ts";
+export { github, type GitHubOptions } from "./github.ts";
 export { hmac, type HmacOptions, type Place } from "./hmac.ts";
 export { fromUnixSeconds, type Identity } from "./identity.ts";
 export { type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";

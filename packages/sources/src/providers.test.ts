@@ -194,6 +194,16 @@ test("GitHub's id and type stand in headers, and its payload may come as a form"
   expect(github().identify(request(payload))).toMatchObject({ id: null, type: null, problem: "no-envelope" });
 });
 
+test("GitHub's events can be known by what is signed, so that a replay under other headers is a duplicate", () => {
+  const identify = (body: object, delivery: string, event = "push") =>
+    github({ idFrom: "body" }).identify(request(body, { "x-github-delivery": delivery, "x-github-event": event }));
+  const one = identify({ ref: "a", repository: { full_name: "a/b" } }, "1");
+  expect(one).toMatchObject({ id: expect.stringMatching(/^sha256-/) as string, subjects: ["a/b", "1"], problem: null });
+  expect(identify({ ref: "a", repository: { full_name: "a/b" } }, "2", "release").id).toBe(one.id);
+  expect(identify({ ref: "b" }, "1").id).not.toBe(one.id);
+  expect(github({ idFrom: "header" as "body" }).problems).toEqual(['`idFrom` must be "delivery" or "body"']);
+});
+
 test("Shopify's id, topic and time stand in headers", () => {
   const headers = {
     "x-shopify-webhook-id": "b54557e4",
@@ -459,8 +469,24 @@ describe("Twilio", () => {
   test("what its own library accepts is accepted, and nothing else", () => {
     // How a piece of a query was signed, and how it arrives.
     const pair = fc.constantFrom(
-      ...["' '", "%27 %27", "' %27", "%27 '", "a a", "a b", "%C3%A9 é", "é %C3%A9", "~ %7E", "%7E ~", "( %28", "%28 ("],
-      ...["%20 %20", "%20 +", "+ %20", "& &", "= =", "? ?", "/ /", "# #"],
+      "' '",
+      "%27 %27",
+      "' %27",
+      "%27 '",
+      "a a",
+      "a b",
+      "%C3%A9 é",
+      "é %C3%A9",
+      "~ %7E",
+      "%7E ~",
+      "( %28",
+      "%28 (",
+      "%20 +",
+      "+ %20",
+      "& &",
+      "= =",
+      "? ?",
+      "# #",
     );
     const pairs = fc.option(fc.array(pair, { maxLength: 5 }), { nil: null });
     const host = fc.constantFrom("a.example", "A.example", "user:80@a.example", "[2001:db8::1]");

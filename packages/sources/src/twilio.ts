@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { parse as parseQuery, stringify } from "node:querystring";
 import { defineSource, type SignedRequest, type Source, type Verification } from "./define-source.ts";
+import { idOfBody } from "./event-key.ts";
 import { type ParsedBody, parseFormBody, parseJsonBody, toObject } from "./parse-body.ts";
 import type { SourceOptions } from "./source-options.ts";
 import { MISMATCH } from "./verification.ts";
@@ -47,7 +48,7 @@ export function twilio(options: TwilioOptions = {}): Source {
           id:
             request.header("i-twilio-idempotency-token") ??
             (!known
-              ? `sha256-${hash("sha256", request.body, "hex")}`
+              ? idOfBody(request.body)
               : isStatusAlone
                 ? sid + status
                 : `${sid}${status}.${requestHash(request)}`),

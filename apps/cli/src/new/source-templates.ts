@@ -12,9 +12,11 @@ export function ${toIdentifier(name)}(options: SourceOptions = {}): Source {
       verify: (request, secrets) =>
         verifyHmac({ signatures: [request.header("x-signature")], content: [request.body] }, secrets),
       identify: (_request, data) => ({
-        id: data["id"], // the same for each time that the event is sent: what duplicates are known by
+        // A text, the same for each time that the event is sent: what duplicates are known by.
+        // One that is a number is rounded in data: sliceJson(request.body, ["id"])?.toString() has it exactly.
+        id: data["id"],
         type: data["type"],
-        createdAt: data["createdAt"], // ISO 8601; fromUnixSeconds(data["created"]) of seconds since 1970
+        createdAt: data["createdAt"], // text with a zone (ISO 8601), or a number of seconds or milliseconds since 1970
       }),
     },
     options,
