@@ -167,7 +167,8 @@ describe("what is not signed leaves no trace", () => {
     ],
     ["a truncated one", { "X-BuzzBip-Signature": good.slice(0, -2) }, "malformed-signature"],
     ["one that is too long", { "X-BuzzBip-Signature": `${good}00` }, "malformed-signature"],
-    ["two at once", { "X-BuzzBip-Signature": `${good}, ${good}` }, "malformed-signature"],
+    ["two wrong ones", { "X-BuzzBip-Signature": `${"0".repeat(64)}, ${"1".repeat(64)}` }, "mismatch"],
+    ["the halves of one", { "X-BuzzBip-Signature": `${good.slice(0, 32)}, ${good.slice(32)}` }, "malformed-signature"],
     ["a scheme of others", { "X-BuzzBip-Signature": `t=1,v1=${good}` }, "malformed-signature"],
     ["it in another header", { "X-Hub-Signature-256": good }, "missing-signature"],
   ])("a body with %s gets 401, the same as all others, and the reason only in the log", async (_, headers, reason) => {
