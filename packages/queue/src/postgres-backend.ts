@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { explainCertificateError, isCertificateError } from "@penstock/schemas";
 import { createPostgresBackend, runMigrations } from "bullmq";
 import type { QueueBackend, QueueConnection } from "./create-queue.ts";
 
@@ -83,6 +84,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
 };
 
 function explainPostgresError(error: Error): string {
+  if (isCertificateError(error)) return explainCertificateError("Postgres", error.message);
   if (error.name === "SchemaMigrationRequiredError") return IS_MISSING;
   const meaning = "code" in error ? MEANINGS[String(error.code)] : undefined;
   return meaning === undefined ? error.message : `${meaning} (Postgres says: ${error.message})`;

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { explainCertificateError, isCertificateError } from "@penstock/schemas";
 import type { Redis } from "ioredis";
 
 // What adding and taking a job comes down to: a script that writes, under a key as those of jobs are.
@@ -49,6 +50,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
 
 /** What an error of Redis or of its client means for an operator, and what to do; its own words where that is all. */
 export function explainRedisError(error: Error): string {
+  if (isCertificateError(error)) return explainCertificateError("Redis", error.message);
   const meaning = MEANINGS.find(([pattern]) => pattern.test(error.message))?.[1];
   return meaning === undefined ? error.message : `${meaning} (Redis says: ${error.message.split(". script:")[0]})`;
 }

@@ -20,7 +20,7 @@ export async function migrateTestQueue(url: string): Promise<void> {
 }
 
 function configOf(url: string): QueueConfig {
-  return url.startsWith("redis:") ? { kind: "redis", url } : { kind: "postgres" };
+  return /^rediss?:/.test(url) ? { kind: "redis", url } : { kind: "postgres" };
 }
 
 function poolFor(connectionString: string): OpenQueuePool {

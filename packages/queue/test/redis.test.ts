@@ -1,6 +1,13 @@
-import { eventually, startRedis } from "@penstock/testing";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createServer } from "node:tls";
+import { eventually, startProcess, startRedis } from "@penstock/testing";
+import { createCertificate } from "@penstock/testing/certificate";
 import { Redis } from "ioredis";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { openTestQueue } from "./open-test-queue.ts";
 import { queueContract } from "./queue-contract.ts";
 
@@ -107,6 +114,34 @@ describe("a Redis that answers and refuses what a queue needs is told by what to
     await consumer.close(1_000);
     await queue.close();
   });
+});
+
+test("a Redis whose certificate is of an authority of its own is told with the way out, which works", async () => {
+  const server = await startRedis();
+  const { key, cert } = createCertificate(["localhost"]);
+  const encrypted = createServer({ key, cert }, (socket) => {
+    const inside = connect(server.port, "127.0.0.1");
+    socket.on("error", () => inside.destroy()).pipe(inside);
+    inside.on("error", () => socket.destroy()).pipe(socket);
+  });
+  encrypted.on("tlsClientError", () => undefined).listen(0, "127.0.0.1");
+  await once(encrypted, "listening");
+  const folder = await mkdtemp(join(tmpdir(), "penstock-ca-"));
+  onTestFinished(async () => {
+    encrypted.close();
+    await rm(folder, { recursive: true });
+  });
+  const authority = join(folder, "ca.pem");
+  await writeFile(authority, cert);
+  const ping = async (env: Record<string, string>): Promise<string> => {
+    const url = `rediss://localhost:${(encrypted.address() as AddressInfo).port}`;
+    const file = new URL("./fixtures/ping.ts", import.meta.url);
+    const process = startProcess({ file, env: { QUEUE_URL: url, ...env } });
+    await process.exited;
+    return process.stdout.join("\n");
+  };
+  expect(await ping({})).toMatch(/certificate of Redis is not accepted: .*NODE_EXTRA_CA_CERTS=<its file>/);
+  expect(await ping({ NODE_EXTRA_CA_CERTS: authority })).toBe("all is well");
 });
 
 test("the stream of events that BullMQ keeps stays short", async () => {

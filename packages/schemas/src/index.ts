@@ -36,6 +36,7 @@ export {
   type BatchJob,
   type DeliveryJob,
 } from "./queue.ts";
+export { explainCertificateError, isCertificateError } from "./config/certificate-error.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type Environment, readSecretFiles, withSecretFiles } from "./config/secret-files.ts";
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig, splitSecrets } from "./config/variables.ts";

@@ -1,3 +1,5 @@
+import { explainCertificateError, isCertificateError } from "@penstock/schemas";
+
 /**
  * Thrown when Postgres cannot be reached, is shutting down or out of disk, or a connection broke: nobody's fault, so try
  * again later and count no attempt. Not at once: a Postgres whose disk is full still answers a ping.
@@ -61,22 +63,12 @@ const EXHAUSTED = new Set(["53000", "53100", "57014", "58000", "58030"]);
 const LOST =
   /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect|Query read timeout|Cannot use a pool after)/;
 
-// What Node says of a certificate that it does not accept.
-const CERTIFICATE = /^(?:CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA)/;
-const TRUST =
-  "For an authority of its own, set sslmode=verify-full&sslrootcert=<its file> in the URL, or NODE_EXTRA_CA_CERTS=<its file>; where the name in the certificate is another, uselibpqcompat=true&sslmode=verify-ca&sslrootcert=<its file>; sslmode=no-verify encrypts and trusts any server";
-
 /** True when an error says that Postgres or the way to it is gone, and not that a statement was wrong. */
 export function isConnectionError(error: unknown): boolean {
+  if (isCertificateError(error)) return true;
   const code = codeOf(error);
   if (code !== undefined)
-    return (
-      code === "DATABASE_UNAVAILABLE" ||
-      NETWORK.has(code) ||
-      SERVER.has(code) ||
-      code.startsWith("08") ||
-      CERTIFICATE.test(code)
-    );
+    return code === "DATABASE_UNAVAILABLE" || NETWORK.has(code) || SERVER.has(code) || code.startsWith("08");
   return error instanceof Error && LOST.test(error.message);
 }
 
@@ -97,10 +89,8 @@ export function toStoreError(error: unknown): unknown {
   const message = error instanceof Error ? error.message : String(error);
   if (isExhausted(error)) return new DatabaseUnavailableError(`Postgres cannot go on: ${message}`, { cause: error });
   if (!isConnectionError(error)) return error;
-  if (CERTIFICATE.test(codeOf(error) ?? "")) {
-    return new DatabaseUnavailableError(`the certificate of Postgres is not accepted: ${message}. ${TRUST}`, {
-      cause: error,
-    });
+  if (isCertificateError(error)) {
+    return new DatabaseUnavailableError(explainCertificateError("Postgres", message), { cause: error });
   }
   return new DatabaseUnavailableError(`Postgres is not available: ${message}`, { cause: error });
 }
