@@ -1,15 +1,20 @@
-import { createHmac } from "node:crypto";
+import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import {
   buzzbip,
   defineSource,
   defineSources,
+  discord,
   github,
   hmac,
+  meta,
+  microsoftGraph,
   slack,
   sliceJsonItems,
   stripe,
+  trello,
   twilio,
   verifyHmac,
+  zoom,
 } from "@penstock/sources";
 import type { Store } from "@penstock/store";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -208,6 +213,127 @@ describe("a source whose provider asks before it sends, and sends several events
 
   test("does not start without a verify token", async () => {
     await expect(startAsking({ ACME_VERIFY_TOKENS: "" })).rejects.toThrow(/ACME_VERIFY_TOKENS is empty/);
+  });
+});
+
+describe("providers that ask before they send", () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const { x = "" } = publicKey.export({ format: "jwk" });
+  const asking = defineSources({
+    meta: meta(),
+    graph: microsoftGraph(),
+    trello: trello(),
+    zoom: zoom(),
+    discord: discord(),
+  });
+  const startAsking = () =>
+    startIngest(
+      databaseUrl,
+      {
+        META_SIGNING_SECRETS: "app_secret",
+        META_VERIFY_TOKENS: "my verify token",
+        GRAPH_SIGNING_SECRETS: "client state",
+        TRELLO_SIGNING_SECRETS: "app secret",
+        ZOOM_SIGNING_SECRETS: "secret token",
+        DISCORD_SIGNING_SECRETS: Buffer.from(x, "base64url").toString("hex"),
+      },
+      asking,
+    );
+  const storedIds = async (): Promise<unknown[]> => {
+    const { rows } = await store.pool.query<{ id: string; type: string }>(
+      "SELECT event_id AS id, type FROM penstock.events ORDER BY event_id",
+    );
+    return rows.map(({ id, type }) => [id, type]);
+  };
+
+  test("Meta's GET gets its challenge back for the right verify token, and 403 for another", async () => {
+    const { port } = await startAsking();
+    const ask = (token: string) => {
+      const query = `hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=${token}`;
+      return send(port, { method: "GET", path: `/webhooks/meta?${query}`, headers: {} });
+    };
+    const answer = await ask("my%20verify%20token");
+    expect(answer).toMatchObject({ status: 200, text: "1158201444", headers: { "content-type": "text/plain" } });
+    const refused = await ask("guessed");
+    expect(refused.status).toBe(403);
+    expect(refused.text).not.toContain("1158201444");
+  });
+
+  test("what Meta sends together is stored one by one, once, however it is grouped when it comes again", async () => {
+    const { port } = await startAsking();
+    const [one, two, three] = ["a", "b", "c"].map((id) => ({ field: "messages", value: { messages: [{ id }] } }));
+    for (const [time, ...changes] of [
+      [1, one, two],
+      [2, two, three],
+      [3, one],
+    ]) {
+      const body = JSON.stringify({ object: "whatsapp_business_account", entry: [{ id: "1", time, changes }] });
+      const headers = { "x-hub-signature-256": `sha256=${hex("app_secret", body)}` };
+      expect((await send(port, { path: "/webhooks/meta", headers, body: Buffer.from(body) })).status).toBe(200);
+    }
+    expect(await storedIds()).toEqual(["a", "b", "c"].map((id) => [id, "meta.whatsapp.messages"]));
+  });
+
+  test("Microsoft Graph's validation gets its token, and its notifications are vouched for by clientState", async () => {
+    const { port } = await startAsking();
+    const path = "/webhooks/graph";
+    const asked = { path: `${path}?validationToken=Validation%3a+a%2Bb`, headers: {}, body: Buffer.alloc(0) };
+    const answer = await send(port, asked);
+    expect(answer).toMatchObject({ status: 200, text: "Validation: a+b", headers: { "content-type": "text/plain" } });
+    const notify = (...states: string[]) => {
+      const value = states.map((clientState, at) => ({
+        id: `${at}`,
+        subscriptionId: "s",
+        clientState,
+        changeType: "created",
+      }));
+      return send(port, { path, headers: {}, body: Buffer.from(JSON.stringify({ value })) });
+    };
+    expect((await notify("client state", "guessed")).status).toBe(401);
+    expect((await notify("client state", "client state")).status).toBe(200);
+    expect((await notify("client state")).status).toBe(200);
+    expect(await storedIds()).toEqual(["s/0", "s/1"].map((id) => [id, "microsoft-graph.resource.created"]));
+  });
+
+  test("Trello's HEAD is answered", async () => {
+    const { port } = await startAsking();
+    const answer = await send(port, { method: "HEAD", path: "/webhooks/trello", headers: {} });
+    expect(answer).toMatchObject({ status: 200, text: "" });
+  });
+
+  test("Zoom's validation is answered with a proof, once it is verified", async () => {
+    const { port } = await startAsking();
+    const body = JSON.stringify({
+      event: "endpoint.url_validation",
+      payload: { plainToken: "qgg8vlvZRS6UYooatFL8Aw" },
+    });
+    const at = now();
+    const ask = (secret: string) => {
+      const headers = { "x-zm-signature": `v0=${hex(secret, `v0:${at}:${body}`)}`, "x-zm-request-timestamp": at };
+      return send(port, { path: "/webhooks/zoom", headers, body: Buffer.from(body) });
+    };
+    const answer = await ask("secret token");
+    expect(answer).toMatchObject({ status: 200, headers: { "content-type": "application/json" } });
+    expect(JSON.parse(answer.text)).toEqual({
+      plainToken: "qgg8vlvZRS6UYooatFL8Aw",
+      encryptedToken: hex("secret token", "qgg8vlvZRS6UYooatFL8Aw"),
+    });
+    expect((await ask("another")).status).toBe(401);
+    expect(await countRows(store)).toEqual({ events: 0, keys: 0, pending: 0 });
+  });
+
+  test("Discord's PING is answered where its signature is right, and refused where it is not", async () => {
+    const { port } = await startAsking();
+    const ping = (body: string, signed = body) => {
+      const at = now();
+      const signature = sign(null, Buffer.from(at + signed), privateKey).toString("hex");
+      const headers = { "x-signature-ed25519": signature, "x-signature-timestamp": at };
+      return send(port, { path: "/webhooks/discord", headers, body: Buffer.from(body) });
+    };
+    expect(await ping('{"version":1,"type":0}')).toMatchObject({ status: 204, text: "" });
+    expect(await ping('{"id":"1","type":1}')).toMatchObject({ status: 200, text: '{"type":1}' });
+    expect((await ping('{"type":0}', '{"type":1}')).status).toBe(401);
+    expect(await countRows(store)).toEqual({ events: 0, keys: 0, pending: 0 });
   });
 });
 

@@ -13,7 +13,7 @@ export interface EventData {}
 
 /** Types of providers that come with Penstock, declared or not. Those of others are declared in {@link EventData}. */
 export type ProviderEventType =
-  `${"stripe" | "github" | "shopify" | "slack" | "twilio" | "standard-webhooks"}.${string}`;
+  `${"discord" | "github" | "hubspot" | "intercom" | "linear" | "meta" | "microsoft-graph" | "paddle" | "pagerduty" | "sendgrid" | "shopify" | "slack" | "square" | "standard-webhooks" | "stripe" | "trello" | "twilio" | "zendesk" | "zoom"}.${string}`;
 
 /** The data of the events that Penstock makes itself, by type. */
 export interface OwnEventData {

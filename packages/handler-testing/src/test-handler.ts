@@ -2,7 +2,29 @@ import { hash } from "node:crypto";
 import { createEngine } from "@penstock/engine";
 import type { EffectHandler, EventType, Handler, TransactionalHandler } from "@penstock/handler-sdk";
 import { createIntake } from "@penstock/intake";
-import { buzzbip, defineSources, github, shopify, slack, type Sources, stripe, twilio } from "@penstock/sources";
+import {
+  buzzbip,
+  defineSources,
+  discord,
+  github,
+  hubspot,
+  intercom,
+  linear,
+  meta,
+  microsoftGraph,
+  paddle,
+  pagerduty,
+  sendgrid,
+  shopify,
+  slack,
+  type Sources,
+  square,
+  stripe,
+  trello,
+  twilio,
+  zendesk,
+  zoom,
+} from "@penstock/sources";
 import {
   createEngineStore,
   createReplay,
@@ -233,6 +255,19 @@ function defaultSources(): Sources {
     shopify: shopify(),
     slack: slack(),
     twilio: twilio(),
+    discord: discord(),
+    hubspot: hubspot(),
+    intercom: intercom(),
+    linear: linear(),
+    meta: meta(),
+    "microsoft-graph": microsoftGraph(),
+    paddle: paddle(),
+    pagerduty: pagerduty(),
+    sendgrid: sendgrid(),
+    square: square(),
+    trello: trello(),
+    zendesk: zendesk(),
+    zoom: zoom(),
   });
 }
 

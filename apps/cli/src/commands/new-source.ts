@@ -10,7 +10,21 @@ import { findProject } from "../project.ts";
 const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
 /** Providers whose sources @penstock/sources exports. */
-const COMES_WITH: ReadonlySet<string> = new Set(["buzzbip", "stripe", "github", "shopify", "slack", "twilio"]);
+const COMES_WITH: ReadonlySet<string> = new Set([
+  ...[
+    "buzzbip",
+    "discord",
+    "github",
+    "hubspot",
+    "intercom",
+    "linear",
+    "meta",
+    "microsoft-graph",
+    "paddle",
+    "pagerduty",
+  ],
+  ...["sendgrid", "shopify", "slack", "square", "stripe", "trello", "twilio", "zendesk", "zoom"],
+]);
 
 /** `penstock new source <name>`. */
 export function registerNewSource(parent: Command, ctx: CliContext): void {
