@@ -50,8 +50,17 @@ export function sendgrid(options: SendGridOptions = {}): Source {
 }
 
 const TYPES = [
-  ...["processed", "deferred", "delivered", "bounce", "dropped", "open", "click", "spamreport", "unsubscribe"],
-  ...["group_unsubscribe", "group_resubscribe"],
+  "processed",
+  "deferred",
+  "delivered",
+  "bounce",
+  "dropped",
+  "open",
+  "click",
+  "spamreport",
+  "unsubscribe",
+  "group_unsubscribe",
+  "group_resubscribe",
 ];
 
 /** A sequence in DER of two integers: 8 to 72 bytes. */

@@ -11,19 +11,25 @@ const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
 /** Providers whose sources @penstock/sources exports. */
 const COMES_WITH: ReadonlySet<string> = new Set([
-  ...[
-    "buzzbip",
-    "discord",
-    "github",
-    "hubspot",
-    "intercom",
-    "linear",
-    "meta",
-    "microsoft-graph",
-    "paddle",
-    "pagerduty",
-  ],
-  ...["sendgrid", "shopify", "slack", "square", "stripe", "trello", "twilio", "zendesk", "zoom"],
+  "buzzbip",
+  "discord",
+  "github",
+  "hubspot",
+  "intercom",
+  "linear",
+  "meta",
+  "microsoft-graph",
+  "paddle",
+  "pagerduty",
+  "sendgrid",
+  "shopify",
+  "slack",
+  "square",
+  "stripe",
+  "trello",
+  "twilio",
+  "zendesk",
+  "zoom",
 ]);
 
 /** `penstock new source <name>`. */
