@@ -322,7 +322,7 @@ describe("providers that ask before they send", () => {
     expect(await countRows(store)).toEqual({ events: 0, keys: 0, pending: 0 });
   });
 
-  test("Discord's PING is answered where its signature is right, and refused where it is not", async () => {
+  test("Discord's PING is answered where its signature is right, and its events with the 204 that it wants", async () => {
     const { port } = await startAsking();
     const ping = (body: string, signed = body) => {
       const at = now();
@@ -334,6 +334,13 @@ describe("providers that ask before they send", () => {
     expect(await ping('{"id":"1","type":1}')).toMatchObject({ status: 200, text: '{"type":1}' });
     expect((await ping('{"type":0}', '{"type":1}')).status).toBe(401);
     expect(await countRows(store)).toEqual({ events: 0, keys: 0, pending: 0 });
+    const event = {
+      version: 1,
+      type: 1,
+      event: { type: "ENTITLEMENT_CREATE", timestamp: "2024-10-18T18:41:21.109604" },
+    };
+    expect(await ping(JSON.stringify(event))).toMatchObject({ status: 204, text: "" });
+    expect(await countRows(store)).toMatchObject({ events: 1 });
   });
 });
 

@@ -41,6 +41,7 @@ export function buzzbip(options: SourceOptions = {}): Source {
     ...readOptions(options),
     verify,
     identify,
+    acceptedStatus: 200,
     hasVerifyToken: false,
     handshake: null,
     split: null,

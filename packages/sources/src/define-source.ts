@@ -135,6 +135,8 @@ export interface Source extends SourceSettings {
   verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
   /** Reads what intake needs from a verified request. Never throws, whatever the bytes are. */
   identify(request: SignedRequest): EventIdentity;
+  /** What an event that was accepted is answered with: 204 has no body. */
+  readonly acceptedStatus: 200 | 204;
   /** Whether the source has verify tokens beside its signing secrets: see `HandshakeSecrets`. */
   readonly hasVerifyToken: boolean;
   /**
@@ -173,6 +175,8 @@ export interface SourceDefinition {
   handshake?(request: HandshakeRequest, data: Readonly<Record<string, unknown>>, secrets: HandshakeSecrets): Handshake;
   /** Whether the provider changes the body from one delivery of an event to the next, e.g. counts them in it. */
   readonly bodyVaries?: boolean;
+  /** What the provider wants an event to be answered with; 200 unless given. */
+  readonly acceptedStatus?: 200 | 204;
   /** Whether operators have to set a verify token (`META_VERIFY_TOKENS`), by which `handshake` knows the provider. */
   readonly hasVerifyToken?: boolean;
   /**
@@ -235,6 +239,7 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
     },
     identify: (request: SignedRequest) =>
       toEventIdentity(prefix, parse(request.body), (data) => definition.identify(request, data)),
+    acceptedStatus: definition.acceptedStatus ?? 200,
     hasVerifyToken: definition.hasVerifyToken ?? false,
     handshake: handshake
       ? (request: HandshakeRequest, secrets: HandshakeSecrets) => {

@@ -1,10 +1,9 @@
-import { createPublicKey } from "node:crypto";
 import { contentId } from "./content-id.ts";
 import { defineSource, type Source } from "./define-source.ts";
 import { isJsonObject } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { isTimestamp, MALFORMED, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
-import { keepKeys, verifyPublicKey } from "./verify-public-key.ts";
+import { keepKeys, toEd25519Key, verifyPublicKey } from "./verify-public-key.ts";
 
 export interface DiscordOptions extends SourceOptions {
   /** How far the signed time may be from ours; 300 unless given, 0 for any. */
@@ -15,7 +14,7 @@ export interface DiscordOptions extends SourceOptions {
  * Discord's webhook events: `X-Signature-Ed25519` (hex) over the seconds of `X-Signature-Timestamp` and the body; the secret
  * is the application's public key, in hex. PING is answered by itself, that of interactions too. Types are Discord's,
  * `discord.ENTITLEMENT_CREATE`; `data` is the whole body. Events have no id: it is a hash of the body. Interactions, which
- * want an answer of their own, are `discord.interaction` and get none but 200.
+ * want an answer of their own, are `discord.interaction` and get none but 204.
  *
  * https://docs.discord.com/developers/events/webhook-events
  */
@@ -25,6 +24,7 @@ export function discord(options: DiscordOptions = {}): Source {
     {
       provider: "discord",
       types: ["APPLICATION_AUTHORIZED", "APPLICATION_DEAUTHORIZED", "ENTITLEMENT_CREATE", "interaction"],
+      acceptedStatus: 204,
       options: ["toleranceSeconds"],
       problems: checkTolerance(options?.toleranceSeconds),
       verify({ header, body }, secrets, now) {
@@ -68,8 +68,6 @@ function toUtc(time: unknown): unknown {
   return typeof time === "string" && /T[\d:.]+$/.test(time) ? `${time}Z` : time;
 }
 
-const keyOf = keepKeys((secret) => {
-  if (!/^[0-9A-Fa-f]{64}$/.test(secret)) throw new TypeError("not a public key");
-  const x = Buffer.from(secret, "hex").toString("base64url");
-  return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
-});
+const keyOf = keepKeys((secret) =>
+  /^[0-9A-Fa-f]{64}$/.test(secret) ? toEd25519Key(Buffer.from(secret, "hex")) : null,
+);

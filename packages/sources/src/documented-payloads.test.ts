@@ -366,7 +366,6 @@ test("without a `url` the one that is signed is made of the request's host and p
   const headers = { "x-square-hmacsha256-signature": signature, host: "a.example" };
   const accepted = (source: Source, url: string): boolean => source.verify(request("{}", headers, url), ["key"], 0).ok;
   expect(accepted(square(), "/webhooks/it?b=c")).toBe(true);
-  expect(accepted(square(), "https://a.example/webhooks/it?b=c")).toBe(true);
   expect(accepted(square({ url: "https://a.example/webhooks/it" }), "/behind/a/proxy?b=c")).toBe(true);
   for (const url of ["/webhooks/it", "/webhooks/it?b=d", "/behind/a/proxy?b=c"])
     expect(accepted(square(), url)).toBe(false);

@@ -1,6 +1,7 @@
 import { sliceJson, sliceJsonItems } from "@penstock/schemas";
 import { contentId } from "./content-id.ts";
 import { defineSource, type Source } from "./define-source.ts";
+import { textAt } from "./parse-body.ts";
 import { checkUrl, urlOf } from "./request-url.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISSING, withinTolerance } from "./verification.ts";
@@ -44,16 +45,14 @@ export function hubspot(options: HubSpotOptions = {}): Source {
       },
       split: ({ body }) => sliceJsonItems(body),
       identify({ body }, data) {
-        // Of numbers the text as it was sent: they can be larger than a double holds.
-        const textOf = (name: string): string | undefined => sliceJson(body, [name])?.toString();
         const told = Object.keys(data).filter((name) => name !== "attemptNumber");
-        const parts = told.toSorted().flatMap((name) => [name, textOf(name) ?? ""]);
-        const eventId = textOf("eventId");
+        const parts = told.toSorted().flatMap((name) => [name, sliceJson(body, [name]) ?? ""]);
+        const eventId = textAt(body, data, ["eventId"]);
         return {
-          id: eventId === undefined ? null : `${eventId}.${contentId(...parts).slice("sha256-".length, 23)}`,
+          id: typeof eventId === "string" ? `${eventId}.${contentId(...parts).slice("sha256-".length, 23)}` : null,
           type: data["subscriptionType"],
           createdAt: data["occurredAt"],
-          subjects: [textOf("objectId"), textOf("portalId")],
+          subjects: [textAt(body, data, ["objectId"]), textAt(body, data, ["portalId"])],
         };
       },
     },

@@ -5,18 +5,21 @@ import { withinTolerance } from "./verification.ts";
 import { verifyHmac } from "./verify-hmac.ts";
 
 export interface LinearOptions extends SourceOptions {
-  /** How far the signed time may be from ours; 300 unless given, 0 for any. */
+  /** How far the signed time may be from ours, in seconds; 28,800 unless given, 0 for any. */
   readonly toleranceSeconds?: number;
 }
 
+/** Linear tries again after a minute, an hour and six hours; users have seen the first time in the later tries. */
+const TOLERANCE_SECONDS = 28_800;
+
 /**
- * Linear: `Linear-Signature`, an HMAC-SHA256 of the body in hex; the signed time is `webhookTimestamp` in it, of each try.
- * The id is `Linear-Delivery`. Types are resource and action, `linear.Issue.create`; `data` is the whole body.
+ * Linear: `Linear-Signature`, an HMAC-SHA256 of the body in hex; the signed time is `webhookTimestamp` in it.
+ * The id is `Linear-Delivery`, which is not signed. Types are resource and action, `linear.Issue.create`; `data` is the whole body.
  *
  * https://linear.app/developers/webhooks
  */
 export function linear(options: LinearOptions = {}): Source {
-  const toleranceSeconds = options?.toleranceSeconds ?? 300;
+  const toleranceSeconds = options?.toleranceSeconds ?? TOLERANCE_SECONDS;
   return defineSource(
     {
       provider: "linear",

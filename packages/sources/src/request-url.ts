@@ -6,8 +6,7 @@ import type { SignedRequest } from "./define-source.ts";
  */
 export function urlOf({ url, header }: SignedRequest, given: string | undefined): string {
   const [path = "", query] = url.split(/\?(.*)/s);
-  // A target in absolute form brings its scheme and host along.
-  const base = given ?? (/^https?:\/\//i.test(path) ? path : `https://${header("host") ?? ""}${path}`);
+  const base = given ?? `https://${header("host") ?? ""}${path}`;
   return query === undefined ? base : `${base}?${query}`;
 }
 

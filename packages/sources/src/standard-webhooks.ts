@@ -1,9 +1,10 @@
-import { createPublicKey, createSecretKey, type KeyObject, verify as verifySignature } from "node:crypto";
-import { defineSource, isProvider, type Source, type Verification } from "./define-source.ts";
+import { createSecretKey } from "node:crypto";
+import { defineSource, isProvider, type Source } from "./define-source.ts";
 import { firstTime } from "./identity.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { isTimestamp, MALFORMED, MISMATCH, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
 import { MAX_SIGNATURES, verifyHmac } from "./verify-hmac.ts";
+import { keepKeys, toEd25519Key, verifyPublicKey } from "./verify-public-key.ts";
 
 export interface StandardWebhooksOptions extends SourceOptions {
   /** Who sends, as it is to stand in front of types: `openai` for `openai.batch.completed`; `standard-webhooks` unless given. */
@@ -49,14 +50,18 @@ export function standardWebhooks(options: StandardWebhooksOptions = {}): Source 
         if (!isTimestamp(timestamp)) return MALFORMED;
         const content = [`${id}.${timestamp}.`, body];
         const symmetric = signaturesIn(signature, "v1,");
-        const asymmetric = signaturesIn(signature, "v1a,").filter((value) => ED25519_SIGNATURE.test(value));
+        const asymmetric = signaturesIn(signature, "v1a,")
+          .filter((value) => ED25519_SIGNATURE.test(value))
+          .map((value) => Buffer.from(value, "base64"));
         const count = symmetric.length + asymmetric.length;
         if (count === 0 || count > MAX_SIGNATURES) return MALFORMED;
         const verifications = [
           ...(symmetric.length > 0
             ? [verifyHmac({ signatures: symmetric, encoding: "base64", content, keyOf: toKey }, secrets)]
             : []),
-          ...(asymmetric.length > 0 ? [verifyEd25519(asymmetric, content, secrets)] : []),
+          ...(asymmetric.length > 0
+            ? [verifyPublicKey({ signatures: asymmetric, digest: null, content, keyOf: toPublicKey }, secrets)]
+            : []),
         ];
         const best = verifications.find(({ ok }) => ok) ?? verifications[0] ?? MISMATCH;
         return withinTolerance(best, timestamp, toleranceSeconds, now);
@@ -75,47 +80,14 @@ export function standardWebhooks(options: StandardWebhooksOptions = {}): Source 
   );
 }
 
-function verifyEd25519(
-  signatures: readonly string[],
-  content: readonly (string | Buffer)[],
-  secrets: readonly string[],
-): Verification {
-  const signed = Buffer.concat(content.map((part) => (typeof part === "string" ? Buffer.from(part) : part)));
-  let secretIndex = -1;
-  for (const [index, secret] of secrets.entries()) {
-    const key = toPublicKey(secret);
-    if (key === null) continue;
-    for (const signature of signatures) {
-      const matches = verifySignature(null, signed, key, Buffer.from(signature, "base64"));
-      if (matches && secretIndex === -1) secretIndex = index;
-    }
-  }
-  return secretIndex === -1 ? MISMATCH : { ok: true, secretIndex };
-}
+/** The key of an HMAC. */
+const toKey = keepKeys((secret) => {
+  const [, base64] = SECRET.exec(secret) ?? [];
+  const bytes = base64 === undefined || base64.length % 4 !== 0 ? null : Buffer.from(base64, "base64");
+  return bytes === null || bytes.length === 0 ? null : createSecretKey(bytes);
+});
 
-const keys = new Map<string, KeyObject | null>();
-
-/** The key of an HMAC; `null` where it is none. */
-function toKey(secret: string): KeyObject | null {
-  return keep(`v1 ${secret}`, () => {
-    const [, base64] = SECRET.exec(secret) ?? [];
-    const bytes = base64 === undefined || base64.length % 4 !== 0 ? null : Buffer.from(base64, "base64");
-    return bytes === null || bytes.length === 0 ? null : createSecretKey(bytes);
-  });
-}
-
-function toPublicKey(secret: string): KeyObject | null {
-  return keep(`v1a ${secret}`, () => {
-    const [, base64] = PUBLIC_KEY.exec(secret) ?? [];
-    if (base64 === undefined) return null;
-    const x = Buffer.from(base64, "base64").toString("base64url");
-    return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
-  });
-}
-
-/** Live secrets are few and every request needs them all: made into keys once. */
-function keep(name: string, make: () => KeyObject | null): KeyObject | null {
-  let key = keys.get(name);
-  if (key === undefined) keys.set(name, (key = make()));
-  return key;
-}
+const toPublicKey = keepKeys((secret) => {
+  const [, base64] = PUBLIC_KEY.exec(secret) ?? [];
+  return base64 === undefined ? null : toEd25519Key(Buffer.from(base64, "base64"));
+});

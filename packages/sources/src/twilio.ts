@@ -3,6 +3,7 @@ import { parse as parseQuery, stringify } from "node:querystring";
 import { defineSource, type SignedRequest, type Source, type Verification } from "./define-source.ts";
 import { idOfBody } from "./event-key.ts";
 import { type ParsedBody, parseFormBody, parseJsonBody, toObject } from "./parse-body.ts";
+import { checkUrl, queryOf, urlOf } from "./request-url.ts";
 import type { SourceOptions } from "./source-options.ts";
 import { MISMATCH } from "./verification.ts";
 import { verifyHmac } from "./verify-hmac.ts";
@@ -33,7 +34,7 @@ export function twilio(options: TwilioOptions = {}): Source {
     {
       provider: "twilio",
       options: ["url"],
-      problems: url === undefined || isUrl(url) ? [] : ["`url` must be an http or https URL without a query"],
+      problems: checkUrl(url),
       verify: (request, secrets) => verify(request, secrets, url),
       parse,
       identify(request, data) {
@@ -82,10 +83,8 @@ function requestHash({ url, body }: SignedRequest): string {
 
 function verify(request: SignedRequest, secrets: readonly string[], given: string | undefined): Verification {
   const signatures = [request.header("x-twilio-signature")];
-  const [path = "", query] = request.url.split(/\?(.*)/s);
-  const base = given ?? `https://${request.header("host") ?? ""}${path}`;
-  const url = query === undefined ? base : `${base}?${query}`;
-  const bodyHash = new URLSearchParams(query).get("bodySHA256");
+  const url = urlOf(request, given);
+  const bodyHash = queryOf(request).get("bodySHA256");
   const parameters = bodyHash === null ? toSigned(request.body) : "";
   let verification: Verification = MISMATCH;
   for (const forms of [portForms(url), escapedForms(url)]) {
@@ -141,8 +140,4 @@ function parse(body: Buffer): ParsedBody {
 
 function isText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
-}
-
-function isUrl(text: unknown): boolean {
-  return typeof text === "string" && /^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text);
 }

@@ -1,4 +1,4 @@
-import { type KeyObject, verify as verifySignature } from "node:crypto";
+import { createPublicKey, type KeyObject, verify as verifySignature } from "node:crypto";
 import type { Verification } from "./define-source.ts";
 import { MALFORMED, MISMATCH } from "./verification.ts";
 import { MAX_SIGNATURES } from "./verify-hmac.ts";
@@ -31,8 +31,8 @@ export function verifyPublicKey(
   return secretIndex === -1 ? MISMATCH : { ok: true, secretIndex };
 }
 
-/** Makes keys once: live secrets are few, and every request needs them all. */
-export function keepKeys(make: (secret: string) => KeyObject): (secret: string) => KeyObject | null {
+/** Makes keys once, `null` of what is none or makes it throw: live secrets are few, and every request needs them all. */
+export function keepKeys(make: (secret: string) => KeyObject | null): (secret: string) => KeyObject | null {
   const keys = new Map<string, KeyObject | null>();
   return (secret) => {
     let key = keys.get(secret);
@@ -46,4 +46,9 @@ export function keepKeys(make: (secret: string) => KeyObject): (secret: string) 
     }
     return key;
   };
+}
+
+/** The 32 bytes of an ed25519 public key as a key. */
+export function toEd25519Key(bytes: Buffer): KeyObject {
+  return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: bytes.toString("base64url") }, format: "jwk" });
 }

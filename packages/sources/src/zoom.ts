@@ -1,15 +1,18 @@
 import { createHmac } from "node:crypto";
 import { contentId } from "./content-id.ts";
 import { defineSource, type SignedRequest, type Source, type Verification } from "./define-source.ts";
-import { isJsonObject } from "./parse-body.ts";
+import { isJsonObject, textAt } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
 import { verifyHmac } from "./verify-hmac.ts";
 
 export interface ZoomOptions extends SourceOptions {
-  /** How far the signed time may be from ours; 300 unless given, 0 for any. */
+  /** How far the signed time may be from ours, in seconds; 7,200 unless given, 0 for any. */
   readonly toleranceSeconds?: number;
 }
+
+/** Zoom tries again after 5, 30 and 90 minutes, and does not say whether with a new time. What is replayed is a duplicate. */
+const TOLERANCE_SECONDS = 7_200;
 
 /**
  * Zoom: `x-zm-signature: v0=<hex>`, an HMAC-SHA256 of `v0:<seconds>:<body>` with the seconds of `x-zm-request-timestamp`,
@@ -19,7 +22,7 @@ export interface ZoomOptions extends SourceOptions {
  * https://developers.zoom.us/docs/api/webhooks/
  */
 export function zoom(options: ZoomOptions = {}): Source {
-  const toleranceSeconds = options?.toleranceSeconds ?? 300;
+  const toleranceSeconds = options?.toleranceSeconds ?? TOLERANCE_SECONDS;
   return defineSource(
     {
       provider: "zoom",
@@ -42,14 +45,15 @@ export function zoom(options: ZoomOptions = {}): Source {
         const encryptedToken = createHmac("sha256", secret).update(plainToken).digest("hex");
         return { contentType: "application/json", body: JSON.stringify({ plainToken, encryptedToken }) };
       },
-      identify({ body }, { event, event_ts: time, payload }) {
+      identify({ body }, data) {
+        const { event, event_ts: time, payload } = data;
         const { account_id: account, object } = isJsonObject(payload) ? payload : {};
         const about = isJsonObject(object) ? object : {};
         return {
           id: contentId(body),
           type: event,
           createdAt: time,
-          subjects: [about["uuid"], toText(about["id"]), account],
+          subjects: [about["uuid"], textAt(body, data, ["payload", "object", "id"]), account],
         };
       },
     },
@@ -64,9 +68,4 @@ function verify(request: SignedRequest, secrets: readonly string[]): Verificatio
   if (!isTimestamp(timestamp)) return MALFORMED;
   const content = ["v0:", timestamp, ":", request.body];
   return verifyHmac({ signatures: [signature], prefix: "v0=", content }, secrets);
-}
-
-/** Ids of meetings are numbers of up to 11 digits. */
-function toText(id: unknown): unknown {
-  return typeof id === "number" ? String(id) : id;
 }
