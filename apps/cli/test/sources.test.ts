@@ -94,6 +94,23 @@ test("sources are listed with where their secrets are and what is set, never wit
   expect(table + stdout.join()).not.toContain("whsec");
 });
 
+test("a verify token that is missing is told, and one that is set is not shown", async () => {
+  const sources = fixture("../meta.sources.ts");
+  const META = { PENSTOCK_SOURCES: sources, META_SIGNING_SECRETS: "app_secret" };
+  const list = async (env: Record<string, string>): Promise<string> => {
+    const { call, remove } = await createPenstock({ ...META, ...env });
+    onTestFinished(remove);
+    const [table, json] = [await call(["sources", "list"]), await call(["sources", "list", "--json"])];
+    return [...table.stdout, ...json.stdout].join("\n");
+  };
+  const missing = await list({});
+  expect(missing).toMatch(/1 \(META_SIGNING_SECRETS\), verify tokens: none: set META_VERIFY_TOKENS/);
+  expect(missing).toContain('"verifyTokensFrom":"META_VERIFY_TOKENS","verifyTokens":0');
+  const set = await list({ META_VERIFY_TOKENS: "private token" });
+  expect(set).toMatch(/verify tokens: 1 \(META_VERIFY_TOKENS\)/);
+  expect(set).not.toContain("private token");
+});
+
 test("the URL of a source is that of the start that runs, or below the base that is given", async () => {
   expect((await penstock.call(["sources", "url", "stripe-eu"])).stdout).toEqual([webhook]);
   const based = await penstock.call(["sources", "url", "stripe-eu", "--base", "https://hooks.example.com/"]);

@@ -64,7 +64,7 @@ export function explainVerification(
   if (reason === "missing-signature") {
     const names = [...request.headers.keys()].toSorted().join(", ") || "none";
     return refused(
-      `${missing.length === 0 ? "a header" : `the header ${missing.join(" and ")}`} is missing or empty`,
+      `${missing.length === 0 ? "a header, or a field of the body that vouches for it," : `the header ${missing.join(" and ")}`} is missing or empty`,
       ...elsewhere,
       `the request has these headers: ${names}`,
     );

@@ -25,7 +25,7 @@ function registerList(sources: Command, ctx: CliContext): void {
     .command("list")
     .summary("list the sources")
     .description(
-      "Lists the sources of penstock.sources.ts: their providers, their paths, how many secrets each has and in which variable, and what is set for it. What is not set is as ingest has it.",
+      "Lists the sources of penstock.sources.ts: their providers, their paths, how many secrets each has and in which variable, its verify tokens where it asks for some, and what is set for it. What is not set is as ingest has it.",
     )
     .option("--json", "print one JSON object per source")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} sources list`)
@@ -38,15 +38,20 @@ function registerList(sources: Command, ctx: CliContext): void {
     });
 }
 
-function toJson({ name, source, secretsFrom, secrets, origin }: FoundSecrets): object {
+function toJson({ name, source, secretsFrom, secrets, origin, verifyTokensFrom, verifyTokens }: FoundSecrets): object {
   const { provider, maxBodyBytes, ratePerSecond, retentionDays } = source;
-  const settings = { maxBodyBytes, ratePerSecond, retentionDays };
+  const tokens = verifyTokensFrom !== null && { verifyTokensFrom, verifyTokens: verifyTokens.length };
+  const settings = { ...tokens, maxBodyBytes, ratePerSecond, retentionDays };
   return { name, provider, path: `/webhooks/${name}`, secretsFrom, secrets: secrets.length, origin, ...settings };
 }
 
-function toColumns({ name, source, secretsFrom, secrets, origin }: FoundSecrets): string[] {
+function toColumns(row: FoundSecrets): string[] {
+  const { name, source, secretsFrom, secrets, origin, verifyTokensFrom, verifyTokens } = row;
   const { provider, maxBodyBytes, ratePerSecond, retentionDays } = source;
-  const found = secrets.length === 0 ? `none: set ${secretsFrom}` : `${secrets.length} (${origin})`;
+  const count = (of: readonly string[], variable: string, from: string | null): string =>
+    of.length === 0 ? `none: set ${variable}` : `${of.length} (${from})`;
+  const tokens = verifyTokensFrom && `, verify tokens: ${count(verifyTokens, verifyTokensFrom, verifyTokensFrom)}`;
+  const found = `${count(secrets, secretsFrom, origin)}${tokens ?? ""}`;
   const rate = ratePerSecond === null ? "-" : ratePerSecond === 0 ? "no limit" : `${ratePerSecond}/s`;
   const body = maxBodyBytes === null ? "-" : `${maxBodyBytes} B`;
   return [name, provider, `/webhooks/${name}`, found, body, rate, retentionDays === null ? "-" : `${retentionDays} d`];
