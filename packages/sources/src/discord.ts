@@ -1,5 +1,5 @@
-import { contentId } from "./content-id.ts";
 import { defineSource, type Source } from "./define-source.ts";
+import { idOfBody } from "./event-key.ts";
 import { isJsonObject } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { isTimestamp, MALFORMED, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
@@ -51,7 +51,7 @@ export function discord(options: DiscordOptions = {}): Source {
         const about = isJsonObject(event["data"]) ? event["data"] : {};
         const user = isJsonObject(about["user"]) ? about["user"]["id"] : about["user_id"];
         return {
-          id: contentId(body),
+          id: idOfBody(body),
           type: event["type"],
           createdAt: toUtc(event["timestamp"]),
           subjects: [user, about["id"], application],

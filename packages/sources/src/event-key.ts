@@ -18,6 +18,13 @@ export function idOfBody(body: Buffer): string {
   return `sha256-${sha256(body)}`;
 }
 
+/** The same where several parts tell it from all others. */
+export function idOfParts(...parts: readonly (string | Buffer)[]): string {
+  // A NUL between parts: "ab" + "c" is not "a" + "bc".
+  const bytes = parts.flatMap((part) => [Buffer.from(part), Buffer.of(0)]).slice(0, -1);
+  return idOfBody(Buffer.concat(bytes));
+}
+
 /** In hex: a string costs a quarter of what a small buffer does. */
 function sha256(data: string | Buffer): string {
   return hash("sha256", data, "hex");

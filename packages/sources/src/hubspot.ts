@@ -1,6 +1,6 @@
 import { sliceJson, sliceJsonItems } from "@penstock/schemas";
-import { contentId } from "./content-id.ts";
 import { defineSource, type Source } from "./define-source.ts";
+import { idOfParts } from "./event-key.ts";
 import { textAt } from "./parse-body.ts";
 import { checkUrl, urlOf } from "./request-url.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
@@ -49,7 +49,7 @@ export function hubspot(options: HubSpotOptions = {}): Source {
         const parts = told.toSorted().flatMap((name) => [name, sliceJson(body, [name]) ?? ""]);
         const eventId = textAt(body, data, ["eventId"]);
         return {
-          id: typeof eventId === "string" ? `${eventId}.${contentId(...parts).slice("sha256-".length, 23)}` : null,
+          id: typeof eventId === "string" ? `${eventId}.${idOfParts(...parts).slice("sha256-".length, 23)}` : null,
           type: data["subscriptionType"],
           createdAt: data["occurredAt"],
           subjects: [textAt(body, data, ["objectId"]), textAt(body, data, ["portalId"])],

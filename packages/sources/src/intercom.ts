@@ -1,5 +1,5 @@
-import { contentId } from "./content-id.ts";
 import { defineSource, type Source } from "./define-source.ts";
+import { idOfBody } from "./event-key.ts";
 import { isJsonObject } from "./parse-body.ts";
 import type { SourceOptions } from "./source-options.ts";
 import { verifyHmac } from "./verify-hmac.ts";
@@ -26,7 +26,7 @@ export function intercom(options: SourceOptions = {}): Source {
       identify({ body }, { id, topic, created_at: createdAt, app_id: app, data }) {
         const item = isJsonObject(data) && isJsonObject(data["item"]) ? data["item"] : {};
         // The test that its page sends has no id.
-        return { id: id ?? contentId(body), type: topic, createdAt, subjects: [item["id"], app] };
+        return { id: id ?? idOfBody(body), type: topic, createdAt, subjects: [item["id"], app] };
       },
     },
     options,

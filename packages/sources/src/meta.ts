@@ -1,6 +1,6 @@
 import { sliceJson, sliceJsonItems } from "@penstock/schemas";
-import { contentId } from "./content-id.ts";
 import { defineSource, type Source } from "./define-source.ts";
+import { idOfParts } from "./event-key.ts";
 import { findSecret } from "./find-secret.ts";
 import { firstTime, type Identity } from "./identity.ts";
 import { isJsonObject, parseJsonBody, toObject } from "./parse-body.ts";
@@ -144,7 +144,7 @@ function identify(body: Buffer, object: unknown, entry: Fields): Identity {
   const parts = [product, ...(list === "standby" ? [list] : []), ...(kind === undefined ? [] : [kind])];
   // The entry's time is that of the sending: it counts only where nothing else tells one change from the same later on.
   const exact = (): string =>
-    contentId(...[object, entry["id"], time === undefined ? entry["time"] : ""].map(String), exactItem(body, list));
+    idOfParts(...[object, entry["id"], time === undefined ? entry["time"] : ""].map(String), exactItem(body, list));
   return {
     id: ids === null ? exact() : toId(list === "standby" ? ids.map((id) => `${id}.standby`) : ids),
     type: parts.every((part) => typeof part === "string") ? parts.join(".") : null,
@@ -239,7 +239,7 @@ const MAX_ID_LENGTH = 256;
 
 function toId(ids: readonly string[]): string {
   const id = ids.join(",");
-  return id.length <= MAX_ID_LENGTH ? id : contentId(id);
+  return id.length <= MAX_ID_LENGTH ? id : idOfParts(id);
 }
 
 function join(one: unknown, two: unknown): string | null {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { sliceJson, sliceJsonItems } from "@penstock/schemas";
-import { contentId } from "./content-id.ts";
 import { defineSource, type Source, type Verification } from "./define-source.ts";
+import { idOfBody } from "./event-key.ts";
 import { findSecret } from "./find-secret.ts";
 import { isJsonObject, parseJsonBody, toObject } from "./parse-body.ts";
 import { queryOf } from "./request-url.ts";
@@ -41,7 +41,7 @@ export function microsoftGraph(options: SourceOptions = {}): Source {
         const resourceData = isJsonObject(item["resourceData"]) ? item["resourceData"] : {};
         const known = isText(id) ? `${String(subscriptionId)}/${id}` : null;
         return {
-          id: known ?? (isRepeatable(item, resourceData) ? randomUUID() : contentId(body)),
+          id: known ?? (isRepeatable(item, resourceData) ? randomUUID() : idOfBody(body)),
           type: isText(lifecycleEvent)
             ? `lifecycle.${lifecycleEvent}`
             : isText(changeType) && `${toResourceType(resourceData["@odata.type"])}.${changeType}`,

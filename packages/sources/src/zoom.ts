@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
-import { contentId } from "./content-id.ts";
 import { defineSource, type SignedRequest, type Source, type Verification } from "./define-source.ts";
+import { idOfBody } from "./event-key.ts";
 import { isJsonObject, textAt } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
@@ -50,7 +50,7 @@ export function zoom(options: ZoomOptions = {}): Source {
         const { account_id: account, object } = isJsonObject(payload) ? payload : {};
         const about = isJsonObject(object) ? object : {};
         return {
-          id: contentId(body),
+          id: idOfBody(body),
           type: event,
           createdAt: time,
           subjects: [about["uuid"], textAt(body, data, ["payload", "object", "id"]), account],
