@@ -75,6 +75,7 @@ test("a stored event gets its id, type and time from its row, and its data from 
   expect(acme.check({ body: bodyOf([1]), ...stored })).toEqual({
     ok: true,
     event: { id: "1", type: "acme.order.lost", createdAt: new Date(0), data: [1] },
+    json: bodyOf([1]),
   });
 });
 

@@ -189,6 +189,7 @@ test("GitHub's id and type stand in headers, and its payload may come as a form"
     expect(github().check({ body: Buffer.from(body), ...stored })).toEqual({
       ok: true,
       event: { id: "72d3162e", type: "github.push", createdAt: null, data: payload },
+      json: Buffer.from(JSON.stringify(payload)),
     });
   }
   expect(github().identify(request(payload))).toMatchObject({ id: null, type: null, problem: "no-envelope" });
