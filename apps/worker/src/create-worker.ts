@@ -36,8 +36,6 @@ import { type Bell, createBell, repeat } from "./repeat.ts";
 const SWEEP_AFTER_MS = 3_000;
 const SWEEP_EVERY_MS = 2_000;
 const DELIVERIES_EVERY_MS = 1_000;
-/** Over all transactional handlers; one of each at least. */
-const DELIVERIES_AT_ONCE = 10;
 /** After each delivery of a handler that fails at all of them: ten per second tell whether it still does. */
 const FAILING_PAUSE_MS = 100;
 /** Endpoints that are run at once; how much of each, is its own to say. */
@@ -160,20 +158,19 @@ export async function startWorker(
     };
     return repeat(everyMs, closing.signal, work, onFailure, bell);
   }
-  const share = Math.max(1, Math.floor(DELIVERIES_AT_ONCE / transactional.length));
   observeBacklog(store, handlerNames, closing.signal, (error) =>
     log.warn({ err: error }, "what waits could not be measured, it is tried again"),
   );
   const loops = Promise.all([
     loop(SWEEP_EVERY_MS, "sweep", sweep),
-    // Each handler by itself, with a share of the connections: one that hangs must not slow the retries of the others.
+    // Each handler by itself: one that hangs must not slow the retries of the others.
     ...transactional.map((handler) =>
       loop(DELIVERIES_EVERY_MS, `running due deliveries of ${handler}`, async () => {
-        const ran = await engine.runDueDeliveries(share, handler);
+        const ran = await engine.runDueDeliveries(config.batchEvents, handler);
         if (engine.isFailing(handler)) {
           await delay(ran * FAILING_PAUSE_MS, undefined, { signal: closing.signal }).catch(() => undefined);
         }
-        return ran === share;
+        return ran > 0;
       }),
     ),
     // One loop for each lane that may run at once: one that hangs stops none of the others.
@@ -188,11 +185,12 @@ export async function startWorker(
     loop(DELIVERIES_EVERY_MS, "running an interrupted delivery", () => engine.runInterruptedDelivery()),
     loop(REPLAYS_EVERY_MS, "handing out deliveries of a replay", () => engine.advanceReplay()),
     loop(RECLAIM_EVERY_MS, "taking back deliveries", async () => {
-      const { retrying, dead } = await engine.reclaimDeliveries();
+      const { retrying, dead, more } = await engine.reclaimDeliveries();
       if (retrying > 0) log.warn({ retrying }, "deliveries of lost workers were taken back");
       for (const { seq, handler } of dead) {
         log.error({ seq, handler }, "the workers that ran this delivery vanished: it is a dead letter now");
       }
+      return more;
     }),
     loop(SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, handlerNames)),
     loop(UPKEEP_EVERY_MS, "upkeep", async () => {

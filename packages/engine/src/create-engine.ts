@@ -43,8 +43,8 @@ export interface Engine {
   /** Processes the batch that a queue job points to. */
   processBatch(pointer: BatchPointer): Promise<BatchReport>;
   /**
-   * Runs deliveries that are due of a transactional handler, or of all, side by side, but none that is in a lane or whose
-   * worker vanished before; returns how many.
+   * Runs up to `limit` deliveries that are due of a transactional handler, or so many of each, but none that is in a lane or
+   * whose worker vanished before; returns how many. Several share a transaction where the handler does well.
    */
   runDueDeliveries(limit: number, handler?: string): Promise<number>;
   /** True for a transactional handler that has failed at everything of late: little of it should be tried. */
@@ -99,7 +99,11 @@ export function createEngine(options: EngineOptions): Engine {
   };
   return {
     processBatch: (pointer) => processBatch(context, pointer),
-    runDueDeliveries: (limit, handler) => runDueDeliveries(context, limit, handler),
+    async runDueDeliveries(limit, handler) {
+      const names = handler === undefined ? transactional.map(({ name }) => name) : [handler];
+      const ran = await Promise.all(names.map((name) => runDueDeliveries(context, limit, name)));
+      return ran.reduce((sum, one) => sum + one, 0);
+    },
     isFailing: (handler) => context.failing.has(handler),
     runLaneHead: (handler) => runLaneHead(context, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),

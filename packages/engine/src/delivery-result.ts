@@ -38,7 +38,7 @@ export function isBatched(handler: Handler): handler is TransactionalHandler {
  * delivery is to run.
  */
 export function deliveriesOfTheirOwn(
-  engine: Pick<EngineContext, "handlers" | "random" | "log">,
+  engine: Pick<EngineContext, "handlers" | "random">,
   registered: readonly RegisteredHandler[],
   decoded: readonly DecodedEvent[],
   traces: Pick<EventTraces, "traceparentOf" | "failed">,
@@ -83,9 +83,9 @@ export interface Tried {
   readonly onRecord?: boolean;
 }
 
-/** What to record of a subscriber's outcome, and what comes next when it failed. */
+/** What to record of a subscriber's outcome, and what comes next when it failed. What commits it calls `tellFailures`. */
 export function deliveryResult(
-  engine: Pick<EngineContext, "random" | "log">,
+  engine: Pick<EngineContext, "random">,
   handler: Pick<Handler, "name" | "retry">,
   event: Pick<StoredEvent, "seq" | "day" | "eventId">,
   outcome: HandlerOutcome,
@@ -100,25 +100,30 @@ export function deliveryResult(
   }
   const next = nextStep(handler.retry, attempt, outcome.error, engine.random);
   const error = describeError(outcome.error);
-  engine.log.warn(
-    {
-      handler: handler.name,
-      eventId: event.eventId,
-      seq: event.seq,
-      attempt,
-      ...next,
-      // What an endpoint has answered can quote what it was sent.
-      ...(outcome.error instanceof EndpointError ? { errorClass: error.errorClass } : error),
-      at: placeOf(outcome.error),
-    },
-    next.state === "dead" ? "delivery failed for good, it is a dead letter" : "delivery failed, will retry",
-  );
+  const fields = {
+    handler: handler.name,
+    eventId: event.eventId,
+    seq: event.seq,
+    attempt,
+    ...next,
+    // What an endpoint has answered can quote what it was sent.
+    ...(outcome.error instanceof EndpointError ? { errorClass: error.errorClass } : error),
+    at: placeOf(outcome.error),
+  };
+  const message =
+    next.state === "dead" ? "delivery failed for good, it is a dead letter" : "delivery failed, will retry";
   const timedOut = codeOf(outcome.error) === "HANDLER_TIMEOUT";
   return {
     ...delivery,
     ...next,
     attempt: { startedAt, outcome: timedOut ? "timed-out" : "failed", ...error, traceparent },
+    failure: { fields, message },
   };
+}
+
+/** Logs the failures among results that have been committed: what is undone and run again would be told twice. */
+export function tellFailures({ log }: Pick<EngineContext, "log">, results: readonly DeliveryResult[]): void {
+  for (const { failure } of results) if (failure !== undefined) log.warn(failure.fields, failure.message);
 }
 
 /** Adds up what became of some events; `endpoints` have deliveries that wait, too. */

@@ -9,12 +9,12 @@
  *   a token that only it knows, and the attempt is counted. Transactional ones are claimed by poll (`claimDeliveries`),
  *   those of effect handlers one by one, each as its job of the queue comes up (`claimDelivery`). Of a lane only the head,
  *   and none while another of it runs (`claimLanes`). Those of an endpoint many at once (`claimForEndpoint`).
- * - `running` → `succeeded`, `retrying`, `dead` (`finishDelivery`): the result. → `pending` by the same, with no attempt
+ * - `running` → `succeeded`, `retrying`, `dead` (`finishDelivery`, `finishDeliveries`): the result. → `pending` by the same, with no attempt
  *   counted: an event of a type that this worker's version of the handler does not know, or one that takes its place in a
- *   lane only now. Where the token matches, only. Of endpoints many at once (`finishDeliveries`), and → `skipped`: a
- *   replay's, which the filter does not let through.
+ *   lane only now. Where the token matches, only. Of endpoints also → `skipped`: a replay's, which the filter does not let
+ *   through.
  * - `running` → `pending`, or `retrying` after earlier tries (`releaseDeliveries`): handed back with no attempt counted, by a
- *   worker that stops, or after an outage. Where the token matches, only.
+ *   worker that stops, after an outage, or where it shared a transaction that was lost. Where the token matches, only.
  * - `running` → `retrying`, `dead` (`reclaimDeliveries`): its lease ran out, so its worker has vanished. An `interrupted`
  *   attempt; the third one is the last.
  * - `pending`, `retrying` → `skipped` (`claimLanes`): overtaken in a lane where the newest wins.

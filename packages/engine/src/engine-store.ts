@@ -115,6 +115,8 @@ export interface DeliveryResult {
     /** Of its span, for the next attempt to link to; null while tracing is off. */
     readonly traceparent: string | null;
   };
+  /** What the log is to say of its failure, once that is committed. */
+  readonly failure?: { readonly fields: object; readonly message: string };
 }
 
 export interface QuarantineRecord {
@@ -182,9 +184,10 @@ export interface EngineTransaction {
   recordEndpointDeliveries(deliveries: Iterable<EndpointDelivery>): Promise<void>;
   recordQuarantine(records: readonly QuarantineRecord[]): Promise<void>;
   /**
-   * Locks a running delivery and reads its event; null when the token no longer matches, i.e. somebody else has it.
+   * Locks running deliveries and reads their events, sorted by subject, then seq. A delivery whose token no longer matches
+   * is somebody else's, and left out; so is what does not fit into `maxBytes` of bodies, but for the first.
    */
-  lockDelivery(delivery: ClaimedDelivery): Promise<StoredEvent | null>;
+  lockDeliveries(deliveries: readonly ClaimedDelivery[], maxBytes: number): Promise<LockedDelivery[]>;
   /**
    * Records what was done once for a running delivery: `there` when it was recorded before, `lost` when the token no longer
    * matches, and then nothing was (then roll back).
@@ -194,6 +197,8 @@ export interface EngineTransaction {
   findEffect(delivery: ClaimedDelivery, key: string): Promise<string | null>;
   /** Writes what became of a running delivery; false when the token no longer matches (then roll back). */
   finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
+  /** Writes what became of running deliveries that are in no lane; returns those whose tokens still match. */
+  finishDeliveries(finished: readonly FinishedDelivery[]): Promise<readonly ClaimedDelivery[]>;
   /**
    * Takes a replay that is due and that nobody else holds, hands out its next deliveries, and says which events of that page
    * are in quarantine. A page is bounded, as is the number of its deliveries that wait; null when there is no such replay.
@@ -241,6 +246,18 @@ export interface ClaimedDelivery {
   readonly onRecord: boolean;
 }
 
+/** A delivery whose row this transaction holds, with its event. */
+export interface LockedDelivery {
+  readonly delivery: ClaimedDelivery;
+  readonly event: StoredEvent;
+}
+
+/** A delivery that was run, and what became of it. */
+export interface FinishedDelivery {
+  readonly delivery: ClaimedDelivery;
+  readonly result: DeliveryResult;
+}
+
 /** A delivery to an effect handler that this worker holds, with all that it takes to run it. */
 export interface ClaimedEffect {
   readonly delivery: ClaimedDelivery;
@@ -252,6 +269,8 @@ export interface ClaimedEffect {
 /** What became of the deliveries of lost workers. */
 export interface Reclaimed {
   readonly retrying: number;
+  /** Whether there may be more of them. */
+  readonly more: boolean;
   /** Those that were lost too often. */
   readonly dead: readonly { readonly seq: number; readonly handler: string }[];
 }
@@ -276,11 +295,11 @@ export interface EngineStore {
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
   /**
-   * Takes due deliveries of these subscribers that are in no lane under a lease: those whose worker vanished before, or
-   * only others.
+   * Takes due deliveries of a subscriber that are in no lane under a lease, the oldest first: those whose worker vanished
+   * before, or only others. What it costs does not grow with what waits.
    */
   claimDeliveries(options: {
-    subscribers: readonly string[];
+    subscriber: string;
     limit: number;
     leaseMs: number;
     interrupted: boolean;
@@ -323,9 +342,7 @@ export interface EngineStore {
     options: { readonly limit: number; readonly leaseMs: number; readonly lanes: boolean },
   ): Promise<ClaimedEffect[]>;
   /** Writes what became of running deliveries where the tokens still match; returns those that were written. */
-  finishDeliveries(
-    finished: readonly { readonly delivery: ClaimedDelivery; readonly result: DeliveryResult }[],
-  ): Promise<readonly ClaimedDelivery[]>;
+  finishDeliveries(finished: readonly FinishedDelivery[]): Promise<readonly ClaimedDelivery[]>;
   /**
    * Writes how an endpoint fares, and leaves it alone for `parkForMs` where that is not null. Returns why it is to be
    * disabled, where it has failed for as long or as often as is set.

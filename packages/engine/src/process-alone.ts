@@ -6,6 +6,7 @@ import {
   deliveriesOfTheirOwn,
   deliveryResult,
   report,
+  tellFailures,
   type Tried,
   wants,
 } from "./delivery-result.ts";
@@ -98,8 +99,10 @@ async function runHandlers(
     const step = await handleNext(engine, event, killed);
     if (step.is === "not-ours") return report(0, 0, results);
     if (step.is === "finished") {
+      tellFailures(engine, step.results);
       return report(1, step.quarantined, [...results, ...step.results], step.endpoints);
     }
+    tellFailures(engine, [step.result]);
     results.push(step.result);
     if (!killed) continue;
     const { eventId, result } = step;

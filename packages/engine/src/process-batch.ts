@@ -6,10 +6,18 @@ import {
   deliveryResult,
   pendingDelivery,
   report,
+  tellFailures,
   wants,
 } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
-import type { ClaimedBatch, EngineTransaction, QuarantineRecord, Registered, StoredEvent } from "./engine-store.ts";
+import type {
+  ClaimedBatch,
+  DeliveryResult,
+  EngineTransaction,
+  QuarantineRecord,
+  Registered,
+  StoredEvent,
+} from "./engine-store.ts";
 import { codeOf, HandlerTimeoutError, isConflict, isUnavailable } from "./errors.ts";
 import { recordForEndpoints } from "./endpoint-subscription.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
@@ -47,7 +55,7 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
     let claimed: ClaimedBatch = { events: [], more: false, startedAlone: [] };
     let traces: EventTraces | undefined;
     try {
-      const done = await engine.gate.shared(() => {
+      const processed = await engine.gate.shared(() => {
         engine.signal.throwIfAborted();
         return store.transaction(async (tx) => {
           const limits = { limit: engine.batchEvents, maxBytes: engine.batchBytes };
@@ -57,11 +65,11 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
           const [batch, registered] = await Promise.all([claiming, tx.registered()]);
           claimed = batch;
           traces = traceEvents(claimed.events);
-          const done = await processClaimed(engine, { tx, claimed: claimed.events, registered, traces, timedOut });
-          return { ...done, more: claimed.more };
+          return processClaimed(engine, { tx, claimed: claimed.events, registered, traces, timedOut });
         });
       });
       traces?.end();
+      const done = { ...settle(engine, processed), more: claimed.more };
       const { startedAlone } = claimed;
       if (startedAlone.length === 0) return done;
       return addReports(done, await processAlone(engine, () => Promise.resolve(startedAlone)));
@@ -73,7 +81,8 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
         continue;
       }
       if (error instanceof HandlerTimeoutError) {
-        demotions.add(error.handler);
+        // Its culprit is among these: together they would only time out once more.
+        demotions.separate(error.handler, claimed.events.length);
         timedOut.add(error.handler);
         log.warn({ handler: error.handler }, "handler took too long, its events become deliveries of their own");
         continue;
@@ -97,11 +106,22 @@ interface Claimed {
   readonly timedOut: ReadonlySet<string>;
 }
 
+/** What came of a batch's events, until it is committed. */
+interface Processed {
+  readonly report: BatchReport;
+  readonly results: readonly DeliveryResult[];
+  readonly tries: readonly { readonly handler: string; readonly succeeded: boolean }[];
+  /** Handlers that used up their budget. */
+  readonly slow: readonly string[];
+}
+
 async function processClaimed(
   engine: EngineContext,
   { tx, claimed, registered, traces, timedOut }: Claimed,
-): Promise<BatchReport> {
-  if (claimed.length === 0) return report(0, 0, []);
+): Promise<Processed> {
+  const tries: { handler: string; succeeded: boolean }[] = [];
+  const slow: string[] = [];
+  if (claimed.length === 0) return { report: report(0, 0, []), results: [], tries, slow };
   const decoded: DecodedEvent[] = [];
   const quarantine: QuarantineRecord[] = [];
   for (const stored of claimed) {
@@ -132,14 +152,14 @@ async function processClaimed(
     const run = { tx, handler, events: wanted, traces, attempt: 1, budgetMs, signal, log };
     const { outcomes, tookMs } = await runHandler(run);
     if (tookMs > budgetMs) {
-      engine.demotions.add(handler.name);
+      slow.push(handler.name);
       const fields = { budgetMs, tookMs: Math.round(tookMs), events: wanted.length };
       log.warn(fields, "handler used up its budget in a batch, its events become deliveries of their own");
     }
     outcomes.forEach((outcome, at) => {
       const event = wanted[at]?.stored;
       if (event === undefined) return;
-      if (outcome.ok !== "deferred") engine.failing.note(handler.name, outcome.ok);
+      if (outcome.ok !== "deferred") tries.push({ handler: handler.name, succeeded: outcome.ok });
       const tried = { attempt: 1, startedAt, traceparent: traces.traceparentOf(event) };
       if (outcome.ok === false) traces.failed(event, outcome.error);
       results.push(deliveryResult(engine, handler, event, outcome, tried));
@@ -148,5 +168,13 @@ async function processClaimed(
   await tx.recordQuarantine(quarantine);
   await tx.recordDeliveries(results);
   const waiting = await recordForEndpoints(tx, registered.endpoints, decoded);
-  return report(claimed.length, quarantine.length, results, waiting);
+  return { report: report(claimed.length, quarantine.length, results, waiting), results, tries, slow };
+}
+
+/** Takes note of what came of a batch, now that it is committed: what was undone and run again would count twice. */
+function settle(engine: EngineContext, { report: done, results, tries, slow }: Processed): BatchReport {
+  for (const { handler, succeeded } of tries) engine.failing.note(handler, succeeded);
+  for (const handler of slow) engine.demotions.add(handler);
+  tellFailures(engine, results);
+  return done;
 }

@@ -1,13 +1,22 @@
+import type { TransactionalHandler } from "@penstock/handler-sdk";
 import { contextOf, eventAttributes, markFailed, type Span, toTraceparent } from "@penstock/telemetry";
 import { decodeDelivery } from "./decode-delivery.ts";
-import { deliveryResult, type Tried } from "./delivery-result.ts";
+import type { DecodedEvent } from "./decode-event.ts";
+import { deliveryResult, tellFailures, type Tried } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
-import type { ClaimedDelivery, DeliveryResult, StoredEvent } from "./engine-store.ts";
-import { isConflict, isUnavailable } from "./errors.ts";
+import type {
+  ClaimedDelivery,
+  DeliveryResult,
+  EngineTransaction,
+  FinishedDelivery,
+  LockedDelivery,
+} from "./engine-store.ts";
+import { codeOf, isConflict, isUnavailable } from "./errors.ts";
+import { type EventTraces, traceEvents } from "./event-traces.ts";
 import { handBack } from "./hand-back.ts";
 import { laneRuleOf } from "./lane.ts";
-import { createOutagePause } from "./outage-pause.ts";
-import { runHandlerOnce } from "./run-handler.ts";
+import { createOutagePause, insist } from "./outage-pause.ts";
+import { runHandler, runHandlerOnce } from "./run-handler.ts";
 import { traceAttempt } from "./trace-attempt.ts";
 
 /** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
@@ -17,18 +26,57 @@ export const MAX_INTERRUPTIONS = 3;
 
 const MAX_CONFLICTS = 3;
 
+/** How long a handler may go on with deliveries that share a transaction; those it has not come to are claimed again. */
+const TOGETHER_MS = 2_000;
+/** A handler that takes longer for each delivery is as fast, or faster, with some side by side. */
+const QUICK_MS = 50;
+
+/** How many deliveries run side by side where each has a transaction of its own: so many connections, for all handlers. */
+const SIDE_BY_SIDE = 10;
+
 /**
- * Runs up to `limit` deliveries that are due, side by side, and returns how many there were: retries, what other
- * workers left for a handler that they lack, and what demoted handlers did not get done in a batch.
+ * Runs up to `limit` deliveries of a handler that are due, and returns how many there were: retries, what other workers
+ * left for a handler that they lack, and what a demoted handler did not get done in a batch.
+ *
+ * Those of the same attempt share a transaction, so that a backlog is worked off as fast as batches are. They run apart,
+ * each in a transaction of its own and a few side by side, where `Demotions` says so, or where the handler fails
+ * at everything.
  *
  * A delivery goes pending | retrying → running (claimed under a lease, committed) → succeeded | retrying | dead, the
  * latter in the transaction of the handler's own writes, and only while the lease's token still matches.
  */
-export async function runDueDeliveries(engine: EngineContext, limit: number, handler?: string): Promise<number> {
-  const subscribers = engine.transactional
-    .map(({ name }) => name)
-    .filter((name) => handler === undefined || name === handler);
-  return engine.gate.shared(() => runClaimed(engine, { subscribers, limit, interrupted: false }));
+export async function runDueDeliveries(engine: EngineContext, limit: number, name: string): Promise<number> {
+  const handler = engine.transactional.find((one) => one.name === name);
+  if (handler === undefined) return 0;
+  return engine.gate.shared(async () => {
+    if (engine.signal.aborted) return 0;
+    const apart = engine.demotions.isApart(name) || engine.failing.has(name);
+    const share = Math.max(1, Math.floor(SIDE_BY_SIDE / engine.transactional.length));
+    const most = apart ? Math.min(limit, share) : limit;
+    // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs.
+    const claim = { subscriber: name, limit: most, leaseMs: LEASE_MS, interrupted: false };
+    const claimed = await engine.store.claimDeliveries(claim);
+    if (apart) {
+      await runAll(engine, claimed);
+      engine.demotions.ranApart(name, claimed.length);
+    } else {
+      const startedAt = performance.now();
+      for (const together of groupsOf(claimed)) {
+        // The groups before took their time, and what remains of the lease may not do.
+        if (performance.now() - startedAt > LEASE_MS / 2) await release(engine, together);
+        else if (together.length === 1) await runAll(engine, together);
+        else await runTogether(engine, handler, together);
+      }
+    }
+    return claimed.length;
+  });
+}
+
+/** Deliveries that one call of a handler can be told of: they are the same attempt, for the same replay. */
+function groupsOf(claimed: readonly ClaimedDelivery[]): ClaimedDelivery[][] {
+  const key = ({ attempt, generation, replay }: ClaimedDelivery): string =>
+    `${attempt} ${generation} ${replay?.id ?? ""}`;
+  return [...Map.groupBy(claimed, key).values()];
 }
 
 /**
@@ -51,33 +99,17 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
   const subscribers = engine.transactional.map(({ name }) => name);
   // Asked first: to be alone, all other work has to stop.
   if (!(await engine.store.isInterruptedDue(subscribers))) return false;
-  const one = { limit: 1, interrupted: true };
   return engine.gate.alone(async () => {
-    if ((await runClaimed(engine, { subscribers, ...one })) === 1) return true;
     for (const handler of engine.transactional) {
       if (engine.signal.aborted) return false;
-      const heads = await engine.store.claimLanes({
-        ...laneRuleOf(handler),
-        subscriber: handler.name,
-        leaseMs: LEASE_MS,
-        ...one,
-      });
-      await runAll(engine, heads);
-      if (heads.length > 0) return true;
+      const one = { subscriber: handler.name, limit: 1, leaseMs: LEASE_MS, interrupted: true };
+      const [delivery] = await engine.store.claimDeliveries(one);
+      const claimed = delivery ? [delivery] : await engine.store.claimLanes({ ...laneRuleOf(handler), ...one });
+      await runAll(engine, claimed);
+      if (claimed.length > 0) return true;
     }
     return false;
   });
-}
-
-/** Claims inside the gate: what is claimed and waits would be blamed, too, and its lease runs. */
-async function runClaimed(
-  engine: EngineContext,
-  which: { subscribers: readonly string[]; limit: number; interrupted: boolean },
-): Promise<number> {
-  if (which.subscribers.length === 0 || engine.signal.aborted) return 0;
-  const claimed = await engine.store.claimDeliveries({ ...which, leaseMs: LEASE_MS });
-  await runAll(engine, claimed);
-  return claimed.length;
 }
 
 async function runAll(engine: EngineContext, claimed: readonly ClaimedDelivery[]): Promise<void> {
@@ -88,6 +120,101 @@ async function runAll(engine: EngineContext, claimed: readonly ClaimedDelivery[]
   for (const run of runs) {
     if (run.status === "rejected") engine.log.warn({ err: run.reason as unknown }, "delivery could not be recorded");
   }
+}
+
+/**
+ * Runs deliveries of a handler in one transaction. Where that is lost, or shows that the handler waits more than it works,
+ * they go back, and are run apart for a while.
+ */
+async function runTogether(
+  engine: EngineContext,
+  handler: TransactionalHandler,
+  deliveries: readonly ClaimedDelivery[],
+): Promise<void> {
+  const { demotions, failing, log } = engine;
+  for (let conflicts = 0; ;) {
+    let traces: EventTraces | undefined;
+    try {
+      const done = await engine.store.transaction(async (tx) => {
+        const locked = await tx.lockDeliveries(deliveries, engine.batchBytes);
+        traces = traceEvents(locked.map(({ event }) => event));
+        return runLocked(engine, handler, { tx, locked, traces });
+      });
+      traces?.end();
+      tellFailures(
+        engine,
+        done.finished.map(({ result }) => result),
+      );
+      for (const { ok } of done.outcomes) if (ok !== "deferred") failing.note(handler.name, ok);
+      const handled = done.outcomes.filter(({ ok }) => ok !== "deferred").length;
+      if (done.tookMs <= handled * QUICK_MS) demotions.didWell(handler.name);
+      else demotions.separate(handler.name, deliveries.length);
+      // What did not fit, or is somebody else's by now.
+      const finished = new Set(done.finished.map(({ delivery }) => delivery));
+      return await release(
+        engine,
+        deliveries.filter((delivery) => !finished.has(delivery)),
+      );
+    } catch (error) {
+      traces?.end(error);
+      if (engine.signal.aborted || isUnavailable(error)) return handBack(engine, deliveries, error);
+      if (isConflict(error) && ++conflicts <= MAX_CONFLICTS) continue;
+      demotions.separate(handler.name, deliveries.length);
+      const fields = { handler: handler.name, deliveries: deliveries.length, code: codeOf(error), err: error };
+      log.warn(fields, "deliveries failed together, each is run by itself");
+      return release(engine, deliveries);
+    }
+  }
+}
+
+/** Gives deliveries back untried, to be claimed again at once. */
+async function release(engine: EngineContext, deliveries: readonly ClaimedDelivery[]): Promise<void> {
+  if (deliveries.length > 0) await insist(engine, () => engine.store.releaseDeliveries(deliveries));
+}
+
+interface Together {
+  readonly tx: EngineTransaction;
+  readonly locked: readonly LockedDelivery[];
+  readonly traces: EventTraces;
+}
+
+/** Runs the handler for locked deliveries and writes what came of them. */
+async function runLocked(engine: EngineContext, handler: TransactionalHandler, { tx, locked, traces }: Together) {
+  const startedAt = new Date();
+  const finished: FinishedDelivery[] = [];
+  const decoded: { delivery: ClaimedDelivery; event: DecodedEvent; tried: Tried }[] = [];
+  for (const { delivery, event } of locked) {
+    const { attempt, onRecord } = delivery;
+    const tried: Tried = { attempt, startedAt, traceparent: traces.traceparentOf(event), onRecord };
+    const decoding = decodeDelivery(engine, handler, delivery, event, tried);
+    if (decoding.ok) decoded.push({ delivery, event: decoding.decoded, tried });
+    else finished.push({ delivery, result: decoding.result });
+  }
+  const [first] = decoded;
+  const { outcomes, tookMs } =
+    first === undefined
+      ? { outcomes: [], tookMs: 0 }
+      : await runHandler({
+          tx,
+          handler,
+          events: decoded.map(({ event }) => event),
+          traces,
+          attempt: first.delivery.attempt,
+          generation: first.delivery.generation,
+          replay: first.delivery.replay,
+          budgetMs: TOGETHER_MS,
+          signal: engine.signal,
+          log: engine.log.child({ handler: handler.name, attempt: first.delivery.attempt }),
+        });
+  for (const [at, { delivery, event, tried }] of decoded.entries()) {
+    const outcome = outcomes[at] ?? { ok: "deferred" };
+    if (outcome.ok === false) traces.failed(event.stored, outcome.error);
+    finished.push({ delivery, result: deliveryResult(engine, handler, event.stored, outcome, tried) });
+  }
+  const written = await tx.finishDeliveries(finished);
+  // The rows are locked since lockDeliveries saw the tokens, so nobody can have taken one in between.
+  if (written.length !== finished.length) throw new Error("deliveries were taken by another worker");
+  return { finished, outcomes, tookMs };
 }
 
 async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, span: Span): Promise<void> {
@@ -105,7 +232,7 @@ async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, spa
       return;
     } catch (error) {
       if (engine.signal.aborted || (isUnavailable(error) && failure === undefined)) {
-        return handBack(engine, delivery, error);
+        return handBack(engine, [delivery], error);
       }
       if (isUnavailable(error)) await pause(error).catch(() => undefined);
       else if (isConflict(error) && ++conflicts <= MAX_CONFLICTS) continue;
@@ -120,9 +247,11 @@ async function runDelivery(engine: EngineContext, delivery: ClaimedDelivery, spa
 async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: Tried, span: Span): Promise<void> {
   const handler = engine.transactional.find(({ name }) => name === delivery.subscriber);
   if (handler === undefined) return;
-  await engine.store.transaction(async (tx) => {
-    const stored = await tx.lockDelivery(delivery);
-    if (stored === null) return;
+  let succeeded: boolean | undefined;
+  const result = await engine.store.transaction(async (tx) => {
+    const [locked] = await tx.lockDeliveries([delivery], Infinity);
+    if (locked === undefined) return null;
+    const stored = locked.event;
     span.setAttributes(eventAttributes(stored));
     const decoding = decodeDelivery(engine, handler, delivery, stored, tried);
     if (!decoding.ok) return write(decoding.result);
@@ -132,15 +261,18 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
     const { attempt, generation, replay } = delivery;
     const run = { tx, handler, event: decoding.decoded, traces, attempt, generation, replay, signal, log };
     const outcome = await runHandlerOnce(run);
-    engine.failing.note(handler.name, outcome.ok === true);
-    if (!outcome.ok) markFailed(span, outcome.error);
-    await write(deliveryResult(engine, handler, stored, outcome, tried));
+    succeeded = outcome.ok === true;
+    if (outcome.ok === false) markFailed(span, outcome.error);
+    return write(deliveryResult(engine, handler, stored, outcome, tried));
 
-    async function write(result: DeliveryResult): Promise<void> {
-      // The row is locked since lockDelivery saw the token, so nobody can have taken it in between.
-      if (!(await tx.finishDelivery(delivery, result))) throw new Error("delivery was taken by another worker");
+    async function write(of: DeliveryResult): Promise<DeliveryResult> {
+      // The row is locked since lockDeliveries saw the token, so nobody can have taken it in between.
+      if (!(await tx.finishDelivery(delivery, of))) throw new Error("delivery was taken by another worker");
+      return of;
     }
   });
+  if (succeeded !== undefined) engine.failing.note(handler.name, succeeded);
+  if (result !== null) tellFailures(engine, [result]);
 }
 
 /** Timed out, or COMMIT was refused: the transaction is gone, so what became of it is written by another one. */
@@ -152,10 +284,11 @@ async function recordFailure(
 ): Promise<void> {
   const handler = engine.transactional.find(({ name }) => name === delivery.subscriber);
   if (handler === undefined) return;
-  await engine.store.transaction(async (tx) => {
-    const stored: StoredEvent | null = await tx.lockDelivery(delivery);
-    if (stored === null) return;
-    const outcome = { ok: false, error } as const;
-    await tx.finishDelivery(delivery, deliveryResult(engine, handler, stored, outcome, tried));
+  const result = await engine.store.transaction(async (tx) => {
+    const [locked] = await tx.lockDeliveries([delivery], Infinity);
+    if (locked === undefined) return null;
+    const failed = deliveryResult(engine, handler, locked.event, { ok: false, error }, tried);
+    return (await tx.finishDelivery(delivery, failed)) ? failed : null;
   });
+  if (result !== null) tellFailures(engine, [result]);
 }

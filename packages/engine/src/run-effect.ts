@@ -4,7 +4,7 @@ import { eventAttributes, markFailed, type Span, toTraceparent, withSpan } from 
 import { createOnce } from "./create-once.ts";
 import { decodeDelivery } from "./decode-delivery.ts";
 import type { DecodedEvent } from "./decode-event.ts";
-import { deliveryResult, type Tried } from "./delivery-result.ts";
+import { deliveryResult, tellFailures, type Tried } from "./delivery-result.ts";
 import type { Effect, EngineContext } from "./engine-context.ts";
 import type { ClaimedDelivery, ClaimedEffect, DeliveryResult } from "./engine-store.ts";
 import { codeOf, isConflict, isUnavailable } from "./errors.ts";
@@ -83,7 +83,7 @@ async function runClaimed(engine: EngineContext, effect: Effect, claimed: Claime
   if (outcome.ok === false) {
     markFailed(span, outcome.error);
     // Told to stop, or held up by an outage: what it threw then says nothing of the event.
-    if (engine.signal.aborted || isUnavailable(outcome.error)) return handBack(engine, delivery, outcome.error);
+    if (engine.signal.aborted || isUnavailable(outcome.error)) return handBack(engine, [delivery], outcome.error);
   }
   await finish(engine, delivery, deliveryResult(engine, handler, event, outcome, tried));
 }
@@ -136,7 +136,7 @@ async function callHandler(
 
 async function finish(engine: EngineContext, delivery: ClaimedDelivery, result: DeliveryResult): Promise<void> {
   const written = await insist(engine, () => engine.store.finishDelivery(delivery, result));
-  if (written) return;
+  if (written) return tellFailures(engine, [result]);
   const { seq, subscriber, attempt } = delivery;
   const fields = { seq, handler: subscriber, attempt, state: result.state };
   engine.log.warn(fields, "delivery was not this worker's any more, what came of it was not written");

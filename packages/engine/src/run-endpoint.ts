@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { toTraceparent } from "@penstock/telemetry";
 import { decodeEvent } from "./decode-event.ts";
-import { deliveryResult, pendingDelivery, type Tried } from "./delivery-result.ts";
+import { deliveryResult, pendingDelivery, tellFailures, type Tried } from "./delivery-result.ts";
 import { afterDeliveries, looksDown, type Sign } from "./endpoint-health.ts";
 import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "./endpoint-subscription.ts";
 import type { EngineContext, Outbound } from "./engine-context.ts";
@@ -265,6 +265,11 @@ function createRun(
     }
     if (finished.length > 0) {
       const written = await insist(engine, () => store.finishDeliveries(finished));
+      const ours = new Set(written);
+      tellFailures(
+        engine,
+        finished.filter(({ delivery }) => ours.has(delivery)).map(({ result }) => result),
+      );
       const lost = finished.length - written.length;
       if (lost > 0)
         log.warn(

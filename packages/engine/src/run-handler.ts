@@ -91,7 +91,9 @@ async function attempt(run: HandlerRun, fn: (tx: Transaction<any>) => Promise<vo
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
 async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<number> {
   const { handler, events, log } = run;
-  if (handler.handleBatch && events.length > 1) {
+  // A call for many could not be told which replay has it run.
+  const isReplayed = run.replay != null || events.some(({ stored }) => stored.replay !== null);
+  if (handler.handleBatch && events.length > 1 && !isReplayed) {
     const batch = events.map(({ event }) => event);
     await inBatchSpan(run, () =>
       withDeadline(handler, run.signal, isInterruption, (signal) =>

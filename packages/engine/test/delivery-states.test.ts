@@ -66,7 +66,7 @@ const finish = (to: DeliveryResult["state"]) => (subject: Subject) =>
     attempts: 2,
     ...(to === "pending" || to === "retrying" ? { retryInMs: 1 } : {}),
   });
-const poll = () => engineStore.claimDeliveries({ subscribers: ["h"], limit: 100, leaseMs: 60_000, interrupted: false });
+const poll = () => engineStore.claimDeliveries({ subscriber: "h", limit: 100, leaseMs: 60_000, interrupted: false });
 const lanes = { order: "strict", onDead: "block" } as const;
 const claimOne = (subject: Subject) =>
   engineStore.claimDelivery(subject, { token: randomUUID(), leaseMs: 60_000, interrupted: false, lanes });

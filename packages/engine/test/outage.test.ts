@@ -1,8 +1,9 @@
 import type { EffectContext } from "@penstock/handler-sdk";
 import type { Store } from "@penstock/store";
+import { createLogger } from "@penstock/telemetry";
 import { eventually, type ServerUnderTest, startPostgres } from "@penstock/testing";
 import { sql } from "kysely";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   addBatch,
   deliveries,
@@ -97,6 +98,56 @@ test("a delivery that an outage interrupts keeps its attempt", async () => {
     expect(await effects(store)).toEqual(["attempt 2 a"]);
   });
   expect(await deliveries(store)).toEqual(["a effect succeeded"]);
+});
+
+describe("a Postgres that hangs for longer than a handler's time", () => {
+  /** An engine with a handler whose first call waits for a Postgres that hangs until the engine has noticed. */
+  function hanging(before: (attempt: number) => void = () => undefined) {
+    let thawed: Promise<unknown> | undefined;
+    const logged: string[] = [];
+    const log = createLogger({ service: "test", level: "warn", destination: { write: (line) => logged.push(line) } });
+    const handler = effectHandler({
+      timeoutMs: 500,
+      async handle(event, { tx, attempt }) {
+        before(attempt);
+        if (thawed === undefined) {
+          await server.freeze();
+          thawed = eventually(() => expect(logged.join("")).toContain("Postgres cannot go on")).then(server.thaw);
+        }
+        await tx
+          .insertInto("effects")
+          .values({ handler: `attempt ${attempt}`, event_id: event.id })
+          .execute();
+      },
+    });
+    return { engine: engineOn(store, [handler], { log }), thawed: () => thawed };
+  }
+
+  test("demotes no handler", async () => {
+    const { engine, thawed } = hanging();
+    const batchId = await addBatch(store, [{ id: "a" }, { id: "b" }]);
+    expect(await engine.processBatch({ batchId, startedBefore: false })).toMatchObject({ events: 2, succeeded: 2 });
+    await thawed();
+    expect(await effects(store)).toEqual(["attempt 1 a", "attempt 1 b"]);
+    expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
+  });
+
+  test.each([
+    ["one delivery", ["a"]],
+    ["deliveries that share a transaction", ["a", "b"]],
+  ])("uses up no attempt of %s", async (_, ids) => {
+    const { engine, thawed } = hanging((attempt) => {
+      if (attempt === 1) throw new Error("first");
+    });
+    const events = ids.map((id) => ({ id }));
+    await engine.processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+    await eventually(async () => {
+      await engine.runDueDeliveries(10);
+      expect(await effects(store)).toEqual(ids.map((id) => `attempt 2 ${id}`));
+    });
+    await thawed();
+    expect(await deliveries(store)).toEqual(ids.map((id) => `${id} effect succeeded`));
+  });
 });
 
 test.each([

@@ -1,7 +1,16 @@
 import { PermanentError } from "@penstock/handler-sdk";
 import { createEngineStore, type Store } from "@penstock/store";
 import { beforeEach, describe, expect, test } from "vitest";
-import { addBatch, deliveries, effectHandler, effects, engineOn, openTestStore, rows } from "./engine-under-test.ts";
+import {
+  addBatch,
+  deliveries,
+  effectHandler,
+  effects,
+  engineOn,
+  openTestStore,
+  register,
+  rows,
+} from "./engine-under-test.ts";
 
 let store: Store;
 beforeEach(async () => {
@@ -114,12 +123,138 @@ describe("a delivery that failed", () => {
   });
 });
 
+describe("a backlog of a transactional handler", () => {
+  const names = (count: number) => Array.from({ length: count }, (_, at) => `evt_${String(at).padStart(3, "0")}`);
+
+  /** Has a handler's events wait as deliveries of their own, as after a demotion. */
+  async function letWait(handler: ReturnType<typeof effectHandler>, ids: readonly string[]): Promise<void> {
+    await register(store, [handler]);
+    // A worker that lacks the handler leaves them to those that have it.
+    const batchId = await addBatch(
+      store,
+      ids.map((id) => ({ id })),
+    );
+    await engineOn(store, [], { batchEvents: 1_000 }).processBatch({ batchId, startedBefore: false });
+  }
+
+  test("is handled many at a time in one transaction, by handleBatch where there is one", async () => {
+    const calls: number[] = [];
+    const handler = effectHandler({
+      async handleBatch(events, { tx }) {
+        calls.push(events.length);
+        const values = events.map(({ id }) => ({ handler: "effect", event_id: id }));
+        await tx.insertInto("effects").values(values).execute();
+      },
+    });
+    await letWait(handler, names(250));
+    const engine = engineOn(store, [handler]);
+    expect(await engine.runDueDeliveries(200)).toBe(200);
+    expect(await engine.runDueDeliveries(200)).toBe(50);
+    expect(await engine.runDueDeliveries(200)).toBe(0);
+    expect(calls).toEqual([200, 50]);
+    expect(await effects(store)).toEqual(names(250).map((id) => `effect ${id}`));
+    expect(await deliveries(store)).toEqual(names(250).map((id) => `${id} effect succeeded`));
+    const transactions = await rows(store, "SELECT count(DISTINCT xmin::text)::int AS count FROM app.effects");
+    expect(transactions).toEqual([{ count: 2 }]);
+  });
+
+  test("lets only the culprits in it fail", async () => {
+    const handler = effectHandler({
+      async handle(event, { tx, attempt }) {
+        await tx
+          .insertInto("effects")
+          .values({ handler: `try ${attempt}`, event_id: event.id })
+          .execute();
+        if (event.id === "evt_003" && attempt < 3) throw new Error("not yet");
+      },
+    });
+    await letWait(handler, names(8));
+    const engine = engineOn(store, [handler]);
+    for (let turn = 0; turn < 3; turn++) {
+      await dueNow();
+      await engine.runDueDeliveries(200);
+    }
+    expect(await effects(store)).toEqual(
+      names(8)
+        .map((id) => (id === "evt_003" ? "try 3 evt_003" : `try 1 ${id}`))
+        .toSorted(),
+    );
+    expect((await attempts()).map(({ outcome }) => outcome)).toEqual(["failed", "failed", "succeeded"]);
+  });
+
+  test("goes on one by one where a transaction of many is lost, and together again once the culprit is found", async () => {
+    const handler = effectHandler({
+      timeoutMs: 300,
+      async handle(event, { tx, attempt }) {
+        await tx
+          .insertInto("effects")
+          .values({ handler: `try ${attempt}`, event_id: event.id })
+          .execute();
+        if (event.id === "evt_002" && attempt < 2) await new Promise((resolve) => setTimeout(resolve, 2_000));
+      },
+    });
+    await letWait(handler, names(6));
+    const engine = engineOn(store, [handler]);
+    expect(await engine.runDueDeliveries(200)).toBe(6);
+    expect(await effects(store)).toEqual([]);
+    expect(await rows(store, "SELECT DISTINCT state, attempts FROM penstock.deliveries")).toEqual([
+      { state: "pending", attempts: 0 },
+    ]);
+    expect(await engine.runDueDeliveries(200)).toBe(6);
+    expect(await deliveries(store)).toEqual(
+      names(6).map((id) => `${id} effect ${id === "evt_002" ? "retrying" : "succeeded"}`),
+    );
+    await dueNow();
+    expect(await engine.runDueDeliveries(200)).toBe(1);
+    expect(await deliveries(store)).toEqual(names(6).map((id) => `${id} effect succeeded`));
+  });
+
+  test("ends a demotion once it is worked off well: what comes next is handled in batches again", async () => {
+    let slow = true;
+    const handler = effectHandler({
+      async handle(event, { tx }) {
+        if (slow) await new Promise((resolve) => setTimeout(resolve, 60));
+        await tx.insertInto("effects").values({ handler: "effect", event_id: event.id }).execute();
+      },
+    });
+    const engine = engineOn(store, [handler], { budgetMs: 50 });
+    const batch = async (...ids: string[]) => {
+      const batchId = await addBatch(
+        store,
+        ids.map((id) => ({ id })),
+      );
+      return engine.processBatch({ batchId, startedBefore: false });
+    };
+    await batch("evt_1", "evt_2");
+    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded", "evt_2 effect pending"]);
+    slow = false;
+    expect(await batch("evt_3")).toMatchObject({ succeeded: 0 });
+    expect(await engine.runDueDeliveries(200)).toBe(2);
+    expect(await batch("evt_4")).toMatchObject({ succeeded: 1 });
+  });
+
+  test("leaves what does not fit into a transaction's bytes for the next", async () => {
+    const handler = effectHandler();
+    await register(store, [handler]);
+    const events = names(4).map((id) => ({ id, data: { body: "x".repeat(2_000) } }));
+    await engineOn(store, []).processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+    const engine = engineOn(store, [handler], { batchBytes: 5_000 });
+    await engine.runDueDeliveries(200);
+    expect(await effects(store)).toHaveLength(2);
+    await engine.runDueDeliveries(200);
+    expect(await effects(store)).toHaveLength(4);
+    expect(await rows(store, "SELECT DISTINCT state, attempts FROM penstock.deliveries")).toEqual([
+      { state: "succeeded", attempts: 1 },
+    ]);
+  });
+});
+
 describe("a lease", () => {
   const lose = (sql = "lease_until = now() - interval '1 minute'") =>
     store.pool.query(`UPDATE penstock.deliveries SET ${sql} WHERE state = 'running'`);
   const claim = (interrupted = false) =>
     createEngineStore(store, "lost").claimDeliveries({
-      subscribers: ["effect"],
+      subscriber: "effect",
       limit: 1,
       leaseMs: 60_000,
       interrupted,
@@ -130,10 +265,10 @@ describe("a lease", () => {
     for (const [turn, expected] of ["retrying", "retrying", "dead"].entries()) {
       await dueNow();
       expect(await claim(turn > 0)).toHaveLength(1);
-      expect(await engine.reclaimDeliveries()).toEqual({ retrying: 0, dead: [] });
+      expect(await engine.reclaimDeliveries()).toMatchObject({ retrying: 0, dead: [] });
       await lose();
       const dead = expected === "dead" ? [{ seq: expect.any(Number) as number, handler: "effect" }] : [];
-      expect(await engine.reclaimDeliveries(), `turn ${turn}`).toEqual({ retrying: 1 - dead.length, dead });
+      expect(await engine.reclaimDeliveries(), `turn ${turn}`).toMatchObject({ retrying: 1 - dead.length, dead });
       expect(await deliveries(store)).toEqual([`evt_1 effect ${expected}`]);
     }
     // Of who ran it nothing is known but when it was claimed.
@@ -151,7 +286,7 @@ describe("a lease", () => {
     await claim();
     await lose();
     const engine = engineOn(store, [handler], { afterOutageMs: 3_600_000 });
-    expect(await engine.reclaimDeliveries()).toEqual({ retrying: 0, dead: [] });
+    expect(await engine.reclaimDeliveries()).toMatchObject({ retrying: 0, dead: [] });
   });
 
   test("that went to somebody else lets the one who lost it write nothing", async () => {
@@ -172,7 +307,7 @@ describe("a lease", () => {
     const engineStore = createEngineStore(store, "late");
     await engineStore.transaction(async (tx) => {
       if (delivery === undefined) throw new Error("nothing was claimed");
-      expect(await tx.lockDelivery(delivery)).toBeNull();
+      expect(await tx.lockDeliveries([delivery], Infinity)).toEqual([]);
       const result = { event: delivery, subscriber: "effect", state: "succeeded", attempts: 2 } as const;
       expect(await tx.finishDelivery(delivery, result)).toBe(false);
     });

@@ -5,13 +5,6 @@ import { REPLAY_OF_DELIVERY } from "./replay-columns.ts";
 import { transaction } from "./transaction.ts";
 import { type LaneKey, lockLanes, wakeLanes } from "./wake-lanes.ts";
 
-// Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
-// further rows, and the claim would exceed its limit.
-// The handlers that are paused are sorted out first, not row by row: a million may wait for one.
-const RUNNING_HANDLERS = `ARRAY(
-  SELECT s.name FROM unnest($1::text[]) AS s (name)
-   WHERE NOT EXISTS (SELECT FROM penstock.handlers h WHERE h.name = s.name AND h.paused_at IS NOT NULL))`;
-
 /** What is told of a claimed delivery `d`. */
 export const CLAIMED_COLUMNS = `
   d.seq::text, d.day::text, d.subscriber, d.lane, d.token::text, d.attempts, d.generation,
@@ -23,14 +16,21 @@ export const CLAIMED_COLUMNS = `
   EXISTS (SELECT FROM penstock.attempts a WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber)
     AS on_record`;
 
-// Those in lanes have a claim of their own.
+const IS_PAUSED = "EXISTS (SELECT FROM penstock.handlers h WHERE h.name = $1 AND h.paused_at IS NOT NULL)";
+
+// One subscriber by `=`: the index (subscriber, next_attempt_at) then hands out the oldest without a sort, 0.1 ms with
+// 14,000 waiting. With `subscriber = ANY(…)` Postgres sorts all that waits, 20 ms at each claim.
+// Whether the handler is paused is asked once, not row by row: a million may wait for one.
+// Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
+// further rows, and the claim would exceed its limit.
+// Deliveries in lanes have a claim of their own.
 const claimWhere = (name: string, condition: string) => ({
   name,
   text: `
     WITH due AS MATERIALIZED (
       SELECT day, seq, subscriber FROM penstock.deliveries
-       WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY(${RUNNING_HANDLERS})
-         AND lane IS NULL AND ${condition}
+       WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = $1
+         AND (SELECT NOT ${IS_PAUSED}) AND lane IS NULL AND ${condition}
        ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     UPDATE penstock.deliveries d
@@ -57,14 +57,14 @@ export interface ClaimRow {
   on_record: boolean;
 }
 
-/** Takes due deliveries of these subscribers, oldest first; see EngineStore.claimDeliveries. */
+/** Takes due deliveries of a subscriber, oldest first; see EngineStore.claimDeliveries. */
 export async function claimDeliveries(
   store: Store,
   options: Parameters<EngineStore["claimDeliveries"]>[0],
 ): Promise<ClaimedDelivery[]> {
-  const { subscribers, limit, leaseMs, interrupted } = options;
+  const { subscriber, limit, leaseMs, interrupted } = options;
   const claim = interrupted ? CLAIM_INTERRUPTED : CLAIM;
-  const { rows } = await query<ClaimRow>(store.pool, claim, [[...subscribers], limit, leaseMs]);
+  const { rows } = await query<ClaimRow>(store.pool, claim, [subscriber, limit, leaseMs]);
   return rows.map(toClaimedDelivery);
 }
 
@@ -92,7 +92,8 @@ export async function isInterruptedDue(store: Store, subscribers: readonly strin
     {
       name: "penstock-is-interrupted-due",
       text: `SELECT FROM penstock.deliveries
-              WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY(${RUNNING_HANDLERS})
+              WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = ANY($1)
+                AND NOT EXISTS (SELECT FROM penstock.handlers h WHERE h.name = subscriber AND h.paused_at IS NOT NULL)
                 AND interruptions > 0 LIMIT 1`,
     },
     [[...subscribers]],
@@ -132,6 +133,9 @@ export async function releaseDeliveries(
   });
 }
 
+/** How many deliveries of lost workers are taken back in one transaction. */
+const RECLAIM_AT_ONCE = 500;
+
 const RECLAIM = {
   name: "penstock-reclaim-deliveries",
   text: `
@@ -141,7 +145,7 @@ const RECLAIM = {
         FROM penstock.deliveries
        WHERE state = 'running' AND lease_until < now()
          AND pg_postmaster_start_time() <= now() - make_interval(secs => $3::float8 / 1000)
-       ORDER BY lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
+       ORDER BY lease_until LIMIT ${RECLAIM_AT_ONCE} FOR UPDATE SKIP LOCKED
     ), back AS (
       UPDATE penstock.deliveries d
          SET interruptions = d.interruptions + 1, token = NULL, lease_until = NULL, changed_at = now(),
@@ -158,7 +162,7 @@ const RECLAIM = {
              'the worker that ran it vanished, as ' || $2 || ' found', '', replay_id
         FROM back
     )
-    SELECT count(*) FILTER (WHERE state = 'retrying')::int AS retrying,
+    SELECT count(*) FILTER (WHERE state = 'retrying')::int AS retrying, count(*) = ${RECLAIM_AT_ONCE} AS more,
            coalesce(jsonb_agg(jsonb_build_object('seq', seq, 'handler', subscriber)) FILTER (WHERE state = 'dead'), '[]')
              AS dead,
            coalesce(jsonb_agg(jsonb_build_object('subscriber', subscriber, 'lane', lane)) FILTER (WHERE lane IS NOT NULL),
@@ -178,7 +182,7 @@ export async function reclaimDeliveries(
       workerName,
       afterOutageMs,
     ]);
-    const { lanes, ...reclaimed } = rows[0] ?? { retrying: 0, dead: [], lanes: [] };
+    const { lanes, ...reclaimed } = rows[0] ?? { retrying: 0, dead: [], more: false, lanes: [] };
     await lockLanes(client, lanes);
     await wakeLanes(client, lanes);
     return reclaimed;

@@ -1,16 +1,11 @@
-import type {
-  ClaimedDelivery,
-  DeliveryResult,
-  EngineTransaction,
-  QuarantineRecord,
-  StoredEvent,
-} from "@penstock/engine";
+import type { DeliveryResult, EngineTransaction, QuarantineRecord, StoredEvent } from "@penstock/engine";
 import { toStorableText } from "@penstock/schemas";
 import type pg from "pg";
 import { nextReplayPage, settleQuarantined } from "./advance-replay.ts";
 import { claimBatch } from "./claim-batch.ts";
 import { query } from "./create-store.ts";
-import { finishDelivery, lockDelivery } from "./finish-delivery.ts";
+import { finishWithin } from "./finish-deliveries.ts";
+import { finishDelivery, lockDeliveries } from "./finish-delivery.ts";
 import type { HandlerRoles } from "./handler-roles.ts";
 import { runBehindSavepoint } from "./handler-savepoint.ts";
 import type { ReadRegistered } from "./endpoint-subscriptions.ts";
@@ -50,7 +45,8 @@ export function createEngineTransaction(
     recordQuarantine: (records) => recordQuarantine(client, records),
     recordEffect: (delivery, key, json) => recordEffect(client, delivery, key, json),
     findEffect: (delivery, key) => findEffect(client, delivery, key),
-    lockDelivery: (delivery: ClaimedDelivery) => lockDelivery(client, delivery),
+    lockDeliveries: (deliveries, maxBytes) => lockDeliveries(client, deliveries, maxBytes),
+    finishDeliveries: (finished) => finishWithin(client, workerName, finished),
     finishDelivery: (delivery, result) => finishDelivery(client, workerName, delivery, result),
     nextReplayPage: () => nextReplayPage(client),
     readEvent: (event) => readEvent(client, event),

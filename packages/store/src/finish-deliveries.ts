@@ -1,4 +1,6 @@
 import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
+import type pg from "pg";
+import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Queryable, type Store } from "./create-store.ts";
 import { finishDelivery } from "./finish-delivery.ts";
 import { recordAttempts } from "./record-deliveries.ts";
@@ -7,6 +9,7 @@ import { transaction } from "./transaction.ts";
 type Finished = Parameters<EngineStore["finishDeliveries"]>[0];
 
 // Row by row by key, whatever the statistics say: see claim-batch.ts.
+/** The one statement by which a running delivery becomes what came of it. */
 const FINISH = {
   name: "penstock-finish-deliveries",
   text: `
@@ -18,7 +21,7 @@ const FINISH = {
                    -- Of an endpoint that was deleted meanwhile nothing waits.
                    CASE WHEN is_gone THEN 'cancelled' ELSE state END AS state,
                    CASE WHEN NOT is_gone THEN retry_in_ms END AS retry_in_ms
-              FROM (SELECT *, state IN ('pending', 'retrying')
+              FROM (SELECT *, state IN ('pending', 'retrying') AND starts_with(subscriber, '${ENDPOINT_PREFIX}')
                               AND NOT EXISTS (SELECT FROM penstock.endpoints e WHERE e.id = subscriber) AS is_gone
                       FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::smallint[], $7::float8[],
                                   $8::text[], $9::timestamptz[], $10::text[])
@@ -42,23 +45,7 @@ export async function finishDeliveries(
   if (others.length > 0 && others.every(({ result }) => result.attempt === undefined)) {
     written.push(...(await finish(store.pool, others)));
   } else if (others.length > 0) {
-    const done = await transaction(store, async (client) => {
-      const ours = await finish(client, others);
-      const byReplay = Map.groupBy(
-        others.filter(({ delivery }) => ours.includes(delivery)),
-        ({ delivery }) => delivery.replay?.id ?? null,
-      );
-      for (const [replay, of] of byReplay) {
-        await recordAttempts(
-          client,
-          workerName,
-          of.map(({ result }) => result),
-          replay,
-        );
-      }
-      return ours;
-    });
-    written.push(...done);
+    written.push(...(await transaction(store, (client) => finishWithin(client, workerName, others))));
   }
   if (inLanes.length > 0) {
     // In the one order in which lanes are locked.
@@ -73,6 +60,28 @@ export async function finishDeliveries(
     written.push(...done);
   }
   return written;
+}
+
+/** The same within a transaction, of deliveries that are in no lane; see EngineTransaction.finishDeliveries. */
+export async function finishWithin(
+  client: pg.PoolClient,
+  workerName: string,
+  finished: Finished,
+): Promise<ClaimedDelivery[]> {
+  const ours = new Set(await finish(client, finished));
+  const byReplay = Map.groupBy(
+    finished.filter(({ delivery }) => ours.has(delivery)),
+    ({ delivery }) => delivery.replay?.id ?? null,
+  );
+  for (const [replay, of] of byReplay) {
+    await recordAttempts(
+      client,
+      workerName,
+      of.map(({ result }) => result),
+      replay,
+    );
+  }
+  return [...ours];
 }
 
 async function finish(db: Queryable, finished: Finished): Promise<ClaimedDelivery[]> {

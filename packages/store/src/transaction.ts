@@ -1,10 +1,22 @@
-import type pg from "pg";
+import pg from "pg";
 import { connect, query, type Store } from "./create-store.ts";
-import { CommitFailedError, isConnectionError, isExhausted, isHandlerGivenUp, toStoreError } from "./errors.ts";
+import {
+  codeOf,
+  CommitFailedError,
+  DatabaseUnavailableError,
+  isConnectionError,
+  isExhausted,
+  isHandlerGivenUp,
+  toStoreError,
+} from "./errors.ts";
+
+/** A Postgres that takes longer to answer hangs, on any machine that is of use. */
+const AT_ONCE_MS = 2_000;
 
 /**
  * Runs `fn` in a transaction on one connection and commits; rolls back when it throws, and destroys the connection where
- * it broke or a handler that was given up may still be using it.
+ * it broke or a handler that was given up may still be using it. A handler whose time went by while Postgres hung was
+ * interrupted by an outage.
  *
  * @throws DatabaseUnavailableError, CommitFailedError, or what `fn` threw.
  */
@@ -16,6 +28,7 @@ export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) =
   };
   client.on("error", onError);
   let discard = false;
+  let hangs = false;
   let backendPid: number | undefined;
   try {
     const [, { rows }] = await Promise.all([
@@ -33,13 +46,38 @@ export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) =
         discard = true;
       });
     }
+    hangs = codeOf(error) === "HANDLER_TIMEOUT" && !(await answersAtOnce(store));
+    if (hangs) {
+      throw new DatabaseUnavailableError("Postgres hangs, and a handler's time went by", { cause: error });
+    }
     // The server said why it hung up before the statement that noticed failed.
     if (isConnectionError(error) && broken !== undefined && !isConnectionError(broken)) throw broken;
     throw error;
   } finally {
     client.off("error", onError);
-    if (discard) await hangUp(store, client, backendPid);
+    if (discard) {
+      const hungUp = hangUp(store, client, backendPid);
+      // A Postgres that hangs does it once it goes on.
+      if (!hangs) await hungUp;
+    }
     client.release(discard);
+  }
+}
+
+/**
+ * Whether Postgres takes a new connection at once. Not one of the pool: those may all be held by handlers that hang, which
+ * says nothing of Postgres.
+ */
+async function answersAtOnce({ pool }: Store): Promise<boolean> {
+  const client = new pg.Client({ ...pool.options, connectionTimeoutMillis: AT_ONCE_MS });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    void client.end().catch(() => undefined);
   }
 }
 
