@@ -1,5 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { PermanentError } from "@penstock/handler-sdk";
-import { createEngineStore, type Store } from "@penstock/store";
+import { createEngineStore, createStore, type Store } from "@penstock/store";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
   addBatch,
@@ -233,6 +234,23 @@ describe("a backlog of a transactional handler", () => {
     expect(await batch("evt_4")).toMatchObject({ succeeded: 1 });
   });
 
+  test("takes under its lease only what shares the one transaction: what would wait could lose its lease", async () => {
+    const leased: number[] = [];
+    const handler = effectHandler({
+      async handleBatch(events, { tx }) {
+        leased.push((await rows(store, "SELECT FROM penstock.deliveries WHERE state = 'running'")).length);
+        const values = events.map(({ id }) => ({ handler: "effect", event_id: id }));
+        await tx.insertInto("effects").values(values).execute();
+      },
+    });
+    await letWait(handler, names(6));
+    await store.pool.query("UPDATE penstock.deliveries SET attempts = 1, state = 'retrying' WHERE seq % 2 = 1");
+    const engine = engineOn(store, [handler]);
+    expect([await engine.runDueDeliveries(200), await engine.runDueDeliveries(200)]).toEqual([3, 3]);
+    expect(leased).toEqual([3, 3]);
+    expect(await effects(store)).toEqual(names(6).map((id) => `effect ${id}`));
+  });
+
   test("leaves what does not fit into a transaction's bytes for the next", async () => {
     const handler = effectHandler();
     await register(store, [handler]);
@@ -247,6 +265,29 @@ describe("a backlog of a transactional handler", () => {
       { state: "succeeded", attempts: 1 },
     ]);
   });
+});
+
+test("a handler's time-out counts also where Postgres refuses one connection more", async () => {
+  const role = `limited_${randomBytes(4).toString("hex")}`;
+  await store.pool.query(`
+    CREATE ROLE ${role} LOGIN PASSWORD '${role}' CONNECTION LIMIT 2;
+    GRANT USAGE ON SCHEMA penstock, app TO ${role};
+    GRANT ALL ON ALL TABLES IN SCHEMA penstock, app TO ${role};
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA penstock, app TO ${role}`);
+  const url = String(store.pool.options.connectionString).replace(/\/\/[^@]*@/, `//${role}:${role}@`);
+  const limited = createStore({ connectionString: url, applicationName: "limited", maxConnections: 2 });
+  try {
+    const handler = effectHandler({ timeoutMs: 200, handle: () => new Promise(() => undefined) });
+    await register(store, [handler]);
+    await engineOn(store, []).processBatch({ batchId: await addBatch(store, [{ id: "evt_1" }]), startedBefore: false });
+    // All that the role may have.
+    await Promise.all([limited.pool.query("SELECT pg_sleep(0.1)"), limited.pool.query("SELECT pg_sleep(0.1)")]);
+    expect(await engineOn(limited, [handler]).runDueDeliveries(10)).toBe(1);
+    expect(await attempts()).toMatchObject([{ attempt: 1, outcome: "timed-out" }]);
+  } finally {
+    await limited.close();
+    await store.pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
 });
 
 describe("a lease", () => {

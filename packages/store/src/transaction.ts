@@ -65,8 +65,8 @@ export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) =
 }
 
 /**
- * Whether Postgres takes a new connection at once. Not one of the pool: those may all be held by handlers that hang, which
- * says nothing of Postgres.
+ * Whether Postgres answers a new connection at once. Not one of the pool: those may all be held by handlers that hang, which
+ * says nothing of Postgres. To have too many connections is an answer, and no time of a handler goes by for it.
  */
 async function answersAtOnce({ pool }: Store): Promise<boolean> {
   const client = new pg.Client({ ...pool.options, connectionTimeoutMillis: AT_ONCE_MS });
@@ -74,8 +74,8 @@ async function answersAtOnce({ pool }: Store): Promise<boolean> {
   try {
     await client.connect();
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return codeOf(error) === "53300";
   } finally {
     void client.end().catch(() => undefined);
   }
