@@ -296,13 +296,15 @@ export interface EngineStore {
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
   /**
    * Takes due deliveries of a subscriber that are in no lane under a lease, the oldest first: those whose worker vanished
-   * before, or only others. What it costs does not grow with what waits.
+   * before, or only others. With `alike` only those of the attempt, generation and replay that the oldest has. What it costs
+   * does not grow with what waits.
    */
   claimDeliveries(options: {
     subscriber: string;
     limit: number;
     leaseMs: number;
     interrupted: boolean;
+    alike?: boolean;
   }): Promise<ClaimedDelivery[]>;
   /**
    * Takes the heads of lanes of a handler that are due under a lease, of each lane one and none while another of it runs:

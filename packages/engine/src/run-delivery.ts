@@ -53,30 +53,15 @@ export async function runDueDeliveries(engine: EngineContext, limit: number, nam
     const apart = engine.demotions.isApart(name) || engine.failing.has(name);
     const share = Math.max(1, Math.floor(SIDE_BY_SIDE / engine.transactional.length));
     const most = apart ? Math.min(limit, share) : limit;
-    // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs.
-    const claim = { subscriber: name, limit: most, leaseMs: LEASE_MS, interrupted: false };
+    // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs. Alike, since one call of
+    // a handler is told of one attempt, for one replay.
+    const claim = { subscriber: name, limit: most, leaseMs: LEASE_MS, interrupted: false, alike: !apart };
     const claimed = await engine.store.claimDeliveries(claim);
-    if (apart) {
-      await runAll(engine, claimed);
-      engine.demotions.ranApart(name, claimed.length);
-    } else {
-      const startedAt = performance.now();
-      for (const together of groupsOf(claimed)) {
-        // The groups before took their time, and what remains of the lease may not do.
-        if (performance.now() - startedAt > LEASE_MS / 2) await release(engine, together);
-        else if (together.length === 1) await runAll(engine, together);
-        else await runTogether(engine, handler, together);
-      }
-    }
+    if (apart || claimed.length === 1) await runAll(engine, claimed);
+    else if (claimed.length > 1) await runTogether(engine, handler, claimed);
+    if (apart) engine.demotions.ranApart(name, claimed.length);
     return claimed.length;
   });
-}
-
-/** Deliveries that one call of a handler can be told of: they are the same attempt, for the same replay. */
-function groupsOf(claimed: readonly ClaimedDelivery[]): ClaimedDelivery[][] {
-  const key = ({ attempt, generation, replay }: ClaimedDelivery): string =>
-    `${attempt} ${generation} ${replay?.id ?? ""}`;
-  return [...Map.groupBy(claimed, key).values()];
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ClaimedDelivery, EngineStore, Reclaimed } from "@penstock/engine";
 import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
-import { REPLAY_OF_DELIVERY } from "./replay-columns.ts";
+import { REPLAY_ID_OF_DELIVERY, REPLAY_OF_DELIVERY } from "./replay-columns.ts";
 import { transaction } from "./transaction.ts";
 import { type LaneKey, lockLanes, wakeLanes } from "./wake-lanes.ts";
 
@@ -24,20 +24,28 @@ const IS_PAUSED = "EXISTS (SELECT FROM penstock.handlers h WHERE h.name = $1 AND
 // Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
 // further rows, and the claim would exceed its limit.
 // Deliveries in lanes have a claim of their own.
+// Of those alike: what one transaction cannot share would wait for it under its lease. Left out, it is locked for the length
+// of this statement and not written.
 const claimWhere = (name: string, condition: string) => ({
   name,
   text: `
     WITH due AS MATERIALIZED (
-      SELECT day, seq, subscriber FROM penstock.deliveries
+      SELECT day, seq, subscriber, next_attempt_at, attempts, generation, ${REPLAY_ID_OF_DELIVERY} AS replay_id
+        FROM penstock.deliveries d
        WHERE state IN ('pending', 'retrying') AND next_attempt_at <= now() AND subscriber = $1
          AND (SELECT NOT ${IS_PAUSED}) AND lane IS NULL AND ${condition}
-       ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED
+       ORDER BY next_attempt_at LIMIT $2 FOR UPDATE OF d SKIP LOCKED
+    ), taken AS (
+      SELECT due.day, due.seq, due.subscriber
+        FROM due, (SELECT attempts, generation, replay_id FROM due ORDER BY next_attempt_at LIMIT 1) AS oldest
+       WHERE NOT $4 OR (due.attempts = oldest.attempts AND due.generation = oldest.generation
+                        AND due.replay_id IS NOT DISTINCT FROM oldest.replay_id)
     )
     UPDATE penstock.deliveries d
        SET state = 'running', token = gen_random_uuid(), attempts = d.attempts + 1, next_attempt_at = NULL,
            lease_until = now() + make_interval(secs => $3::float8 / 1000), changed_at = now()
-      FROM due
-     WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = due.subscriber
+      FROM taken
+     WHERE d.day = taken.day AND d.seq = taken.seq AND d.subscriber = taken.subscriber
     RETURNING ${CLAIMED_COLUMNS}`,
 });
 const CLAIM = claimWhere("penstock-claim-deliveries", "interruptions = 0");
@@ -62,9 +70,9 @@ export async function claimDeliveries(
   store: Store,
   options: Parameters<EngineStore["claimDeliveries"]>[0],
 ): Promise<ClaimedDelivery[]> {
-  const { subscriber, limit, leaseMs, interrupted } = options;
+  const { subscriber, limit, leaseMs, interrupted, alike = false } = options;
   const claim = interrupted ? CLAIM_INTERRUPTED : CLAIM;
-  const { rows } = await query<ClaimRow>(store.pool, claim, [subscriber, limit, leaseMs]);
+  const { rows } = await query<ClaimRow>(store.pool, claim, [subscriber, limit, leaseMs, alike]);
   return rows.map(toClaimedDelivery);
 }
 

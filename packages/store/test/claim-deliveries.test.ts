@@ -19,7 +19,7 @@ test("a claim of deliveries reads those that it takes, however many wait for thi
     const engine = createEngineStore(alone, "w");
     // More than five times: Postgres may settle for one plan then, whatever the parameters are.
     for (let turn = 0; turn < 7; turn++) {
-      const claim = { subscriber: "mine", limit: 200, leaseMs: 60_000, interrupted: false };
+      const claim = { subscriber: "mine", limit: 200, leaseMs: 60_000, interrupted: false, alike: true };
       const claimed = await engine.claimDeliveries(claim);
       expect(claimed).toHaveLength(200);
       expect(Math.min(...claimed.map(({ seq }) => seq))).toBe(WAITING - 200 * (turn + 1) + 1);
