@@ -436,6 +436,8 @@ describe("the transaction that handlers share", () => {
     "DO LANGUAGE plpgsql 'BEGIN IF true THEN RESET ALL; END IF; END'",
     "DO $body$ BEGIN PERFORM set_config('datestyle', 'German', false); END $body$",
     "DO $$ BEGIN CREATE TEMP TABLE t (id int); END $$",
+    "DO $$ BEGIN CASE WHEN true THEN RESET ALL; ELSE LISTEN x; END CASE; END $$",
+    "WITH mine AS (SELECT 1 AS id) SELECT id INTO TEMP t FROM mine",
   ])("refuses a handler's %s, even when the handler swallows the refusal", async (statement) => {
     const evil = effectHandler({
       name: "evil",
@@ -465,7 +467,13 @@ describe("the transaction that handlers share", () => {
     "DO $$ BEGIN UPDATE app.counters SET n = 1; END $$",
     "NOTIFY mine",
     "EXPLAIN SELECT 1",
+    // Words that are commands elsewhere, as names.
+    'WITH mine AS (SELECT 1 AS load) INSERT INTO temp SELECT load AS "COPY" FROM mine ON CONFLICT DO NOTHING',
+    "SELECT 1 AS execute, 'COMMIT; ROLLBACK' AS prepare, $x$; DISCARD ALL$x$ AS copy",
+    "DO $$ DECLARE start timestamptz; BEGIN start := now(); start = now(); END $$",
+    "DO $$ BEGIN PERFORM CASE WHEN true THEN reset ELSE load END FROM (SELECT 1 AS reset, 2 AS load) AS t; END $$",
   ])("takes a handler's %s, which ends with it", async (statement) => {
+    await store.pool.query("CREATE TABLE app.temp (id int)");
     const handler = effectHandler({ handle: async (_, { tx }) => void (await sql.raw(statement).execute(tx)) });
     await engineOn(store, [handler]).processBatch(fresh(await addBatch(store, [{ id: "evt_1" }])));
     expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);

@@ -13,11 +13,13 @@ const FORBIDDEN = new Map([
   ["copy", DATA],
 ]);
 /** The first words that are something else inside a block of PL/pgSQL, or that Postgres refuses there. */
-const OTHERWISE_IN_BLOCKS = new Set(["begin", "end", "commit", "rollback", "abort", "execute"]);
+const OTHERWISE_IN_BLOCKS = new Set("begin end commit rollback abort start savepoint release execute".split(" "));
+/** A first word inside a block that names a column or a variable: after `;` to be assigned to, after THEN or ELSE to be read. */
+const NAME_IN_BLOCK = /^\w+\s*(?:$|:?=|[-+/<>|,)]|(?:as|and|or|is|from|when|else|end)\b)/i;
 
 // CREATE TEMP TABLE, VIEW or SEQUENCE …, SELECT … INTO TEMP, and whatever is made in pg_temp by its name.
 const TEMPORARY =
-  /^(?:create\s+(?:or\s+replace\s+)?|(?:select|with)\b[^]*\binto\s+)(?:global\s+|local\s+)?temp(?:orary)?\s|^(?:create|select|with)\b[^]*\bpg_temp"?\s*\./i;
+  /^(?:create\s+(?:or\s+replace\s+)?|(?:select|with)\b[^]*(?<!\b(?:insert|merge)\s+)\binto\s+)(?:global\s+|local\s+)?temp(?:orary)?\s|^(?:create|select|with)\b[^]*\bpg_temp"?\s*\./i;
 
 /**
  * Says why a statement is refused that would end or disturb the transaction that a handler shares with others:
@@ -33,16 +35,21 @@ export function refusalOf(sql: string): string | null {
   if (refusal !== null || !/^do\b/i.test(statement)) return refusal;
   for (const body of quoted) {
     for (const part of readCode(body).code.split(/;|\b(?:begin|then|else|loop)\b/i)) {
-      const inside = refusalOfCode(part.trim(), OTHERWISE_IN_BLOCKS);
+      const inside = refusalOfCode(part.trim(), isOtherwiseInBlock);
       if (inside !== null) return inside;
     }
   }
   return null;
 }
 
-function refusalOfCode(code: string, allowed?: ReadonlySet<string>): string | null {
+/** True for code inside a block whose first word is not the command that it is elsewhere. */
+function isOtherwiseInBlock(code: string, word: string): boolean {
+  return OTHERWISE_IN_BLOCKS.has(word) || NAME_IN_BLOCK.test(code);
+}
+
+function refusalOfCode(code: string, isOtherwise: typeof isOtherwiseInBlock = () => false): string | null {
   const word = /^[a-z_]+/i.exec(code)?.[0].toLowerCase() ?? "";
-  const reason = allowed?.has(word) ? undefined : FORBIDDEN.get(word);
+  const reason = isOtherwise(code, word) ? undefined : FORBIDDEN.get(word);
   if (reason !== undefined) return `${word.toUpperCase()} is not allowed in ctx.tx: ${reason}`;
   if (/^declare\b[^]*\bwith\s+hold\b/i.test(code)) {
     return `a cursor WITH HOLD is not allowed in ctx.tx: ${NEXT}`;
