@@ -145,6 +145,27 @@ test("a worker meets a retry that ends the process: a dead letter, and none of t
   await workplace.close();
 }, 240_000);
 
+test("a backlog at which a handler fails for a while is gone on with soon, and not after a pause for each that waits", async () => {
+  const workplace = await createWorkplace({ kind: "postgres", template: "worker", plugged: trial, configPath });
+  const { add, start, states, store } = workplace;
+  await start();
+  await store.pool.query("UPDATE penstock.handlers SET paused_at = now() WHERE name = 'a-obedient'");
+  // One transaction's worth, of which 20 fail in a row, and once more as the first of all.
+  await add(Array.from({ length: 200 }, () => "later 21"));
+  await eventually(async () => expect(await states()).toEqual(["a-obedient pending 200", "b-plain succeeded 200"]));
+  await store.pool.query("UPDATE penstock.handlers SET paused_at = NULL");
+  await eventually(async () => expect(await states()).toEqual(["a-obedient succeeded 200", "b-plain succeeded 200"]), {
+    timeoutMs: PATIENCE_MS,
+  });
+  // A pause for each of the 200 was 20 s.
+  const { rows } = await store.pool.query<{ ms: number }>(
+    `SELECT extract(epoch FROM min(d.changed_at) - min(a.ended_at))::float8 * 1000 AS ms
+       FROM penstock.deliveries d, penstock.attempts a WHERE d.subscriber = 'a-obedient' AND a.outcome = 'failed'`,
+  );
+  expect(rows[0]?.ms).toBeLessThan(15_000);
+  await workplace.close();
+}, 240_000);
+
 test("a worker whose Redis goes away says so, briefly, and goes on when it is back", async () => {
   const { url } = await createTestDatabase({ template: "worker", migrate: migrateForTests });
   const redis = await startRedis();

@@ -2,11 +2,12 @@ import { defineConfig, defineHandler } from "@penstock/handler-sdk";
 import { sql } from "kysely";
 
 /**
- * Handlers that do what the text of a message tells them to: `exit`, `loop`, `slow 500`, and `retry exit` or `retry slow
- * 500` to fail at first and do so when tried again. Both write one row per event, so that whatever happens to the process
+ * Handlers that do what the text of a message tells them to: `exit`, `loop`, `slow 500`, `later 10` to fail at the first ten
+ * calls of this process, and `retry exit` or `retry slow 500` to fail at first and do so when tried again. Both write one row per event, so that whatever happens to the process
  * can be compared with what took effect.
  */
 function trialHandler(name: string, obedient: boolean) {
+  let calls = 0;
   return defineHandler({
     name,
     on: ["message.received"],
@@ -27,6 +28,7 @@ function trialHandler(name: string, obedient: boolean) {
       if (words[0] === "retry" && attempt === 1) throw new Error("told to fail at first");
       const [order, argument] = words[0] === "retry" ? words.slice(1) : words;
       log.info({ order }, "handling");
+      if (order === "later" && ++calls <= Number(argument)) throw new Error("told to fail at first");
       if (order === "exit") process.exit(1);
       if (order === "loop") for (;;);
       if (order === "slow") await new Promise((resolve) => setTimeout(resolve, Number(argument)));
