@@ -11,6 +11,7 @@ import {
   SpanKind,
   startSpan,
   toContext,
+  toSpanContext,
   toTraceparent,
 } from "@penstock/telemetry";
 import type { StoredEvent } from "./engine-store.ts";
@@ -39,14 +40,18 @@ const untraced: EventTraces = {
   end: () => undefined,
 };
 
-/** Starts the spans of events. */
-export function traceEvents(events: readonly StoredEvent[]): EventTraces {
+/** Starts the spans of events. `earlier`: of each event's attempt before, as a `traceparent`, to be linked to. */
+export function traceEvents(
+  events: readonly StoredEvent[],
+  earlier: ReadonlyMap<StoredEvent, string | null> = new Map(),
+): EventTraces {
   if (!isTracing()) return untraced;
   const batch = activeSpan();
   const spans = new Map<number, { span: Span; context: Context }>();
   for (const event of events) {
     const parent = toContext(event.traceparent);
-    const span = startSpan("process event", { kind: SpanKind.CONSUMER, parent, links: [batch?.spanContext() ?? null] });
+    const links = [batch?.spanContext() ?? null, toSpanContext(earlier.get(event) ?? null)];
+    const span = startSpan("process event", { kind: SpanKind.CONSUMER, parent, links });
     if (span.isRecording()) span.setAttributes({ ...eventAttributes(event), ...OPERATION, "penstock.seq": event.seq });
     if (batch !== undefined) addLink(batch, span.spanContext());
     spans.set(event.seq, { span, context: contextOf(span, parent) });

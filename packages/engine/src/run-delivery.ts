@@ -1,5 +1,13 @@
 import type { TransactionalHandler } from "@penstock/handler-sdk";
-import { contextOf, eventAttributes, markFailed, type Span, toTraceparent } from "@penstock/telemetry";
+import {
+  contextOf,
+  eventAttributes,
+  markFailed,
+  newTrace,
+  type Span,
+  toTraceparent,
+  withSpan,
+} from "@penstock/telemetry";
 import { decodeDelivery } from "./decode-delivery.ts";
 import type { DecodedEvent } from "./decode-event.ts";
 import { deliveryResult, tellFailures, type Tried } from "./delivery-result.ts";
@@ -117,14 +125,18 @@ async function runTogether(
   deliveries: readonly ClaimedDelivery[],
 ): Promise<void> {
   const { demotions, failing, log } = engine;
+  const attributes = { "penstock.handler": handler.name, "messaging.batch.message_count": deliveries.length };
   for (let conflicts = 0; ;) {
     let traces: EventTraces | undefined;
     try {
-      const done = await engine.store.transaction(async (tx) => {
-        const locked = await tx.lockDeliveries(deliveries, engine.batchBytes);
-        traces = traceEvents(locked.map(({ event }) => event));
-        return runLocked(engine, handler, { tx, locked, traces });
-      });
+      const done = await withSpan("process deliveries", { attributes, parent: newTrace }, () =>
+        engine.store.transaction(async (tx) => {
+          const locked = await tx.lockDeliveries(deliveries, engine.batchBytes);
+          const earlier = new Map(locked.map(({ delivery, event }) => [event, delivery.lastAttempt]));
+          traces = traceEvents([...earlier.keys()], earlier);
+          return runLocked(engine, handler, { tx, locked, traces });
+        }),
+      );
       traces?.end();
       tellFailures(
         engine,
