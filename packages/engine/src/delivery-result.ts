@@ -93,7 +93,9 @@ export function deliveryResult(
 ): DeliveryResult {
   const { attempt, startedAt, traceparent, onRecord = false } = tried;
   const delivery = { event, subscriber: handler.name, attempts: attempt };
-  if (outcome.ok === "deferred") return { ...delivery, state: "pending", retryInMs: 0, attempts: attempt - 1 };
+  if (outcome.ok === "deferred") {
+    return { ...delivery, state: attempt > 1 ? "retrying" : "pending", retryInMs: 0, attempts: attempt - 1 };
+  }
   if (outcome.ok) {
     const success = { startedAt, outcome: "succeeded", errorClass: null, errorMessage: null, traceparent } as const;
     return { ...delivery, state: "succeeded", ...(attempt > 1 || onRecord ? { attempt: success } : {}) };

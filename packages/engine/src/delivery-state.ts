@@ -11,8 +11,9 @@
  *   and none while another of it runs (`claimLanes`). Those of an endpoint many at once (`claimForEndpoint`).
  * - `running` → `succeeded`, `retrying`, `dead` (`finishDelivery`, `finishDeliveries`): the result. → `pending` by the same, with no attempt
  *   counted: an event of a type that this worker's version of the handler does not know, or one that takes its place in a
- *   lane only now. Where the token matches, only. Of endpoints also → `skipped`: a replay's, which the filter does not let
- *   through.
+ *   lane only now. → `pending`, or `retrying` after earlier tries, with no attempt counted: it shared a transaction and had no
+ *   turn there, since the handler's time was used up or all before it failed. Where the token matches, only. Of endpoints
+ *   also → `skipped`: a replay's, which the filter does not let through.
  * - `running` → `pending`, or `retrying` after earlier tries (`releaseDeliveries`): handed back with no attempt counted, by a
  *   worker that stops, after an outage, or where it shared a transaction that was lost. Where the token matches, only.
  * - `running` → `retrying`, `dead` (`reclaimDeliveries`): its lease ran out, so its worker has vanished. An `interrupted`
