@@ -37,12 +37,14 @@ export function openPool(name: "store" | "queue", config: pg.PoolConfig, own: Re
   const settings = Object.entries({ ...PINNED, ...own });
   // By statement, not by start-up packet: a pooler refuses the latter, and so does a server without the setting.
   const pin = (client: pg.ClientBase): Promise<unknown> =>
-    client.query(
-      `SELECT set_config(s.name, v.value, false)
+    client.query({
+      text: `SELECT set_config(s.name, v.value, false)
          FROM unnest($1::text[], $2::text[]) AS v (name, value)
          JOIN pg_catalog.pg_settings s ON s.name = v.name`,
-      [settings.map(([setting]) => setting), settings.map(([, value]) => value)],
-    );
+      values: [settings.map(([setting]) => setting), settings.map(([, value]) => value)],
+      // The pool's own limit has ended by then, and a server can fall silent now.
+      query_timeout: config.connectionTimeoutMillis,
+    } as pg.QueryConfig);
   const pool = new pg.Pool({
     ...config,
     keepAlive: true,

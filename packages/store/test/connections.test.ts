@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { eventually, startTlsPostgres, type TlsPostgres } from "@penstock/testing";
 import { beforeAll, describe, expect, test } from "vitest";
 import { open } from "./open-test-store.ts";
@@ -74,3 +76,20 @@ test.each([
 ])("a server is connected to by its socket, named by %s", async (_, toUrl) => {
   expect(await ask(toUrl(server))).toBe(false);
 });
+
+test("a connection that falls silent once it is opened is given up after the time to connect", async () => {
+  // Authentication is done and a query may come (R, Z), and then nothing is answered.
+  const silent = createServer((socket) => {
+    socket.once("data", () => socket.write(Buffer.from("R\0\0\0\b\0\0\0\0Z\0\0\0\x05I", "latin1")));
+    socket.on("error", () => undefined);
+  });
+  await once(silent.listen(0, "127.0.0.1"), "listening");
+  const { port } = silent.address() as AddressInfo;
+  const store = open(`postgres://user@127.0.0.1:${port}/penstock`, { connectTimeoutMs: 300 });
+  try {
+    await expect(store.ping()).rejects.toMatchObject({ code: "DATABASE_UNAVAILABLE" });
+  } finally {
+    silent.close();
+    await store.close();
+  }
+}, 30_000);
