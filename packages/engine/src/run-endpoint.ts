@@ -35,6 +35,11 @@ const LONGEST_RUN_MS = 60_000;
 const LOOK_AGAIN_MS = 250;
 /** How long one that cannot be signed for is left alone. */
 const UNSIGNED_MS = 60_000;
+/**
+ * While so many results wait to be written, none is added: what a process holds of them when it dies, or when its leases
+ * run out in a long outage, is sent again.
+ */
+const MOST_UNSAVED = 100;
 /** While others are under way, how long a result may wait for theirs. */
 const SETTLE_WITHIN_MS = 5;
 
@@ -124,6 +129,8 @@ function createRun(
   const waiting: ClaimedEffect[] = [];
   let underWay = 0;
   let ended: Ended[] = [];
+  /** How many were sent and are not written yet. */
+  let unsaved = 0;
   let isClaiming = false;
   let isSettling = false;
   let isReopening = false;
@@ -207,6 +214,7 @@ function createRun(
       underWay--;
       isQuick = performance.now() - begunAt < QUICK_MS;
       ended.push(one);
+      if (one.result !== null) unsaved++;
       if (one.sign !== null) failedInARow = one.sign.ok ? 0 : failedInARow + 1;
       wake();
     });
@@ -264,7 +272,9 @@ function createRun(
       });
     }
     if (finished.length > 0) {
-      const written = await insist(engine, () => store.finishDeliveries(finished));
+      const written = await insist(engine, () => store.finishDeliveries(finished)).finally(() => {
+        unsaved -= finished.length;
+      });
       const ours = new Set(written);
       tellFailures(
         engine,
@@ -331,7 +341,7 @@ function createRun(
         }
       }
       if (!mayBegin()) handBack(0);
-      while (mayBegin() && underWay < most() && !holdsBack()) {
+      while (mayBegin() && underWay < most() && unsaved < MOST_UNSAVED && !holdsBack()) {
         const next = waiting.shift();
         if (next === undefined) break;
         claimedAhead.count--;

@@ -1,5 +1,5 @@
 import { createGuard, createSender, generateMasterKey, generateSecret, parseMasterKeys } from "@penstock/dispatch";
-import type { Engine } from "@penstock/engine";
+import type { Engine, EngineStore, Outbound } from "@penstock/engine";
 import { ENDPOINT_DEFAULTS, type EndpointSettings } from "@penstock/schemas";
 import {
   buzzbip,
@@ -13,6 +13,7 @@ import {
 } from "@penstock/sources";
 import {
   cancelOrphaned,
+  createEngineStore,
   createEndpoint,
   createReplay,
   deleteEndpoint,
@@ -559,6 +560,43 @@ describe("limits and order", () => {
     // A bucket of twenty at once, then twenty a second.
     expect(times.length).toBe(60);
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(1_700);
+  });
+
+  test("while Postgres is slow to take results, no more than some are sent", async () => {
+    await addEndpoint("ep_1", { concurrency: 20 });
+    await process(Array.from({ length: 200 }, (_, at) => ({ id: `evt_${at}` })));
+    let sent = 0;
+    let saved = 0;
+    let mostUnsaved = 0;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const real = createEngineStore(store, "test-worker");
+    const slow: EngineStore = {
+      ...real,
+      async finishDeliveries(finished) {
+        await held;
+        const written = await real.finishDeliveries(finished);
+        saved += written.length;
+        return written;
+      },
+    };
+    const post: Outbound["post"] = (request) => {
+      mostUnsaved = Math.max(mostUnsaved, ++sent - saved);
+      return outbound.post(request);
+    };
+    const running = engineOn(store, [], { store: slow, outbound: { ...outbound, post } }).runEndpoint("ep_1", never);
+    let before = 0;
+    await eventually(() => {
+      const isAtRest = sent === before;
+      before = sent;
+      expect(isAtRest && sent >= 100).toBe(true);
+    });
+    release();
+    await running;
+    await runAll();
+    expect(mostUnsaved).toBeLessThanOrEqual(120);
+    expect(new Set(idsOf(sink)).size).toBe(200);
+    expect(sink.received).toHaveLength(200);
   });
 
   test("a request that takes long holds up nothing: what comes meanwhile is sent, by the settings of then", async () => {
