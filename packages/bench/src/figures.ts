@@ -157,6 +157,16 @@ export function figuresOf(runs: readonly Run[]): Figure[] {
     ["penstock-five-one-failing", "penstock-five"],
     { atLeast: 0.9 },
   );
+  ratio(
+    "backlog.ratioToBatches",
+    "deliveries that wait of a handler with a statement per event, against its batches",
+    "backlog",
+    ["deliveries", "batches"],
+    { atLeast: 0.5 },
+  );
+  add("backlog.perSecond", "deliveries that wait, per second", all("backlog", "deliveries").map(rate), {
+    atLeast: 1_000,
+  });
   ratio("contention.ratio", "two workers on 1,000 hot keys, against cold ones", "contention", ["hot", "cold"], {
     atLeast: 0.7,
   });

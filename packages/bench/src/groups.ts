@@ -1,5 +1,5 @@
 // What is measured: groups of cases that are compared with each other, run in turns A B A B.
-import { fillWithHistory, parkRetries, prepareCounters } from "./history.ts";
+import { fillWithHistory, leaveAsDeliveries, parkRetries, prepareCounters } from "./history.ts";
 import { type Measures, runEndToEnd, runIntake, runMemory, type RunOptions, runProcess } from "./run.ts";
 import { runAddedLatency, runDeliveries, runFanOut } from "./run-outbound.ts";
 import { createDatabase, type Postgres, type Stage } from "./stage.ts";
@@ -137,6 +137,23 @@ export const GROUPS: readonly Group[] = [
           variant: "penstock-five-one-failing",
           shape: runProcess,
           options: { ...options, prepare: (stage: Stage) => parkRetries(stage, PARKED, "bench-5") },
+        },
+      ]);
+    },
+  },
+  {
+    name: "backlog",
+    about:
+      "a statement for each event: what waits as deliveries of its own, as after a demotion, against what waits in batches",
+    async run({ alternate, ownRounds, seconds }) {
+      const common = { variant: "penstock-plain", shape: runProcess };
+      const options = { payloadBytes: SMALL, seconds };
+      await alternate("backlog", ownRounds, [
+        { ...common, name: "batches", options },
+        {
+          ...common,
+          name: "deliveries",
+          options: { ...options, beforeWork: (stage: Stage) => leaveAsDeliveries(stage, "bench") },
         },
       ]);
     },

@@ -44,6 +44,16 @@ export async function parkRetries(stage: Stage, events: number, handler: string)
   await stage.query("VACUUM (ANALYZE) penstock.event_keys, penstock.events, penstock.deliveries");
 }
 
+/** Makes a delivery of its own of each event that is pending, as a batch does for a handler that is demoted. */
+export async function leaveAsDeliveries(stage: Stage, handler: string): Promise<void> {
+  await stage.query(
+    `WITH taken AS (DELETE FROM penstock.pending RETURNING day, seq)
+     INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
+     SELECT day, seq, $1, 'pending', 0, now() FROM taken`,
+    [handler],
+  );
+}
+
 /** Makes the row of each contact, so that hot ones and cold ones alike are updated. */
 export async function prepareCounters(stage: Stage, contacts: number): Promise<void> {
   await stage.query(

@@ -49,6 +49,8 @@ export interface RunOptions {
   readonly schemas?: readonly string[];
   /** Done before anything is started; may return more of the environment. */
   prepare?(stage: Stage): Promise<Readonly<Record<string, string>> | void>;
+  /** Done to a backlog before the workers go on. */
+  beforeWork?(stage: Stage): Promise<void>;
 }
 
 export const CONNECTIONS = 64;
@@ -86,6 +88,7 @@ export async function runProcess(stage: Stage, variant: Variant, given: RunOptio
   const standing = await startWorkers(stage, variant, options, workers);
   for (const { child } of standing) child.kill("SIGSTOP");
   const sent = await fillQueue(stage, variant, options, { ...series, events });
+  await options.beforeWork?.(stage);
   const clock = startClock(stage);
   for (const { child } of standing) child.kill("SIGCONT");
   await drained(stage, series.tag, schemas, sent.acknowledged);
