@@ -20,6 +20,9 @@ const MAIL_TIME =
   /^(?:[A-Z][a-z]{2}, )?(\d{1,2}) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d)(?::(\d\d))? (?:Z|UTC?|GMT|([+-])(\d\d)(\d\d))$/;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/** `20260601`, `20260601143200` and their like: a date without separators, which as a number would be in 1970, 1976 or 2612. */
+const COMPACT_DATE = /^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4}|\d{6}|\d{9})?$/;
+
 const DIGITS = /^-?\d{1,20}(?:\.\d{1,20})?$/;
 
 /**
@@ -30,7 +33,8 @@ const DIGITS = /^-?\d{1,20}(?:\.\d{1,20})?$/;
  *   microseconds, from 10^17 on of nanoseconds: seconds are read so up to the year 5138.
  * - A Date.
  *
- * Digits past the millisecond are cut off. Text without a zone is no time: nobody knows when it was.
+ * Digits past the millisecond are cut off. Text without a zone is no time: nobody knows when it was. So is a date without
+ * separators (`20260601143200`), as text or as a number.
  *
  * @example
  * parseTime(1_780_324_320)?.toISOString(); // "2026-06-01T14:32:00.000Z"
@@ -92,6 +96,7 @@ function toInstant(parts: readonly number[], ms: number, offset: number | null):
 }
 
 function fromNumber(value: number): Date | null {
+  if (COMPACT_DATE.test(String(value))) return null;
   const size = Math.abs(value);
   if (size < 1e11) {
     // A fraction such as .123 is no double: to the microsecond first, or its last digit is lost.
