@@ -23,7 +23,7 @@ export {
   type EndpointSettings,
 } from "./endpoint.ts";
 export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
-export { sliceJson, sliceJsonItems } from "./json-slice.ts";
+export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
 export { parseCreatedAt, parseTime } from "./time.ts";
 export {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { sliceJson, sliceJsonItems } from "./json-slice.ts";
+import { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 
 const slice = (json: string, ...path: string[]): string | undefined => sliceJson(Buffer.from(json), path)?.toString();
 
@@ -49,6 +49,17 @@ test("whatever JSON there is, each member and each item is found as it stands", 
       },
     ),
   );
+});
+
+test("the members of an object are told in one pass, of two with one name the last", () => {
+  const json = '\ufeff{ "a" : 1.10 , "b":[1, 2],"\\u0061":{ } , "__proto__":3}';
+  const members = Array.from(sliceJsonMembers(Buffer.from(json)), ([name, value]) => [name, String(value)]);
+  expect(members).toEqual([
+    ["a", "{ }"],
+    ["b", "[1, 2]"],
+    ["__proto__", "3"],
+  ]);
+  for (const other of ["{}", "[]", "1", ""]) expect(sliceJsonMembers(Buffer.from(other)).size).toBe(0);
 });
 
 test.each(["{}", "1", '"[1]"', "[]", "[ ]", ""])("%j has no items", (json) => {

@@ -32,6 +32,15 @@ export function sliceJsonItems(json: Buffer): Buffer[] {
   return json[start] === OPEN_ARRAY ? Array.from(itemsOf(json, start), ([at, end]) => json.subarray(at, end)) : [];
 }
 
+/**
+ * The exact bytes of each member's value of a JSON object, by name; none where the JSON text is no object. Walks the text
+ * once, where {@link sliceJson} would walk it for each name.
+ */
+export function sliceJsonMembers(json: Buffer): Map<string, Buffer> {
+  const members = Array.from(membersOf(json, startOfValue(json)));
+  return new Map(members.map(([name, at, end]) => [toName(name), json.subarray(at, end)]));
+}
+
 /** Where each item of the array that begins at `start` begins and ends. */
 function* itemsOf(json: Buffer, start: number): Generator<readonly [number, number]> {
   let at = skipBlanks(json, start + 1);
@@ -58,22 +67,28 @@ function startOfValue(json: Buffer): number {
 
 /** Where the value of an object's member begins; `null` where no object begins at `start`, or it has no such member. */
 function findMember(json: Buffer, start: number, name: string): number | null {
-  if (json[start] !== OPEN_OBJECT) return null;
   let found: number | null = null;
+  for (const [quoted, at] of membersOf(json, start)) if (toName(quoted) === name) found = at;
+  return found;
+}
+
+/** The name in quotes of each member of the object that begins at `start`, and where its value begins and ends. */
+function* membersOf(json: Buffer, start: number): Generator<readonly [string, number, number]> {
+  if (json[start] !== OPEN_OBJECT) return;
   let at = skipBlanks(json, start + 1);
   while (json[at] === QUOTE) {
     const endOfName = endOfString(json, at);
     const value = skipBlanks(json, skipBlanks(json, endOfName) + 1);
-    if (isName(json.toString("utf8", at, endOfName), name)) found = value;
-    const next = skipBlanks(json, endOfValue(json, value));
+    const end = endOfValue(json, value);
+    yield [json.toString("utf8", at, endOfName), value, end];
+    const next = skipBlanks(json, end);
     if (json[next] !== COMMA) break;
     at = skipBlanks(json, next + 1);
   }
-  return found;
 }
 
-function isName(quoted: string, name: string): boolean {
-  return quoted.includes("\\") ? JSON.parse(quoted) === name : quoted.slice(1, -1) === name;
+function toName(quoted: string): string {
+  return quoted.includes("\\") ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
 /** Where a value that begins at `start` ends: `start` itself where none begins. */

@@ -1,4 +1,4 @@
-import { sliceJson, sliceJsonItems } from "@penstock/schemas";
+import { sliceJson, sliceJsonItems, sliceJsonMembers } from "@penstock/schemas";
 import { defineSource, type Source } from "./define-source.ts";
 import { idOfParts } from "./event-key.ts";
 import { findSecret } from "./find-secret.ts";
@@ -99,9 +99,8 @@ function splitEntries(body: Buffer): readonly Buffer[] {
   const list = sliceJson(body, ["entry"]);
   // Only what parses can be cut.
   if (!Array.isArray(envelope["entry"]) || list === null) return [body];
-  const entries = sliceJsonItems(list).map((entry, at) => ({
+  const entries = sliceJsonItems(list).map((entry) => ({
     entry,
-    fields: toObject({ ok: true, value: (envelope["entry"] as readonly unknown[])[at] }),
     items: LISTS.flatMap((name) =>
       sliceJsonItems(sliceJson(entry, [name]) ?? NO_BYTES).map((item) => [name, item] as const),
     ),
@@ -109,10 +108,10 @@ function splitEntries(body: Buffer): readonly Buffer[] {
   const count = entries.reduce((sum, { items }) => sum + Math.max(1, items.length), 0);
   if (count <= 1) return [body];
 
-  const wrap = membersOf(body, envelope, ["entry"]);
-  return entries.flatMap(({ entry, fields, items }) => {
+  const wrap = membersOf(body, ["entry"]);
+  return entries.flatMap(({ entry, items }) => {
     if (items.length === 0) return [toJson(wrap, "entry", entry)];
-    const others = membersOf(entry, fields, LISTS);
+    const others = membersOf(entry, LISTS);
     return items.map(([name, item]) => toJson(wrap, "entry", toJson(others, name, item)));
   });
 }
@@ -120,10 +119,10 @@ function splitEntries(body: Buffer): readonly Buffer[] {
 const NO_BYTES = Buffer.alloc(0);
 
 /** The members of a JSON object, in their exact bytes, without some of them. */
-function membersOf(json: Buffer, fields: Fields, without: readonly string[]): readonly Buffer[] {
-  return Object.keys(fields)
-    .filter((name) => !without.includes(name))
-    .map((name) => Buffer.concat([Buffer.from(`${JSON.stringify(name)}:`), sliceJson(json, [name]) ?? NO_BYTES]));
+function membersOf(json: Buffer, without: readonly string[]): readonly Buffer[] {
+  return [...sliceJsonMembers(json)]
+    .filter(([name]) => !without.includes(name))
+    .map(([name, value]) => Buffer.concat([Buffer.from(`${JSON.stringify(name)}:`), value]));
 }
 
 /** A JSON object of members and of a list with one item. */
