@@ -2,7 +2,7 @@ import { defineSource, type Source } from "./define-source.ts";
 import { idOfBody } from "./event-key.ts";
 import { isJsonObject } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
-import { isTimestamp, MALFORMED, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
+import { isWholeTimestamp, MALFORMED, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
 import { keepKeys, toEd25519Key, verifyPublicKey } from "./verify-public-key.ts";
 
 export interface DiscordOptions extends SourceOptions {
@@ -30,7 +30,7 @@ export function discord(options: DiscordOptions = {}): Source {
       verify({ header, body }, secrets, now) {
         const [signature, timestamp] = [header("x-signature-ed25519"), header("x-signature-timestamp")];
         if (!signature || !timestamp) return MISSING;
-        if (!isTimestamp(timestamp)) return MALFORMED;
+        if (!isWholeTimestamp(timestamp)) return MALFORMED;
         const signatures = signaturesIn(signature)
           .filter((one) => /^[0-9A-Fa-f]{128}$/.test(one))
           .map((one) => Buffer.from(one, "hex"));

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import {
   type EventIdentity,
@@ -295,7 +295,48 @@ describe("requests that carry several events", () => {
   ])("%s: each is one, in its exact bytes", (_, source) => {
     const items = ['{"sg_event_id":"1", "n":1.10}', '{ "n": 9007199254740993 }'];
     expect(source.split!(request(`[${items.join(" , ")}]`)).map(String)).toEqual(items);
+    const bytes = Buffer.from(`[${items[1]},"\xff"]`, "latin1");
+    const parts = source.split!({ ...request(""), body: bytes }).map((part) => part.toString("latin1"));
+    expect(parts).toEqual([items[1], '"\xff"']);
+    for (const broken of [`[${items.join(" ")}]`, `[${items[0]}`, `[${items[0]}]]`, `[${items[0]},]`, "[]"]) {
+      expect(source.split!(request(broken)).map(String)).toEqual([broken]);
+    }
   });
+
+  test("HubSpot: the id of an event with thousands of members is found in one pass", () => {
+    const members = Array.from({ length: 20_000 }, (_, n) => `"m${n}":${n}`).join(",");
+    expect(hubspot().identify(request(`{"eventId":1,"subscriptionType":"a","attemptNumber":1,${members}}`))).toEqual(
+      expect.objectContaining({ id: expect.stringMatching(/^1\.[0-9a-f]{16}$/) as string, problem: null }),
+    );
+  });
+});
+
+test("the last digits of a signed time cannot become the beginning of a body", () => {
+  const ec = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const ed = generateKeyPairSync("ed25519");
+  const [time, body] = ["1780324320", '[{"event":"open"}]'];
+  const cases = [
+    {
+      source: sendgrid(),
+      secret: ec.publicKey.export({ format: "der", type: "spki" }).toString("base64"),
+      name: "x-twilio-email-event-webhook-",
+      signature: ["signature", sign("sha256", Buffer.from(time + body), ec.privateKey).toString("base64")] as const,
+    },
+    {
+      source: discord({ toleranceSeconds: 0 }),
+      secret: Buffer.from(ed.publicKey.export({ format: "jwk" }).x ?? "", "base64url").toString("hex"),
+      name: "x-signature-",
+      signature: ["ed25519", sign(null, Buffer.from(time + body), ed.privateKey).toString("hex")] as const,
+    },
+  ];
+  for (const { source, secret, name, signature } of cases) {
+    const verify = (digits: number) => {
+      const headers = { [name + signature[0]]: signature[1], [`${name}timestamp`]: time.slice(0, digits) };
+      return source.verify(request(time.slice(digits) + body, headers), [secret], 0);
+    };
+    expect(verify(10)).toEqual({ ok: true, secretIndex: 0 });
+    for (const digits of [1, 8, 9]) expect(verify(digits)).toEqual({ ok: false, reason: "malformed-signature" });
+  }
 });
 
 describe("what providers ask before they send", () => {

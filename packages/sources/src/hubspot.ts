@@ -1,7 +1,7 @@
-import { sliceJson, sliceJsonItems } from "@penstock/schemas";
+import { sliceJsonMembers } from "@penstock/schemas";
 import { defineSource, type Source } from "./define-source.ts";
 import { idOfParts } from "./event-key.ts";
-import { textAt } from "./parse-body.ts";
+import { itemsOfBody, textAt } from "./parse-body.ts";
 import { checkUrl, urlOf } from "./request-url.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISSING, withinTolerance } from "./verification.ts";
@@ -43,10 +43,11 @@ export function hubspot(options: HubSpotOptions = {}): Source {
         const verification = verifyHmac({ signatures: [signature], encoding: "base64", content }, secrets);
         return withinTolerance(verification, timestamp, toleranceSeconds, now);
       },
-      split: ({ body }) => sliceJsonItems(body),
+      split: ({ body }) => itemsOfBody(body),
       identify({ body }, data) {
-        const told = Object.keys(data).filter((name) => name !== "attemptNumber");
-        const parts = told.toSorted().flatMap((name) => [name, sliceJson(body, [name]) ?? ""]);
+        const members = sliceJsonMembers(body);
+        const told = [...members.keys()].filter((name) => name !== "attemptNumber");
+        const parts = told.toSorted().flatMap((name) => [name, members.get(name) ?? ""]);
         const eventId = textAt(body, data, ["eventId"]);
         return {
           id: typeof eventId === "string" ? `${eventId}.${idOfParts(...parts).slice("sha256-".length, 23)}` : null,

@@ -47,6 +47,19 @@ test.each<[string, unknown, object]>([
   expect(verify(body, [])).toMatchObject({ ok: false });
 });
 
+test("the first wrong clientState of a request is the last that is looked at", () => {
+  let looks = 0;
+  const counted = new Proxy(secrets, {
+    get(target, name) {
+      if (name === "entries" || name === Symbol.iterator) looks++;
+      return Reflect.get(target, name) as unknown;
+    },
+  });
+  const value = [notification, ...Array.from({ length: 1_000 }, () => ({ clientState: "guessed" }))];
+  expect(verify({ value }, counted)).toEqual(mismatch);
+  expect(looks).toBe(2);
+});
+
 test("each notification is an event, in its exact bytes", () => {
   const [one, two] = ['{"clientState":"older", "n":9007199254740993}', '{ "clientState": "older" }'];
   const body = Buffer.from(`{"value":[${one}, ${two}],"validationTokens":["a.b.c"]}`);

@@ -521,6 +521,23 @@ describe("Twilio", () => {
     expect(accepted).toBeGreaterThan(200);
   });
 
+  test("a body that is no form is covered by no signature of the URL alone", () => {
+    const url = "https://a.example/webhooks/it";
+    const headers = { "x-twilio-signature": twilioLibrary.getExpectedTwilioSignature(secret, url, {}) };
+    const verify = (body: Buffer) => twilio({ url }).verify({ ...request("", headers), body }, [secret], 0);
+    expect(verify(Buffer.alloc(0))).toEqual(matched);
+    expect(verify(Buffer.from([0x41, 0x3d, 0xff]))).toEqual(mismatch);
+  });
+
+  test("a forged form of half a million parameters is refused", () => {
+    const headers = { "x-twilio-signature": Buffer.alloc(20).toString("base64") };
+    expect(twilio().verify(request("a&".repeat(500_000), headers), [secret], 0)).toEqual(mismatch);
+  });
+
+  test("an empty token is none", () => {
+    expect(twilio().identify(request(sms, { "i-twilio-idempotency-token": "" }))).toMatchObject({ id: "SM1" });
+  });
+
   test.each(["hooks.example.com", "https://a/b?c=d", "ftp://a", 7])("%j is no URL of it", (url) => {
     expect(twilio({ url: url as string }).problems).toHaveLength(1);
   });

@@ -1,8 +1,8 @@
 import { createPublicKey } from "node:crypto";
-import { sliceJsonItems } from "@penstock/schemas";
 import { defineSource, type Source } from "./define-source.ts";
+import { itemsOfBody } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
-import { isTimestamp, MALFORMED, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
+import { isWholeTimestamp, MALFORMED, MISSING, signaturesIn, withinTolerance } from "./verification.ts";
 import { keepKeys, verifyPublicKey } from "./verify-public-key.ts";
 
 export interface SendGridOptions extends SourceOptions {
@@ -30,12 +30,12 @@ export function sendgrid(options: SendGridOptions = {}): Source {
         const signature = header("x-twilio-email-event-webhook-signature");
         const timestamp = header("x-twilio-email-event-webhook-timestamp");
         if (!signature || !timestamp) return MISSING;
-        if (!isTimestamp(timestamp)) return MALFORMED;
+        if (!isWholeTimestamp(timestamp)) return MALFORMED;
         const signatures = signaturesIn(signature).flatMap((one) => toSignature(one) ?? []);
         const claim = { signatures, digest: "sha256", content: [timestamp, body], keyOf } as const;
         return withinTolerance(verifyPublicKey(claim, secrets), timestamp, toleranceSeconds, now);
       },
-      split: ({ body }) => sliceJsonItems(body),
+      split: ({ body }) => itemsOfBody(body),
       identify: (_request, { sg_event_id: id, event: type, timestamp, email, sg_message_id: message }) => ({
         id,
         type,

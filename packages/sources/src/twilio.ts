@@ -5,7 +5,7 @@ import { idOfBody } from "./event-key.ts";
 import { type ParsedBody, parseFormBody, parseJsonBody, toObject } from "./parse-body.ts";
 import { checkUrl, queryOf, urlOf } from "./request-url.ts";
 import type { SourceOptions } from "./source-options.ts";
-import { MISMATCH } from "./verification.ts";
+import { MISMATCH, MISSING } from "./verification.ts";
 import { verifyHmac } from "./verify-hmac.ts";
 
 export interface TwilioOptions extends SourceOptions {
@@ -47,7 +47,7 @@ export function twilio(options: TwilioOptions = {}): Source {
         const isStatusAlone = isText(state) && (what === "message" || isCallStatus(data));
         return {
           id:
-            request.header("i-twilio-idempotency-token") ??
+            request.header("i-twilio-idempotency-token") ||
             (!known
               ? idOfBody(request.body)
               : isStatusAlone
@@ -83,9 +83,12 @@ function requestHash({ url, body }: SignedRequest): string {
 
 function verify(request: SignedRequest, secrets: readonly string[], given: string | undefined): Verification {
   const signatures = [request.header("x-twilio-signature")];
+  // Before the form is read, which can be long.
+  if (!signatures[0]) return MISSING;
   const url = urlOf(request, given);
   const bodyHash = queryOf(request).get("bodySHA256");
   const parameters = bodyHash === null ? toSigned(request.body) : "";
+  if (parameters === null) return MISMATCH;
   let verification: Verification = MISMATCH;
   for (const forms of [portForms(url), escapedForms(url)]) {
     for (const form of forms) {
@@ -100,9 +103,12 @@ function verify(request: SignedRequest, secrets: readonly string[], given: strin
   return verification.ok && !bodyMatches ? MISMATCH : verification;
 }
 
-/** Names and values, sorted by name, without anything between them; of a name that is there several times, each value once. */
-function toSigned(body: Buffer): string {
-  const form = toObject(parseFormBody(body)) as Record<string, string | string[]>;
+/** Names and values, sorted by name, without anything between them; of a name that is there several times, each value once; `null` of what is no form. */
+function toSigned(body: Buffer): string | null {
+  const parsed = parseFormBody(body);
+  // Of no parameters the signature of the URL alone would do, with whatever bytes.
+  if (!parsed.ok) return null;
+  const form = toObject(parsed) as Record<string, string | string[]>;
   return Object.keys(form)
     .toSorted()
     .flatMap((name) => [...new Set([form[name] ?? []].flat())].toSorted().map((value) => name + value))

@@ -41,6 +41,14 @@ export function withinTolerance(
   return Math.abs(now - signedAt) <= toleranceSeconds * 1_000 ? verification : OUT_OF_TOLERANCE;
 }
 
+/**
+ * Whether a text is the ten digits of the seconds since 1970, until the year 2286. Where nothing is signed between time and
+ * body, the last digits of a shorter time could stand in front of the body, and the signature would cover both as before.
+ */
+export function isWholeTimestamp(text: string): boolean {
+  return /^[1-9]\d{9}$/.test(text);
+}
+
 /** Whether a text is seconds since 1970 as providers write them. */
 export function isTimestamp(text: string): boolean {
   return /^\d{1,12}$/.test(text);
