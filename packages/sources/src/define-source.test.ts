@@ -70,6 +70,26 @@ test("code that throws is told as a failure, and takes nobody down", () => {
   expect(checked).toEqual({ ok: false, reason: "invalid-shape", detail: "the schema of acme.a threw" });
 });
 
+test.each([undefined, null, "id", { id: "1", type: "a", subjects: "order" }])(
+  "an identity of %j is none, and takes nobody down",
+  (identity) => {
+    const odd = defineSource({ ...definition, identify: () => identity as never });
+    expect(odd.identify(requestOfBody(bodyOf({})))).toEqual({ ...nothing, problem: "no-envelope" });
+  },
+);
+
+test("a body on which `parse` throws cannot be read, and takes nobody down", () => {
+  const odd = defineSource({
+    ...definition,
+    parse() {
+      throw new Error("PRIVATE");
+    },
+  });
+  expect(odd.identify(requestOfBody(bodyOf({ id: "1" })))).toEqual({ ...nothing, problem: "not-json" });
+  const checked = odd.check({ body: bodyOf({}), eventId: "1", type: "acme.a", createdAt: null });
+  expect(checked).toEqual({ ok: false, reason: "invalid-shape", detail: "the body is not JSON" });
+});
+
 test("a stored event gets its id, type and time from its row, and its data from its body", () => {
   const stored = { eventId: "1", type: "acme.order.lost", createdAt: new Date(0) };
   expect(acme.check({ body: bodyOf([1]), ...stored })).toEqual({

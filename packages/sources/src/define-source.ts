@@ -120,7 +120,8 @@ export type Handshake = HandshakeAnswer | "refused" | null;
 
 /**
  * A source as it is configured: how its provider signs, names and shapes its events, and what is set for this one. Its
- * functions are pure functions of their arguments: no I/O, no clock, no state that can be seen.
+ * functions are pure functions of their arguments: no I/O, no clock, no state that can be seen. One exception: an id may be
+ * random where the provider tells nothing that tells events apart.
  */
 export interface Source extends SourceSettings {
   /** The provider's name: lower-case letters, digits and hyphens. */
@@ -225,7 +226,13 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
     throw new TypeError("A source's provider must be 1 to 63 lower-case letters, digits and hyphens, a letter first");
   }
   const prefix = `${provider}.`;
-  const parse = definition.parse ?? parseJsonBody;
+  const parse = (body: Buffer): ParsedBody => {
+    try {
+      return (definition.parse ?? parseJsonBody)(body);
+    } catch {
+      return { ok: false, problem: "not-json" };
+    }
+  };
   return Object.freeze({
     provider,
     eventTypes: Object.freeze([...Object.keys(schemas), ...(definition.types ?? [])].map((type) => prefix + type)),

@@ -20,15 +20,17 @@ export interface Identity {
 /** The longest type or subject that is kept for sorting and search, in UTF-16 code units: an index refuses long keys. */
 const MAX_KEY_LENGTH = 256;
 
-/** Turns what a source finds into what intake takes. Never throws: `find` that does has found nothing. */
+/** Turns what a source finds into what intake takes. Never throws: `find` that does, or hands back what is no identity, has found nothing. */
 export function toEventIdentity(
   prefix: string,
   parsed: ParsedBody,
   find: (data: Readonly<Record<string, unknown>>) => Identity,
 ): EventIdentity {
   let found: Identity;
+  let subjects: readonly string[];
   try {
     found = find(toObject(parsed));
+    subjects = (found.subjects ?? []).filter(isKey);
   } catch {
     return unidentified(parsed.ok ? "no-envelope" : parsed.problem);
   }
@@ -41,7 +43,7 @@ export function toEventIdentity(
     type: known,
     createdAt,
     timeUnread: createdAt === null && isSaid(found.createdAt),
-    subjects: (found.subjects ?? []).filter(isKey),
+    subjects,
     problem: parsed.ok ? (id === null || known === null ? "no-envelope" : null) : parsed.problem,
   };
 }
