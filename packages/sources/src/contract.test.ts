@@ -236,7 +236,7 @@ const cases: readonly Case[] = [
     }),
     headers: ["x-zm-signature", "x-zm-request-timestamp"],
     malformed: ["v1=00", "v0=", "0".repeat(64)],
-    toleranceSeconds: 7_200,
+    toleranceSeconds: 10_800,
   },
   {
     name: "Paddle",

@@ -7,12 +7,12 @@ import { isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification
 import { verifyHmac } from "./verify-hmac.ts";
 
 export interface ZoomOptions extends SourceOptions {
-  /** How far the signed time may be from ours, in seconds; 7,200 unless given, 0 for any. */
+  /** How far the signed time may be from ours, in seconds; 10,800 unless given, 0 for any. */
   readonly toleranceSeconds?: number;
 }
 
-/** Zoom tries again after 5, 30 and 90 minutes, and does not say whether with a new time. What is replayed is a duplicate. */
-const TOLERANCE_SECONDS = 7_200;
+/** Zoom tries again after 5, then 30, then 90 minutes, and does not say whether with a new time. What is replayed is a duplicate. */
+const TOLERANCE_SECONDS = 10_800;
 
 /**
  * Zoom: `x-zm-signature: v0=<hex>`, an HMAC-SHA256 of `v0:<seconds>:<body>` with the seconds of `x-zm-request-timestamp`,
