@@ -13,7 +13,7 @@ const BEGINNING = Buffer.from("HTTP/1.");
  * - Interim answers (1xx) are dropped, asked for or not (section 15.2). undici resets the connection at a 100. A 101 is an
  *   error: it ends HTTP on the connection.
  * - Content-Length headers that agree become one (section 8.6). llhttp, the parser of undici and of node:http, refuses two.
- *   Values that differ, or a Transfer-Encoding beside them, stay as they came and are refused.
+ *   Values that differ stay as they came and are refused, and so is a Transfer-Encoding beside any.
  *
  * Only heads of answers are looked at. undici sends no request before the answer to the last one has ended, and writes a
  * request at once: the first bytes after a write begin an answer, and all that follows its final head goes through as it is.

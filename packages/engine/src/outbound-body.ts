@@ -12,10 +12,8 @@ import { UnsendableEventError } from "./errors.ts";
  */
 export function outboundBody({ stored, event, provider, json }: DecodedEvent): Buffer {
   if (provider === "buzzbip" || provider === OWN_SOURCE) return stored.body;
-  const { id, type, createdAt, receivedAt, data } = event as Omit<AnyEvent, "data"> & { data: unknown };
-  // A time that its provider did not tell in a way that makes one.
-  const at = Number.isNaN(createdAt.getTime()) ? receivedAt : createdAt;
-  const envelope = JSON.stringify({ id, type, createdAt: at.toISOString() });
+  const { id, type, createdAt, data } = event as Omit<AnyEvent, "data"> & { data: unknown };
+  const envelope = JSON.stringify({ id, type, createdAt: createdAt.toISOString() });
   const beginning = Buffer.from(`${envelope.slice(0, -1)},"data":`);
   return Buffer.concat([beginning, json ?? toJson(data, provider), END]);
 }
