@@ -2,6 +2,7 @@ import type { AcceptOutcome, Intake } from "@penstock/intake";
 import {
   type HandshakeRequest,
   type HandshakeSecrets,
+  isEncoded,
   readRequestTarget,
   type SignedRequest,
   type Source,
@@ -59,7 +60,9 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const { url, host } = readRequestTarget(req.originalUrl);
     const header = (wanted: string): string | undefined => {
       const value = wanted === "host" && host !== null ? host : req.headers[wanted];
-      return Array.isArray(value) ? value.join(", ") : value;
+      if (Array.isArray(value)) return value.join(", ");
+      // Proxies send a header twice: what says the same says it once.
+      return value?.includes(", ") ? onceIfSame(req.headersDistinct[wanted], value) : value;
     };
     const request = { header, url };
     if (req.method !== "POST") {
@@ -109,7 +112,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
   async function acceptEvent(source: Source, name: string, signed: SignedRequest): Promise<void> {
     const identity = source.identify(signed);
     const { id, type } = identity;
-    if (identity.timeUnread) warnOfTime(name);
+    if (identity.timeUnread) warnOfTime(name, id);
     const traceparent = signed.header("traceparent");
     let outcome: AcceptOutcome;
     try {
@@ -130,13 +133,13 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     instruments.accepted().add(1, { source: name, type: known, outcome });
   }
 
-  function warnOfTime(name: string): void {
+  function warnOfTime(name: string, id: string | null): void {
     let say = sayUnreadTime.get(name);
     if (say === undefined) sayUnreadTime.set(name, (say = onceInAWhile()));
     say(() => {
       log.warn(
-        { source: name },
-        "the time of an event could not be read, so lanes order it by its arrival: have `createdAt` of the source find a time with a zone, or a number",
+        { source: name, eventId: id?.slice(0, 256) ?? null },
+        "the time that the provider sent with this event and perhaps with others could not be read, so lanes order them by their arrival: it must be a number, or have a zone; hmac() and sources of your own say by `createdAt` where it stands",
       );
     });
   }
@@ -201,24 +204,9 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
   }
 }
 
-/** The content codings of the IANA registry that change the bytes. */
-const CODINGS = new Set([
-  "aes128gcm",
-  "br",
-  "compress",
-  "dcb",
-  "dcz",
-  "deflate",
-  "exi",
-  "gzip",
-  "pack200-gzip",
-  "zstd",
-]);
-
-/** Whether a body is not as it was signed. What senders write there by mistake, `utf-8` or nothing, codes nothing. */
-function isEncoded(contentEncoding: string | undefined): boolean {
-  if (contentEncoding === undefined) return false;
-  return contentEncoding.split(",").some((coding) => CODINGS.has(coding.trim().toLowerCase().replace(/^x-/, "")));
+function onceIfSame(values: readonly string[] | undefined, joined: string): string {
+  const [first, ...others] = values ?? [];
+  return first !== undefined && others.every((other) => other === first) ? first : joined;
 }
 
 function seconds(ms: number): string {

@@ -407,7 +407,7 @@ test("a time that cannot be read is told in the log, not often and without its v
     defineSources({ acme, buzzbip: buzzbip() }),
   );
   const sendAt = async (createdAt: string): Promise<number> => {
-    const body = JSON.stringify({ id: createdAt, type: "a", createdAt });
+    const body = JSON.stringify({ id: `evt_${createdAt.slice(-5)}`, type: "a", createdAt });
     const headers = { "x-acme-signature": hex("acme_secret", body) };
     return (await send(port, { path: "/webhooks/acme", body: Buffer.from(body), headers })).status;
   };
@@ -415,7 +415,7 @@ test("a time that cannot be read is told in the log, not often and without its v
   expect(logged()).not.toContain("could not be read");
   for (const unread of ["2026-06-01T14:32:01", "2026-06-01T14:32:02"]) expect(await sendAt(unread)).toBe(200);
   const told = logged().match(/.*could not be read.*/g);
-  expect(told).toEqual([expect.stringMatching(/"level":"warn".*"source":"acme".*`createdAt`/)]);
+  expect(told).toEqual([expect.stringMatching(/"level":"warn".*"source":"acme","eventId":"evt_32:01".*`createdAt`/)]);
   expect(told?.join()).not.toContain("14:32");
   const { rows } = await store.pool.query("SELECT created_at, problem FROM penstock.events ORDER BY event_id");
   expect(rows).toEqual([
@@ -435,6 +435,16 @@ test("a header that is sent twice holds two signatures, of which one right one w
   }
   const headers = { "X-BuzzBip-Signature": [right.slice(0, 32), right.slice(32)] };
   expect((await send(port, { body, headers })).status).toBe(401);
+});
+
+test("a header that a proxy sends twice says once what it says", async () => {
+  const { port } = await start();
+  const asked = fromSlack({ type: "event_callback", event_id: "Ev1", event: { type: "app_mention" } });
+  const twice = Object.fromEntries(Object.entries(asked.headers).map(([name, value]) => [name, [value, value]]));
+  expect((await send(port, { ...asked, headers: twice })).status).toBe(200);
+  const [time = ""] = twice["x-slack-request-timestamp"] ?? [];
+  const other = { ...twice, "x-slack-request-timestamp": [time, String(Number(time) + 1)] };
+  expect((await send(port, { ...asked, headers: other })).status).toBe(401);
 });
 
 test("a target that is a whole URL is the same as its path and its host", async () => {

@@ -30,7 +30,7 @@ const DIGITS = /^-?\d{1,20}(?:\.\d{1,20})?$/;
  *
  * - Text with a zone, as {@link parseCreatedAt} reads it, or as mails have it.
  * - A number, or its digits, of seconds since 1970. From 10^11 on (1973) it is of milliseconds, from 10^14 on of
- *   microseconds, from 10^17 on of nanoseconds: seconds are read so up to the year 5138.
+ *   microseconds, from 10^17 on of nanoseconds: seconds are read so up to the year 5138. 0 is no time: it is unset.
  * - A Date.
  *
  * Digits past the millisecond are cut off. Text without a zone is no time: nobody knows when it was. So is a date without
@@ -96,6 +96,8 @@ function toInstant(parts: readonly number[], ms: number, offset: number | null):
 }
 
 function fromNumber(value: number): Date | null {
+  // Unset, and not the beginning of 1970.
+  if (value === 0) return null;
   if (COMPACT_DATE.test(String(value))) return null;
   const size = Math.abs(value);
   if (size < 1e11) {

@@ -51,6 +51,11 @@ test.each<[string, SavedRequest, RegExp]>([
     fromGitHub(`${body}\n`, `sha256=${sign(body)}`),
     /changed.*without a newline at its end/,
   ],
+  [
+    "a body that was encoded, whose signature is right",
+    saved(body, { "x-hub-signature-256": `sha256=${sign(body)}`, "content-encoding": "gzip" }),
+    /^Content-Encoding is gzip/,
+  ],
   ["a newline that was cut off", fromGitHub(body, `sha256=${sign(`${body}\n`)}`), /changed.*with a newline at its end/],
   [
     "JSON of Python that was serialised again",

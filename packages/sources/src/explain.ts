@@ -1,5 +1,6 @@
 import { parseTime } from "@penstock/schemas";
 import { bodyVariants } from "./body-variants.ts";
+import { isEncoded } from "./content-encoding.ts";
 import type { SignedRequest, Source, Verification } from "./define-source.ts";
 import type { NamedSource } from "./define-sources.ts";
 import { signaturesIn } from "./verification.ts";
@@ -19,7 +20,7 @@ export interface SourceWithSecrets extends NamedSource {
 /** Why a request is accepted or refused. `reason` is what logs and counters say. */
 export interface Explanation {
   readonly ok: boolean;
-  readonly reason: Exclude<Verification, { ok: true }>["reason"] | null;
+  readonly reason: Exclude<Verification, { ok: true }>["reason"] | "content-encoding" | null;
   /** In which place of the list the secret is that fits, from 1; `null` where none does as it stands. */
   readonly secret: number | null;
   /** Sentences, the most important first. No secret, and nothing of the body, is in them. */
@@ -44,6 +45,11 @@ export function explainVerification(
   now: number,
   others: readonly SourceWithSecrets[] = [],
 ): Explanation {
+  const encoding = request.headers.get("content-encoding");
+  if (isEncoded(encoding)) {
+    const finding = `Content-Encoding is ${encoding}, and encoded bodies are not taken: have the sender, or the proxy that encodes it, hand on the body as it was signed`;
+    return { ok: false, reason: "content-encoding", secret: null, findings: [finding] };
+  }
   const { verification, missing, asked } = trace(source, request, secrets, now);
   if (verification.ok) {
     const { secretIndex } = verification;
@@ -85,7 +91,10 @@ export function explainVerification(
     reason === "malformed-signature"
       ? `${signatures.join(" and ")} has not the form that ${source.provider} sends: another encoding, another prefix, or cut short`
       : `no secret in ${secretsFrom} makes this signature: is it the secret of this very webhook? (${secrets.length} tried)`,
-    "also tried: the secret without its prefix, decoded, and of other sources; the signature in other encodings; the body with other line ends, parsed and serialised again; the URL with other schemes, hosts and ports",
+    "also tried: the secret without its prefix, decoded, and of other sources; the signature in other encodings; the body with other line ends, parsed and serialised again; the URL with the host of X-Forwarded-Host, and without its port, its query or the slash at its end",
+    ...(asked.has("host")
+      ? ["the signature covers the URL that was entered at the provider: set the option `url` to it, with its scheme"]
+      : []),
   );
 }
 

@@ -94,12 +94,17 @@ export function hmac(options: HmacOptions): Source {
         return {
           id: id ? read(id, request, data) : (read({ field: "id" }, request, data) ?? idOfBody(request.body)),
           type: type ? read(type, request, data) : (read({ field: "type" }, request, data) ?? "event"),
-          createdAt: read(createdAt, request, data),
+          createdAt: toTime(read(createdAt, request, data)),
         };
       },
     },
     options,
   );
+}
+
+/** A number as it stands in the body may have an exponent, which the digits of a time in a header have not. */
+function toTime(read: unknown): unknown {
+  return typeof read === "string" && /^\d+(?:\.\d+)?[Ee]\+?\d{1,2}$/.test(read) ? Number(read) : read;
 }
 
 function read(place: Place, request: SignedRequest, data: unknown): unknown {

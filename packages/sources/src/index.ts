@@ -19,6 +19,7 @@ export {
   type StoredContent,
   type Verification,
 } from "./define-source.ts";
+export { isEncoded } from "./content-encoding.ts";
 export { defineSources, type NamedSource, type Sources } from "./define-sources.ts";
 export { discord, type DiscordOptions } from "./discord.ts";
 export { keyOfBody, keyOfId } from "./event-key.ts";

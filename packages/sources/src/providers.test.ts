@@ -600,6 +600,7 @@ describe("HMAC by configuration", () => {
     [null, null, false],
     ["", null, false],
     [undefined, null, false],
+    [0, null, true],
   ])("a createdAt of %j is read as %s", (createdAt, expected, timeUnread) => {
     const found = hmac(plain).identify(request({ id: "1", createdAt }));
     expect(found).toMatchObject({
@@ -607,6 +608,11 @@ describe("HMAC by configuration", () => {
       timeUnread,
       problem: null,
     });
+  });
+
+  test("a createdAt with an exponent is the time that the number is", () => {
+    const { createdAt } = hmac(plain).identify(request('{"id":"1","createdAt":1.78032432E9}'));
+    expect(createdAt).toEqual(new Date("2026-06-01T14:32:00Z"));
   });
 
   test.each([

@@ -51,6 +51,9 @@ const NETWORK = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
   "EHOSTUNREACH",
+  // Of a socket in the file system.
+  "ENOENT",
+  "EACCES",
 ]);
 // admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, too_many_connections, read_only_sql_transaction
 // (a primary that became a standby), idle_in_transaction_session_timeout (we were frozen), idle_session_timeout
@@ -61,7 +64,9 @@ const SERVER = new Set(["57P01", "57P02", "57P03", "57P04", "53300", "25006", "2
 const EXHAUSTED = new Set(["53000", "53100", "57014", "58000", "58030"]);
 // pg reports these without a code.
 const LOST =
-  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect|Query read timeout|Cannot use a pool after)/;
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect|Query read timeout|Cannot use a pool after|The server does not support SSL connections)/;
+
+const NO_TLS = "The server does not support SSL connections";
 
 /** True when an error says that Postgres or the way to it is gone, and not that a statement was wrong. */
 export function isConnectionError(error: unknown): boolean {
@@ -92,7 +97,8 @@ export function toStoreError(error: unknown): unknown {
   if (isCertificateError(error)) {
     return new DatabaseUnavailableError(explainCertificateError("Postgres", message), { cause: error });
   }
-  return new DatabaseUnavailableError(`Postgres is not available: ${message}`, { cause: error });
+  const hint = message === NO_TLS ? ": it is not encrypted. Take sslmode out of the URL, or switch ssl on there" : "";
+  return new DatabaseUnavailableError(`Postgres is not available: ${message}${hint}`, { cause: error });
 }
 
 /** Thrown when a handler cannot be given what it declares to read or write, or cannot run as its role; says which, and why. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { eventually, startTlsPostgres, type TlsPostgres } from "@penstock/testing";
+import { createTestDatabase, eventually, startTlsPostgres, type TlsPostgres } from "@penstock/testing";
 import { beforeAll, describe, expect, test } from "vitest";
 import { open } from "./open-test-store.ts";
 
@@ -75,6 +75,21 @@ test.each([
   ],
 ])("a server is connected to by its socket, named by %s", async (_, toUrl) => {
   expect(await ask(toUrl(server))).toBe(false);
+});
+
+test("a server that does not encrypt is told, where the URL asks for it", async () => {
+  const { url } = await createTestDatabase();
+  await expect(ask(`${url}?sslmode=verify-full`)).rejects.toMatchObject({
+    code: "DATABASE_UNAVAILABLE",
+    message: expect.stringMatching(/does not support SSL connections.*Take sslmode out of the URL/) as string,
+  });
+});
+
+test("a socket that is not there is a Postgres that is not available", async () => {
+  await expect(ask("postgres://user@/penstock?host=/no/such/folder")).rejects.toMatchObject({
+    code: "DATABASE_UNAVAILABLE",
+    message: expect.stringMatching(/^Postgres is not available: .*ENOENT/) as string,
+  });
 });
 
 test("a connection that falls silent once it is opened is given up after the time to connect", async () => {

@@ -72,7 +72,7 @@ test.each<[string, SendReport, SentEvents | null, string]>([
     "not processed",
     report(),
     events({ settledMs: null }),
-    "200 accepted  evt_1  not processed yet: is the worker running?",
+    "200 accepted  evt_1  not processed yet: is the worker running, and does its queue work? `npm start` and /readyz tell",
   ],
   ["of unknown fate", report(), null, "200 accepted  evt_1"],
   [

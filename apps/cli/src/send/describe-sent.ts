@@ -56,7 +56,8 @@ function describeFate({ event, known, settledMs }: SentEvents, now: Date): strin
   if (event === undefined) return "not in this database: it is not the receiver's";
   const deliveries = describeDeliveries(event);
   if (known > 0) return `known before, ${formatAge(now.getTime() - Date.parse(event.receivedAt))} ago: ${deliveries}`;
-  if (settledMs === null) return "not processed yet: is the worker running?";
+  if (settledMs === null)
+    return "not processed yet: is the worker running, and does its queue work? `npm start` and /readyz tell";
   if (event.status === "quarantined") return describeStatus(event);
   const status = describeStatus(event);
   return `${status} ${status === "processed" ? "within" : "after"} ${formatDuration(settledMs)}: ${deliveries}`;

@@ -67,7 +67,7 @@ function fromWire(bytes: Buffer, file: string): SavedRequest {
     if (name === undefined)
       throw new CliError(`${file} is no saved request: ${JSON.stringify(line.slice(0, 40))} is no header.`);
     const before = headers.get(name.toLowerCase());
-    headers.set(name.toLowerCase(), before === undefined ? value : `${before}, ${value}`);
+    headers.set(name.toLowerCase(), before === undefined || before === value ? value : `${before}, ${value}`);
   }
   const target = readRequestTarget(url ?? "/");
   if (target.host !== null) headers.set("host", target.host);

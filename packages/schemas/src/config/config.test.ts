@@ -180,6 +180,14 @@ describe("the URL of a Postgres", () => {
     });
   });
 
+  test("a newline at the end, as secrets of orchestrators have it, is none of it", () => {
+    const url = "postgres://db.example.com/db";
+    expect(parseStoreConfig({ DATABASE_URL: `${url}\n`, QUEUE_URL: "redis://redis.example.com\n" })).toEqual({
+      databaseUrl: url,
+      queue: { kind: "redis", url: "redis://redis.example.com" },
+    });
+  });
+
   test.each([
     [`mysql://${password}@a/b`, /^must be a URL that starts with postgres:/],
     [password, /^must be a URL that starts with postgres:/],
@@ -222,8 +230,10 @@ describe("BUZZBIP_SIGNING_SECRETS", () => {
   test("a secret that holds commas is one secret, and whoever meant several is told how to write them", () => {
     const { secrets, warnings } = parse("secret,with,commas_1234567");
     expect(secrets["buzzbip"]).toEqual(["secret,with,commas_1234567"]);
-    expect(warnings).toEqual([expect.stringMatching(/position 1 of 1 holds a comma .* one per line/)]);
+    expect(warnings).toEqual([expect.stringMatching(/^BUZZBIP_SIGNING_SECRETS holds a comma .* one per line/)]);
     expect(warnings.join()).not.toContain("commas_1234567");
+    const meant = parse('["secret,with,commas_1234567"]');
+    expect(meant).toMatchObject({ secrets: { buzzbip: ["secret,with,commas_1234567"] }, warnings: [] });
   });
 
   test("a secret that begins as a JSON list does and is none is taken as it stands, with a warning", () => {

@@ -4,9 +4,9 @@ import type { Environment } from "./secret-files.ts";
 import {
   type InternalPort,
   liveSecrets,
+  type LiveSecrets,
   type LogLevel,
   type QueueConfig,
-  SEVERAL_SECRETS,
   variables,
 } from "./variables.ts";
 
@@ -95,7 +95,7 @@ export function parseIngestConfig(environment: Environment, { list, problems }: 
   );
   const names = Object.keys(secretVariables);
   const values = parseEnvironment({ ...ingestVariables, ...secretVariables }, environment, names, problems);
-  const secretsIn = values as Readonly<Record<string, unknown>> as Readonly<Record<string, readonly string[]>>;
+  const secretsIn = values as Readonly<Record<string, unknown>> as Readonly<Record<string, LiveSecrets>>;
   return deepFreeze({
     port: values.INGEST_PORT,
     host: values.INGEST_HOST,
@@ -110,23 +110,25 @@ export function parseIngestConfig(environment: Environment, { list, problems }: 
     logLevel: values.LOG_LEVEL,
     databaseUrl: values.DATABASE_URL,
     queue: values.QUEUE_URL,
-    secrets: Object.fromEntries(list.map(({ name, secretsFrom }) => [name, secretsIn[secretsFrom] ?? []])),
+    secrets: Object.fromEntries(list.map(({ name, secretsFrom }) => [name, secretsIn[secretsFrom]?.values ?? []])),
     verifyTokens: Object.fromEntries(
-      list.flatMap(({ name, verifyTokensFrom: from }) => (from === null ? [] : [[name, secretsIn[from] ?? []]])),
+      list.flatMap(({ name, verifyTokensFrom: from }) =>
+        from === null ? [] : [[name, secretsIn[from]?.values ?? []]],
+      ),
     ),
-    warnings: names.flatMap((name) => warnAboutSecrets(name, secretsIn[name] ?? [])),
+    warnings: names.flatMap((name) => warnAboutSecrets(name, secretsIn[name])),
   });
 }
 
-function warnAboutSecrets(variable: string, secrets: readonly string[]): string[] {
-  return secrets.flatMap((secret, index) => {
-    const which = `${variable}: the secret at position ${index + 1} of ${secrets.length}`;
-    return [
-      ...(Buffer.byteLength(secret) < MIN_SECRET_BYTES
-        ? [`${which} is shorter than ${MIN_SECRET_BYTES} bytes and could be guessed`]
-        : []),
-      ...(secret.includes(",") ? [`${which} holds a comma and is taken as one secret; write ${SEVERAL_SECRETS}`] : []),
-      ...(secret.startsWith("[") ? [`${which} begins as a JSON list does, is none, and is taken as one secret`] : []),
-    ];
-  });
+function warnAboutSecrets(variable: string, { values, doubt }: LiveSecrets = { values: [], doubt: null }): string[] {
+  return [
+    ...values.flatMap((secret, index) =>
+      Buffer.byteLength(secret) >= MIN_SECRET_BYTES
+        ? []
+        : [
+            `${variable}: the secret at position ${index + 1} of ${values.length} is shorter than ${MIN_SECRET_BYTES} bytes and could be guessed`,
+          ],
+    ),
+    ...(doubt === null ? [] : [`${variable} ${doubt}`]),
+  ];
 }

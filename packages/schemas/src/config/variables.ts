@@ -58,6 +58,8 @@ const HANDLER_NAME = /^[a-z][a-z0-9-]*$/;
 
 const databaseUrl = z
   .string({ error: "is required: set it to the URL of a Postgres database, postgres://user:password@host:5432/name" })
+  // Secrets of orchestrators often end with a newline.
+  .transform((text) => text.trim())
   .superRefine((text, context) => {
     const problem = isForPostgres(text)
       ? problemOfPostgresUrl(text)
@@ -68,7 +70,8 @@ const databaseUrl = z
 const queueUrl = z
   .string()
   .optional()
-  .transform((text, context): QueueConfig => {
+  .transform((given, context): QueueConfig => {
+    const text = given?.trim();
     if (text === undefined) return { kind: "postgres" };
     if (isForPostgres(text)) {
       const problem = problemOfPostgresUrl(text);
@@ -94,6 +97,15 @@ export function splitSecrets(text: string): string[] {
   return secrets.map((secret) => secret.trim()).filter((secret) => secret !== "");
 }
 
+/** Of one secret that may be meant as several. */
+function doubtAbout(text: string, secrets: readonly string[]): string | null {
+  const [only = ""] = secrets;
+  if (secrets.length !== 1 || readList(text) !== null) return null;
+  if (only.startsWith("[")) return "begins as a JSON list does, is none, and is taken as one secret";
+  if (!only.includes(",")) return null;
+  return 'holds a comma and is taken as one secret; write several as a JSON list (["new","old"]) or one per line, and one as a list to end this warning';
+}
+
 function readList(text: string): string[] | null {
   if (!text.trimStart().startsWith("[")) return null;
   try {
@@ -104,7 +116,14 @@ function readList(text: string): string[] | null {
 }
 
 /** How a variable holds several secrets, for messages. */
-export const SEVERAL_SECRETS = 'several as a JSON list (["new","old"]) or one per line';
+const SEVERAL_SECRETS = 'several as a JSON list (["new","old"]) or one per line';
+
+/** What a variable of secrets holds. */
+export interface LiveSecrets {
+  readonly values: readonly string[];
+  /** What an operator is to be told of how they are written, in words that follow the variable's name; `null`: nothing. */
+  readonly doubt: string | null;
+}
 
 /**
  * The live secrets of a source. `what` says what they are, e.g. "the signing secret of source stripe"; `check` says what is
@@ -113,7 +132,7 @@ export const SEVERAL_SECRETS = 'several as a JSON list (["new","old"]) or one pe
 export function liveSecrets(what: string, check: (secret: string) => string | null = () => null) {
   return z
     .string({ error: `is required: set it to ${what}, ${SEVERAL_SECRETS}` })
-    .transform((text, context): readonly string[] => {
+    .transform((text, context): LiveSecrets => {
       const secrets = splitSecrets(text);
       secrets.forEach((secret, index) => {
         const wrong = check(secret);
@@ -121,7 +140,7 @@ export function liveSecrets(what: string, check: (secret: string) => string | nu
       });
       if (secrets.length === 0)
         context.addIssue(`is empty, and anyone knows an empty secret: set it to ${what}, ${SEVERAL_SECRETS}`);
-      return secrets;
+      return { values: secrets, doubt: doubtAbout(text, secrets) };
     });
 }
 
