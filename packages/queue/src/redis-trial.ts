@@ -33,7 +33,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
     "Redis has fewer replicas than its min-replicas-to-write and takes no writes. Mend the replicas, or set it lower",
   ],
   [
-    /^NOPERM|can't run this command/,
+    /^NOPERM|ACL failure in script|has no permissions to|can't run this command/,
     "the user in QUEUE_URL may not do in Redis what the queue needs. Allow it: ACL SETUSER <user> ~bull:* +@all",
   ],
   [
