@@ -56,7 +56,8 @@ export async function createComposed({ cwd = repository, files = [] }: ComposedO
   };
   const feed = async (input: string, ...args: string[]): Promise<string> => {
     const running = run("docker", args, { cwd, env, maxBuffer: 64 * 1024 * 1024 });
-    running.child.stdin?.end(input);
+    // A command that has ended without reading it says by its exit code what is wrong.
+    running.child.stdin?.on("error", () => undefined).end(input);
     return (await running).stdout.trim();
   };
   const docker = (...args: string[]): Promise<string> => feed("", ...args);
