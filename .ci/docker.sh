@@ -37,7 +37,8 @@ has_image() {
 
 # Ends the engine if it is ours, and waits until it is gone.
 end_docker() {
-  if [ -z "$docker_pid" ]; then return; fi
+  # With its number: in a trap the bare word returns what the run came to, which would end the trap there.
+  if [ -z "$docker_pid" ]; then return 0; fi
   kill "$docker_pid" 2>/dev/null || true
   for _ in $(seq 60); do
     kill -0 "$docker_pid" 2>/dev/null || break
