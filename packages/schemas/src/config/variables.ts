@@ -103,7 +103,7 @@ function doubtAbout(text: string, secrets: readonly string[]): string | null {
   if (secrets.length !== 1 || readList(text) !== null) return null;
   if (only.startsWith("[")) return "begins as a JSON list does, is none, and is taken as one secret";
   if (!only.includes(",")) return null;
-  return 'holds a comma and is taken as one secret; write several as a JSON list (["new","old"]) or one per line, and one as a list to end this warning';
+  return `holds a comma and is taken as one secret; write ${SEVERAL_SECRETS}, and one as a list to end this warning`;
 }
 
 function readList(text: string): string[] | null {
