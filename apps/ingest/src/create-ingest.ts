@@ -4,7 +4,7 @@ import type { EventQueue } from "@penstock/queue";
 import { createIntake } from "@penstock/intake";
 import type { IngestConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
-import { assertMigrated, insertEvents, observeBacklog, type Store } from "@penstock/store/intake";
+import { assertMigrated, commitBatch, observeBacklog, type Store } from "@penstock/store/intake";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
 import { createIngestApp, createIngestServer } from "./app.ts";
 import { createRateLimit } from "./rate-limit.ts";
@@ -38,7 +38,7 @@ export function createIngest(
     });
   }
   const intake = createIntake({
-    store: { insertEvents: (batchId, events) => insertEvents(store, batchId, events) },
+    store: { commitBatch: (events) => commitBatch(store, events) },
     queue,
     log,
     windowDays: config.dedupeWindowDays,

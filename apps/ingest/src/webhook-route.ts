@@ -1,4 +1,4 @@
-import type { AcceptOutcome, Intake } from "@penstock/intake";
+import type { Intake } from "@penstock/intake";
 import {
   type HandshakeRequest,
   type HandshakeSecrets,
@@ -114,9 +114,8 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const { id, type } = identity;
     if (identity.timeUnread) warnOfTime(name, id);
     const traceparent = signed.header("traceparent");
-    let outcome: AcceptOutcome;
     try {
-      outcome = await intake.accept({
+      await intake.accept({
         source: name,
         identity,
         body: signed.body,
@@ -127,10 +126,10 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
       log.debug({ source: name, eventId: id, err: error }, "event not accepted");
       throw error;
     }
-    log.debug({ source: name, eventId: id, type, outcome }, "event accepted");
+    log.debug({ source: name, eventId: id, type }, "event accepted");
     // Any type can be sent, and a label must not have any value.
     const known = source.eventTypes.find((one) => one === type) ?? "other";
-    instruments.accepted().add(1, { source: name, type: known, outcome });
+    instruments.accepted().add(1, { source: name, type: known });
   }
 
   function warnOfTime(name: string, id: string | null): void {

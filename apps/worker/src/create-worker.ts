@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createEngine, type Engine, type Outbound } from "@penstock/engine";
 import type { EffectHandler, PenstockConfig } from "@penstock/handler-sdk";
-import type { EventQueue, QueueConsumer, QueuedBatch } from "@penstock/queue";
+import type { EventQueue, QueueConsumer, QueuedBatches } from "@penstock/queue";
 import { isEndpointId, type WorkerConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import {
@@ -129,7 +129,7 @@ export async function startWorker(
     outboundFeeder.kick(waiting.filter(isEndpointId));
   }
   const consumers: QueueConsumer[] = [
-    queue.consume((batch) => runBatch(engine, log, batch, kick, closing.signal), {
+    queue.consume((pointer) => runBatches(engine, log, pointer, kick, closing.signal), {
       concurrency: config.concurrency,
       onError,
     }),
@@ -234,7 +234,7 @@ export async function startWorker(
     const batches = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS });
     if (batches.length === 0) return;
     await withSpan("sweep", { parent: newTrace, attributes: { "penstock.batches": batches.length } }, () =>
-      queue.add(batches),
+      queue.add(batches.map((batch) => [batch])),
     );
     instruments.swept().add(batches.length);
     log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
@@ -262,18 +262,18 @@ export async function startWorker(
   };
 }
 
-/** A batch can hold more than one transaction takes, and there may be a backlog: goes on until a claim finds all. */
-async function runBatch(
+/** Batches can hold more than one transaction takes, and there may be a backlog: goes on until a claim finds all. */
+async function runBatches(
   engine: Engine,
   log: Logger,
-  batch: QueuedBatch,
+  { batches, startedBefore }: QueuedBatches,
   kick: (waiting: readonly string[]) => void,
   closing: AbortSignal,
 ): Promise<void> {
   const job = activeSpan();
-  const attributes = { "penstock.batch.id": batch.batchId };
+  const attributes = { "penstock.batch": batches[0] ?? 0 };
   let span: SpanOptions = { attributes };
-  for (let pointer = batch; ; pointer = { ...batch, startedBefore: false }) {
+  for (let pointer = { batches, startedBefore }; ; pointer = { batches, startedBefore: 0 }) {
     const startedAt = performance.now();
     const { more, waiting, ...report } = await withSpan("process batch", span, async (current) => {
       const done = await engine.processBatch(pointer);
@@ -281,17 +281,18 @@ async function runBatch(
       return done;
     }).catch((error: unknown) => {
       // Said here: the queue drops a job that failed without a word.
-      log.warn({ batchId: batch.batchId, err: error }, "batch was not processed, what is pending is taken up again");
+      log.warn({ batches, err: error }, "batches were not processed, what is pending is taken up again");
       throw error;
     });
     kick(waiting);
     // A backlog can be a million events: one trace of all its transactions would be too large for anybody.
     span = { attributes, parent: newTrace, links: [job?.spanContext() ?? null] };
-    if (report.events === 0) return;
+    if (report.batches === 0) return;
     instruments.batchEvents().record(report.events, { stage: "process" });
     if (report.quarantined > 0) instruments.quarantined().add(report.quarantined);
     const durationMs = Math.round(performance.now() - startedAt);
-    log.info({ batchId: batch.batchId, ...report, durationMs }, "batch processed");
+    log.info({ ...report, durationMs }, "batches processed");
+    if (report.duplicates > 0) instruments.duplicates().add(report.duplicates);
     if (!more || closing.aborted) return;
   }
 }

@@ -2,21 +2,31 @@
 import pg from "pg";
 import type { Stage } from "./stage.ts";
 
-// The body is as long as those that are sent; keys are hashes, so they are spread over the index as in life.
+// A hundred events to a batch. The body is as long as those that are sent; keys are hashes, so they are spread over the index
+// as in life.
 const INSERT = `
-  WITH made AS MATERIALIZED (
-    SELECT nextval('penstock.event_seq') AS seq, (now() AT TIME ZONE 'UTC')::date AS day, 'evt_history_' || n AS id,
-           rpad('{"id":"evt_history_' || n || '","type":"message.received","data":{"contactId":"cnt_' || n % 10000, 350, 'x')::bytea
-             AS body, n
-      FROM generate_series($1::int, $2::int) AS n
+  WITH drawn AS MATERIALIZED (
+    SELECT nextval('penstock.batch_number') AS batch, first FROM generate_series($1::int, $2::int, 100) AS first
+  ), made AS MATERIALIZED (
+    SELECT batch, batch * 1024 + n - first AS seq, (now() AT TIME ZONE 'UTC')::date AS day, 350 * (n - first) AS body_at,
+           'evt_history_' || n AS id, n,
+           rpad('{"id":"evt_history_' || n || '","type":"message.received","data":{"contactId":"cnt_' || n % 10000, 350, 'x')
+             AS body
+      FROM drawn, generate_series(first, least(first + 99, $2::int)) AS n
+  ), batches AS (
+    INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
+    SELECT day, batch, now(), count(*),
+           json_agg(json_build_object('source', 'buzzbip', 'id', id, 'type', 'message.received', 'bytes', 350) ORDER BY n),
+           convert_to(string_agg(body, '' ORDER BY n), 'UTF8')
+      FROM made GROUP BY day, batch
   ), keys AS (
     INSERT INTO penstock.event_keys (key, seq, day, body_hash)
-    SELECT sha256(id::bytea), seq, day, sha256(body) FROM made
+    SELECT sha256(id::bytea), seq, day, sha256(body::bytea) FROM made
   ), events AS (
     INSERT INTO penstock.events
-           (seq, day, received_at, source, event_id, type, created_at, subjects, problem, traceparent, body)
+           (seq, day, received_at, source, event_id, type, created_at, subjects, body_at, body_bytes)
     SELECT seq, day, now(), 'buzzbip', id, 'message.received', now(),
-           ARRAY['cnt_' || n % 10000, 'conv_' || n % 10000, 'msg_' || n], NULL, NULL, body FROM made
+           ARRAY['cnt_' || n % 10000, 'conv_' || n % 10000, 'msg_' || n], body_at, 350 FROM made
   )
   INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
   SELECT day, seq, $3, $4, 1, CASE WHEN $4 = 'retrying' THEN now() + interval '1 day' END FROM made`;
@@ -31,7 +41,7 @@ export async function fillWithHistory(databaseUrl: string, events: number): Prom
     for (let from = 1; from <= events; from += LOT) {
       await client.query(INSERT, [from, Math.min(events, from + LOT - 1), "bench", "succeeded"]);
     }
-    await client.query("VACUUM (ANALYZE) penstock.event_keys, penstock.events, penstock.deliveries");
+    await client.query("VACUUM (ANALYZE) penstock.batches, penstock.event_keys, penstock.events, penstock.deliveries");
     await client.query("CHECKPOINT");
   } finally {
     await client.end();
@@ -41,15 +51,26 @@ export async function fillWithHistory(databaseUrl: string, events: number): Prom
 /** Stores events whose delivery to a handler has failed and is to be tried again tomorrow. */
 export async function parkRetries(stage: Stage, events: number, handler: string): Promise<void> {
   await stage.query(INSERT, [1, events, handler, "retrying"]);
-  await stage.query("VACUUM (ANALYZE) penstock.event_keys, penstock.events, penstock.deliveries");
+  await stage.query("VACUUM (ANALYZE) penstock.batches, penstock.event_keys, penstock.events, penstock.deliveries");
 }
 
 /** Makes a delivery of its own of each event that is pending, as a batch does for a handler that is demoted. */
 export async function leaveAsDeliveries(stage: Stage, handler: string): Promise<void> {
   await stage.query(
-    `WITH taken AS (DELETE FROM penstock.pending RETURNING day, seq)
+    `WITH taken AS (
+       DELETE FROM penstock.pending RETURNING day, batch
+     ), waiting AS MATERIALIZED (
+       SELECT e.* FROM taken t JOIN penstock.batches b USING (day, batch), LATERAL penstock.events_of(b) AS e
+     ), keys AS (
+       INSERT INTO penstock.event_keys (key, seq, day, body_hash)
+       SELECT sha256(event_id::bytea), seq, day, sha256(event_id::bytea) FROM waiting
+     ), events AS (
+       INSERT INTO penstock.events
+              (seq, day, received_at, source, event_id, type, created_at, subjects, body_at, body_bytes)
+       SELECT seq, day, received_at, source, event_id, type, created_at, subjects, body_at, body_bytes FROM waiting
+     )
      INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
-     SELECT day, seq, $1, 'pending', 0, now() FROM taken`,
+     SELECT day, seq, $1, 'pending', 0, now() FROM waiting`,
     [handler],
   );
 }

@@ -1,11 +1,10 @@
 // The runs of the sending side: deliveries to a sink on this machine, which counts what comes.
-import { randomBytes, randomUUID, hash } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { generateMasterKey, generateSecret, parseMasterKeys } from "@penstock/dispatch";
 import { type EventQueue, openQueue, QUEUE_SCHEMA } from "@penstock/queue";
 import { ENDPOINT_DEFAULTS, type EndpointSettings } from "@penstock/schemas";
-import { keyOfId } from "@penstock/sources";
-import { createEndpoint, createQueuePool, createStore, insertEvents, type Store } from "@penstock/store";
+import { createEndpoint, createQueuePool, commitBatch, createStore, type Store } from "@penstock/store";
 import { imbalances } from "./books.ts";
 import { eventBody, type EventSeries } from "./events.ts";
 import type { SinkReport } from "./peers/sink.ts";
@@ -229,47 +228,52 @@ async function commit(
   numbers: readonly number[],
   onCommit: (at: number) => void = () => undefined,
 ): Promise<string[]> {
-  const batchId = randomUUID();
   const events = numbers.map((number) => {
     const body = Buffer.from(eventBody(series, number));
     const eventId = idOf(series, number);
     return {
-      key: keyOfId("buzzbip", eventId),
-      bodyHash: hash("sha256", body, "hex"),
       source: "buzzbip",
       eventId,
+      key: null,
       type: "message.received",
       createdAt: new Date(),
       subjects: [`cnt_${number}`],
       problem: null,
       traceparent: null,
+      bodyVaries: false,
       body,
+      replay: null,
     };
   });
-  await insertEvents(store, batchId, events);
+  const batch = await commitBatch(store, events);
   onCommit(performance.timeOrigin + performance.now());
-  await queue.add([batchId]);
+  await queue.add([[batch]]);
   return events.map(({ eventId }) => eventId);
 }
 
 /** Stores events, and a delivery of each to the endpoint that is due, as the transaction of a batch would have left them. */
 async function addDue(stage: Stage, series: EventSeries, events: number): Promise<void> {
-  const AT_ONCE = 5_000;
+  const AT_ONCE = 1_000;
   for (let from = 0; from < events; from += AT_ONCE) {
     const bodies = Array.from({ length: Math.min(AT_ONCE, events - from) }, (_, n) => eventBody(series, from + n));
     await stage.query(
       `WITH made AS MATERIALIZED (
-         SELECT nextval('penstock.event_seq') AS seq, (now() AT TIME ZONE 'UTC')::date AS day, body
-           FROM unnest($1::text[]) AS body
+         SELECT nextval('penstock.batch_number') AS batch, (now() AT TIME ZONE 'UTC')::date AS day
+       ), batch AS (
+         INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
+         SELECT day, batch, now(), cardinality($1::text[]), '[]', convert_to(array_to_string($1, ''), 'UTF8') FROM made
        ), events AS (
-         INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, created_at, subjects, body)
-         SELECT seq, day, now(), 'buzzbip', body::json->>'id', 'message.received', now(), '{}', convert_to(body, 'UTF8')
-           FROM made
+         INSERT INTO penstock.events
+                (seq, day, received_at, source, event_id, type, created_at, subjects, body_at, body_bytes)
+         SELECT batch * 1024 + nth - 1, day, now(), 'buzzbip', body::json->>'id', 'message.received', now(), '{}',
+                sum(octet_length(body)) OVER (ORDER BY nth) - octet_length(body), octet_length(body)
+           FROM made, unnest($1) WITH ORDINALITY AS b (body, nth)
+         RETURNING day, seq
        )
        INSERT INTO penstock.deliveries (day, seq, subscriber, state, next_attempt_at)
-       SELECT day, seq, 'ep_bench', 'pending', now() FROM made`,
+       SELECT day, seq, 'ep_bench', 'pending', now() FROM events`,
       [bodies],
     );
   }
-  await stage.query("VACUUM (ANALYZE) penstock.events, penstock.deliveries");
+  await stage.query("VACUUM (ANALYZE) penstock.batches, penstock.events, penstock.deliveries");
 }

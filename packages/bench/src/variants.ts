@@ -71,7 +71,11 @@ function penstock(
       },
       ready: "worker ready",
     }),
-    stored: (stage) => count(stage, "penstock.events JOIN penstock.event_keys USING (day, seq)"),
+    stored: (stage) =>
+      count(
+        stage,
+        "(SELECT FROM penstock.events JOIN penstock.event_keys USING (day, seq) UNION ALL SELECT FROM penstock.pending p JOIN penstock.batches b USING (day, batch), LATERAL penstock.events_of(b)) AS stored",
+      ),
     ledger: (stage, schemas) =>
       count(
         stage,

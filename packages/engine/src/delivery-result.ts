@@ -8,9 +8,15 @@ import { laneOf } from "./lane.ts";
 import { nextStep } from "./retry-policy.ts";
 import type { HandlerOutcome } from "./run-handler.ts";
 
-/** What became of the events that one job processed. */
+/** What became of batches. */
 export interface BatchReport {
+  readonly batches: number;
+  /** Those that were new. */
   readonly events: number;
+  /** Copies of others, which were left out. */
+  readonly duplicates: number;
+  /** Those of the new ones whose id was accepted with another body before. */
+  readonly conflicts: number;
   /** Whether the claim was cut short by a limit, so that more may be pending. */
   readonly more: boolean;
   readonly quarantined: number;
@@ -130,32 +136,22 @@ export function tellFailures({ log }: Pick<EngineContext, "log">, results: reado
 
 /** Adds up what became of some events; `endpoints` have deliveries that wait, too. */
 export function report(
-  events: number,
-  quarantined: number,
-  results: readonly DeliveryResult[],
+  counts: Partial<BatchReport> & Pick<BatchReport, "events">,
+  results: readonly DeliveryResult[] = [],
   endpoints: Iterable<string> = [],
 ): BatchReport {
   const count = (...states: string[]): number => results.filter(({ state }) => states.includes(state)).length;
   const waiting = results.filter(({ state }) => state === "pending").map(({ subscriber }) => subscriber);
   waiting.push(...endpoints);
   return {
-    events,
+    batches: 0,
+    duplicates: 0,
+    conflicts: 0,
     more: false,
-    quarantined,
+    quarantined: 0,
+    ...counts,
     succeeded: count("succeeded"),
     failed: count("retrying", "dead"),
     waiting: [...new Set(waiting)],
-  };
-}
-
-/** The sum of two reports. */
-export function addReports(a: BatchReport, b: BatchReport): BatchReport {
-  return {
-    events: a.events + b.events,
-    more: a.more || b.more,
-    quarantined: a.quarantined + b.quarantined,
-    succeeded: a.succeeded + b.succeeded,
-    failed: a.failed + b.failed,
-    waiting: [...new Set([...a.waiting, ...b.waiting])],
   };
 }

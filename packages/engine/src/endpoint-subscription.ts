@@ -10,6 +10,7 @@ export const SKIPPED_BY_FILTER = "its endpoint's filter does not let it through"
 function* endpointDeliveries(
   endpoints: readonly EndpointSubscription[],
   decoded: readonly DecodedEvent[],
+  filtered: boolean,
 ): Generator<EndpointDelivery> {
   if (endpoints.length === 0) return;
   const byType = new Map<string, EndpointSubscription[]>();
@@ -21,7 +22,7 @@ function* endpointDeliveries(
       byType.set(event.type, ofType);
     }
     for (const endpoint of ofType) {
-      if (!passesFilter(endpoint, one)) continue;
+      if (filtered && !passesFilter(endpoint, one)) continue;
       const lane = endpointLane(endpoint, one);
       const skipReason = endpoint.disabled ? SKIPPED_WHILE_DISABLED : null;
       yield { event: stored, subscriber: endpoint.id, lane, skipReason };
@@ -81,17 +82,21 @@ function sentText({ stored, json }: DecodedEvent, path: string, value: Scalar): 
   return sent !== undefined && Number(sent) === value ? sent : String(value);
 }
 
-/** Records what endpoints get of these events, and returns which of them have something that waits. */
+/**
+ * Records what endpoints get of these events, and returns which of them have something that waits. Where it is not `filtered`,
+ * each delivery is when its turn comes.
+ */
 export async function recordForEndpoints(
   tx: EngineTransaction,
   endpoints: readonly EndpointSubscription[],
   decoded: readonly DecodedEvent[],
+  { filtered }: { readonly filtered: boolean },
 ): Promise<string[]> {
   const waiting = new Set<string>();
   function* noted(): Generator<EndpointDelivery> {
     // What an operator made for a replay is for handlers: nobody else is to get it for what a provider sent.
     const sent = decoded.filter(({ stored }) => stored.replay === null);
-    for (const delivery of endpointDeliveries(endpoints, sent)) {
+    for (const delivery of endpointDeliveries(endpoints, sent, filtered)) {
       if (delivery.skipReason === null) waiting.add(delivery.subscriber);
       yield delivery;
     }

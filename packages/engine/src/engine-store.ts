@@ -131,14 +131,29 @@ export interface Registered {
   readonly endpoints: readonly EndpointSubscription[];
 }
 
+/** What one transaction is to take. */
+export interface BatchClaim {
+  /** Numbers of batches, which come first. */
+  readonly batches: readonly number[];
+  /** Whether others are left alone; else the oldest come along. Not unless given. */
+  readonly onlyThese?: boolean;
+  /** The most events and bytes of bodies; one batch always fits. */
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
 /** What one transaction took. */
-export interface ClaimedBatch {
-  /** Sorted by subject, then seq. */
+export interface ClaimedBatches {
+  /** Numbers of the batches. */
+  readonly batches: readonly number[];
+  /** What is new of them, in the order of seq. */
   readonly events: readonly StoredEvent[];
   /** Whether it was cut short by a limit, so that more may be pending. */
   readonly more: boolean;
-  /** Events of the job's own batch that were started alone before and did not come back: not taken. */
-  readonly startedAlone: readonly { readonly seq: number; readonly day: string }[];
+  /** How many of their events were copies of others. */
+  readonly duplicates: number;
+  /** How many of the new ones have an id that was accepted with another body before. */
+  readonly conflicts: number;
 }
 
 /** What a handler did behind its savepoint: kept, or undone with the reason. */
@@ -155,21 +170,13 @@ export interface ObservedStatement {
 /** One transaction on one connection. */
 export interface EngineTransaction {
   /**
-   * Takes what is pending of a batch, then the oldest pending of any batch, up to `limit` events and `maxBytes`, each
-   * never started alone before. What another worker holds is skipped. Sorted by subject, then seq. The pending rows
-   * are gone when this transaction commits.
+   * Takes pending batches, whole, and records their events in the ledger and in the archive; what is there already is left
+   * out. What another worker holds is skipped; of a copy that another one is just recording, its commit is waited for. The
+   * batches are not pending any more when this transaction commits.
    */
-  claimBatch(batchId: string, limits: { limit: number; maxBytes: number }): Promise<ClaimedBatch>;
-  /** Takes one pending event; null when it is gone or another worker holds it. */
-  claimEvent(event: { seq: number; day: string }): Promise<StoredEvent | null>;
-  /** Counts the tries of an event anew, the one under way as the first, since the culprit of those before is named. */
-  restartTries(seq: number): Promise<void>;
-  /** Drops the pending row of an event: nothing of it is left to do but its deliveries. */
-  finishEvent(seq: number): Promise<void>;
+  claimBatches(claim: BatchClaim): Promise<ClaimedBatches>;
   /** The handlers registered by any worker, and the endpoints, as of now. */
   registered(): Promise<Registered>;
-  /** Names of the subscribers that have a delivery of this event. */
-  subscribersOf(event: { seq: number; day: string }): Promise<string[]>;
   /**
    * Runs `fn` behind a savepoint with a guarded Kysely transaction whose `search_path` is `schema`. Kept only when all
    * its statements, its deferred constraints and RELEASE succeeded with the transaction still open; else undone.
@@ -184,7 +191,7 @@ export interface EngineTransaction {
   recordEndpointDeliveries(deliveries: Iterable<EndpointDelivery>): Promise<void>;
   recordQuarantine(records: readonly QuarantineRecord[]): Promise<void>;
   /**
-   * Locks running deliveries and reads their events, sorted by subject, then seq. A delivery whose token no longer matches
+   * Locks running deliveries and reads their events, in the order given. A delivery whose token no longer matches
    * is somebody else's, and left out; so is what does not fit into `maxBytes` of bodies, but for the first.
    */
   lockDeliveries(deliveries: readonly ClaimedDelivery[], maxBytes: number): Promise<LockedDelivery[]>;
@@ -286,12 +293,6 @@ export interface EngineStore {
    * @throws an error with code `COMMIT_FAILED` when COMMIT itself was refused.
    */
   transaction<T>(fn: (tx: EngineTransaction) => Promise<T>): Promise<T>;
-  /** What is still pending of a batch, in the order of seq, without locking it. */
-  pendingOf(batchId: string): Promise<{ seq: number; day: string }[]>;
-  /** Commits that an event is now started alone; null when it is gone or held. Returns the tries before this one. */
-  beginTry(seq: number): Promise<number | null>;
-  /** Takes a try back: the event came back to its process, well or not, so it has not taken it down. */
-  endTry(seq: number): Promise<void>;
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
   /**

@@ -5,7 +5,8 @@ export { dryRun, type DryRunReport, type DryRunStore, type Rehearsal, type Table
 export type { EngineLog, Outbound } from "./engine-context.ts";
 export type {
   AttemptOutcome,
-  ClaimedBatch,
+  BatchClaim,
+  ClaimedBatches,
   ClaimedDelivery,
   ClaimedEffect,
   DeliveryResult,

@@ -1,6 +1,5 @@
-import { type DecodedEvent, decodeEvent } from "./decode-event.ts";
+import { type DecodedEvent, decodeEvent, untouchedEvent } from "./decode-event.ts";
 import {
-  addReports,
   type BatchReport,
   deliveriesOfTheirOwn,
   deliveryResult,
@@ -11,7 +10,7 @@ import {
 } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type {
-  ClaimedBatch,
+  ClaimedBatches,
   DeliveryResult,
   EngineTransaction,
   QuarantineRecord,
@@ -22,91 +21,127 @@ import { codeOf, HandlerTimeoutError, isConflict, isUnavailable } from "./errors
 import { recordForEndpoints } from "./endpoint-subscription.ts";
 import { type EventTraces, traceEvents } from "./event-traces.ts";
 import { createOutagePause } from "./outage-pause.ts";
-import { processAlone } from "./process-alone.ts";
 import { runHandler } from "./run-handler.ts";
+import { bySubject } from "./subject-order.ts";
 
-/** A pointer to a batch, as it came from the queue. */
+/** A pointer to batches, as it came from the queue. */
 export interface BatchPointer {
-  readonly batchId: string;
-  /** True when somebody began this batch before and did not finish: its process may have died of one of its events. */
-  readonly startedBefore: boolean;
+  readonly batches: readonly number[];
+  /** How often somebody has begun them and did not come back: their process may have died of one of their events. */
+  readonly startedBefore: number;
 }
 
 const MAX_CONFLICTS = 3;
 
+/** From this start on nothing of a user's is called for a batch, not even what reads its events. */
+const UNTOUCHED_AFTER = 3;
+
 /**
- * Processes a batch: one transaction claims its events and more of the oldest, runs every transactional handler behind
- * a savepoint of its own, writes a delivery per event and handler, and drops the pending rows.
+ * How the events of a batch are dealt with:
  *
- * Four things make it begin again: Postgres was away or out of disk (once it can go on; nothing is consumed), a handler took too long
- * (without that handler, whose events become deliveries of their own), another transaction was in the way (as it was),
- * and anything else that undid the whole transaction (one transaction per event and handler: it finds the culprit).
+ * - `handled`: every transactional handler runs for them, behind a savepoint of its own.
+ * - `recorded`: no handler runs; each gets a delivery that waits, and the deliveries' leases find the culprit.
+ * - `untouched`: the same, and nothing reads the events either. What then cannot be understood fails as a delivery.
+ */
+type Mode = "handled" | "recorded" | "untouched";
+
+/**
+ * Processes batches: one transaction claims those that the pointer names and more of the oldest, records which of their
+ * events are new, runs every transactional handler for these, and writes a delivery per event and subscriber.
+ *
+ * Three things make it begin again: Postgres was away or out of disk (once it can go on; nothing is consumed), a handler
+ * took too long (without that handler, whose events become deliveries of their own), another transaction was in the way (as
+ * it was). Where anything else undid the transaction, or a process that had begun these batches died, each is only recorded.
  *
  * @throws when the engine's signal is aborted meanwhile: what was not committed is still pending.
  */
 export async function processBatch(engine: EngineContext, pointer: BatchPointer): Promise<BatchReport> {
+  const { batches, startedBefore } = pointer;
+  if (startedBefore > 0) {
+    return recordEach(engine, batches, startedBefore < UNTOUCHED_AFTER ? "recorded" : "untouched");
+  }
+  let claimed: readonly number[] = batches;
+  try {
+    return await processTogether(engine, batches, "handled", (taken) => (claimed = taken));
+  } catch (error) {
+    if (engine.signal.aborted) throw error;
+    engine.log.warn(
+      { batches: claimed, code: codeOf(error), err: error },
+      "batches failed, their events become deliveries of their own",
+    );
+    return recordEach(engine, claimed, "recorded");
+  }
+}
+
+/** Each in a transaction of its own: one that cannot be recorded stays pending, and the others do not wait for it. */
+async function recordEach(engine: EngineContext, batches: readonly number[], mode: Mode): Promise<BatchReport> {
+  let sum = report({ events: 0 });
+  for (const batch of batches) {
+    try {
+      sum = addReports(sum, await processTogether(engine, [batch], mode));
+    } catch (error) {
+      if (engine.signal.aborted) throw error;
+      engine.log.error({ batch, err: error }, "batch could not be recorded, it stays pending");
+    }
+  }
+  return sum;
+}
+
+async function processTogether(
+  engine: EngineContext,
+  batches: readonly number[],
+  mode: Mode,
+  onClaim: (batches: readonly number[]) => void = () => undefined,
+): Promise<BatchReport> {
   const { store, log, demotions } = engine;
-  if (pointer.startedBefore) return processAlone(engine, () => store.pendingOf(pointer.batchId));
+  const claim = { batches, onlyThese: mode !== "handled", maxEvents: engine.batchEvents, maxBytes: engine.batchBytes };
   const pause = createOutagePause(engine);
-  // For as long as this batch takes, however soon a demotion ends: of several handlers that hang, the first would have
-  // its turn again before the last has timed out, and the batch would never end.
+  // For as long as this takes, however soon a demotion ends: of several handlers that hang, the first would have its turn
+  // again before the last has timed out, and it would never end.
   const timedOut = new Set<string>();
   for (let conflicts = 0; ;) {
-    let claimed: ClaimedBatch = { events: [], more: false, startedAlone: [] };
+    let events = 0;
     let traces: EventTraces | undefined;
     try {
       const processed = await engine.gate.shared(() => {
         engine.signal.throwIfAborted();
         return store.transaction(async (tx) => {
-          const limits = { limit: engine.batchEvents, maxBytes: engine.batchBytes };
           // In one round trip, and read after the claim: a handler that was registered before an event was claimed must not
           // be forgotten.
-          const claiming = tx.claimBatch(pointer.batchId, limits);
-          const [batch, registered] = await Promise.all([claiming, tx.registered()]);
-          claimed = batch;
+          const [claimed, registered] = await Promise.all([tx.claimBatches(claim), tx.registered()]);
+          events = claimed.events.length;
+          onClaim(claimed.batches);
           traces = traceEvents(claimed.events);
-          return processClaimed(engine, { tx, claimed: claimed.events, registered, traces, timedOut });
+          return processClaimed(engine, { tx, claimed, registered, traces, mode, timedOut });
         });
       });
       traces?.end();
-      const done = { ...settle(engine, processed), more: claimed.more };
-      const { startedAlone } = claimed;
-      if (startedAlone.length === 0) return done;
-      return addReports(done, await processAlone(engine, () => Promise.resolve(startedAlone)));
+      return settle(engine, processed);
     } catch (error) {
       traces?.end(error);
       engine.signal.throwIfAborted();
       if (isUnavailable(error)) {
         await pause(error);
-        continue;
-      }
-      if (error instanceof HandlerTimeoutError) {
+      } else if (error instanceof HandlerTimeoutError) {
         // Its culprit is among these: together they would only time out once more.
-        demotions.separate(error.handler, claimed.events.length);
+        demotions.separate(error.handler, events);
         timedOut.add(error.handler);
         log.warn({ handler: error.handler }, "handler took too long, its events become deliveries of their own");
-        continue;
-      }
-      if (isConflict(error) && ++conflicts <= MAX_CONFLICTS) continue;
-      log.warn(
-        { batchId: pointer.batchId, code: codeOf(error), err: error },
-        "batch failed, running it event by event",
-      );
-      const events = [...claimed.events, ...claimed.startedAlone];
-      return processAlone(engine, () => Promise.resolve(events));
+      } else if (!isConflict(error) || ++conflicts > MAX_CONFLICTS) throw error;
     }
   }
 }
 
 interface Claimed {
   readonly tx: EngineTransaction;
-  readonly claimed: readonly StoredEvent[];
+  readonly claimed: ClaimedBatches;
   readonly registered: Registered;
   readonly traces: EventTraces;
+  readonly mode: Mode;
   readonly timedOut: ReadonlySet<string>;
 }
 
-/** What came of a batch's events, until it is committed. */
+/** What came of the events of batches, until it is committed. */
 interface Processed {
   readonly report: BatchReport;
   readonly results: readonly DeliveryResult[];
@@ -117,34 +152,28 @@ interface Processed {
 
 async function processClaimed(
   engine: EngineContext,
-  { tx, claimed, registered, traces, timedOut }: Claimed,
+  { tx, claimed, registered, traces, mode, timedOut }: Claimed,
 ): Promise<Processed> {
   const tries: { handler: string; succeeded: boolean }[] = [];
   const slow: string[] = [];
-  if (claimed.length === 0) return { report: report(0, 0, []), results: [], tries, slow };
-  const decoded: DecodedEvent[] = [];
-  const quarantine: QuarantineRecord[] = [];
-  for (const stored of claimed) {
-    const decoding = decodeEvent(stored, engine.findSource);
-    if (decoding.ok) decoded.push(decoding.decoded);
-    else {
-      quarantine.push(decoding.quarantine);
-      traces.quarantined(stored, decoding.quarantine.reason);
-    }
-  }
-  const results = deliveriesOfTheirOwn(engine, registered.handlers, decoded, traces);
+  const { batches, duplicates, conflicts, more } = claimed;
+  const counts = { batches: batches.length, events: claimed.events.length, duplicates, conflicts, more };
+  if (claimed.events.length === 0) return { report: report(counts), results: [], tries, slow };
+  const { decoded, quarantine } = decodeAll(engine, claimed.events, mode, traces);
+  const results = deliveriesOfTheirOwn(engine, registered.handlers, decoded, traces, { tellLanes: mode === "handled" });
   const paused = new Set(registered.handlers.filter((handler) => handler.paused).map(({ name }) => name));
   for (const handler of engine.batched) {
     if (paused.has(handler.name)) continue;
     const wanting = decoded.filter(({ event }) => wants(handler, event));
+    const waits =
+      mode !== "handled" ||
+      timedOut.has(handler.name) ||
+      engine.demotions.has(handler.name) ||
+      engine.failing.has(handler.name);
     // Those that were made for a replay run as deliveries of their own: handleBatch could not tell them from the others.
-    const wanted = wanting.filter(({ stored }) => stored.replay === null);
-    for (const { stored } of wanting) if (stored.replay !== null) results.push(pendingDelivery(stored, handler.name));
+    const wanted = waits ? [] : wanting.filter(({ stored }) => stored.replay === null);
+    for (const one of wanting) if (waits || one.stored.replay !== null) results.push(pendingDelivery(one.stored, handler.name));
     if (wanted.length === 0) continue;
-    if (timedOut.has(handler.name) || engine.demotions.has(handler.name) || engine.failing.has(handler.name)) {
-      results.push(...wanted.map(({ stored }) => pendingDelivery(stored, handler.name)));
-      continue;
-    }
     const startedAt = new Date();
     const log = engine.log.child({ handler: handler.name });
     const { signal } = engine;
@@ -167,14 +196,49 @@ async function processClaimed(
   }
   await tx.recordQuarantine(quarantine);
   await tx.recordDeliveries(results);
-  const waiting = await recordForEndpoints(tx, registered.endpoints, decoded);
-  return { report: report(claimed.length, quarantine.length, results, waiting), results, tries, slow };
+  const endpoints = await recordForEndpoints(tx, registered.endpoints, decoded, { filtered: mode !== "untouched" });
+  return { report: report({ ...counts, quarantined: quarantine.length }, results, endpoints), results, tries, slow };
 }
 
-/** Takes note of what came of a batch, now that it is committed: what was undone and run again would count twice. */
+/** Reads events for their handlers, sorted as all workers sort them; what cannot be understood goes into quarantine. */
+function decodeAll(
+  engine: EngineContext,
+  events: readonly StoredEvent[],
+  mode: Mode,
+  traces: EventTraces,
+): { readonly decoded: readonly DecodedEvent[]; readonly quarantine: readonly QuarantineRecord[] } {
+  const decoded: DecodedEvent[] = [];
+  const quarantine: QuarantineRecord[] = [];
+  for (const stored of events.toSorted(bySubject)) {
+    const decoding = mode === "untouched" ? untouchedEvent(stored) : decodeEvent(stored, engine.findSource);
+    if (decoding.ok) decoded.push(decoding.decoded);
+    else {
+      quarantine.push(decoding.quarantine);
+      traces.quarantined(stored, decoding.quarantine.reason);
+    }
+  }
+  return { decoded, quarantine };
+}
+
+/** Takes note of what came of batches, now that it is committed: what was undone and run again would count twice. */
 function settle(engine: EngineContext, { report: done, results, tries, slow }: Processed): BatchReport {
   for (const { handler, succeeded } of tries) engine.failing.note(handler, succeeded);
   for (const handler of slow) engine.demotions.add(handler);
   tellFailures(engine, results);
   return done;
+}
+
+/** The sum of two reports. */
+function addReports(a: BatchReport, b: BatchReport): BatchReport {
+  return {
+    batches: a.batches + b.batches,
+    events: a.events + b.events,
+    duplicates: a.duplicates + b.duplicates,
+    conflicts: a.conflicts + b.conflicts,
+    more: a.more || b.more,
+    quarantined: a.quarantined + b.quarantined,
+    succeeded: a.succeeded + b.succeeded,
+    failed: a.failed + b.failed,
+    waiting: [...new Set([...a.waiting, ...b.waiting])],
+  };
 }

@@ -25,6 +25,7 @@ import { handBack } from "./hand-back.ts";
 import { laneRuleOf } from "./lane.ts";
 import { createOutagePause, insist } from "./outage-pause.ts";
 import { runHandler, runHandlerOnce } from "./run-handler.ts";
+import { bySubject } from "./subject-order.ts";
 import { traceAttempt } from "./trace-attempt.ts";
 
 /** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
@@ -131,7 +132,8 @@ async function runTogether(
     try {
       const done = await withSpan("process deliveries", { attributes, parent: newTrace }, () =>
         engine.store.transaction(async (tx) => {
-          const locked = await tx.lockDeliveries(deliveries, engine.batchBytes);
+          const held = await tx.lockDeliveries(deliveries, engine.batchBytes);
+          const locked = held.toSorted((a, b) => bySubject(a.event, b.event));
           const earlier = new Map(locked.map(({ delivery, event }) => [event, delivery.lastAttempt]));
           traces = traceEvents([...earlier.keys()], earlier);
           return runLocked(engine, handler, { tx, locked, traces });

@@ -38,7 +38,7 @@ async function everything(): Promise<unknown[]> {
 }
 
 async function received(...events: TestEvent[]): Promise<{ day: string; seq: number }[]> {
-  await engineOn(store, []).processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+  await engineOn(store, []).processBatch({ batches: [await addBatch(store, events)], startedBefore: 0 });
   return rows(store, "SELECT day::text, seq::int FROM penstock.events ORDER BY seq");
 }
 

@@ -1,4 +1,3 @@
-import { hash, randomUUID } from "node:crypto";
 import { createEngine, type Engine, type EngineOptions } from "@penstock/engine";
 import {
   defineHandler,
@@ -11,8 +10,8 @@ import {
 } from "@penstock/handler-sdk";
 import { isBuzzBipEventType } from "@penstock/schemas";
 import { makeEvent, randomId } from "@penstock/schemas/fixtures";
-import { buzzbip, defineSources, keyOfId } from "@penstock/sources";
-import { createEngineStore, createStore, findDueDeliveries, insertEvents, migrate, type Store } from "@penstock/store";
+import { buzzbip, defineSources } from "@penstock/sources";
+import { commitBatch, createEngineStore, createStore, findDueDeliveries, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
 
@@ -115,35 +114,31 @@ export interface TestEvent {
   readonly problem?: string;
 }
 
-/** Commits events as intake does, as one batch, and returns its id. Subjects are contact ids. */
-export async function addBatch(store: Store, events: readonly TestEvent[]): Promise<string> {
-  const batchId = randomUUID();
-  await insertEvents(
+/** Commits events as intake does, as one batch, and returns its number. Subjects are contact ids. */
+export async function addBatch(store: Store, events: readonly TestEvent[]): Promise<number> {
+  return commitBatch(
     store,
-    batchId,
     events.map((one) => {
       const { type = "message.received", source = "buzzbip", subject = "cnt_1", data, body, problem = null } = one;
       const { id = randomId("evt"), createdAt = new Date().toISOString() } = one;
       const event = isBuzzBipEventType(type)
         ? makeEvent(type, { id, createdAt, data: { contactId: subject, ...data } })
         : { id, type, createdAt };
-      const bytes = body ?? Buffer.from(JSON.stringify(event));
-      const sha = (text: string | Buffer): string => hash("sha256", text, "hex");
       return {
-        key: keyOfId(source, event.id),
-        bodyHash: sha(bytes),
         source,
         eventId: event.id,
+        key: null,
         type: event.type,
         createdAt: new Date(event.createdAt),
         subjects: [subject],
         problem,
         traceparent: null,
-        body: bytes,
+        bodyVaries: false,
+        body: body ?? Buffer.from(JSON.stringify(event)),
+        replay: null,
       };
     }),
   );
-  return batchId;
 }
 
 /** Rows of a query, as objects. */
@@ -171,6 +166,6 @@ export async function deliveries(store: Store): Promise<string[]> {
 }
 
 export async function pendingCount(store: Store): Promise<number> {
-  const [row] = await rows<{ n: number }>(store, "SELECT count(*)::int AS n FROM penstock.pending");
+  const [row] = await rows<{ n: number }>(store, "SELECT coalesce(sum(events), 0)::int AS n FROM penstock.pending");
   return row?.n ?? -1;
 }

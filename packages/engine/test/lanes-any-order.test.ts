@@ -158,7 +158,7 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
   async function accept(batch: readonly Fate[]): Promise<void> {
     if (batch.length === 0) return;
     const made = batch.map(({ id, lane, at }) => ({ id, subject: lane, createdAt: new Date(at).toISOString() }));
-    await (await worker()).processBatch({ batchId: await addBatch(store, made), startedBefore: false });
+    await (await worker()).processBatch({ batches: [await addBatch(store, made)], startedBefore: 0 });
     // Another worker may have taken them along, and be about to commit.
     await eventually(async () => {
       const found = await listDeliveries(store, {}, { limit: 100 });

@@ -73,7 +73,7 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
   });
 
   async function accept(engine: Engine, ...events: Parameters<typeof addBatch>[1][number][]): Promise<void> {
-    await engine.processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+    await engine.processBatch({ batches: [await addBatch(store, events)], startedBefore: 0 });
   }
 
   /** Runs what is due until nothing is. */
@@ -316,9 +316,9 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
     test("since that may be what kills the process, are found when the delivery runs, which is blamed then", async () => {
       let told = 0;
       const engine = start({ lane: (event) => (told++, event.data.contactId) });
-      const batchId = await addBatch(store, [{ id: "a" }]);
+      const batch = await addBatch(store, [{ id: "a" }]);
       await store.pool.query("UPDATE penstock.pending SET tries = 3");
-      await engine.processBatch({ batchId, startedBefore: true });
+      await engine.processBatch({ batches: [batch], startedBefore: 1 });
       expect(told).toBe(0);
       expect(await deliveries(store)).toEqual(["a laned pending"]);
       await runAll(engine);

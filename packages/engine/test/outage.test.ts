@@ -44,8 +44,8 @@ test.each(["stop", "kill"] as const)(
         if (started === 1) await sql`SELECT pg_sleep(5)`.execute(tx);
       },
     });
-    const batchId = await addBatch(store, [{ id: "a" }, { id: "b" }]);
-    const processed = engineOn(store, [handler]).processBatch({ batchId, startedBefore: false });
+    const batch = await addBatch(store, [{ id: "a" }, { id: "b" }]);
+    const processed = engineOn(store, [handler]).processBatch({ batches: [batch], startedBefore: 0 });
     await eventually(() => expect(started).toBe(1));
     await server[how]();
     await server.start();
@@ -65,8 +65,8 @@ test("an outage while an event runs alone is no try of it", async () => {
       expect(await sql`SELECT tries FROM penstock.pending`.execute(tx)).toMatchObject({ rows: [{ tries: 1 }] });
     },
   });
-  const batchId = await addBatch(store, [{ id: "a" }]);
-  const processed = engineOn(store, [handler]).processBatch({ batchId, startedBefore: true });
+  const batch = await addBatch(store, [{ id: "a" }]);
+  const processed = engineOn(store, [handler]).processBatch({ batches: [batch], startedBefore: 1 });
   await eventually(() => expect(started).toBe(1));
   await server.kill();
   await server.start();
@@ -87,7 +87,7 @@ test("a delivery that an outage interrupts keeps its attempt", async () => {
     },
   });
   const engine = engineOn(store, [handler]);
-  await engine.processBatch({ batchId: await addBatch(store, [{ id: "a" }]), startedBefore: false });
+  await engine.processBatch({ batches: [await addBatch(store, [{ id: "a" }])], startedBefore: 0 });
   const running = eventually(async () => expect(await engine.runDueDeliveries(1)).toBe(1));
   await eventually(() => expect(started).toBe(1));
   await server.kill();
@@ -125,8 +125,8 @@ describe("a Postgres that hangs for longer than a handler's time", () => {
 
   test("demotes no handler", async () => {
     const { engine, thawed } = hanging();
-    const batchId = await addBatch(store, [{ id: "a" }, { id: "b" }]);
-    expect(await engine.processBatch({ batchId, startedBefore: false })).toMatchObject({ events: 2, succeeded: 2 });
+    const batch = await addBatch(store, [{ id: "a" }, { id: "b" }]);
+    expect(await engine.processBatch({ batches: [batch], startedBefore: 0 })).toMatchObject({ events: 2, succeeded: 2 });
     await thawed();
     expect(await effects(store)).toEqual(["attempt 1 a", "attempt 1 b"]);
     expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
@@ -140,7 +140,7 @@ describe("a Postgres that hangs for longer than a handler's time", () => {
       if (attempt === 1) throw new Error("first");
     });
     const events = ids.map((id) => ({ id }));
-    await engine.processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+    await engine.processBatch({ batches: [await addBatch(store, events)], startedBefore: 0 });
     await eventually(async () => {
       await engine.runDueDeliveries(10);
       expect(await effects(store)).toEqual(ids.map((id) => `attempt 2 ${id}`));
@@ -178,7 +178,7 @@ test.each([
     back = new Promise((resolve) => setTimeout(resolve, awayMs)).then(() => server.start());
   };
   const engine = engineOn(store, [outsideHandler((_, ctx) => handle(outage, ctx), { timeoutMs })]);
-  await engine.processBatch({ batchId: await addBatch(store, [{ id: "a" }]), startedBefore: false });
+  await engine.processBatch({ batches: [await addBatch(store, [{ id: "a" }])], startedBefore: 0 });
   expect(await runDueEffects(store, engine)).toBe(1);
   await back;
   await eventually(async () => {
@@ -194,11 +194,11 @@ test.each([
 
 test("a worker that is told to stop while Postgres is away stops, and its events stay pending", async () => {
   const stop = new AbortController();
-  const batchId = await addBatch(store, [{ id: "a" }]);
+  const batch = await addBatch(store, [{ id: "a" }]);
   await server.stop();
   const processed = engineOn(store, [effectHandler()], { signal: stop.signal }).processBatch({
     batchId,
-    startedBefore: false,
+    startedBefore: 0,
   });
   stop.abort(new Error("stopping"));
   await expect(processed).rejects.toThrow();

@@ -25,20 +25,20 @@ beforeEach(async () => {
   return () => store.close();
 });
 
-const fresh = (batchId: string) => ({ batchId, startedBefore: false });
+const fresh = (batch: number) => ({ batches: [batch], startedBefore: 0 });
 
 describe("a batch", () => {
   test("takes effect once per event and handler, however often its job runs", async () => {
     const engine = engineOn(store, [effectHandler({ name: "a" }), effectHandler({ name: "b" })]);
-    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    expect(await engine.processBatch(fresh(batch))).toMatchObject({
       events: 2,
       quarantined: 0,
       succeeded: 4,
       failed: 0,
     });
-    await engine.processBatch(fresh(batchId));
-    await engine.processBatch({ batchId, startedBefore: true });
+    await engine.processBatch(fresh(batch));
+    await engine.processBatch({ batches: [batch], startedBefore: 1 });
     expect(await effects(store)).toEqual(["a evt_1", "a evt_2", "b evt_1", "b evt_2"]);
     expect(await deliveries(store)).toEqual([
       "evt_1 a succeeded",
@@ -55,8 +55,8 @@ describe("a batch", () => {
     const handler = effectHandler({ handleBatch: (events) => void seen.push(events.map(({ id }) => id)) });
     const engine = engineOn(store, [handler], { batchEvents: 4 });
     await addBatch(store, [{ id: "old_1" }, { id: "old_2" }, { id: "old_3" }]);
-    const batchId = await addBatch(store, [{ id: "own_1" }, { id: "own_2" }]);
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 4, more: true });
+    const batch = await addBatch(store, [{ id: "own_1" }, { id: "own_2" }]);
+    expect(await engine.processBatch(fresh(batch))).toMatchObject({ events: 4, more: true });
     expect(seen).toEqual([["old_1", "old_2", "own_1", "own_2"]]);
     expect(await pendingCount(store)).toBe(1);
   });
@@ -98,21 +98,21 @@ describe("a batch", () => {
 
   test("is bounded by bytes, and one event always fits", async () => {
     const engine = engineOn(store, [effectHandler()], { batchBytes: 600 });
-    const batchId = await addBatch(store, [
+    const batch = await addBatch(store, [
       { id: "big", data: { body: "x".repeat(5_000) } },
       { id: "small_1" },
       { id: "small_2" },
     ]);
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 1, more: true });
-    expect(await engine.processBatch(fresh(batchId))).toMatchObject({ events: 2, more: false });
+    expect(await engine.processBatch(fresh(batch))).toMatchObject({ events: 1, more: true });
+    expect(await engine.processBatch(fresh(batch))).toMatchObject({ events: 2, more: false });
   });
 
   test("skips what another worker holds instead of waiting for it", async () => {
-    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
     const other = createEngineStore(store, "other");
     await other.transaction(async (tx) => {
       expect((await tx.claimBatch(batchId, { limit: 1, maxBytes: 1e6 })).events).toHaveLength(1);
-      await engineOn(store, [effectHandler()]).processBatch(fresh(batchId));
+      await engineOn(store, [effectHandler()]).processBatch(fresh(batch));
       expect(await effects(store)).toEqual(["effect evt_2"]);
     });
   });
@@ -120,13 +120,13 @@ describe("a batch", () => {
   test("goes to handlers sorted by subject and then by arrival", async () => {
     const seen: string[] = [];
     const handler = effectHandler({ handle: (event) => void seen.push(event.id) });
-    const batchId = await addBatch(store, [
+    const batch = await addBatch(store, [
       { id: "evt_1", subject: "c" },
       { id: "evt_2", subject: "a" },
       { id: "evt_3", subject: "c" },
       { id: "evt_4", subject: "b" },
     ]);
-    await engineOn(store, [handler]).processBatch(fresh(batchId));
+    await engineOn(store, [handler]).processBatch(fresh(batch));
     expect(seen).toEqual(["evt_2", "evt_4", "evt_1", "evt_3"]);
   });
 
@@ -156,7 +156,7 @@ describe("a batch", () => {
     const workers = [0, 1].map(async (worker) => {
       const engine = engineOn(store, [count], { batchEvents: 40, budgetMs: 60_000, store: observed });
       for (const [at, batchId] of batches.entries()) {
-        if (at % 2 === worker) await engine.processBatch(fresh(batchId));
+        if (at % 2 === worker) await engine.processBatch(fresh(batch));
       }
     });
     await Promise.all(workers);
@@ -166,14 +166,14 @@ describe("a batch", () => {
   });
 
   test("run by two workers at the same moment takes effect once", async () => {
-    const batchId = await addBatch(
+    const batch = await addBatch(
       store,
       Array.from({ length: 50 }, (_, at) => ({ id: `evt_${at}` })),
     );
     const engines = [0, 1].map(() => engineOn(store, [effectHandler()], { budgetMs: 60_000 }));
     await Promise.all([
-      ...engines.map((engine) => engine.processBatch(fresh(batchId))),
-      ...engines.map((engine) => engine.processBatch({ batchId, startedBefore: true })),
+      ...engines.map((engine) => engine.processBatch(fresh(batch))),
+      ...engines.map((engine) => engine.processBatch({ batches: [batch], startedBefore: 1 })),
     ]);
     expect(await effects(store)).toHaveLength(50);
     expect(new Set(await effects(store)).size).toBe(50);
@@ -182,7 +182,7 @@ describe("a batch", () => {
 
 describe("what cannot be understood", () => {
   test("goes to quarantine with the reason, its neighbours go on", async () => {
-    const batchId = await addBatch(store, [
+    const batch = await addBatch(store, [
       { id: "good" },
       { id: "not_json", body: Buffer.from("{"), problem: "not-json" },
       {
@@ -192,7 +192,7 @@ describe("what cannot be understood", () => {
       { id: "bad_shape", data: { messageId: "" } },
       { id: "conflict", problem: "id-conflict" },
     ]);
-    const report = await engineOn(store, [effectHandler()]).processBatch(fresh(batchId));
+    const report = await engineOn(store, [effectHandler()]).processBatch(fresh(batch));
     expect(report).toMatchObject({ events: 5, quarantined: 4, succeeded: 1, failed: 0 });
     expect(await effects(store)).toEqual(["effect good"]);
     const found = await rows<{ event_id: string; reason: string; detail: string }>(
@@ -216,13 +216,13 @@ test.each([
   ["2026-06-01 14:32+00", "2026-06-01T14:32:00.000Z"],
 ])("a handler gets the exact time of a createdAt of %s", async (createdAt, expected) => {
   const event = { ...makeEvent("message.received", { id: "evt_1" }), createdAt };
-  const batchId = await addBatch(store, [{ id: "evt_1", body: Buffer.from(JSON.stringify(event)) }]);
+  const batch = await addBatch(store, [{ id: "evt_1", body: Buffer.from(JSON.stringify(event)) }]);
   const noting = effectHandler({
     async handle({ id, createdAt: at }, { tx }) {
       await tx.insertInto("effects").values({ handler: "effect", event_id: id, note: at.toISOString() }).execute();
     },
   });
-  expect(await engineOn(store, [noting]).processBatch(fresh(batchId))).toMatchObject({ quarantined: 0, succeeded: 1 });
+  expect(await engineOn(store, [noting]).processBatch(fresh(batch))).toMatchObject({ quarantined: 0, succeeded: 1 });
   expect(await rows(store, "SELECT note FROM app.effects")).toEqual([{ note: expected }]);
 });
 
@@ -245,9 +245,9 @@ describe("a failing handler", () => {
     { error: () => Object.create(null) as unknown, state: "retrying" },
     { error: () => Object.assign(new Error("x"), { message: { not: "text" }, name: 7 }), state: "retrying" },
   ])("leaves its culprit $state and every other effect in place: $error", async ({ error, state }) => {
-    const batchId = await addBatch(store, [{ id: "before" }, { id: "culprit" }, { id: "later" }]);
+    const batch = await addBatch(store, [{ id: "before" }, { id: "culprit" }, { id: "later" }]);
     const engine = engineOn(store, [failing(error), effectHandler({ name: "other" })]);
-    await engine.processBatch(fresh(batchId));
+    await engine.processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual([
       "before failing succeeded",
       "before other succeeded",
@@ -266,9 +266,9 @@ describe("a failing handler", () => {
   });
 
   test("has its try kept as a row: class and message, without what Postgres text cannot hold", async () => {
-    const batchId = await addBatch(store, [{ id: "culprit" }]);
+    const batch = await addBatch(store, [{ id: "culprit" }]);
     const error = Object.assign(new Error(`no \u0000 \ud800 ${"x".repeat(5_000)}`), { name: "Odd\0Error" });
-    await engineOn(store, [failing(() => error)]).processBatch(fresh(batchId));
+    await engineOn(store, [failing(() => error)]).processBatch(fresh(batch));
     const [attempt] = await rows<Record<string, unknown>>(store, "SELECT * FROM penstock.attempts");
     expect(attempt).toMatchObject({
       attempt: 1,
@@ -282,8 +282,8 @@ describe("a failing handler", () => {
 
   test("waits a random while below the ceiling, or as long as it asked for", async () => {
     const due = "SELECT round(extract(epoch FROM next_attempt_at - changed_at))::int AS s FROM penstock.deliveries";
-    const batchId = await addBatch(store, [{ id: "culprit" }]);
-    await engineOn(store, [failing(() => new Error("boom"))], { random: () => 0.5 }).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "culprit" }]);
+    await engineOn(store, [failing(() => new Error("boom"))], { random: () => 0.5 }).processBatch(fresh(batch));
     expect(await rows(store, due)).toEqual([{ s: 30 }]);
     await store.pool.query("TRUNCATE penstock.deliveries, penstock.event_keys");
     const asking = await addBatch(store, [{ id: "culprit" }]);
@@ -369,8 +369,8 @@ describe("a failing handler", () => {
         await tx.insertInto("effects").values({ handler: "single", event_id: event.id }).execute();
       },
     });
-    const batchId = await addBatch(store, [{ id: "a" }, { id: "culprit" }, { id: "b" }]);
-    await engineOn(store, [handler]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "a" }, { id: "culprit" }, { id: "b" }]);
+    await engineOn(store, [handler]).processBatch(fresh(batch));
     expect(calls).toEqual(["batch of 3", "a", "culprit", "b"]);
     expect(await effects(store)).toEqual(["single a", "single b"]);
   });
@@ -381,8 +381,8 @@ test("an event goes to quarantine with a reason that names what Postgres text ca
     ...findSource("buzzbip")!,
     check: () => ({ ok: false, reason: "invalid-shape", detail: "fields.a\0b: is too long" }) as const,
   };
-  const batchId = await addBatch(store, [{ id: "evt_1" }]);
-  await engineOn(store, [effectHandler()], { findSource: () => odd }).processBatch(fresh(batchId));
+  const batch = await addBatch(store, [{ id: "evt_1" }]);
+  await engineOn(store, [effectHandler()], { findSource: () => odd }).processBatch(fresh(batch));
   expect(await rows(store, "SELECT reason, detail FROM penstock.quarantine")).toEqual([
     { reason: "invalid-shape", detail: "fields.a\ufffdb: is too long" },
   ]);
@@ -449,9 +449,9 @@ describe("the transaction that handlers share", () => {
           .catch(() => undefined);
       },
     });
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
     await engineOn(store, [effectHandler({ name: "before" }), evil, effectHandler({ name: "later" })]).processBatch(
-      fresh(batchId),
+      fresh(batch),
     );
     expect(await effects(store)).toEqual(["before evt_1", "later evt_1"]);
     expect(await deliveries(store)).toEqual(["evt_1 before succeeded", "evt_1 evil retrying", "evt_1 later succeeded"]);
@@ -485,8 +485,8 @@ describe("the transaction that handlers share", () => {
       name: "evil",
       handle: async (_, { tx }) => void (await sql.raw(statement).execute(tx)),
     });
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
-    await engineOn(store, [evil, effectHandler({ name: "later" })]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
+    await engineOn(store, [evil, effectHandler({ name: "later" })]).processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual(["evt_1 evil retrying", "evt_1 later succeeded"]);
   });
 
@@ -498,8 +498,8 @@ describe("the transaction that handlers share", () => {
         await sql`SELECT 1 / 0`.execute(tx).catch(() => undefined);
       },
     });
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
-    await engineOn(store, [careless, effectHandler({ name: "other" })]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
+    await engineOn(store, [careless, effectHandler({ name: "other" })]).processBatch(fresh(batch));
     expect(await effects(store)).toEqual(["other evt_1"]);
     expect(await rows(store, "SELECT subscriber, error_message FROM penstock.attempts")).toEqual([
       { subscriber: "careless", error_message: "division by zero" },
@@ -519,8 +519,8 @@ describe("the transaction that handlers share", () => {
         late.catch(() => undefined);
       },
     });
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
-    await engineOn(store, [forgetful]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
+    await engineOn(store, [forgetful]).processBatch(fresh(batch));
     release();
     await expect(late).rejects.toThrow("Transaction is already committed");
     expect(await effects(store)).toEqual(["and what it began evt_1", "forgotten evt_1"]);
@@ -534,8 +534,8 @@ describe("the transaction that handlers share", () => {
         again().catch(() => undefined);
       },
     });
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
-    await engineOn(store, [endless, effectHandler({ name: "other" })]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
+    await engineOn(store, [endless, effectHandler({ name: "other" })]).processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual(["evt_1 endless retrying", "evt_1 other succeeded"]);
   });
 
@@ -555,8 +555,8 @@ describe("the transaction that handlers share", () => {
       });
     const orphan = insert("a-orphan", "children");
     const family = insert("b-family", "children", "parents"); // the child first: only a deferred check lets it pass
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
-    await engineOn(store, [orphan, family]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
+    await engineOn(store, [orphan, family]).processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual(["evt_1 a-orphan retrying", "evt_1 b-family succeeded"]);
     expect(await rows(store, "SELECT parent FROM app.children")).toEqual([{ parent: "b-family" }]);
   });
@@ -569,8 +569,8 @@ describe("the transaction that handlers share", () => {
         BEGIN IF nextval('app.checks') % 2 = 0 THEN RAISE EXCEPTION 'refused at commit'; END IF; RETURN NULL; END $$;
       CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON app.effects DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW WHEN (NEW.event_id = 'culprit') EXECUTE FUNCTION app.refuse();`);
-    const batchId = await addBatch(store, [{ id: "a" }, { id: "culprit" }, { id: "b" }]);
-    await engineOn(store, [effectHandler()]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "a" }, { id: "culprit" }, { id: "b" }]);
+    await engineOn(store, [effectHandler()]).processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual(["a effect succeeded", "b effect succeeded", "culprit effect retrying"]);
     expect(await effects(store)).toEqual(["effect a", "effect b"]);
     expect(await pendingCount(store)).toBe(0);
@@ -578,9 +578,9 @@ describe("the transaction that handlers share", () => {
 
   test("gives each handler its own schema as search_path", async () => {
     await store.pool.query("CREATE SCHEMA other; CREATE TABLE other.effects (LIKE app.effects INCLUDING ALL)");
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
     const handlers = [effectHandler({ name: "a", schema: "other" }), effectHandler({ name: "b" })];
-    await engineOn(store, handlers).processBatch(fresh(batchId));
+    await engineOn(store, handlers).processBatch(fresh(batch));
     expect(await effects(store)).toEqual(["b evt_1"]);
     expect(await rows(store, "SELECT handler FROM other.effects")).toEqual([{ handler: "a" }]);
   });
@@ -599,8 +599,8 @@ describe("a slow handler", () => {
   ])("that $how past its time-out becomes deliveries of its own; the others go on", async ({ handle }) => {
     const slow = effectHandler({ name: "slow", timeoutMs: 200, handle: handle as () => Promise<void> });
     const engine = engineOn(store, [effectHandler({ name: "quick" }), slow]);
-    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-    await engine.processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    await engine.processBatch(fresh(batch));
     expect(await effects(store)).toEqual(["quick evt_1", "quick evt_2"]);
     expect(await deliveries(store)).toEqual([
       "evt_1 quick succeeded",
@@ -716,9 +716,9 @@ describe("a worker that runs out of patience at shutdown", () => {
     test.each([false, true])(
       "leaves its events pending and counts no attempt and no try (started before: %s)",
       async (startedBefore) => {
-        const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+        const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
         const engine = stoppingHandler(obedient);
-        await expect(engine.processBatch({ batchId, startedBefore })).rejects.toThrow("stopping");
+        await expect(engine.processBatch({ batches: [batch], startedBefore })).rejects.toThrow("stopping");
         expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }, { tries: 0 }]);
         expect(await deliveries(store)).toEqual([]);
       },
@@ -742,8 +742,8 @@ describe("who handles what", () => {
     const theirs = effectHandler({ name: "theirs" });
     const engineStore = createEngineStore(store, "theirs");
     await engineStore.registerHandlers([mine, theirs].map(({ name, kind, on }) => ({ name, kind, types: on })));
-    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
-    await engineOn(store, [mine]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
+    await engineOn(store, [mine]).processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual(["evt_1 mine succeeded", "evt_1 theirs pending"]);
     expect(await engineOn(store, [mine]).runDueDeliveries(10)).toBe(0);
     expect(await engineOn(store, [theirs]).runDueDeliveries(10)).toBe(1);
@@ -754,8 +754,8 @@ describe("who handles what", () => {
     const older = effectHandler({ name: "h", on: ["message.received"] });
     const newer = effectHandler({ name: "h", on: ["message.received", "contact.created"] });
     await createEngineStore(store, "newer").registerHandlers([{ name: "h", kind: "transactional", types: newer.on }]);
-    const batchId = await addBatch(store, [{ id: "evt_1", type: "contact.created" }]);
-    await engineOn(store, [older]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "evt_1", type: "contact.created" }]);
+    await engineOn(store, [older]).processBatch(fresh(batch));
     expect(await engineOn(store, [older]).runDueDeliveries(10)).toBe(1);
     expect(await deliveries(store)).toEqual(["evt_1 h pending"]);
     await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now()");
@@ -764,7 +764,7 @@ describe("who handles what", () => {
     expect(await rows(store, "SELECT attempts FROM penstock.deliveries")).toEqual([{ attempts: 1 }]);
   });
 
-  test.each([{ startedBefore: false }, { startedBefore: true }])(
+  test.each([{ startedBefore: 0 }, { startedBefore: 1 }])(
     "an effect handler's event becomes a delivery of its own, recorded by the batch and not run in it: %o",
     async ({ startedBefore }) => {
       const ran: string[] = [];
@@ -774,9 +774,9 @@ describe("who handles what", () => {
         on: ["message.received"],
         handle: () => void ran.push("outside"),
       });
-      const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
+      const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
       const engine = engineOn(store, [outside, effectHandler({ name: "inside" })]);
-      await engine.processBatch({ batchId, startedBefore });
+      await engine.processBatch({ batches: [batch], startedBefore });
       expect(await deliveries(store)).toEqual(["evt_1 inside succeeded", "evt_1 outside pending"]);
       expect(await engine.runDueDeliveries(10)).toBe(0);
       expect(await pendingCount(store)).toBe(0);
@@ -784,7 +784,7 @@ describe("who handles what", () => {
     },
   );
 
-  test.each([{ startedBefore: false }, { startedBefore: true }])(
+  test.each([{ startedBefore: 0 }, { startedBefore: 1 }])(
     "an event of a handler that is paused waits for it to go on, and its other handlers run: %o",
     async ({ startedBefore }) => {
       const handlers = [effectHandler({ name: "other" }), effectHandler({ name: "paused" })];
@@ -792,7 +792,7 @@ describe("who handles what", () => {
       await theirs.registerHandlers(handlers.map(({ name, kind, on }) => ({ name, kind, types: on })));
       await pauseHandler(store, "paused", true);
       const engine = engineOn(store, handlers);
-      await engine.processBatch({ batchId: await addBatch(store, [{ id: "evt_1" }]), startedBefore });
+      await engine.processBatch({ batches: [await addBatch(store, [{ id: "evt_1" }])], startedBefore });
       expect(await deliveries(store)).toEqual(["evt_1 other succeeded", "evt_1 paused pending"]);
       expect(await engine.runDueDeliveries(10)).toBe(0);
       await pauseHandler(store, "paused", false);
@@ -802,22 +802,22 @@ describe("who handles what", () => {
   );
 
   test("an event that nobody wants is processed all the same", async () => {
-    const batchId = await addBatch(store, [{ type: "contact.created" }]);
-    expect(await engineOn(store, [effectHandler()]).processBatch(fresh(batchId))).toMatchObject({ events: 1 });
+    const batch = await addBatch(store, [{ type: "contact.created" }]);
+    expect(await engineOn(store, [effectHandler()]).processBatch(fresh(batch))).toMatchObject({ events: 1 });
     expect(await pendingCount(store)).toBe(0);
   });
 });
 
 describe("an event whose process died", () => {
   test("is run alone, and its neighbours are not blamed", async () => {
-    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
     const tries: unknown[] = [];
     const handler = effectHandler({
       async handle() {
         tries.push(await rows(store, "SELECT tries FROM penstock.pending ORDER BY seq"));
       },
     });
-    await engineOn(store, [handler]).processBatch({ batchId, startedBefore: true });
+    await engineOn(store, [handler]).processBatch({ batches: [batch], startedBefore: 1 });
     expect(tries).toEqual([[{ tries: 1 }, { tries: 0 }], [{ tries: 1 }]]);
     expect(await deliveries(store)).toEqual(["evt_1 effect succeeded", "evt_2 effect succeeded"]);
   });
@@ -825,7 +825,7 @@ describe("an event whose process died", () => {
   test("for the third time is a dead letter of the handler that was running; its other handlers go on", async () => {
     const ran: string[] = [];
     const handler = (name: string) => effectHandler({ name, handle: () => void ran.push(name) });
-    const batchId = await addBatch(store, [{ id: "killer" }, { id: "innocent" }]);
+    const batch = await addBatch(store, [{ id: "killer" }, { id: "innocent" }]);
     const [killer] = await rows<{ seq: string; day: string }>(
       store,
       "SELECT seq, day::text FROM penstock.pending ORDER BY seq LIMIT 1",
@@ -837,7 +837,7 @@ describe("an event whose process died", () => {
       `INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts) VALUES ($1, $2, 'a', 'succeeded', 1)`,
       [killer?.day, killer?.seq],
     );
-    await engineOn(store, [handler("a"), handler("b"), handler("c")]).processBatch(fresh(batchId));
+    await engineOn(store, [handler("a"), handler("b"), handler("c")]).processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual([
       "innocent a succeeded",
       "innocent b succeeded",
@@ -854,7 +854,7 @@ describe("an event whose process died", () => {
   });
 
   test("counts no try that came back to its process, however it ended", async () => {
-    const batchId = await addBatch(store, [{ id: "evt_1" }]);
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
     for (let turn = 0; turn < 4; turn++) {
       const stop = new AbortController();
       const cut = effectHandler({
@@ -864,11 +864,11 @@ describe("an event whose process died", () => {
             stop.abort(new Error("stopping"));
           }),
       });
-      const processed = engineOn(store, [cut], { signal: stop.signal }).processBatch({ batchId, startedBefore: true });
+      const processed = engineOn(store, [cut], { signal: stop.signal }).processBatch({ batches: [batch], startedBefore: 1 });
       await expect(processed).rejects.toThrow("stopping");
       expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
     }
-    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    await engineOn(store, [effectHandler()]).processBatch({ batches: [batch], startedBefore: 1 });
     expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
   });
 
@@ -880,8 +880,8 @@ describe("an event whose process died", () => {
           RETURN NEW;
         END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON penstock.deliveries FOR EACH ROW EXECUTE FUNCTION app.refuse();`);
-    const batchId = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    await engineOn(store, [effectHandler()]).processBatch({ batches: [batch], startedBefore: 1 });
     expect(await deliveries(store)).toEqual(["evt_2 effect succeeded"]);
     expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
   });
@@ -892,9 +892,9 @@ describe("an event whose process died", () => {
       CREATE FUNCTION app.count() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN INSERT INTO app.counted VALUES (pg_current_xact_id()::xid::text, NEW.tries); RETURN NEW; END $$;
       CREATE TRIGGER count BEFORE UPDATE ON penstock.pending FOR EACH ROW EXECUTE FUNCTION app.count();`);
-    const batchId = await addBatch(store, [{ id: "killer" }]);
+    const batch = await addBatch(store, [{ id: "killer" }]);
     await store.pool.query("UPDATE penstock.pending SET tries = 3");
-    await engineOn(store, [effectHandler()]).processBatch({ batchId, startedBefore: true });
+    await engineOn(store, [effectHandler()]).processBatch({ batches: [batch], startedBefore: 1 });
     const together = `SELECT c.tries FROM app.counted c JOIN penstock.deliveries d ON d.xmin::text = c.xid
                        WHERE d.state = 'dead'`;
     expect(await rows(store, together)).toEqual([{ tries: 1 }]);
@@ -923,8 +923,8 @@ describe("a Postgres that answers and cannot go on", () => {
 
   test.each(["53100", "58030", "57014"])("(%s) makes a batch wait, and no attempt is counted", async (code) => {
     const { handler } = failingAtFirst(2, code);
-    const batchId = await addBatch(store, [{ id: "a" }, { id: "b" }]);
-    await engineOn(store, [handler]).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "a" }, { id: "b" }]);
+    await engineOn(store, [handler]).processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual(["a effect succeeded", "b effect succeeded"]);
     expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
   });
@@ -937,8 +937,8 @@ describe("a Postgres that answers and cannot go on", () => {
 
   test("makes an event that runs alone wait, and is no try of it", async () => {
     const { handler } = failingAtFirst(4);
-    const batchId = await addBatch(store, [{ id: "a" }]);
-    await engineOn(store, [handler]).processBatch({ batchId, startedBefore: true });
+    const batch = await addBatch(store, [{ id: "a" }]);
+    await engineOn(store, [handler]).processBatch({ batches: [batch], startedBefore: 1 });
     expect(await deliveries(store)).toEqual(["a effect succeeded"]);
     expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
   });
@@ -963,8 +963,8 @@ describe("a Postgres that answers and cannot go on", () => {
   test("is asked again ever more slowly", async () => {
     const stop = new AbortController();
     const { handler, calls } = failingAtFirst(Infinity);
-    const batchId = await addBatch(store, [{ id: "a" }]);
-    const processed = engineOn(store, [handler], { signal: stop.signal }).processBatch(fresh(batchId));
+    const batch = await addBatch(store, [{ id: "a" }]);
+    const processed = engineOn(store, [handler], { signal: stop.signal }).processBatch(fresh(batch));
     setTimeout(() => stop.abort(new Error("stopping")), 1_000);
     await expect(processed).rejects.toThrow("stopping");
     expect(calls.length).toBeLessThan(6);

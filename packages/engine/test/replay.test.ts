@@ -68,7 +68,7 @@ async function engineWith(handlers: readonly Handler[], find?: (name: string) =>
 }
 
 async function receive(engine: Engine, ...events: TestEvent[]): Promise<void> {
-  await engine.processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+  await engine.processBatch({ batches: [await addBatch(store, events)], startedBefore: 0 });
 }
 
 /** How many deliveries each was told to run before it was created. */
@@ -516,7 +516,7 @@ describe("a replay", () => {
     });
     expect(await showReplay(store, id)).toMatchObject({ status: "running", states: { pending: 1 }, done: 0 });
     await receive(engine, { id: "e2" }, { id: "e3" });
-    await engine.processBatch({ batchId, startedBefore: false });
+    await engine.processBatch({ batches: [batch], startedBefore: 0 });
     await runToEnd(engine, id);
     expect(seen.filter((line) => !line.endsWith("-")).toSorted()).toEqual([`a e1 ${id}`, `b e1 ${id}`]);
     expect(batched).not.toContain("e1");

@@ -41,8 +41,8 @@ function flaky(failures: number, error: () => Error = () => new Error("not yet")
 
 async function processOne(handler: ReturnType<typeof effectHandler>) {
   const engine = engineOn(store, [handler], { afterOutageMs: 0 });
-  const batchId = await addBatch(store, [{ id: "evt_1" }]);
-  await engine.processBatch({ batchId, startedBefore: false });
+  const batch = await addBatch(store, [{ id: "evt_1" }]);
+  await engine.processBatch({ batches: [batch], startedBefore: 0 });
   return engine;
 }
 
@@ -102,7 +102,7 @@ describe("a delivery that failed", () => {
     const stop = new AbortController();
     const handlers = [later("hanging", () => new Promise(() => undefined)), later("quick", () => Promise.resolve())];
     const engine = engineOn(store, handlers, { signal: stop.signal });
-    await engine.processBatch({ batchId: await addBatch(store, [{ id: "a" }, { id: "b" }]), startedBefore: false });
+    await engine.processBatch({ batches: [await addBatch(store, [{ id: "a" }, { id: "b" }])], startedBefore: 0 });
     await dueNow();
     const hanging = engine.runDueDeliveries(5, "hanging");
     expect(await engine.runDueDeliveries(5, "quick")).toBe(2);
@@ -133,11 +133,11 @@ describe("a backlog of a transactional handler", () => {
   async function letWait(handler: ReturnType<typeof effectHandler>, ids: readonly string[]): Promise<void> {
     await register(store, [handler]);
     // A worker that lacks the handler leaves them to those that have it.
-    const batchId = await addBatch(
+    const batch = await addBatch(
       store,
       ids.map((id) => ({ id })),
     );
-    await engineOn(store, [], { batchEvents: 1_000 }).processBatch({ batchId, startedBefore: false });
+    await engineOn(store, [], { batchEvents: 1_000 }).processBatch({ batches: [batch], startedBefore: 0 });
   }
 
   test("is handled many at a time in one transaction, by handleBatch where there is one", async () => {
@@ -222,11 +222,11 @@ describe("a backlog of a transactional handler", () => {
     });
     const engine = engineOn(store, [handler], { budgetMs: 50 });
     const batch = async (...ids: string[]) => {
-      const batchId = await addBatch(
+      const batch = await addBatch(
         store,
         ids.map((id) => ({ id })),
       );
-      return engine.processBatch({ batchId, startedBefore: false });
+      return engine.processBatch({ batches: [batch], startedBefore: 0 });
     };
     await batch("evt_1", "evt_2");
     expect(await deliveries(store)).toEqual(["evt_1 effect succeeded", "evt_2 effect pending"]);
@@ -275,7 +275,7 @@ describe("a backlog of a transactional handler", () => {
     const handler = effectHandler();
     await register(store, [handler]);
     const events = names(4).map((id) => ({ id, data: { body: "x".repeat(2_000) } }));
-    await engineOn(store, []).processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+    await engineOn(store, []).processBatch({ batches: [await addBatch(store, events)], startedBefore: 0 });
     const engine = engineOn(store, [handler], { batchBytes: 5_000 });
     await engine.runDueDeliveries(200);
     expect(await effects(store)).toHaveLength(2);
@@ -299,7 +299,7 @@ test("a handler's time-out counts also where Postgres refuses one connection mor
   try {
     const handler = effectHandler({ timeoutMs: 200, handle: () => new Promise(() => undefined) });
     await register(store, [handler]);
-    await engineOn(store, []).processBatch({ batchId: await addBatch(store, [{ id: "evt_1" }]), startedBefore: false });
+    await engineOn(store, []).processBatch({ batches: [await addBatch(store, [{ id: "evt_1" }])], startedBefore: 0 });
     // All that the role may have.
     await Promise.all([limited.pool.query("SELECT pg_sleep(0.1)"), limited.pool.query("SELECT pg_sleep(0.1)")]);
     expect(await engineOn(limited, [handler]).runDueDeliveries(10)).toBe(1);
@@ -407,14 +407,14 @@ describe("a delivery whose worker vanished while it ran", () => {
       store,
       [...suspects, "other_1", "other_2"].map((id) => ({ id })),
     );
-    await engine.processBatch({ batchId: all, startedBefore: false });
+    await engine.processBatch({ batchId: all, startedBefore: 0 });
     await dueNow();
     await store.pool.query(`UPDATE penstock.deliveries SET interruptions = 1
       WHERE seq IN (SELECT seq FROM penstock.events WHERE event_id LIKE 'evt%')`);
-    const batchId = await addBatch(store, [{ id: "batch" }]);
+    const batch = await addBatch(store, [{ id: "batch" }]);
     const alone = suspects.map(() => engine.runInterruptedDelivery());
     const others = engine.runDueDeliveries(10);
-    await engine.processBatch({ batchId, startedBefore: false });
+    await engine.processBatch({ batches: [batch], startedBefore: 0 });
     expect(await Promise.all(alone)).toEqual([true, true, true]);
     expect(await others).toBe(2);
     expect(beside.filter((id) => suspects.includes(id))).toEqual([]);

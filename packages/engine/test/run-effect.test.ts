@@ -34,11 +34,11 @@ async function given(handle: Handle, { ids = ["evt_1"], ...more }: { ids?: strin
   const { signal, log, ...definition } = more as { signal?: AbortSignal; log?: EngineOptions["log"] };
   const handler = outsideHandler(handle, definition);
   const engine = engineOn(store, [handler], { afterOutageMs: 0, ...(signal && { signal }), ...(log && { log }) });
-  const batchId = await addBatch(
+  const batch = await addBatch(
     store,
     ids.map((id) => ({ id })),
   );
-  await engine.processBatch({ batchId, startedBefore: false });
+  await engine.processBatch({ batches: [batch], startedBefore: 0 });
   return { engine, handler, run: () => runDueEffects(store, engine) };
 }
 
@@ -185,8 +185,8 @@ describe("a delivery to an effect handler", () => {
     const newer = outsideHandler((event) => ran.push(event.id), {
       on: ["message.received", "contact.created"] as never,
     });
-    const batchId = await addBatch(store, [{ id: "evt_1", type: "contact.created" }]);
-    await engineOn(store, [newer]).processBatch({ batchId, startedBefore: false });
+    const batch = await addBatch(store, [{ id: "evt_1", type: "contact.created" }]);
+    await engineOn(store, [newer]).processBatch({ batches: [batch], startedBefore: 0 });
     await runDueEffects(store, engineOn(store, [outsideHandler(() => ran.push("older"))]));
     expect(await delivery()).toEqual({ state: "pending", attempts: 0, interruptions: 0 });
     await makeDue(store);
@@ -437,7 +437,7 @@ describe("a handler that is paused", () => {
     expect(await run()).toBe(0);
     // A job that was added before.
     await engine.runEffect({ ...pointer, subscriber: "outside", interrupted: false });
-    await engine.processBatch({ batchId: await addBatch(store, [{ id: "during" }]), startedBefore: false });
+    await engine.processBatch({ batches: [await addBatch(store, [{ id: "during" }])], startedBefore: 0 });
     expect(ran).toEqual([]);
     expect(await deliveries(store)).toEqual(["before outside pending", "during outside pending"]);
     await pauseHandler(store, "outside", false);

@@ -74,7 +74,7 @@ async function addEndpoint(id: string, settings: Partial<EndpointSettings> = {})
 
 /** Commits and processes events. */
 async function process(events: Parameters<typeof addBatch>[1]) {
-  return engine.processBatch({ batchId: await addBatch(store, events), startedBefore: false });
+  return engine.processBatch({ batches: [await addBatch(store, events)], startedBefore: 0 });
 }
 
 /** Runs every endpoint for which something is due until none is. */
@@ -476,7 +476,7 @@ describe("failures", () => {
     await engine.runEndpoint("ep_1", never);
     expect(await endpoint("ep_1")).toMatchObject({ status: "disabled", disabledReason: "it answered 410 Gone" });
     const [pending] = await rows<{ batch_id: string }>(store, "SELECT batch_id FROM penstock.pending");
-    await engine.processBatch({ batchId: pending!.batch_id, startedBefore: false });
+    await engine.processBatch({ batchId: pending!.batch_id, startedBefore: 0 });
     expect(await effects(store)).toEqual([expect.stringMatching(/^watch evt_/)]);
     // Not of one that wants all: it tells of other people's endpoints.
     const own = (await deliveries(store)).filter((line) => /^evt_[0-9a-f]{32} ep_/.test(line));

@@ -1,5 +1,5 @@
 import type { EventOf, EventType } from "@penstock/handler-sdk";
-import type { AcceptOutcome, VerifiedEvent } from "@penstock/intake";
+import type { VerifiedEvent } from "@penstock/intake";
 import { type BuzzBipEventType, isBuzzBipEventType } from "@penstock/schemas";
 import { makeEvent, randomId } from "@penstock/schemas/fixtures";
 import { requestOfBody, type Sources } from "@penstock/sources";
@@ -26,8 +26,6 @@ export interface SentEvent {
   readonly type: string;
   readonly source: string;
   readonly createdAt: Date;
-  /** What intake said of it: `new`, `duplicate`, `conflict` (its id came before with another body), or `quarantined`. */
-  readonly outcome: AcceptOutcome;
 }
 
 /** An event as it stands after its signature has been verified. */

@@ -2,7 +2,7 @@ import type { Engine } from "@penstock/engine";
 import type { Handler } from "@penstock/handler-sdk";
 import { findDueDeliveries, type Store } from "@penstock/store";
 
-const PENDING = "SELECT batch_id FROM penstock.pending ORDER BY seq LIMIT 1";
+const PENDING = "SELECT batch::text FROM penstock.pending ORDER BY batch LIMIT 1";
 /** A replay looks again later while what it handed out waits; here there is nothing to wait for. */
 const HURRY_REPLAYS = "UPDATE penstock.replays SET due_at = now() WHERE status = 'running'";
 
@@ -25,9 +25,9 @@ export async function runUntilIdle(store: Store, engine: Engine, handlers: reado
 
 async function runBatches(store: Store, engine: Engine): Promise<boolean> {
   for (let worked = false; ; worked = true) {
-    const { rows } = await store.pool.query<{ batch_id: string }>(PENDING);
+    const { rows } = await store.pool.query<{ batch: string }>(PENDING);
     if (rows[0] === undefined) return worked;
-    await engine.processBatch({ batchId: rows[0].batch_id, startedBefore: false });
+    await engine.processBatch({ batches: [Number(rows[0].batch)], startedBefore: 0 });
   }
 }
 

@@ -38,7 +38,7 @@ function tellEvent(story: Story, id: string): string[] {
   const deliveries = story.deliveries.filter(({ event }) => event === id);
   const quarantine = story.quarantine.filter(({ event }) => event === id);
   const lines = [`${sent[0]?.type ?? deliveries[0]?.type ?? ""} ${id}`];
-  for (const { outcome, createdAt } of sent) lines.push(`  sent, created ${createdAt.toISOString()}: ${outcome}`);
+  for (const { createdAt } of sent) lines.push(`  sent, created ${createdAt.toISOString()}`);
   for (const { reason, detail } of quarantine)
     lines.push(`  quarantined: ${reason}${detail === null ? "" : `, ${detail}`}`);
   for (const delivery of deliveries) {

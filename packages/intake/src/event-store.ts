@@ -1,36 +1,35 @@
 /** A verified event as the store takes it. */
 export interface NewEvent {
-  /** SHA-256 of source and event id, in hex: what makes a duplicate. */
-  readonly key: string;
-  /** SHA-256 of the body, in hex: what tells a duplicate from another event with the same id. */
-  readonly bodyHash: string;
   readonly source: string;
   /** The id as sent, cleaned for display; null when it had none. */
   readonly eventId: string | null;
+  /** SHA-256 of source and id as sent, in hex, where that is not the id that is shown; else null. */
+  readonly key: string | null;
   readonly type: string | null;
   readonly createdAt: Date | null;
   readonly subjects: readonly string[];
   /** Why it cannot be handled as it is; null when all is well. */
   readonly problem: string | null;
   readonly traceparent: string | null;
+  /** Whether its id alone tells that it is a duplicate: the same event can come again with another body. */
+  readonly bodyVaries: boolean;
   readonly body: Buffer;
+  /** The replay that it is made for, and the event (its seq) that it is made of; null for one that was received. */
+  readonly replay: { readonly id: string; readonly of: number } | null;
 }
-
-/** What the ledger said of an event: it is new, or its key was there, with this body or with another. */
-export type InsertOutcome = "new" | "duplicate" | "conflict";
 
 /** What intake needs of a database. `packages/store` provides it. */
 export interface EventStore {
   /**
-   * Commits a batch of events with distinct keys, and says what became of each, in their order.
+   * Commits events as one batch, 1,024 at most, and returns its number.
    *
    * @throws an error with code `DATABASE_UNAVAILABLE` when the database is away; else what it said of the batch.
    */
-  insertEvents(batchId: string, events: readonly NewEvent[]): Promise<InsertOutcome[]>;
+  commitBatch(events: readonly NewEvent[]): Promise<number>;
 }
 
 /** What intake needs of a queue. `packages/queue` provides it. */
 export interface BatchQueue {
-  /** Adds a job for each batch; may reject or be slow, nothing is lost then. */
-  add(batchIds: readonly string[]): Promise<void>;
+  /** Adds jobs, each of which points to some batches; may reject or be slow, nothing is lost then. */
+  add(jobs: readonly (readonly number[])[]): Promise<void>;
 }

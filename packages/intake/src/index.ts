@@ -1,4 +1,4 @@
-export { type AcceptOutcome, createIntake, type Intake, type IntakeOptions } from "./create-intake.ts";
+export { createIntake, type Intake, type IntakeOptions } from "./create-intake.ts";
 export { IntakeUnavailableError } from "./errors.ts";
-export type { BatchQueue, EventStore, InsertOutcome, NewEvent } from "./event-store.ts";
+export type { BatchQueue, EventStore, NewEvent } from "./event-store.ts";
 export { toNewEvent, type VerifiedEvent } from "./new-event.ts";

@@ -13,8 +13,8 @@ const RETRY_MS = 1_000;
 /** A job as a consumer gets it. */
 export interface QueuedJob {
   readonly data: unknown;
-  /** True when a consumer began this job before and vanished. */
-  readonly startedBefore: boolean;
+  /** How often a consumer has begun this job and vanished. */
+  readonly startedBefore: number;
 }
 
 interface JobsOptions extends ConsumeOptions {
@@ -69,9 +69,9 @@ export function consumeJobs(
     const worker = new Worker(
       name,
       async (job: Job) => {
-        const startedBefore = job.attemptsStarted > 1 || job.stalledCounter > 0;
+        const startedBefore = Math.max(job.attemptsStarted - 1, job.stalledCounter);
         const waitedSeconds = Math.max(0, Date.now() - job.timestamp) / 1_000;
-        if (!startedBefore) instruments.queueLag().record(waitedSeconds, { queue: name });
+        if (startedBefore === 0) instruments.queueLag().record(waitedSeconds, { queue: name });
         await process({ data: job.data, startedBefore }).catch(failStorably);
       },
       {

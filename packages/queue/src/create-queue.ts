@@ -152,16 +152,17 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
 
   return {
     backend: backend.name,
-    add: (batchIds) =>
+    add: (pointers) =>
       add(
         EVENTS_QUEUE,
         "batch",
-        batchIds.map((batchId) => ({ id: batchId, data: { batchId } })),
+        // BullMQ takes no id that is a number.
+        pointers.map((batches) => ({ id: `b${batches[0]}`, data: { batches } })),
       ),
     consume: (process, options) =>
       consumeJobs(
         backend,
-        ({ data, startedBefore }) => process({ batchId: batchJobSchema.parse(data).batchId, startedBefore }),
+        ({ data, startedBefore }) => process({ batches: batchJobSchema.parse(data).batches, startedBefore }),
         { ...options, name: EVENTS_QUEUE, lockMs, stalledCheckMs, traced: true },
       ),
     deliveriesTo,

@@ -1,8 +1,9 @@
-/** A pointer to a batch, as a consumer gets it. */
-export interface QueuedBatch {
-  readonly batchId: string;
-  /** True when a consumer began this job before and vanished. */
-  readonly startedBefore: boolean;
+/** A pointer to batches, as a consumer gets it. */
+export interface QueuedBatches {
+  /** Their numbers. */
+  readonly batches: readonly number[];
+  /** How often a consumer has begun this job and vanished. */
+  readonly startedBefore: number;
 }
 
 export interface ConsumeOptions {
@@ -34,14 +35,14 @@ export interface QueueConsumer {
 export interface EventQueue {
   readonly backend: "redis" | "postgres";
   /**
-   * Adds a job for each batch. One that waits or runs already stays as it is. Fails within seconds when the backend is
-   * away, and may then have added some.
+   * Adds jobs, each of which points to some batches. One that begins with the same batch and waits or runs already stays as
+   * it is. Fails within seconds when the backend is away, and may then have added some.
    *
    * @throws QueueUnavailableError
    */
-  add(batchIds: readonly string[]): Promise<void>;
-  /** Runs `process` for each job. When it rejects, the job is gone; its batch is found again in Postgres. */
-  consume(process: (batch: QueuedBatch) => Promise<void>, options: ConsumeOptions): QueueConsumer;
+  add(jobs: readonly (readonly number[])[]): Promise<void>;
+  /** Runs `process` for each job. When it rejects, the job is gone; its batches are found again in Postgres. */
+  consume(process: (pointer: QueuedBatches) => Promise<void>, options: ConsumeOptions): QueueConsumer;
   /** The queue of deliveries to one effect handler, on the same backend. */
   deliveriesTo(handler: string): DeliveryQueue;
   /** The queue of endpoints for which deliveries are due, on the same backend. */

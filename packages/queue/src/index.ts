@@ -5,7 +5,7 @@ export {
   type EndpointQueue,
   type EventQueue,
   type QueueConsumer,
-  type QueuedBatch,
+  type QueuedBatches,
   type QueuedDelivery,
   QueueUnavailableError,
 } from "./event-queue.ts";

@@ -93,7 +93,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         const batchId = randomUUID();
         await queue.add([batchId]);
         const { began } = consume();
-        await eventually(() => expect(began).toEqual([{ batchId, startedBefore: false }]));
+        await eventually(() => expect(began).toEqual([{ batches: [batch], startedBefore: 0 }]));
       });
 
       test("a consumer that was there first gets a job as soon as it is added", async () => {
@@ -152,7 +152,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
           await eventually(() => expect(began).toHaveLength(times));
           await eventually(async () => expect(await backend.countJobs()).toBe(0));
         }
-        expect(began).toEqual(Array.from({ length: 3 }, () => ({ batchId, startedBefore: false })));
+        expect(began).toEqual(Array.from({ length: 3 }, () => ({ batches: [batch], startedBefore: 0 })));
       });
 
       test("a job is not tried again when its processor rejects", async () => {
@@ -239,7 +239,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         await eventually(() => {
           expect(notified.toSorted((a, b) => a.seq - b.seq)).toEqual([delivery(1).delivery, delivery(2).delivery]);
           expect(mailed).toEqual([delivery(1, "mail").delivery]);
-          expect(began).toEqual([{ batchId, startedBefore: false }]);
+          expect(began).toEqual([{ batches: [batch], startedBefore: 0 }]);
         });
       });
 
@@ -351,7 +351,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         expect(performance.now() - before).toBeLessThan(8_000);
 
         const other = consume(undefined, { on: open(QUICK) });
-        await eventually(() => expect(other.began).toEqual([{ batchId, startedBefore: true }]));
+        await eventually(() => expect(other.began).toEqual([{ batches: [batch], startedBefore: 1 }]));
       });
 
       test("a batch whose worker is killed runs again and says so, every time", async () => {
@@ -367,7 +367,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
           await doomed.exited;
         }
         const { began } = consume(undefined, { on: open(QUICK) });
-        await eventually(() => expect(began).toEqual([{ batchId, startedBefore: true }]));
+        await eventually(() => expect(began).toEqual([{ batches: [batch], startedBefore: 1 }]));
         await eventually(async () => expect(await backend.countJobs()).toBe(0));
       });
     });

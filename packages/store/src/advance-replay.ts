@@ -62,7 +62,7 @@ const READ = {
            (SELECT count(*)::int FROM (SELECT FROM penstock.deliveries d
                                         WHERE d.replay_id = r.id AND d.state IN ('pending', 'running') LIMIT $2) AS w) AS waiting,
            EXISTS (SELECT FROM penstock.deliveries d WHERE d.replay_id = r.id AND d.state = 'retrying') AS retrying,
-           EXISTS (SELECT FROM penstock.pending p WHERE p.seq = r.body_seq)
+           EXISTS (SELECT FROM penstock.pending p WHERE p.batch = r.body_seq / 1024)
              OR EXISTS (SELECT FROM penstock.deliveries d
                          WHERE d.day = (r.created_at AT TIME ZONE 'UTC')::date AND d.seq = r.body_seq
                            AND d.state IN ('pending', 'running', 'retrying')) AS unprocessed,
@@ -151,20 +151,17 @@ async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): 
           AND d.day = $9::date AND ($6::bigint[] IS NULL OR d.seq = ANY($6)) AND ($10::bigint IS NULL OR ${cursor})
         ORDER BY ${order} LIMIT ${SCAN}
      ), page AS MATERIALIZED (
-       SELECT s.*, q.seq IS NOT NULL AS quarantined, u.seq IS NOT NULL AS unprocessed
+       SELECT s.*, q.seq IS NOT NULL AS quarantined
          FROM (SELECT * FROM scanned WHERE matches ORDER BY seq, subscriber LIMIT $14) AS s
-              -- Row by row, by LIMIT: these tables can be large, and a page is not.
+              -- Row by row, by LIMIT: this table can be large, and a page is not.
               LEFT JOIN LATERAL (SELECT seq FROM penstock.quarantine WHERE day = s.day AND seq = s.seq LIMIT 1) AS q ON true
-              LEFT JOIN LATERAL (SELECT seq FROM penstock.pending WHERE seq = s.seq LIMIT 1) AS u ON true
      ), kept AS MATERIALIZED (
        SELECT p.day, p.seq FROM page p
         WHERE p.quarantined AND ($15::text = 'quarantined' OR $6 IS NOT NULL AND coalesce($12, $13, $15) IS NULL)
      ), wanted AS MATERIALIZED (
        SELECT p.day, p.seq, h.name AS subscriber
          FROM page p JOIN penstock.handlers h ON ${replay.state === null ? wantsType("p.type", "h") : "h.name = p.subscriber"}
-        WHERE ${isMeant("$12", "h")}
-          -- What is not processed yet: whoever does it makes its deliveries.
-          AND NOT p.quarantined AND NOT p.unprocessed
+        WHERE ${isMeant("$12", "h")} AND NOT p.quarantined
           AND CASE WHEN $15 = 'missing' THEN ${STATE} IS NULL
                    WHEN $13 IS NULL THEN ${STATE} NOT IN ('skipped', 'cancelled') ELSE true END
      ), taken AS (

@@ -3,20 +3,7 @@ import { query, type Store } from "./create-store.ts";
 import { MigrationsPendingError } from "./errors.ts";
 
 /** Our migrations, in order. Apart from what they do, which brings Kysely: ingest only asks whether they were applied. */
-const MIGRATIONS = [
-  "0001-events",
-  "0002-deliveries",
-  "0003-attempt-traces",
-  "0004-interrupted-deliveries",
-  "0005-operators",
-  "0006-effects",
-  "0007-lanes",
-  "0008-replays",
-  "0009-handler-roles",
-  "0010-delivery-history",
-  "0011-endpoints",
-  "0012-asked-headers",
-] as const;
+const MIGRATIONS = ["0001-baseline"] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];
 

@@ -1,8 +1,9 @@
 import type { ClaimedEffect, EngineStore } from "@penstock/engine";
 import { claimLaneOf } from "./claim-lanes.ts";
 import { query, type Store } from "./create-store.ts";
+import { readEvent } from "./read-events.ts";
 import { replayAs } from "./replay-columns.ts";
-import { EVENT_COLUMNS, type EventRow, toStoredEvent } from "./stored-event.ts";
+
 
 // Also one that this very claim has taken already, whose answer got lost: it is known by its token.
 const CLAIM = {
@@ -19,8 +20,7 @@ const CLAIM = {
               OR state = 'running' AND token = $4)
       RETURNING day, seq, subscriber, lane, attempts, generation, replay_id
     )
-    SELECT ${EVENT_COLUMNS}, t.lane, t.attempts, t.generation,
-           ${replayAs("t.replay_id")} AS own_replay,
+    SELECT t.lane, t.attempts, t.generation, CASE WHEN t.replay_id IS NOT NULL THEN ${replayAs("t.replay_id")} END AS replay,
            (SELECT a.traceparent FROM penstock.attempts a
              WHERE a.day = t.day AND a.seq = t.seq AND a.subscriber = t.subscriber AND a.traceparent IS NOT NULL
              ORDER BY started_at DESC LIMIT 1) AS last_attempt,
@@ -28,14 +28,14 @@ const CLAIM = {
                     WHERE a.day = t.day AND a.seq = t.seq AND a.subscriber = t.subscriber) AS on_record,
            (SELECT json_object_agg(f.key, f.result) FROM penstock.effects f
              WHERE f.seq = t.seq AND f.subscriber = t.subscriber AND f.generation = t.generation) AS done
-      FROM taken t JOIN penstock.events e ON e.day = t.day AND e.seq = t.seq`,
+      FROM taken t`,
 };
 
-interface ClaimRow extends EventRow {
+interface ClaimRow {
   lane: string | null;
   attempts: number;
   generation: number;
-  own_replay: EventRow["replay"];
+  replay: ClaimedEffect["delivery"]["replay"];
   last_attempt: string | null;
   on_record: boolean;
   done: Record<string, unknown> | null;
@@ -59,10 +59,14 @@ async function take(
   { day, seq, subscriber }: Parameters<EngineStore["claimDelivery"]>[0],
   { token, leaseMs, interrupted }: Parameters<EngineStore["claimDelivery"]>[1],
 ): Promise<ClaimedEffect | null> {
-  const { rows } = await query<ClaimRow>(store.pool, CLAIM, [day, seq, subscriber, token, leaseMs, interrupted]);
+  const values = [day, seq, subscriber, token, leaseMs, interrupted];
+  const [{ rows }, event] = await Promise.all([
+    query<ClaimRow>(store.pool, CLAIM, values),
+    readEvent(store.pool, { day, seq }),
+  ]);
   const [row] = rows;
-  if (row === undefined) return null;
-  const { lane, attempts: attempt, generation, traceparent, last_attempt: lastAttempt } = row;
+  if (row === undefined || event === null) return null;
+  const { lane, attempts: attempt, generation, last_attempt: lastAttempt } = row;
   return {
     delivery: {
       day,
@@ -72,12 +76,12 @@ async function take(
       token,
       attempt,
       generation,
-      replay: row.own_replay ?? row.replay,
-      traceparent,
+      replay: row.replay ?? event.replay,
+      traceparent: event.traceparent,
       lastAttempt,
       onRecord: row.on_record,
     },
-    event: toStoredEvent(row),
+    event,
     done: new Map(Object.entries(row.done ?? {})),
   };
 }

@@ -1,9 +1,10 @@
 import type { ClaimedDelivery, ClaimedEffect, EngineStore } from "@penstock/engine";
+import { toClaimedDelivery } from "./claim-deliveries.ts";
 import { claimLanes } from "./claim-lanes.ts";
 import { query, type Store } from "./create-store.ts";
 import { IS_OPEN_ENDPOINT } from "./endpoint-health.ts";
+import { readEvents } from "./read-events.ts";
 import { replayAs } from "./replay-columns.ts";
-import { EVENT_COLUMNS, type EventRow, toStoredEvent } from "./stored-event.ts";
 import { UNTIL_NOW } from "./wake-lanes.ts";
 
 /** More than any claim takes. */
@@ -33,32 +34,25 @@ const CLAIM = {
        WHERE d.day = due.day AND d.seq = due.seq AND d.subscriber = $1
       RETURNING d.day, d.seq, d.token, d.attempts, d.generation, d.replay_id
     )
-    SELECT ${EVENT_COLUMNS}, d.token::text, d.attempts, d.generation, before.on_record, before.last_attempt,
-           CASE WHEN d.replay_id IS NOT NULL THEN ${replayAs("d.replay_id")} END AS own_replay
+    SELECT d.day::text, d.seq::text, d.token::text, d.attempts, d.generation, before.on_record, before.last_attempt,
+           CASE WHEN d.replay_id IS NOT NULL THEN ${replayAs("d.replay_id")} END AS replay
       FROM claimed d,
-           LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e,
            LATERAL (SELECT count(*) > 0 AS on_record,
                            (array_agg(traceparent ORDER BY started_at DESC) FILTER (WHERE traceparent IS NOT NULL))[1]
                              AS last_attempt
                       FROM penstock.attempts WHERE day = d.day AND seq = d.seq AND subscriber = $1) AS before`,
 };
 
-interface Row extends EventRow {
+interface Row {
+  day: string;
+  seq: string;
   token: string;
   attempts: number;
   generation: number;
   on_record: boolean;
   last_attempt: string | null;
-  own_replay: ClaimedDelivery["replay"];
+  replay: ClaimedDelivery["replay"];
 }
-
-const READ_EVENTS = {
-  name: "penstock-read-events",
-  text: `
-    SELECT ${EVENT_COLUMNS}
-      FROM unnest($1::date[], $2::bigint[]) AS w (day, seq),
-           LATERAL (SELECT * FROM penstock.events WHERE day = w.day AND seq = w.seq LIMIT 1) AS e`,
-};
 
 /** Takes what is due for an endpoint, those that have been so for longest first; see EngineStore.claimForEndpoint. */
 export async function claimForEndpoint(
@@ -67,46 +61,24 @@ export async function claimForEndpoint(
   { limit, leaseMs, lanes }: Parameters<EngineStore["claimForEndpoint"]>[1],
 ): Promise<ClaimedEffect[]> {
   const { rows } = await query<Row>(store.pool, CLAIM, [id, limit, leaseMs]);
-  const claimed = rows.map((row) => toClaimed(id, row));
+  const claimed = rows.map((row) => toClaimedDelivery({ ...row, subscriber: id, lane: null, traceparent: null }));
   const heads = { subscriber: id, order: "strict", onDead: "continue", leaseMs } as const;
   for (const interrupted of lanes ? [false, true] : []) {
     const left = limit - claimed.length;
     if (left === 0) break;
-    const inLanes = await claimLanes(store, { ...heads, interrupted, limit: left });
-    if (inLanes.length > 0) claimed.push(...(await withEvents(store, inLanes)));
+    claimed.push(...(await claimLanes(store, { ...heads, interrupted, limit: left })));
   }
-  return claimed;
-}
-
-function toClaimed(id: string, row: Row): ClaimedEffect {
-  const event = toStoredEvent(row);
-  const { token, attempts, generation, on_record, last_attempt, own_replay } = row;
-  const { seq, day, traceparent } = event;
-  const delivery = {
-    seq,
-    day,
-    subscriber: id,
-    lane: null,
-    token,
-    attempt: attempts,
-    generation,
-    replay: own_replay ?? event.replay,
-    traceparent,
-    lastAttempt: last_attempt,
-    onRecord: on_record,
-  };
-  return { delivery, event, done: new Map<string, unknown>() };
+  return withEvents(store, claimed);
 }
 
 /** In the order of the claim. */
 async function withEvents(store: Store, claimed: readonly ClaimedDelivery[]): Promise<ClaimedEffect[]> {
-  const { rows } = await query<EventRow>(store.pool, READ_EVENTS, [
-    claimed.map(({ day }) => day),
-    claimed.map(({ seq }) => seq),
-  ]);
-  const events = new Map(rows.map((row) => [Number(row.seq), toStoredEvent(row)]));
+  const events = new Map((await readEvents(store.pool, claimed)).map((event) => [event.seq, event]));
   return claimed.flatMap((delivery) => {
     const event = events.get(delivery.seq);
-    return event === undefined ? [] : [{ delivery, event, done: new Map<string, unknown>() }];
+    if (event === undefined) return [];
+    const { traceparent } = event;
+    const replay = delivery.replay ?? event.replay;
+    return [{ delivery: { ...delivery, replay, traceparent }, event, done: new Map<string, unknown>() }];
   });
 }

@@ -31,7 +31,7 @@ const ofEvents = (delivery: string): string => `
   SELECT h.name, h.kind, e.received_at, e.day, e.seq FROM penstock.events e CROSS JOIN penstock.handlers h
    WHERE ${eventMatches("e")} AND ${isMeant("$8", "h")} AND ${wantsType("e.type", "h")}
      AND (SELECT q.seq FROM penstock.quarantine q WHERE q.day = e.day AND q.seq = e.seq) IS NULL
-     AND (SELECT p.seq FROM penstock.pending p WHERE p.seq = e.seq) IS NULL AND ${delivery}`;
+     AND ${delivery}`;
 const ROW_OF = "CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e";
 const OF_STATE = `
   SELECT h.name, h.kind, e.received_at, e.day, e.seq

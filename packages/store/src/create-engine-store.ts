@@ -3,7 +3,7 @@ import { claimDelivery } from "./claim-delivery.ts";
 import { claimDeliveries, isInterruptedDue, reclaimDeliveries, releaseDeliveries } from "./claim-deliveries.ts";
 import { claimForEndpoint } from "./claim-for-endpoint.ts";
 import { claimLanes } from "./claim-lanes.ts";
-import { query, type Store } from "./create-store.ts";
+import type { Store } from "./create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
 import { disableEndpoint, noteEndpointHealth, openEndpoint } from "./endpoint-health.ts";
 import { createRegisteredReader } from "./endpoint-subscriptions.ts";
@@ -21,28 +21,6 @@ export function createEngineStore(store: Store, workerName: string, roles: Handl
     transaction: (fn) =>
       transaction(store, (client) => fn(createEngineTransaction(client, workerName, roles, readRegistered))),
     waitUntilAvailable: (signal) => store.waitUntilAvailable(signal),
-    async pendingOf(batchId) {
-      const { rows } = await query<{ seq: string; day: string }>(
-        store.pool,
-        "SELECT seq::text, day::text FROM penstock.pending WHERE batch_id = $1 ORDER BY seq",
-        [batchId],
-      );
-      return rows.map(({ seq, day }) => ({ seq: Number(seq), day }));
-    },
-    async beginTry(seq) {
-      const { rows } = await query<{ before: number }>(
-        store.pool,
-        `UPDATE penstock.pending p SET tries = p.tries + 1
-           FROM (SELECT seq, tries AS before FROM penstock.pending WHERE seq = $1 FOR UPDATE SKIP LOCKED) AS held
-          WHERE p.seq = held.seq
-         RETURNING before`,
-        [seq],
-      );
-      return rows[0]?.before ?? null;
-    },
-    async endTry(seq) {
-      await query(store.pool, "UPDATE penstock.pending SET tries = tries - 1 WHERE seq = $1 AND tries > 0", [seq]);
-    },
     claimDeliveries: (options) => claimDeliveries(store, options),
     claimLanes: (options) => claimLanes(store, options),
     claimDelivery: (delivery, options) => claimDelivery(store, delivery, options),

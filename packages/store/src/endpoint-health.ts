@@ -1,8 +1,8 @@
-import { hash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { EndpointDisablement, EngineStore, OpenedEndpoint } from "@penstock/engine";
 import { type EndpointDisabled, OWN_SOURCE } from "@penstock/schemas";
-import { keyOfId } from "@penstock/sources";
 import { query, type Store } from "./create-store.ts";
+import { insertBatch } from "./insert-batch.ts";
 import { transaction } from "./transaction.ts";
 import { UNTIL_NOW } from "./wake-lanes.ts";
 
@@ -35,7 +35,7 @@ export async function openEndpoint(store: Store, id: string): Promise<OpenedEndp
     {
       name: "penstock-open-endpoint",
       text: `
-        SELECT e.filter, e.lane, e.url, CASE WHEN e.header_asked THEN e.header_name END AS header_name, e.secret,
+        SELECT e.filter, e.lane, e.url, e.header_name, e.secret,
                CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
                e.concurrency, e.rate_per_second, e.schedule_ms, e.failures, e.parks,
                EXISTS (SELECT FROM penstock.deliveries
@@ -122,28 +122,22 @@ export async function disableEndpoint(store: Store, id: string, { reason }: Endp
       createdAt: row.disabled_at.toISOString(),
       data,
     });
-    // The ledger, the event and pending as intake writes them; the sweep gives it a job.
-    await query(
-      client,
-      `WITH made AS MATERIALIZED (
-         SELECT pg_current_xact_id() AS xid, nextval('penstock.event_seq') AS seq, (now() AT TIME ZONE 'UTC')::date AS day
-       ), key AS (
-         INSERT INTO penstock.event_keys (key, seq, day, body_hash) SELECT $1, seq, day, $2 FROM made
-       ), event AS (
-         INSERT INTO penstock.events (seq, day, xid, received_at, source, event_id, type, created_at, subjects, body)
-         SELECT seq, day, xid, now(), $3, $4, 'endpoint.disabled', now(), ARRAY[$5]::text[], $6::bytea FROM made
-       )
-       INSERT INTO penstock.pending (seq, day, batch_id, bytes, accepted_at)
-       SELECT seq, day, gen_random_uuid(), octet_length($6::bytea), now() FROM made`,
-      [
-        Buffer.from(keyOfId(OWN_SOURCE, eventId), "hex"),
-        hash("sha256", body, "buffer"),
-        OWN_SOURCE,
+    // As intake stores what it has accepted; the sweep gives it a job.
+    await insertBatch(client, [
+      {
+        source: OWN_SOURCE,
         eventId,
-        id,
-        Buffer.from(body),
-      ],
-    );
+        key: null,
+        type: "endpoint.disabled",
+        createdAt: row.disabled_at,
+        subjects: [id],
+        problem: null,
+        traceparent: null,
+        bodyVaries: false,
+        body: Buffer.from(body),
+        replay: null,
+      },
+    ]);
     return true;
   });
 }

@@ -36,10 +36,7 @@ export const ENDPOINT_COUNT_LIMIT = 1_000;
 /** Among how many that were skipped those are looked for that can be recovered; operators and filters may skip any number. */
 const SKIPPED_LOOKED_AT = 10_000;
 
-/** What a worker of a version before 0012 signs in where no header was asked for. */
-const HEADER_UNLESS_ASKED = "X-BuzzBip-Signature";
-
-// Each change of who gets what counts; see 0011.
+// Each change of who gets what counts; see endpoint_changes.
 const COUNTED = "counted AS (UPDATE penstock.endpoint_changes SET n = n + 1)";
 
 const COLUMNS = [
@@ -49,7 +46,6 @@ const COLUMNS = [
   "filter",
   "lane",
   "header_name",
-  "header_asked",
   "concurrency",
   "rate_per_second",
   "schedule_ms",
@@ -63,8 +59,7 @@ const valuesOf = (settings: EndpointSettings): unknown[] => [
   settings.tenant,
   settings.filter && JSON.stringify(settings.filter),
   settings.lane,
-  settings.headerName ?? HEADER_UNLESS_ASKED,
-  settings.headerName !== null,
+  settings.headerName,
   settings.concurrency,
   settings.ratePerSecond,
   settings.scheduleMs,
@@ -203,8 +198,7 @@ interface Row {
   tenant: string | null;
   filter: EndpointSettings["filter"];
   lane: string | null;
-  header_name: string;
-  header_asked: boolean;
+  header_name: string | null;
   concurrency: number;
   rate_per_second: number | null;
   schedule_ms: number[] | null;
@@ -275,7 +269,7 @@ function toEndpointRow(row: Row): EndpointRow {
     types: row.types,
     filter: row.filter,
     lane: row.lane,
-    headerName: row.header_asked ? row.header_name : null,
+    headerName: row.header_name,
     concurrency: row.concurrency,
     ratePerSecond: row.rate_per_second,
     scheduleMs: row.schedule_ms,

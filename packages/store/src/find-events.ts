@@ -27,15 +27,22 @@ const FIND = `
 
 const SEQ = /^seq:(\d{1,15})$/;
 
+/** What somebody means by the name of an event: an id, and where it is a number, else the seq; `seq:7` is a seq in any case. */
+export function readIdOrSeq(idOrSeq: string): { readonly id?: string; readonly seq?: number } {
+  const [, named] = SEQ.exec(idOrSeq) ?? [];
+  if (named !== undefined) return { seq: Number(named) };
+  return { id: idOrSeq, ...(/^\d{1,15}$/.test(idOrSeq) && { seq: Number(idOrSeq) }) };
+}
+
 /**
- * Events with this id, the newest first: an id can stand for several when bodies conflict. A number that is no event's id is
- * a seq; `seq:7` is one in any case. Looks for the id with all sources of the store, or with the one that is named.
+ * Processed events with this id, the newest first: an id can stand for several when bodies conflict. A number that is no
+ * event's id is a seq; `seq:7` is one in any case. Looks for the id with all sources of the store, or with the one that is
+ * named.
  */
 export async function findEvents(store: Store, idOrSeq: string, source?: string): Promise<EventPointer[]> {
-  const [, named] = SEQ.exec(idOrSeq) ?? [];
-  if (named !== undefined) return find(store, { seq: Number(named), source });
-  const found = await find(store, { id: idOrSeq, source });
-  return found.length === 0 && /^\d{1,15}$/.test(idOrSeq) ? find(store, { seq: Number(idOrSeq), source }) : found;
+  const { id, seq } = readIdOrSeq(idOrSeq);
+  const found = id === undefined ? [] : await find(store, { id, source });
+  return found.length === 0 && seq !== undefined ? find(store, { seq, source }) : found;
 }
 
 async function find(

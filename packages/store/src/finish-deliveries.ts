@@ -8,7 +8,7 @@ import { transaction } from "./transaction.ts";
 
 type Finished = Parameters<EngineStore["finishDeliveries"]>[0];
 
-// Row by row by key, whatever the statistics say: see claim-batch.ts.
+// Row by row by key, whatever the statistics say: see claim-batches.ts.
 /** The one statement by which a running delivery becomes what came of it. */
 const FINISH = {
   name: "penstock-finish-deliveries",

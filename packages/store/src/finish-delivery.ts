@@ -2,30 +2,18 @@ import type { ClaimedDelivery, DeliveryResult, LockedDelivery } from "@penstock/
 import type pg from "pg";
 import { query } from "./create-store.ts";
 import { recordAttempts } from "./record-deliveries.ts";
-import { EVENT_COLUMNS, type EventRow, toStoredEvent } from "./stored-event.ts";
+import { readEvents } from "./read-events.ts";
 import { wakeLanes } from "./wake-lanes.ts";
 
-// Row by row by key: see claim-batch.ts. Sorted by subject, as batches are, or workers would deadlock on hot subjects. Of
-// bodies no more than fit: a body that is stored out of line tells its length without being read.
+// Row by row by key: see claim-batches.ts.
 const LOCK = {
   name: "penstock-lock-deliveries",
   text: `
-    WITH held AS MATERIALIZED (
-      SELECT d.day, d.seq, r.nth
-        FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[]) WITH ORDINALITY AS r (day, seq, subscriber, token, nth),
-             LATERAL (SELECT day, seq FROM penstock.deliveries d
-                       WHERE d.day = r.day AND d.seq = r.seq AND d.subscriber = r.subscriber AND d.token = r.token
-                         AND d.state = 'running' LIMIT 1 FOR UPDATE) AS d
-    ), fitting AS (
-      SELECT day, seq, nth FROM (
-        SELECT h.*, row_number() OVER w AS place, sum(octet_length(e.body)) OVER w AS total
-          FROM held h, LATERAL (SELECT body FROM penstock.events WHERE day = h.day AND seq = h.seq LIMIT 1) AS e
-        WINDOW w AS (ORDER BY nth)
-      ) AS running WHERE place = 1 OR total <= $5::float8
-    )
-    SELECT ${EVENT_COLUMNS}, f.nth::int
-      FROM fitting f, LATERAL (SELECT * FROM penstock.events WHERE day = f.day AND seq = f.seq LIMIT 1) AS e
-     ORDER BY e.subjects[1] COLLATE "C" NULLS LAST, e.seq`,
+    SELECT r.nth::int
+      FROM unnest($1::date[], $2::bigint[], $3::text[], $4::uuid[]) WITH ORDINALITY AS r (day, seq, subscriber, token, nth),
+           LATERAL (SELECT FROM penstock.deliveries d
+                     WHERE d.day = r.day AND d.seq = r.seq AND d.subscriber = r.subscriber AND d.token = r.token
+                       AND d.state = 'running' LIMIT 1 FOR UPDATE) AS d`,
 };
 
 /** Locks running deliveries and reads their events; see EngineTransaction.lockDeliveries. */
@@ -34,16 +22,19 @@ export async function lockDeliveries(
   deliveries: readonly ClaimedDelivery[],
   maxBytes: number,
 ): Promise<LockedDelivery[]> {
-  const { rows } = await query<EventRow & { nth: number }>(client, LOCK, [
-    deliveries.map(({ day }) => day),
-    deliveries.map(({ seq }) => seq),
-    deliveries.map(({ subscriber }) => subscriber),
-    deliveries.map(({ token }) => token),
-    maxBytes,
+  const [{ rows }, events] = await Promise.all([
+    query<{ nth: number }>(client, LOCK, [
+      deliveries.map(({ day }) => day),
+      deliveries.map(({ seq }) => seq),
+      deliveries.map(({ subscriber }) => subscriber),
+      deliveries.map(({ token }) => token),
+    ]),
+    readEvents(client, deliveries, maxBytes),
   ]);
-  return rows.flatMap((row) => {
-    const delivery = deliveries[row.nth - 1];
-    return delivery === undefined ? [] : [{ delivery, event: toStoredEvent(row) }];
+  const held = new Map(rows.flatMap(({ nth }) => deliveries.slice(nth - 1, nth)).map((one) => [one.seq, one]));
+  return events.flatMap((event) => {
+    const delivery = held.get(event.seq);
+    return delivery === undefined ? [] : [{ delivery, event }];
   });
 }
 

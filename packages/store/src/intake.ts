@@ -2,5 +2,5 @@
 export { assertMigrated } from "./assert-migrated.ts";
 export { createQueuePool } from "./create-queue-pool.ts";
 export { createStore, type Store } from "./create-store.ts";
-export { insertEvents } from "./insert-events.ts";
+export { commitBatch } from "./insert-batch.ts";
 export { observeBacklog } from "./observe-backlog.ts";

@@ -1,6 +1,8 @@
+import { toStorableText } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
 import { type DeliveryFilter, eventMatches, toEventParameters } from "./delivery-filter.ts";
-import { findEvents } from "./find-events.ts";
+import { findEvents, readIdOrSeq } from "./find-events.ts";
+import { readBody, readEvents } from "./read-events.ts";
 import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
 
 /** What a subscriber made of an event. */
@@ -53,6 +55,9 @@ export interface EventFilter extends DeliveryFilter {
 
 /** Bodies are shown whole. */
 const MOST_SHOWN = 20;
+/** Of an id; see intake. */
+const SHOWN_CHARACTERS = 256;
+const NO_BODY = Buffer.alloc(0);
 
 interface SummaryRow {
   seq: string;
@@ -74,12 +79,12 @@ interface SummaryRow {
 }
 
 const SUMMARY = `
-  e.seq::text, e.day::text, e.source, e.event_id, e.type, e.received_at, e.created_at, octet_length(e.body) AS bytes,
+  e.seq::text, e.day::text, e.source, e.event_id, e.type, e.received_at, e.created_at, e.body_bytes AS bytes,
   q.reason, q.detail, q.dismissed_at, e.replay_id, e.replay_of::text,
   CASE WHEN q.seq IS NOT NULL THEN (
     SELECT jsonb_build_object('seq', m.seq, 'id', m.event_id) FROM penstock.events m
      WHERE m.replay_of = e.seq AND m.day >= e.day ORDER BY m.seq DESC LIMIT 1) END AS mended_by,
-  CASE WHEN p.seq IS NOT NULL THEN 'pending' WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END AS status,
+  CASE WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END AS status,
   coalesce((SELECT jsonb_agg(jsonb_build_object('subscriber', d.subscriber, 'state', d.state, 'attempts', d.attempts,
                                                 'nextAttemptAt', ${nextAttemptOf("d", "s")}, 'heldBy', s.held_by,
                                                 'late', d.late) ORDER BY d.subscriber)
@@ -89,8 +94,7 @@ const SUMMARY = `
 const EVENTS = "penstock.events e";
 // Row by row, by LIMIT: the planner takes day and seq for independent of each other, expects next to no rows of a join on
 // both, and would read whole tables for them.
-const STATUS_JOINS = `
-  LEFT JOIN LATERAL (SELECT seq FROM penstock.pending WHERE seq = e.seq LIMIT 1) AS p ON true
+const STATUS_JOIN = `
   LEFT JOIN LATERAL (SELECT * FROM penstock.quarantine WHERE day = e.day AND seq = e.seq LIMIT 1) AS q ON true`;
 
 interface Look {
@@ -118,10 +122,6 @@ function lookFor({ handler, state, status, open }: EventFilter): Look {
     const which = open ? "WHERE dismissed_at IS NULL" : "";
     return { from: by(`SELECT day, seq FROM penstock.quarantine ${which}`), key: "k", deliveries };
   }
-  if (status === "pending") {
-    const deliveries = anyDelivery ? unasked : exists;
-    return { from: by("SELECT day, seq FROM penstock.pending"), key: "k", deliveries };
-  }
   if (anyDelivery) return { from: EVENTS, key: "e", deliveries: unasked };
   const keys = `
     SELECT DISTINCT day, seq FROM penstock.deliveries d
@@ -136,14 +136,23 @@ function lookFor({ handler, state, status, open }: EventFilter): Look {
  * wherever it lies.
  */
 export async function listEvents(store: Store, filter: EventFilter = {}): Promise<EventSummary[]> {
+  // In this order: what is processed in between is found twice, and not missed.
+  const waiting = await listWaiting(store, filter);
+  const processed = filter.status === "pending" ? [] : await listProcessed(store, filter);
+  const seqs = new Set(processed.map(({ seq }) => seq));
+  return [...processed, ...waiting.filter(({ seq }) => !seqs.has(seq))]
+    .toSorted((a, b) => (a.day === b.day ? b.seq - a.seq : a.day < b.day ? 1 : -1))
+    .slice(0, filter.limit ?? 20);
+}
+
+async function listProcessed(store: Store, filter: EventFilter): Promise<EventSummary[]> {
   const { from, key, deliveries } = lookFor(filter);
   const { rows } = await query<SummaryRow>(
     store.pool,
-    `SELECT ${SUMMARY} FROM ${from} ${STATUS_JOINS}
+    `SELECT ${SUMMARY} FROM ${from} ${STATUS_JOIN}
       WHERE ${eventMatches("e")} AND ${deliveries}
         AND ($10::date IS NULL OR (${key}.day <= $10 AND (${key}.day, ${key}.seq) < ($10, $11::bigint)))
-        AND ($12::text IS NULL OR $12 = CASE WHEN p.seq IS NOT NULL THEN 'pending'
-                                             WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END)
+        AND ($12::text IS NULL OR $12 = CASE WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END)
       ORDER BY ${key}.day DESC, ${key}.seq DESC LIMIT $13`,
     [
       ...(await toEventParameters(store, filter)),
@@ -156,6 +165,48 @@ export async function listEvents(store: Store, filter: EventFilter = {}): Promis
     ],
   );
   return rows.map(toSummary);
+}
+
+// Batch by batch, the newest first, until there are enough: the nested loop keeps that order.
+const WAITING = `
+  SELECT e.seq::text, e.day::text, e.source, e.event_id, e.type, 'pending' AS status, e.received_at, e.created_at,
+         e.body_bytes AS bytes, e.body_at, e.traceparent, e.replay_id, e.replay_of::text
+    FROM (SELECT day, batch FROM penstock.pending
+           WHERE $8::bigint IS NULL OR batch <= $8 / 1024 ORDER BY batch DESC) AS p,
+         LATERAL (SELECT b FROM penstock.batches b WHERE b.day = p.day AND b.batch = p.batch LIMIT 1) AS b,
+         LATERAL (SELECT * FROM penstock.events_of(b.b) ORDER BY seq DESC) AS e
+   WHERE ($1::text IS NULL OR e.source = $1) AND ($2::text IS NULL OR e.type = $2)
+     AND ($3::timestamptz IS NULL OR e.received_at >= $3) AND ($4::timestamptz IS NULL OR e.received_at < $4)
+     AND ($5::text IS NULL OR e.subjects @> ARRAY[$5]) AND ($6::text IS NULL OR e.event_id = $6)
+     AND ($7::bigint IS NULL OR e.seq = $7) AND ($8 IS NULL OR e.seq < $8)
+   LIMIT $9`;
+
+interface WaitingRow extends SummaryRow {
+  body_at: number;
+  traceparent: string | null;
+}
+
+/** Events that match in batches that nobody has processed, the newest first; of copies nobody knows yet that they are. */
+async function findWaiting(store: Store, filter: EventFilter): Promise<WaitingRow[]> {
+  const { source, type, since, until, subject, event, before, limit = 20 } = filter;
+  if (filter.handler !== undefined || filter.state !== undefined) return []; // they have no deliveries
+  if (filter.status !== undefined && filter.status !== "pending") return [];
+  const { id, seq } = event === undefined ? {} : readIdOrSeq(event);
+  const find = async (of: { id?: string | undefined; seq?: number | undefined }): Promise<WaitingRow[]> => {
+    const named = [of.id === undefined ? undefined : toStorableText(of.id.slice(0, SHOWN_CHARACTERS)), of.seq];
+    const values = [source, type, since, until, subject, ...named, before?.seq, limit];
+    return (await query<WaitingRow>(store.pool, WAITING, values.map((value) => value ?? null))).rows;
+  };
+  const found = await find(id === undefined ? { seq } : { id });
+  return found.length === 0 && id !== undefined && seq !== undefined ? find({ seq }) : found;
+}
+
+async function listWaiting(store: Store, filter: EventFilter): Promise<EventSummary[]> {
+  return (await findWaiting(store, filter)).map(toWaiting);
+}
+
+function toWaiting(row: WaitingRow): EventSummary {
+  return toSummary({ ...row, reason: null, detail: null, dismissed_at: null, mended_by: null, deliveries: [] });
 }
 
 /** An attempt that is worth a row: all but a first success, and what operators did in between; see AttemptRow. */
@@ -180,25 +231,32 @@ export interface EventDetail extends EventSummary {
 
 /** Events with this id, or the one with this seq, oldest first; see {@link findEvents}. */
 export async function showEvents(store: Store, idOrSeq: string): Promise<EventDetail[]> {
+  const waiting = await findWaiting(store, { event: idOrSeq, limit: MOST_SHOWN });
   const found = (await findEvents(store, idOrSeq)).slice(-MOST_SHOWN);
-  const { rows } = await query<SummaryRow & { body: Buffer; traceparent: string | null; attempts: AttemptSummary[] }>(
+  const { rows } = await query<SummaryRow & { traceparent: string | null; attempts: AttemptSummary[] }>(
     store.pool,
-    `SELECT ${SUMMARY}, e.body, e.traceparent,
+    `SELECT ${SUMMARY}, e.traceparent,
             coalesce((SELECT jsonb_agg(jsonb_build_object(
                                'subscriber', a.subscriber, 'attempt', a.attempt, 'startedAt', a.started_at,
                                'endedAt', a.ended_at, 'outcome', a.outcome, 'errorClass', a.error_class,
                                'errorMessage', a.error_message, 'worker', a.worker, 'replay', a.replay_id)
                              ORDER BY a.ended_at, a.started_at)
                         FROM penstock.attempts a WHERE a.day = e.day AND a.seq = e.seq), '[]') AS attempts
-       FROM ${EVENTS} ${STATUS_JOINS} WHERE e.day = ANY($1::date[]) AND e.seq = ANY($2::bigint[]) ORDER BY e.seq`,
+       FROM ${EVENTS} ${STATUS_JOIN} WHERE e.day = ANY($1::date[]) AND e.seq = ANY($2::bigint[]) ORDER BY e.seq`,
     [found.map(({ day }) => day), found.map(({ seq }) => seq)],
   );
-  return rows.map((row) => ({
-    ...toSummary(row),
-    attempts: row.attempts,
-    traceparent: row.traceparent,
-    body: row.body,
-  }));
+  const bodies = new Map((await readEvents(store.pool, found)).map(({ seq, body }) => [seq, body]));
+  const details = rows.map((row): EventDetail => {
+    const { attempts, traceparent } = row;
+    return { ...toSummary(row), attempts, traceparent, body: bodies.get(Number(row.seq)) ?? NO_BODY };
+  });
+  const processed = new Set(details.map(({ seq }) => seq));
+  for (const row of waiting) {
+    if (processed.has(Number(row.seq))) continue;
+    const body = await readBody(store.pool, row);
+    details.push({ ...toWaiting(row), attempts: [], traceparent: row.traceparent, body });
+  }
+  return details.toSorted((a, b) => a.seq - b.seq);
 }
 
 function toSummary(row: SummaryRow): EventSummary {

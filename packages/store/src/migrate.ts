@@ -5,34 +5,12 @@ import { connect, query, type Queryable, type Store } from "./create-store.ts";
 import { isConnectionError, MigrationFailedError, toStoreError } from "./errors.ts";
 import type { MigrationName } from "./assert-migrated.ts";
 import { ensureHandlerRoles, type HandlerAccess } from "./handler-roles.ts";
-import * as events from "./migrations/0001-events.ts";
-import * as deliveries from "./migrations/0002-deliveries.ts";
-import * as attemptTraces from "./migrations/0003-attempt-traces.ts";
-import * as interruptedDeliveries from "./migrations/0004-interrupted-deliveries.ts";
-import * as operators from "./migrations/0005-operators.ts";
-import * as effects from "./migrations/0006-effects.ts";
-import * as lanes from "./migrations/0007-lanes.ts";
-import * as replays from "./migrations/0008-replays.ts";
-import * as handlerRoles from "./migrations/0009-handler-roles.ts";
-import * as deliveryHistory from "./migrations/0010-delivery-history.ts";
-import * as endpoints from "./migrations/0011-endpoints.ts";
-import * as askedHeaders from "./migrations/0012-asked-headers.ts";
+import * as baseline from "./migrations/0001-baseline.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 /** Ours. Forward only: data that was acknowledged is never migrated away. */
 const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
-  "0001-events": { up: events.up },
-  "0002-deliveries": { up: deliveries.up },
-  "0003-attempt-traces": { up: attemptTraces.up },
-  "0004-interrupted-deliveries": { up: interruptedDeliveries.up },
-  "0005-operators": { up: operators.up },
-  "0006-effects": { up: effects.up },
-  "0007-lanes": { up: lanes.up },
-  "0008-replays": { up: replays.up },
-  "0009-handler-roles": { up: handlerRoles.up },
-  "0010-delivery-history": { up: deliveryHistory.up },
-  "0011-endpoints": { up: endpoints.up },
-  "0012-asked-headers": { up: askedHeaders.up },
+  "0001-baseline": { up: baseline.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

@@ -3,7 +3,7 @@ import { connect, query, type Store } from "./create-store.ts";
 import { codeOf } from "./errors.ts";
 
 /** The tables that have a partition for each day. */
-const PARTITIONED = ["events", "deliveries", "attempts"] as const;
+const PARTITIONED = ["batches", "events", "deliveries", "attempts"] as const;
 
 /**
  * The days that have a partition, as SQL: by their names, which are made below. OFFSET 0, or Postgres may put what follows

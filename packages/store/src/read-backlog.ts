@@ -3,7 +3,7 @@ import { query, type Store } from "./create-store.ts";
 
 /** What waits to be done, as of now. */
 export interface Backlog {
-  /** Events accepted and not yet processed; counted up to {@link COUNT_LIMIT}. */
+  /** Events accepted and not yet processed, copies of others included; of {@link BATCH_LIMIT} batches at most. */
   readonly pendingEvents: number;
   /** Age of the oldest of them in seconds; 0 when there is none. */
   readonly oldestPendingSeconds: number;
@@ -15,7 +15,7 @@ export interface Backlog {
 }
 
 /** Counting more would cost more than the number is worth. */
-const COUNT_LIMIT = 1_000_000;
+const BATCH_LIMIT = 100_000;
 /** The same for deliveries, of each state. */
 const DELIVERIES_LIMIT = 100_000;
 
@@ -23,9 +23,9 @@ const DELIVERIES_LIMIT = 100_000;
 const READ = {
   name: "penstock-read-backlog",
   text: `
-    SELECT (SELECT count(*)::int FROM (SELECT FROM penstock.pending LIMIT $1) AS counted) AS pending,
+    SELECT (SELECT coalesce(sum(events), 0)::int FROM (SELECT events FROM penstock.pending LIMIT $1) AS counted) AS pending,
            (SELECT greatest(0, extract(epoch FROM now() - accepted_at))::float8
-              FROM penstock.pending ORDER BY seq LIMIT 1) AS oldest,
+              FROM penstock.pending ORDER BY batch LIMIT 1) AS oldest,
            (SELECT coalesce(jsonb_agg(d), '[]') FROM (
               SELECT CASE WHEN starts_with(subscriber, '${ENDPOINT_PREFIX}') THEN 'endpoints' ELSE subscriber END AS subscriber,
                      state, count(*)::int AS count
@@ -40,7 +40,7 @@ export async function readBacklog(store: Store): Promise<Backlog> {
   const { rows } = await query<{ pending: number; oldest: number | null; deliveries: Backlog["deliveries"] }>(
     store.pool,
     READ,
-    [COUNT_LIMIT, DELIVERIES_LIMIT],
+    [BATCH_LIMIT, DELIVERIES_LIMIT],
   );
   const [row] = rows;
   return {

@@ -1,9 +1,9 @@
 import type { Rehearsal, TableChanges } from "@penstock/engine";
 import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
-import { readEvent } from "./engine-transaction.ts";
 import type { HandlerRoles } from "./handler-roles.ts";
 import { runBehindSavepoint } from "./handler-savepoint.ts";
+import { readEvent } from "./read-events.ts";
 import { transaction } from "./transaction.ts";
 
 // Live work waits for what a rehearsal locks: not for long.

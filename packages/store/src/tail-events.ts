@@ -1,21 +1,26 @@
+import type { StoredEvent } from "@penstock/engine";
+import { BATCH_EVENTS } from "./batch-format.ts";
 import { query, type Store } from "./create-store.ts";
 import { CursorAheadError } from "./errors.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
+import { readEvents } from "./read-events.ts";
 
-// Events follow each other by seq, which is drawn before its transaction commits: a reader that just takes what has a
-// higher seq than the last one skips what commits late. So it reads up to a seq that is settled only: below it nothing
-// can appear any more.
+// Events follow each other by seq, which the number of their batch decides; it is drawn before the batch is committed, and
+// its events appear when a worker has processed it. A reader that just takes what has a higher seq than the last one skips
+// what appears late. So it reads below the oldest batch that is pending or being written: there nothing can appear any more.
 //
-// Whoever inserts events has its xid before it draws a seq (insert-events.ts). So a seq is settled by three steps, each a
-// statement of its own and in this order:
-//   1. read which seq was drawn last;
-//   2. take an xid: it is higher than that of every transaction which has drawn up to that seq;
+// Whoever inserts a batch has its xid before it draws a number (insert-batch.ts). So batches are known to be written by
+// three steps, each a statement of its own and in this order:
+//   1. read which number was drawn last;
+//   2. take an xid: it is higher than that of every transaction which has drawn up to that number;
 //   3. once no transaction with a lower xid runs (pg_snapshot_xmin), all of them have ended, and what they have committed
 //      is seen by every later statement.
 // The xmax of a snapshot would not do for 2: it is one more than the last xid that has *ended*, and the transaction that
 // is waited for may have a higher one.
 //
-// What is settled lies in the order of (day, seq), the primary key: no index for this, and the cursor is one number.
+// Of the batches that are written, those that are pending are in that table, until what they hold is in events.
+//
+// What is below lies in the order of (day, seq), the primary key: no index for this, and the cursor is one number.
 
 /** An event as it came, for whoever follows events as they come. */
 export interface TailedEvent {
@@ -57,66 +62,70 @@ export interface EventTail {
   read(): Promise<TailPage>;
 }
 
-/** How many seqs a page goes through at most: the work of a page is bounded, whatever the filter leaves out. */
-const PAGE_SEQS = 1_000;
+/** How many events a page goes through at most: the work of a page is bounded, whatever the filter leaves out. */
+const PAGE_EVENTS = 1_000;
 const PAGE_BYTES = 4 * 1_048_576;
 
-const LAST_SEQ = `SELECT (CASE WHEN is_called THEN last_value ELSE last_value - 1 END)::text AS value FROM penstock.event_seq`;
+const LAST_BATCH = `SELECT (CASE WHEN is_called THEN last_value ELSE last_value - 1 END)::text AS value FROM penstock.batch_number`;
+
+const OLDEST_PENDING = "SELECT min(batch)::text AS value FROM penstock.pending WHERE batch <= $1::bigint";
 
 // LIMIT, or Postgres may read a whole partition for what it takes for most of it. Not prepared: a plan that was made when a
 // day was empty would read all of it when it is not any more.
 const PAGE = `
-    SELECT seq::text, source, event_id, type, received_at, traceparent, body, matching FROM (
-      SELECT e.*, count(*) OVER () AS matching, sum(octet_length(e.body)) OVER (ORDER BY e.seq) - octet_length(e.body) AS before
+    SELECT seq::text, day::text, matches FROM (
+      SELECT e.seq, e.day,
+             ($3::text[] IS NULL OR e.type = ANY($3)) IS TRUE AND ($4::text IS NULL OR e.source = $4)
+               AND ($5::timestamptz IS NULL OR e.received_at >= $5) AS matches
         FROM (${PARTITION_DAYS}) AS partition
        CROSS JOIN LATERAL (
-         SELECT seq, source, event_id, type, received_at, traceparent, body FROM penstock.events
-          WHERE day = partition.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT ${PAGE_SEQS}
+         SELECT seq, day, source, type, received_at FROM penstock.events
+          WHERE day = partition.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT ${PAGE_EVENTS}
        ) AS e
-       WHERE ($3::text[] IS NULL OR e.type = ANY($3)) AND ($4::text IS NULL OR e.source = $4)
-         AND ($5::timestamptz IS NULL OR e.received_at >= $5)
-    ) AS page WHERE before < ${PAGE_BYTES} ORDER BY page.seq`;
+    ) AS page ORDER BY seq LIMIT ${PAGE_EVENTS}`;
 
 interface PageRow {
   seq: string;
-  source: string;
-  event_id: string | null;
-  type: string | null;
-  received_at: Date;
-  traceparent: string | null;
-  body: Buffer;
-  matching: string;
+  day: string;
+  matches: boolean;
 }
 
-/** The seq that was drawn last; its event may not be committed yet, or never will be. 0 before the first. */
+/** The last seq of the batch whose number was drawn last; it may not be committed yet, or never will be. 0 before the first. */
 export async function readLastSeq(store: Store): Promise<number> {
-  return Number(await readValue(store, LAST_SEQ));
+  return lastOf(Number(await readValue(store, LAST_BATCH)));
 }
+
+/** The highest seq that an event of a batch can have. */
+const lastOf = (batch: number): number => (batch === 0 ? 0 : batch * BATCH_EVENTS + BATCH_EVENTS - 1);
 
 /**
- * Follows the events after a seq, as they are committed: skips none and gives none twice, however late a transaction
- * commits. A transaction that stays open, whatever it does, holds up what comes after it.
+ * Follows the events after a seq, as they are processed: skips none and gives none twice, however late a transaction commits.
+ * A batch that waits to be processed holds up what comes after it, and so does a transaction that stays open.
  */
 export function tailEvents(store: Store, options: TailFilter & { readonly after: number }): EventTail {
   const { types = null, source = null, since = null } = options;
   let cursor = options.after;
+  /** Up to here all batches are written. */
+  let written = options.after;
+  /** Up to here they are processed, too. */
   let settled = options.after;
-  /** A seq that is settled once no transaction below this xid runs. */
+  /** A seq up to which they are once no transaction below this xid runs. */
   let mark: { readonly seq: number; readonly xid: string } | null = null;
 
   async function settle(): Promise<void> {
     if (mark === null) {
       const seq = await readLastSeq(store);
-      if (seq < settled)
-        throw new CursorAheadError(`${settled} is after the last event of this database, ${seq}: is it another one's?`);
-      if (seq === settled) return;
-      mark = { seq, xid: await readValue(store, "SELECT pg_current_xact_id()::text AS value") };
+      if (seq < written)
+        throw new CursorAheadError(`${written} is after the last event of this database, ${seq}: is it another one's?`);
+      if (seq > written) mark = { seq, xid: await readValue(store, "SELECT pg_current_xact_id()::text AS value") };
     }
     const ended = "SELECT (pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8)::text AS value";
-    if ((await readValue(store, ended, [mark.xid])) === "true") {
-      settled = mark.seq;
+    if (mark !== null && (await readValue(store, ended, [mark.xid])) === "true") {
+      written = mark.seq;
       mark = null;
     }
+    const pending = await readValue(store, OLDEST_PENDING, [Math.floor(written / BATCH_EVENTS)]);
+    settled = Math.max(settled, pending === "" ? written : Number(pending) * BATCH_EVENTS - 1);
   }
 
   return {
@@ -126,31 +135,26 @@ export function tailEvents(store: Store, options: TailFilter & { readonly after:
           mark = null; // a Postgres that crashed may have forgotten an xid that wrote nothing
           throw error;
         });
-        if (cursor === settled) return { events: [], cursor, next: mark === null ? "none" : "soon" };
+        if (cursor === settled)
+          return { events: [], cursor, next: mark === null && settled === written ? "none" : "soon" };
       }
-      const end = Math.min(settled, cursor + PAGE_SEQS);
-      const { rows } = await query<PageRow>(store.pool, PAGE, [cursor, end, types, source, since]);
-      const events = rows.map(toTailedEvent);
-      const last = events.at(-1);
-      cursor = last !== undefined && Number(rows[0]?.matching) > rows.length ? last.seq : end;
-      return { events, cursor, next: cursor < settled ? "more" : "soon" };
+      const { rows } = await query<PageRow>(store.pool, PAGE, [cursor, settled, types, source, since]);
+      const wanted = rows.filter(({ matches }) => matches).map(({ day, seq }) => ({ day, seq: Number(seq) }));
+      const found = await readEvents(store.pool, wanted, PAGE_BYTES);
+      const last = found.at(-1);
+      const lastRow = rows.at(-1);
+      if (last !== undefined && found.length < wanted.length) cursor = last.seq;
+      else cursor = rows.length === PAGE_EVENTS && lastRow !== undefined ? Number(lastRow.seq) : settled;
+      return { events: found.map(toTailedEvent), cursor, next: cursor < settled ? "more" : "soon" };
     },
   };
 }
 
 async function readValue(store: Store, sql: string, values?: unknown[]): Promise<string> {
-  const { rows } = await query<{ value: string }>(store.pool, sql, values);
+  const { rows } = await query<{ value: string | null }>(store.pool, sql, values);
   return rows[0]?.value ?? "";
 }
 
-function toTailedEvent(row: PageRow): TailedEvent {
-  return {
-    seq: Number(row.seq),
-    source: row.source,
-    id: row.event_id,
-    type: row.type,
-    receivedAt: row.received_at,
-    traceparent: row.traceparent,
-    body: row.body,
-  };
+function toTailedEvent({ seq, source, eventId, type, receivedAt, traceparent, body }: StoredEvent): TailedEvent {
+  return { seq, source, id: eventId, type, receivedAt, traceparent, body };
 }

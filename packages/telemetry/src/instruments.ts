@@ -17,11 +17,18 @@ export const instruments = {
       },
     }),
   ),
-  /** By source, type and outcome: new, duplicate, conflict, quarantined. */
+  /** By source and type. */
   accepted: lazily<Counter>((meter) =>
     meter.createCounter("penstock.events.accepted", {
       unit: "{event}",
-      description: "Events acknowledged, by what they were",
+      description: "Events acknowledged",
+    }),
+  ),
+  /** By workers. */
+  duplicates: lazily<Counter>((meter) =>
+    meter.createCounter("penstock.events.duplicates", {
+      unit: "{event}",
+      description: "Acknowledged events that a worker found to be copies of others",
     }),
   ),
   /** By workers: unknown types and shapes, and what ingest could not read or vouch for. */

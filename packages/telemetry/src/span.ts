@@ -64,7 +64,7 @@ export function startSpan(name: string, options: SpanOptions = {}): Span {
  * while tracing is off.
  *
  * @example
- * await withSpan("process batch", { attributes: { "penstock.batch.id": batchId } }, () => processBatch(batchId));
+ * await withSpan("process batch", { attributes: { "penstock.batch": 42 } }, () => processBatch(42));
  */
 export async function withSpan<T>(name: string, options: SpanOptions, stage: (span: Span) => Promise<T>): Promise<T> {
   if (!isTracing()) return stage(noSpan);

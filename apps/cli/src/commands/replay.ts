@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { isEndpointId } from "@penstock/schemas";
 import {
   cancelReplay,
@@ -199,7 +199,7 @@ async function toReplay(
       // How long ago is another time each time that it is asked.
       ...(since && { since: since.typed }),
       ...(until && { until: until.typed }),
-      ...(body && { bodySha256: body.event.bodyHash }),
+      ...(body && { bodySha256: hash("sha256", body.body, "hex") }),
     },
   };
 }

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   assertMigrated,
-  findOldestStart,
   findTailStart,
   readLastSeq,
   type Store,
@@ -93,7 +92,7 @@ async function findStart(store: Store, since: number | Date | null): Promise<num
   if (since > last) {
     throw new UsageError(`--since: ${since} is after the last event of this database, ${last}: is it another one's?`);
   }
-  return Math.max(since, await findOldestStart(store));
+  return since;
 }
 
 /** A CliError: the embedded Postgres does not run. */

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { toNewEvent } from "@penstock/intake";
 import { requestOfBody } from "@penstock/sources";
 import { type EventPointer, listEvents, type NewReplay, type Store } from "@penstock/store";
@@ -42,6 +41,5 @@ export async function readNewBody(
     problem: null,
   };
   // However old it says that it is: whoever replays it vouches for it.
-  const event = toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, Date.now());
-  return { event, batchId: randomUUID() };
+  return toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, Date.now());
 }

@@ -1,0 +1,56 @@
+import type { NewEvent } from "@penstock/intake";
+import { packBatch } from "./batch-format.ts";
+import { query, type Queryable, type Store } from "./create-store.ts";
+import { DatabaseUnavailableError } from "./errors.ts";
+import { ensurePartitions, isMissingPartition } from "./partitions.ts";
+
+// The number is drawn after the transaction has its xid (the select list is evaluated from left to right): see
+// tail-events.ts.
+const INSERT = {
+  name: "penstock-insert-batch",
+  text: `
+    WITH given AS MATERIALIZED (
+      SELECT pg_current_xact_id() AS xid, nextval('penstock.batch_number') AS batch,
+             (now() AT TIME ZONE 'UTC')::date AS day
+    ), stored AS (
+      INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
+      SELECT day, batch, now(), $3::int, $2, $1 FROM given
+    )
+    INSERT INTO penstock.pending (batch, day, events, bytes, accepted_at)
+    SELECT batch, day, $3::int, octet_length($1::bytea), now() FROM given
+    RETURNING batch::text`,
+};
+
+/**
+ * Stores events as one batch that is to be processed, and returns its number. What is a duplicate, its worker finds out.
+ *
+ * @throws RangeError when there are none, or too many for one.
+ */
+export async function insertBatch(db: Queryable, events: readonly NewEvent[]): Promise<number> {
+  const { meta, bodies, events: count } = packBatch(events);
+  const { rows } = await query<{ batch: string }>(db, INSERT, [bodies, meta, count]);
+  return Number(rows[0]?.batch);
+}
+
+/**
+ * Commits events as one batch, as {@link insertBatch} does.
+ *
+ * @throws DatabaseUnavailableError when Postgres is away or today's partition cannot be made: the outcome is unknown then,
+ *   and what is sent again is found to be a duplicate.
+ */
+export async function commitBatch(store: Store, events: readonly NewEvent[]): Promise<number> {
+  try {
+    return await insertBatch(store.pool, events);
+  } catch (error) {
+    if (!isMissingPartition(error)) throw error;
+    // Nobody made partitions ahead for a week: make them here rather than refuse what a provider has signed.
+    await ensurePartitions(store).catch(failWithoutPartition);
+    return insertBatch(store.pool, events);
+  }
+}
+
+/** No event is to blame: its sender is to try again. */
+function failWithoutPartition(cause: unknown): never {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  throw new DatabaseUnavailableError(`today's partition is missing and cannot be made: ${reason}`, { cause });
+}

@@ -1,0 +1,94 @@
+import type { StoredEvent } from "@penstock/engine";
+import { query, type Queryable } from "./create-store.ts";
+import type { EventPointer } from "./find-events.ts";
+import { replayAs } from "./replay-columns.ts";
+
+// Row by row by key: see claim-batches.ts. The bodies of a batch are unpacked once, however many of its events are wanted,
+// which is what the empty bytea is for; and of bodies no more are read than fit, since each tells its length beforehand.
+const READ = {
+  name: "penstock-read-events",
+  text: `
+    WITH wanted AS MATERIALIZED (
+      SELECT w.nth, e.* FROM unnest($1::date[], $2::int8[]) WITH ORDINALITY AS w (day, seq, nth),
+             LATERAL (SELECT * FROM penstock.events WHERE day = w.day AND seq = w.seq LIMIT 1) AS e
+    ), fitting AS MATERIALIZED (
+      SELECT * FROM (
+        SELECT *, row_number() OVER w AS place, sum(body_bytes) OVER w AS total FROM wanted WINDOW w AS (ORDER BY nth)
+      ) AS running WHERE place = 1 OR total <= $3::float8
+    ), slices AS MATERIALIZED (
+      SELECT s.nth, substr(b.bodies, s.body_at + 1, s.body_bytes) AS body
+        FROM (SELECT day, seq / 1024 AS batch, array_agg(nth) AS nths, array_agg(body_at) AS ats,
+                     array_agg(body_bytes) AS lengths
+                FROM fitting GROUP BY 1, 2) AS g,
+             LATERAL (SELECT bodies || ''::bytea AS bodies FROM penstock.batches
+                       WHERE day = g.day AND batch = g.batch LIMIT 1) AS b,
+             LATERAL unnest(g.nths, g.ats, g.lengths) AS s (nth, body_at, body_bytes)
+    )
+    SELECT e.seq::text, e.day::text, e.source, e.event_id, e.type, e.subjects[1] AS subject, e.created_at, e.received_at,
+           s.body, e.problem, e.traceparent,
+           CASE WHEN e.replay_id IS NOT NULL THEN ${replayAs("e.replay_id")} END AS replay
+      FROM fitting e JOIN slices s USING (nth) ORDER BY nth`,
+};
+
+interface EventRow {
+  seq: string;
+  day: string;
+  source: string;
+  event_id: string | null;
+  type: string | null;
+  subject: string | null;
+  created_at: Date | null;
+  received_at: Date;
+  body: Buffer;
+  problem: string | null;
+  traceparent: string | null;
+  replay: StoredEvent["replay"];
+}
+
+/**
+ * Reads events whole, in the order given. Those that are gone are left out, and so is what comes after the first whose body
+ * does not fit into `maxBytes` of bodies; one always fits. Whatever reads the body of a processed event does it by this.
+ */
+export async function readEvents(
+  db: Queryable,
+  pointers: readonly EventPointer[],
+  maxBytes = Infinity,
+): Promise<StoredEvent[]> {
+  if (pointers.length === 0) return [];
+  const values = [pointers.map(({ day }) => day), pointers.map(({ seq }) => seq), maxBytes];
+  const { rows } = await query<EventRow>(db, READ, values);
+  return rows.map((row) => ({
+    seq: Number(row.seq),
+    day: row.day,
+    source: row.source,
+    eventId: row.event_id,
+    type: row.type,
+    subject: row.subject,
+    createdAt: row.created_at,
+    receivedAt: row.received_at,
+    body: row.body,
+    problem: row.problem,
+    traceparent: row.traceparent,
+    replay: row.replay,
+  }));
+}
+
+/** Reads one event; null when it is gone. */
+export async function readEvent(db: Queryable, pointer: EventPointer): Promise<StoredEvent | null> {
+  const [event] = await readEvents(db, [pointer]);
+  return event ?? null;
+}
+
+/** Reads the body of an event that is not processed yet, of which only its batch tells. */
+export async function readBody(
+  db: Queryable,
+  { day, seq, body_at, bytes }: { readonly day: string; readonly seq: string; body_at: number; bytes: number },
+): Promise<Buffer> {
+  const { rows } = await query<{ body: Buffer | null }>(db, "SELECT penstock.body_of($1, $2, $3, $4) AS body", [
+    day,
+    seq,
+    body_at,
+    bytes,
+  ]);
+  return rows[0]?.body ?? Buffer.alloc(0);
+}
