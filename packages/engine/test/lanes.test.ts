@@ -317,7 +317,6 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
       let told = 0;
       const engine = start({ lane: (event) => (told++, event.data.contactId) });
       const batch = await addBatch(store, [{ id: "a" }]);
-      await store.pool.query("UPDATE penstock.pending SET tries = 3");
       await engine.processBatch({ batches: [batch], startedBefore: 1 });
       expect(told).toBe(0);
       expect(await deliveries(store)).toEqual(["a laned pending"]);

@@ -56,23 +56,6 @@ test.each(["stop", "kill"] as const)(
   },
 );
 
-test("an outage while an event runs alone is no try of it", async () => {
-  let started = 0;
-  const handler = effectHandler({
-    async handle(_, { tx }) {
-      started++;
-      if (started === 1) await sql`SELECT pg_sleep(5)`.execute(tx);
-      expect(await sql`SELECT tries FROM penstock.pending`.execute(tx)).toMatchObject({ rows: [{ tries: 1 }] });
-    },
-  });
-  const batch = await addBatch(store, [{ id: "a" }]);
-  const processed = engineOn(store, [handler]).processBatch({ batches: [batch], startedBefore: 1 });
-  await eventually(() => expect(started).toBe(1));
-  await server.kill();
-  await server.start();
-  expect(await processed).toMatchObject({ succeeded: 1 });
-});
-
 test("a delivery that an outage interrupts keeps its attempt", async () => {
   let started = 0;
   const handler = effectHandler({
@@ -197,7 +180,7 @@ test("a worker that is told to stop while Postgres is away stops, and its events
   const batch = await addBatch(store, [{ id: "a" }]);
   await server.stop();
   const processed = engineOn(store, [effectHandler()], { signal: stop.signal }).processBatch({
-    batchId,
+    batches: [batch],
     startedBefore: 0,
   });
   stop.abort(new Error("stopping"));

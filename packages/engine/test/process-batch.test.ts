@@ -54,7 +54,7 @@ describe("a batch", () => {
     const seen: string[][] = [];
     const handler = effectHandler({ handleBatch: (events) => void seen.push(events.map(({ id }) => id)) });
     const engine = engineOn(store, [handler], { batchEvents: 4 });
-    await addBatch(store, [{ id: "old_1" }, { id: "old_2" }, { id: "old_3" }]);
+    for (const id of ["old_1", "old_2", "old_3"]) await addBatch(store, [{ id }]);
     const batch = await addBatch(store, [{ id: "own_1" }, { id: "own_2" }]);
     expect(await engine.processBatch(fresh(batch))).toMatchObject({ events: 4, more: true });
     expect(seen).toEqual([["old_1", "old_2", "own_1", "own_2"]]);
@@ -96,22 +96,38 @@ describe("a batch", () => {
     await strange.close();
   });
 
-  test("is bounded by bytes, and one event always fits", async () => {
+  test("is bounded by bytes, and one batch always fits", async () => {
     const engine = engineOn(store, [effectHandler()], { batchBytes: 600 });
-    const batch = await addBatch(store, [
-      { id: "big", data: { body: "x".repeat(5_000) } },
-      { id: "small_1" },
-      { id: "small_2" },
-    ]);
-    expect(await engine.processBatch(fresh(batch))).toMatchObject({ events: 1, more: true });
-    expect(await engine.processBatch(fresh(batch))).toMatchObject({ events: 2, more: false });
+    const big = await addBatch(store, [{ id: "big", data: { body: "x".repeat(5_000) } }]);
+    const small = await addBatch(store, [{ id: "small_1" }]);
+    const pointer = { batches: [big, small], startedBefore: 0 };
+    expect(await engine.processBatch(pointer)).toMatchObject({ events: 1, more: true });
+    expect(await engine.processBatch(pointer)).toMatchObject({ events: 1, more: false });
+  });
+
+  test("of 1,024 events, one of a MiB among them, is run as one", async () => {
+    const text = "x".repeat(1_048_576);
+    const seen: number[] = [];
+    const handler = effectHandler({
+      handleBatch: (events) => {
+        seen.push(events.length, events.filter(({ body }) => body.length > text.length).length);
+        expect(events.every(({ id, body }) => body.includes(id))).toBe(true);
+      },
+    });
+    const events = Array.from({ length: 1_024 }, (_, at) => ({ id: `evt_${at}`, ...(at === 500 && { data: { body: text } }) }));
+    const batch = await addBatch(store, events);
+    expect(await engineOn(store, [handler]).processBatch(fresh(batch))).toMatchObject({ events: 1_024, more: true });
+    expect(seen).toEqual([1_024, 1]);
+    await expect(addBatch(store, [...events, { id: "one more" }])).rejects.toThrow("1 to 1024 events, not 1025");
   });
 
   test("skips what another worker holds instead of waiting for it", async () => {
-    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+    const held = await addBatch(store, [{ id: "evt_1" }]);
+    const batch = await addBatch(store, [{ id: "evt_2" }]);
     const other = createEngineStore(store, "other");
     await other.transaction(async (tx) => {
-      expect((await tx.claimBatch(batchId, { limit: 1, maxBytes: 1e6 })).events).toHaveLength(1);
+      const claim = { batches: [held], onlyThese: true, maxEvents: 200, maxBytes: 1e6 };
+      expect((await tx.claimBatches(claim)).events).toHaveLength(1);
       await engineOn(store, [effectHandler()]).processBatch(fresh(batch));
       expect(await effects(store)).toEqual(["effect evt_2"]);
     });
@@ -137,7 +153,7 @@ describe("a batch", () => {
                   ON CONFLICT (subject) DO UPDATE SET n = counters.n + 1`.execute(tx);
       },
     });
-    const batches: string[] = [];
+    const batches: number[] = [];
     for (let batch = 0; batch < 12; batch++) {
       const subjects = Array.from({ length: 40 }, (_, at) => ({ subject: `cnt_${(at * 17 + batch * 7) % 20}` }));
       batches.push(await addBatch(store, subjects));
@@ -155,7 +171,7 @@ describe("a batch", () => {
     };
     const workers = [0, 1].map(async (worker) => {
       const engine = engineOn(store, [count], { batchEvents: 40, budgetMs: 60_000, store: observed });
-      for (const [at, batchId] of batches.entries()) {
+      for (const [at, batch] of batches.entries()) {
         if (at % 2 === worker) await engine.processBatch(fresh(batch));
       }
     });
@@ -561,7 +577,7 @@ describe("the transaction that handlers share", () => {
     expect(await rows(store, "SELECT parent FROM app.children")).toEqual([{ parent: "b-family" }]);
   });
 
-  test("whose COMMIT is refused is run again event by event: only the culprit fails", async () => {
+  test("whose COMMIT is refused becomes deliveries of their own: only the culprit fails", async () => {
     // Passes when it is checked and fails when it is committed: a sequence is not rolled back.
     await store.pool.query(`
       CREATE SEQUENCE app.checks;
@@ -570,7 +586,10 @@ describe("the transaction that handlers share", () => {
       CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON app.effects DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW WHEN (NEW.event_id = 'culprit') EXECUTE FUNCTION app.refuse();`);
     const batch = await addBatch(store, [{ id: "a" }, { id: "culprit" }, { id: "b" }]);
-    await engineOn(store, [effectHandler()]).processBatch(fresh(batch));
+    const engine = engineOn(store, [effectHandler({ retry: { attempts: 3, baseMs: 60_000, capMs: 60_000 } })], { random: () => 1 });
+    await engine.processBatch(fresh(batch));
+    expect(await deliveries(store)).toEqual(["a effect pending", "b effect pending", "culprit effect pending"]);
+    while ((await engine.runDueDeliveries(10)) > 0);
     expect(await deliveries(store)).toEqual(["a effect succeeded", "b effect succeeded", "culprit effect retrying"]);
     expect(await effects(store)).toEqual(["effect a", "effect b"]);
     expect(await pendingCount(store)).toBe(0);
@@ -713,16 +732,12 @@ describe("a worker that runs out of patience at shutdown", () => {
     { who: "a handler that heeds its signal", obedient: true },
     { who: "a handler that ignores it", obedient: false },
   ])("in $who", ({ obedient }) => {
-    test.each([false, true])(
-      "leaves its events pending and counts no attempt and no try (started before: %s)",
-      async (startedBefore) => {
-        const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-        const engine = stoppingHandler(obedient);
-        await expect(engine.processBatch({ batches: [batch], startedBefore })).rejects.toThrow("stopping");
-        expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }, { tries: 0 }]);
-        expect(await deliveries(store)).toEqual([]);
-      },
-    );
+    test("leaves its events pending and counts no attempt", async () => {
+      const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
+      await expect(stoppingHandler(obedient).processBatch(fresh(batch))).rejects.toThrow("stopping");
+      expect(await pendingCount(store)).toBe(2);
+      expect(await deliveries(store)).toEqual([]);
+    });
 
     test("hands its deliveries back as they were", async () => {
       const failing = effectHandler({ handle: () => Promise.reject(new Error("at first")) });
@@ -777,8 +792,8 @@ describe("who handles what", () => {
       const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
       const engine = engineOn(store, [outside, effectHandler({ name: "inside" })]);
       await engine.processBatch({ batches: [batch], startedBefore });
+      await engine.runDueDeliveries(10);
       expect(await deliveries(store)).toEqual(["evt_1 inside succeeded", "evt_1 outside pending"]);
-      expect(await engine.runDueDeliveries(10)).toBe(0);
       expect(await pendingCount(store)).toBe(0);
       expect(ran).toEqual([]);
     },
@@ -793,8 +808,8 @@ describe("who handles what", () => {
       await pauseHandler(store, "paused", true);
       const engine = engineOn(store, handlers);
       await engine.processBatch({ batches: [await addBatch(store, [{ id: "evt_1" }])], startedBefore });
+      await engine.runDueDeliveries(10);
       expect(await deliveries(store)).toEqual(["evt_1 other succeeded", "evt_1 paused pending"]);
-      expect(await engine.runDueDeliveries(10)).toBe(0);
       await pauseHandler(store, "paused", false);
       expect(await engine.runDueDeliveries(10)).toBe(1);
       expect(await effects(store)).toEqual(["other evt_1", "paused evt_1"]);
@@ -808,96 +823,45 @@ describe("who handles what", () => {
   });
 });
 
-describe("an event whose process died", () => {
-  test("is run alone, and its neighbours are not blamed", async () => {
-    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-    const tries: unknown[] = [];
-    const handler = effectHandler({
-      async handle() {
-        tries.push(await rows(store, "SELECT tries FROM penstock.pending ORDER BY seq"));
-      },
-    });
-    await engineOn(store, [handler]).processBatch({ batches: [batch], startedBefore: 1 });
-    expect(tries).toEqual([[{ tries: 1 }, { tries: 0 }], [{ tries: 1 }]]);
-    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded", "evt_2 effect succeeded"]);
-  });
+describe("a batch whose process died", () => {
+  const again = (batch: number, startedBefore = 1) => ({ batches: [batch], startedBefore });
 
-  test("for the third time is a dead letter of the handler that was running; its other handlers go on", async () => {
+  test("is recorded without a call of its handlers, each of which gets a delivery that waits", async () => {
     const ran: string[] = [];
-    const handler = (name: string) => effectHandler({ name, handle: () => void ran.push(name) });
-    const batch = await addBatch(store, [{ id: "killer" }, { id: "innocent" }]);
-    const [killer] = await rows<{ seq: string; day: string }>(
-      store,
-      "SELECT seq, day::text FROM penstock.pending ORDER BY seq LIMIT 1",
-    );
-    const engineStore = createEngineStore(store, "dying");
-    for (const expected of [0, 1, 2]) expect(await engineStore.beginTry(Number(killer?.seq))).toBe(expected);
-    // What it leaves: handler a had passed, b was running, c had not had its turn.
-    await store.pool.query(
-      `INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts) VALUES ($1, $2, 'a', 'succeeded', 1)`,
-      [killer?.day, killer?.seq],
-    );
-    await engineOn(store, [handler("a"), handler("b"), handler("c")]).processBatch(fresh(batch));
-    expect(await deliveries(store)).toEqual([
-      "innocent a succeeded",
-      "innocent b succeeded",
-      "innocent c succeeded",
-      "killer a succeeded",
-      "killer b dead",
-      "killer c succeeded",
-    ]);
-    expect(ran).toEqual(["a", "b", "c", "c"]);
-    expect(await rows(store, "SELECT outcome, error_class FROM penstock.attempts")).toEqual([
-      { outcome: "interrupted", error_class: "ProcessDied" },
-    ]);
-    expect(await pendingCount(store)).toBe(0);
+    const handler = (name: string) => effectHandler({ name, handle: ({ id }) => void ran.push(`${name} ${id}`) });
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
+    const neighbour = await addBatch(store, [{ id: "evt_3" }]);
+    const engine = engineOn(store, [handler("a"), handler("b")]);
+    expect(await engine.processBatch(again(batch))).toMatchObject({ batches: 1, events: 2, waiting: ["a", "b"] });
+    expect(ran).toEqual([]);
+    expect(await deliveries(store)).toEqual(["evt_1 a pending", "evt_1 b pending"]);
+    expect(await rows(store, "SELECT batch::int FROM penstock.pending")).toEqual([{ batch: neighbour }]);
+    expect(await engine.runDueDeliveries(10)).toBe(2);
+    expect(ran.toSorted()).toEqual(["a evt_1", "b evt_1"]);
   });
 
-  test("counts no try that came back to its process, however it ended", async () => {
-    const batch = await addBatch(store, [{ id: "evt_1" }]);
-    for (let turn = 0; turn < 4; turn++) {
-      const stop = new AbortController();
-      const cut = effectHandler({
-        handle: (_, { signal }) =>
-          new Promise((_resolve, reject) => {
-            signal.addEventListener("abort", () => reject(new Error("aborted")));
-            stop.abort(new Error("stopping"));
-          }),
-      });
-      const processed = engineOn(store, [cut], { signal: stop.signal }).processBatch({ batches: [batch], startedBefore: 1 });
-      await expect(processed).rejects.toThrow("stopping");
-      expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
-    }
-    await engineOn(store, [effectHandler()]).processBatch({ batches: [batch], startedBefore: 1 });
-    expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
+  test("three times is recorded without a call of what reads its events", async () => {
+    const deadly = { ...findSource("buzzbip")!, check: () => expect.unreachable("it was read") };
+    const engine = engineOn(store, [effectHandler()], { findSource: () => deadly });
+    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "broken", problem: "not-json" }]);
+    expect(await engine.processBatch(again(batch, 3))).toMatchObject({ events: 2, quarantined: 1 });
+    expect(await deliveries(store)).toEqual(["evt_1 effect pending"]);
+    expect(await engineOn(store, [effectHandler()]).runDueDeliveries(10)).toBe(1);
+    expect(await effects(store)).toEqual(["effect evt_1"]);
   });
 
-  test("that cannot be recorded does not hold up those after it", async () => {
+  test("and that cannot be recorded stays pending, and does not hold up those after it", async () => {
     await store.pool.query(`
       CREATE FUNCTION app.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-          IF NEW.seq = (SELECT min(seq) FROM penstock.events) THEN RAISE EXCEPTION 'not recorded'; END IF;
+          IF NEW.event_id = 'evt_1' THEN RAISE EXCEPTION 'not recorded'; END IF;
           RETURN NEW;
         END $$;
-      CREATE TRIGGER refuse BEFORE INSERT ON penstock.deliveries FOR EACH ROW EXECUTE FUNCTION app.refuse();`);
-    const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2" }]);
-    await engineOn(store, [effectHandler()]).processBatch({ batches: [batch], startedBefore: 1 });
-    expect(await deliveries(store)).toEqual(["evt_2 effect succeeded"]);
-    expect(await rows(store, "SELECT tries FROM penstock.pending")).toEqual([{ tries: 0 }]);
-  });
-
-  test("has its tries counted anew in the transaction that names the culprit", async () => {
-    await store.pool.query(`
-      CREATE TABLE app.counted (xid text, tries int);
-      CREATE FUNCTION app.count() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN INSERT INTO app.counted VALUES (pg_current_xact_id()::xid::text, NEW.tries); RETURN NEW; END $$;
-      CREATE TRIGGER count BEFORE UPDATE ON penstock.pending FOR EACH ROW EXECUTE FUNCTION app.count();`);
-    const batch = await addBatch(store, [{ id: "killer" }]);
-    await store.pool.query("UPDATE penstock.pending SET tries = 3");
-    await engineOn(store, [effectHandler()]).processBatch({ batches: [batch], startedBefore: 1 });
-    const together = `SELECT c.tries FROM app.counted c JOIN penstock.deliveries d ON d.xmin::text = c.xid
-                       WHERE d.state = 'dead'`;
-    expect(await rows(store, together)).toEqual([{ tries: 1 }]);
+      CREATE TRIGGER refuse BEFORE INSERT ON penstock.events FOR EACH ROW EXECUTE FUNCTION app.refuse();`);
+    const batches = [await addBatch(store, [{ id: "evt_1" }]), await addBatch(store, [{ id: "evt_2" }])];
+    await engineOn(store, [effectHandler()]).processBatch({ batches, startedBefore: 1 });
+    expect(await deliveries(store)).toEqual(["evt_2 effect pending"]);
+    expect(await rows(store, "SELECT batch::int FROM penstock.pending")).toEqual([{ batch: batches[0] }]);
   });
 });
 
@@ -933,14 +897,6 @@ describe("a Postgres that answers and cannot go on", () => {
     const { handler } = failingAtFirst(1, "53100", true);
     await engineOn(store, [handler]).processBatch(fresh(await addBatch(store, [{ id: "a" }])));
     expect(await deliveries(store)).toEqual(["a effect succeeded"]);
-  });
-
-  test("makes an event that runs alone wait, and is no try of it", async () => {
-    const { handler } = failingAtFirst(4);
-    const batch = await addBatch(store, [{ id: "a" }]);
-    await engineOn(store, [handler]).processBatch({ batches: [batch], startedBefore: 1 });
-    expect(await deliveries(store)).toEqual(["a effect succeeded"]);
-    expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
   });
 
   test("makes a delivery rest and keep its attempt", async () => {

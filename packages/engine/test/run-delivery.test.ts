@@ -407,7 +407,7 @@ describe("a delivery whose worker vanished while it ran", () => {
       store,
       [...suspects, "other_1", "other_2"].map((id) => ({ id })),
     );
-    await engine.processBatch({ batchId: all, startedBefore: 0 });
+    await engine.processBatch({ batches: [all], startedBefore: 0 });
     await dueNow();
     await store.pool.query(`UPDATE penstock.deliveries SET interruptions = 1
       WHERE seq IN (SELECT seq FROM penstock.events WHERE event_id LIKE 'evt%')`);

@@ -18,6 +18,7 @@ import {
   createReplay,
   deleteEndpoint,
   findDueEndpoints,
+  findUnqueuedBatches,
   listEndpoints,
   pauseHandler,
   resumeEndpoint,
@@ -475,14 +476,13 @@ describe("failures", () => {
     await process([{ id: "evt_1" }]);
     await engine.runEndpoint("ep_1", never);
     expect(await endpoint("ep_1")).toMatchObject({ status: "disabled", disabledReason: "it answered 410 Gone" });
-    const [pending] = await rows<{ batch_id: string }>(store, "SELECT batch_id FROM penstock.pending");
-    await engine.processBatch({ batchId: pending!.batch_id, startedBefore: 0 });
+    await engine.processBatch({ batches: await findUnqueuedBatches(store, { olderThanMs: 0 }), startedBefore: 0 });
     expect(await effects(store)).toEqual([expect.stringMatching(/^watch evt_/)]);
     // Not of one that wants all: it tells of other people's endpoints.
     const own = (await deliveries(store)).filter((line) => /^evt_[0-9a-f]{32} ep_/.test(line));
     expect(own).toEqual([expect.stringMatching(/ ep_ops pending$/)]);
     const told = (
-      await rows<{ body: Buffer }>(store, "SELECT body FROM penstock.events WHERE source = 'penstock'")
+      await rows<{ body: Buffer }>(store, "SELECT penstock.body_of(day, seq, body_at, body_bytes) AS body FROM penstock.events WHERE source = 'penstock'")
     )[0]!;
     expect(JSON.parse(told.body.toString())).toMatchObject({
       type: "endpoint.disabled",

@@ -1,6 +1,6 @@
 import type { Handler } from "@penstock/handler-sdk";
-import { query, type Store } from "./create-store.ts";
-import { MigrationsPendingError } from "./errors.ts";
+import { query, type Queryable, type Store } from "./create-store.ts";
+import { MigrationFailedError, MigrationsPendingError } from "./errors.ts";
 
 /** Our migrations, in order. Apart from what they do, which brings Kysely: ingest only asks whether they were applied. */
 const MIGRATIONS = ["0001-baseline"] as const;
@@ -10,8 +10,30 @@ export type MigrationName = (typeof MIGRATIONS)[number];
 const OWN = { schema: "penstock", migrations: Object.fromEntries(MIGRATIONS.map((name) => [name, null])) };
 
 /**
+ * Refuses a database whose tables were made by commits before the first release: they cannot be made into those of now.
+ *
+ * @throws MigrationFailedError
+ */
+export function refuseEarlier(applied: readonly string[]): void {
+  if (!applied.includes("0001-events")) return;
+  throw new MigrationFailedError(
+    "this database was made by an earlier version of Penstock, whose tables cannot be taken over: set DATABASE_URL to a new database, or DROP SCHEMA penstock CASCADE, which forgets its events, and run `penstock migrate`",
+  );
+}
+
+/** The names of the migrations that a schema has had. */
+export async function readApplied(db: Queryable, schema: string): Promise<string[]> {
+  const table = `${schema}.kysely_migration`;
+  const { rows } = await query<{ exists: boolean }>(db, "SELECT to_regclass($1) IS NOT NULL AS exists", [table]);
+  if (!rows[0]?.exists) return [];
+  const applied = await query<{ name: string }>(db, `SELECT name FROM "${schema}".kysely_migration`);
+  return applied.rows.map(({ name }) => name);
+}
+
+/**
  * Checks that the database is up to date, without changing it.
  *
+ * @throws MigrationFailedError when it never can be.
  * @throws MigrationsPendingError naming what is missing and the command that applies it.
  */
 export async function assertMigrated(
@@ -20,15 +42,11 @@ export async function assertMigrated(
 ): Promise<void> {
   const pending: string[] = [];
   for (const owner of [OWN, ...handlers]) {
-    const { rows } = await query<{ exists: boolean }>(store.pool, "SELECT to_regclass($1) IS NOT NULL AS exists", [
-      `${owner.schema}.kysely_migration`,
-    ]);
     const names = Object.keys(owner.migrations).toSorted();
     if (names.length === 0) continue;
-    const done = rows[0]?.exists
-      ? await query<{ name: string }>(store.pool, `SELECT name FROM "${owner.schema}".kysely_migration`)
-      : { rows: [] };
-    const missing = names.filter((name) => !done.rows.some((row) => row.name === name));
+    const done = await readApplied(store.pool, owner.schema);
+    if (owner === OWN) refuseEarlier(done);
+    const missing = names.filter((name) => !done.includes(name));
     pending.push(...missing.map((name) => `${owner.schema}/${name}`));
   }
   if (pending.length > 0) {

@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import { connect, query, type Queryable, type Store } from "./create-store.ts";
 import { isConnectionError, MigrationFailedError, toStoreError } from "./errors.ts";
-import type { MigrationName } from "./assert-migrated.ts";
+import { type MigrationName, readApplied, refuseEarlier } from "./assert-migrated.ts";
 import { ensureHandlerRoles, type HandlerAccess } from "./handler-roles.ts";
 import * as baseline from "./migrations/0001-baseline.ts";
 import { ensurePartitions } from "./partitions.ts";
@@ -77,6 +77,7 @@ async function migrateSchema(store: Store, { schema, migrations }: Migrated): Pr
       provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
       migrationTableSchema: schema,
     });
+    if (schema === OWN.schema) refuseEarlier(await readApplied(client, schema));
     const { error, results = [] } = await migrator.migrateToLatest();
     const failed = results.find(({ status }) => status === "Error");
     if (error !== undefined) {

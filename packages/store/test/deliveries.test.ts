@@ -26,9 +26,9 @@ beforeEach(async () => {
 /** Adds events `evt_1` to `evt_<count>`, each with a delivery to `a` and one to `b`. */
 async function seed(count: number, state = "'dead'"): Promise<void> {
   await store.pool.query(
-    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
+    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
      SELECT n, (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_' || n,
-            CASE WHEN n % 2 = 0 THEN 'message.sent' ELSE 'message.received' END, ARRAY['cnt_' || n % 10], ''
+            CASE WHEN n % 2 = 0 THEN 'message.sent' ELSE 'message.received' END, ARRAY['cnt_' || n % 10], 0, 0
        FROM generate_series(1, $1::int) AS n`,
     [count],
   );

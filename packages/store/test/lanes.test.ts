@@ -20,8 +20,8 @@ beforeAll(async () => {
        FROM generate_series(1, 1000) AS n, unnest(ARRAY['h', 'newest']) AS s`,
   );
   await client.query(
-    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
-     SELECT seq, day, now(), 'buzzbip', 'evt_' || seq, 'message.sent', '{}', '' FROM penstock.deliveries
+    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
+     SELECT seq, day, now(), 'buzzbip', 'evt_' || seq, 'message.sent', '{}', 0, 0 FROM penstock.deliveries
       WHERE seq IN (0, 200001) OR seq > 2000000 AND subscriber = 'h'`,
   );
   await client.query(

@@ -1,21 +1,15 @@
-import { randomUUID } from "node:crypto";
-import { findOfTypes, insertEvents, listEvents, showEvents, type Store } from "@penstock/store";
+import { commitBatch, findOfTypes, listEvents, showEvents, type Store } from "@penstock/store";
 import { beforeAll, expect, test } from "vitest";
-import { newEvent, openMigrated } from "./open-test-store.ts";
+import { newEvent, openMigrated, process } from "./open-test-store.ts";
 import { mostRowsIn, mostRowsLeftOut, withPlans } from "./plans.ts";
 
 let store: Store;
 beforeAll(async () => {
   store = await openMigrated();
-  const seqs = ["processed", "quarantined", "pending"];
-  await insertEvents(
-    store,
-    randomUUID(),
-    seqs.map((id) => newEvent(id, { type: id === "pending" ? "message.sent" : "x" })),
-  );
+  await process(store, [newEvent("processed"), newEvent("quarantined")]);
+  await commitBatch(store, [newEvent("pending", { type: "message.sent" })]);
   await store.pool.query(`
     INSERT INTO penstock.handlers (name, kind, types) VALUES ('a', 'transactional', '{x}'), ('b', 'transactional', '{y}');
-    DELETE FROM penstock.pending p USING penstock.events e WHERE e.seq = p.seq AND e.event_id <> 'pending';
     INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'unknown-type' FROM penstock.events
      WHERE event_id = 'quarantined';
     INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts) SELECT day, seq, s, 'succeeded', 1
@@ -80,8 +74,8 @@ test.each([
   ["could not be stored as it was sent", null, "evt_\ufffd"],
 ])("an event whose id %s is found by it", async (_, problem, eventId) => {
   const { rows } = await store.pool.query<{ seq: string }>(
-    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, subjects, problem, body)
-     VALUES (nextval('penstock.event_seq'), (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', $1, '{}', $2, '')
+    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, subjects, problem, body_at, body_bytes)
+     SELECT max(seq) + 1, (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', $1, '{}', $2, 0, 0 FROM penstock.events
      RETURNING seq::text`,
     [eventId, problem],
   );
@@ -92,7 +86,8 @@ test("events of rare types are found in pages that look at so many events each, 
   const archive = await openMigrated();
   const ids = Array.from({ length: 2_000 }, (_, nth) => `evt_${nth}`);
   const typed = (id: string, nth: number) => newEvent(id, { type: nth % 800 === 3 ? "rare" : "usual" });
-  await insertEvents(archive, randomUUID(), ids.map(typed));
+  await process(archive, ids.slice(0, 1_000).map(typed));
+  await process(archive, ids.slice(1_000).map((id, nth) => typed(id, 1_000 + nth)));
   await archive.pool.query(
     "INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'x' FROM penstock.events WHERE event_id = 'evt_803'",
   );

@@ -3,9 +3,9 @@ import { defineHandler } from "@penstock/handler-sdk";
 import { ENDPOINT_DEFAULTS } from "@penstock/schemas";
 import {
   assertMigrated,
+  commitBatch,
   createEndpoint,
   ensurePartitions,
-  insertEvents,
   listEndpoints,
   migrate,
   type Store,
@@ -64,23 +64,14 @@ describe("migrate", () => {
   });
 });
 
-test("an endpoint from before 0012 keeps the header that it asked for, and what older workers sign in stays set", async () => {
+test("a database of a version before the first release is refused, with what to do", async () => {
   const store = await openMigrated();
-  for (const [id, headerName] of Object.entries({ ep_asked: "X-Acme", ep_usual: null })) {
-    const settings = { ...ENDPOINT_DEFAULTS, url: "https://example.com", headerName };
-    await createEndpoint(store, { id, secret: "", settings });
-  }
   await store.pool.query(`
-    ALTER TABLE penstock.endpoints DROP COLUMN header_asked;
-    DELETE FROM penstock.kysely_migration WHERE name = '0012-asked-headers'`);
-  expect(await migrate(store)).toEqual(["penstock/0012-asked-headers"]);
-  const found = await listEndpoints(store);
-  expect(found.map(({ id, headerName }) => [id, headerName])).toEqual([
-    ["ep_asked", "X-Acme"],
-    ["ep_usual", null],
-  ]);
-  const { rows } = await store.pool.query("SELECT header_name FROM penstock.endpoints ORDER BY id");
-  expect(rows).toEqual([{ header_name: "X-Acme" }, { header_name: "X-BuzzBip-Signature" }]);
+    DELETE FROM penstock.kysely_migration;
+    INSERT INTO penstock.kysely_migration VALUES ('0001-events', now()), ('0002-deliveries', now())`);
+  for (const attempt of [migrate(store), assertMigrated(store)]) {
+    await expect(attempt).rejects.toThrow(/was made by an earlier version.*DROP SCHEMA penstock CASCADE.*penstock migrate/);
+  }
   await store.close();
 });
 
@@ -112,7 +103,7 @@ test.each(["SQL_ASCII", "LATIN1"])(
 describe("partitions", () => {
   const dropDay = (ahead: number): string => `
     DO $$ DECLARE parent text; name text; BEGIN
-      FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts'] LOOP
+      FOREACH parent IN ARRAY ARRAY['batches', 'events', 'deliveries', 'attempts'] LOOP
         name := parent || '_' || to_char((now() AT TIME ZONE 'UTC')::date + ${ahead}, 'YYYYMMDD');
         EXECUTE format('ALTER TABLE penstock.%I DETACH PARTITION penstock.%I', parent, name);
         EXECUTE format('DROP TABLE penstock.%I', name);
@@ -129,7 +120,7 @@ describe("partitions", () => {
     await ensurePartitions(store); // of this day: the database may be from yesterday
     await store.pool.query(dropDay(1));
     const made = await Promise.all([ensurePartitions(store), ensurePartitions(store), ensurePartitions(store)]);
-    expect(made.flat()).toHaveLength(3);
+    expect(made.flat()).toHaveLength(4);
     expect((await store.pool.query(daysAhead)).rows).toEqual([{ n: 8 }]);
     await store.close();
   });
@@ -145,7 +136,7 @@ describe("partitions", () => {
     const store = open(url, { maxConnections: 1, connectTimeoutMs: 1_000 });
     await store.waitUntilAvailable(new AbortController().signal);
     const stop = await hinder(store);
-    await expect(insertEvents(store, randomUUID(), [newEvent("evt_1")])).rejects.toMatchObject({
+    await expect(commitBatch(store, [newEvent("evt_1")])).rejects.toMatchObject({
       code: "DATABASE_UNAVAILABLE",
       message: expect.stringContaining("today's partition") as string,
     });
@@ -156,7 +147,7 @@ describe("partitions", () => {
 
   const makeNamesake = `
     DO $$ BEGIN
-      EXECUTE format('CREATE TABLE penstock.%I ()', 'events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'));
+      EXECUTE format('CREATE TABLE penstock.%I ()', 'batches_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'));
     END $$`;
 
   /** The first two are for the insert and for the look at what is missing. Who asks meanwhile gets the connection next. */
@@ -176,7 +167,7 @@ describe("partitions", () => {
     const reader = await store.pool.connect();
     await reader.query("BEGIN");
     await reader.query("SELECT count(*) FROM penstock.events");
-    expect(await ensurePartitions(store)).toHaveLength(3);
+    expect(await ensurePartitions(store)).toHaveLength(4);
     await reader.query("ROLLBACK");
     reader.release();
     await store.close();

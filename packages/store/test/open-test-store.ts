@@ -1,7 +1,5 @@
-import { hash } from "node:crypto";
 import type { NewEvent } from "@penstock/intake";
-import { keyOfId } from "@penstock/sources";
-import { createStore, migrate, type Store, type StoreOptions } from "@penstock/store";
+import { commitBatch, createEngineStore, createStore, migrate, type Store, type StoreOptions } from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
 
 export function open(url: string, options: Partial<StoreOptions> = {}): Store {
@@ -24,18 +22,26 @@ export async function openMigrated(): Promise<Store> {
 
 /** An event of source buzzbip as intake has it. */
 export function newEvent(eventId: string, event: Partial<NewEvent> = {}): NewEvent {
-  const body = event.body ?? Buffer.from(eventId);
   return {
-    key: keyOfId("buzzbip", eventId),
-    bodyHash: hash("sha256", body, "hex"),
     source: "buzzbip",
     eventId,
+    key: null,
     type: "x",
     createdAt: new Date("2026-06-01T14:32:00Z"),
     subjects: ["cnt_1"],
     problem: null,
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    body,
+    bodyVaries: false,
+    body: Buffer.from(eventId),
+    replay: null,
     ...event,
   };
+}
+
+/** Stores events as one batch and records those that are new, as the worker does which claims it; returns how many those are. */
+export async function process(store: Store, events: readonly NewEvent[]): Promise<number> {
+  const batches = [await commitBatch(store, events)];
+  const claim = { batches, onlyThese: true, maxEvents: 200, maxBytes: 1e9 };
+  const { events: recorded } = await createEngineStore(store, "test").transaction((tx) => tx.claimBatches(claim));
+  return recorded.length;
 }

@@ -1,18 +1,16 @@
-import { randomUUID } from "node:crypto";
 import {
   assertMigrated,
   createEngineStore,
   createQueuePool,
   ensurePartitions,
   findEvents,
-  insertEvents,
   listEvents,
   migrate,
   showEvents,
 } from "@penstock/store";
 import { createTestDatabase, setStrangely, STRANGE_SETTINGS } from "@penstock/testing";
 import { describe, expect, test } from "vitest";
-import { newEvent, open } from "./open-test-store.ts";
+import { newEvent, open, process } from "./open-test-store.ts";
 
 describe.each(["database", "role"] as const)("where a %s has settings of its own", (by) => {
   test("all is migrated, and events are stored, listed and shown with exact times", async () => {
@@ -25,7 +23,7 @@ describe.each(["database", "role"] as const)("where a %s has settings of its own
     const body = Buffer.from('{"text":"\\\\ ü \'"}');
     const createdAt = new Date("2026-04-03T02:01:00.123Z");
     const before = Date.now();
-    await insertEvents(store, randomUUID(), [
+    await process(store, [
       newEvent("with", { type: null, createdAt, body }),
       newEvent("without", { type: null, createdAt: null, body }),
     ]);
