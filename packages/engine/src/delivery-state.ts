@@ -2,7 +2,7 @@
  * The states of a delivery. Every arrow is one statement in packages/store, named here, and its WHERE is what keeps the
  * others from being: `packages/engine/test/delivery-states.test.ts` tries each from each state.
  *
- * - Made by the transaction of a batch (`recordDeliveries`): `succeeded`, `retrying` or `dead` where the handler ran in it;
+ * - Made by the transaction of a batch (`recordAtCommit`): `succeeded`, `retrying` or `dead` where the handler ran in it;
  *   `pending` where it did not, since it is an effect handler, has lanes, is paused, was demoted, or is not this worker's.
  *   Of an endpoint (`recordEndpointDeliveries`): `pending`, or `skipped` while it is disabled.
  * - `pending`, `retrying` → `running`, once due and while the handler is not paused: claimed by a worker under a lease, with

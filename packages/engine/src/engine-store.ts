@@ -186,10 +186,10 @@ export interface EngineTransaction {
    */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
   savepoint(schema: string, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome>;
-  recordDeliveries(results: readonly DeliveryResult[]): Promise<void>;
+  /** Writes the first record of deliveries, and what goes into quarantine, in the round trip of the commit. */
+  recordAtCommit(results: readonly DeliveryResult[], quarantine: readonly QuarantineRecord[]): void;
   /** Takes them piece by piece: of many endpoints they can be far more than the events. */
   recordEndpointDeliveries(deliveries: Iterable<EndpointDelivery>): Promise<void>;
-  recordQuarantine(records: readonly QuarantineRecord[]): Promise<void>;
   /**
    * Locks running deliveries and reads their events, in the order given. A delivery whose token no longer matches
    * is somebody else's, and left out; so is what does not fit into `maxBytes` of bodies, but for the first.

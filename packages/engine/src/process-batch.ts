@@ -194,9 +194,8 @@ async function processClaimed(
       results.push(deliveryResult(engine, handler, event, outcome, tried));
     });
   }
-  await tx.recordQuarantine(quarantine);
-  await tx.recordDeliveries(results);
   const endpoints = await recordForEndpoints(tx, registered.endpoints, decoded, { filtered: mode !== "untouched" });
+  tx.recordAtCommit(results, quarantine);
   return { report: report({ ...counts, quarantined: quarantine.length }, results, endpoints), results, tries, slow };
 }
 

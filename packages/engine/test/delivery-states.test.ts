@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { DeliveryResult, DeliveryState } from "@penstock/engine";
 import { changeDeliveries, createEngineStore, DELIVERY_STATES, pauseHandler, type Store } from "@penstock/store";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { addBatch, openTestStore, rows } from "./engine-under-test.ts";
+import { addBatch, engineOn, openTestStore, rows } from "./engine-under-test.ts";
 
 // One database for all: each test has a delivery in each state, of events of its own.
 let store: Store;
@@ -11,10 +11,11 @@ beforeAll(async () => {
   store = await openTestStore();
   engineStore = createEngineStore(store, "states");
   await engineStore.registerHandlers([{ name: "h", kind: "effect", types: [] }]);
-  await addBatch(
+  const batch = await addBatch(
     store,
     DELIVERY_STATES.map(() => ({})),
   );
+  await engineOn(store, []).processBatch({ batches: [batch], startedBefore: 0 });
   return () => store.close();
 });
 
@@ -196,7 +197,7 @@ describe("a record of what was done once", () => {
 test("the first record of a delivery fails when there is one: its effect is there, too", async () => {
   for (const subject of subjects) {
     const result = { event: subject, subscriber: "h", state: "succeeded", attempts: 1 } as const;
-    await expect(engineStore.transaction((tx) => tx.recordDeliveries([result]))).rejects.toMatchObject({
+    await expect(engineStore.transaction(async (tx) => tx.recordAtCommit([result], []))).rejects.toMatchObject({
       code: "23505",
     });
   }

@@ -47,7 +47,7 @@ export function createVirtualTime(store: Store, engineStore: EngineStore): Virtu
         engineStore.transaction((tx) =>
           fn({
             ...tx,
-            recordDeliveries: (results) => tx.recordDeliveries(results.map(putOff)),
+            recordAtCommit: (results, quarantine) => tx.recordAtCommit(results.map(putOff), quarantine),
             finishDelivery: (delivery, result) => tx.finishDelivery(delivery, putOff(result)),
           }),
         ),

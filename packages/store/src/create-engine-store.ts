@@ -12,14 +12,16 @@ import { finishDelivery } from "./finish-delivery.ts";
 import type { HandlerRoles } from "./handler-roles.ts";
 import { recordEffect } from "./record-effect.ts";
 import { registerHandlers } from "./registered-handlers.ts";
-import { transaction } from "./transaction.ts";
+import { eagerTransaction, transaction } from "./transaction.ts";
 
 /** The store as the engine wants it. `workerName` stands in the rows of attempts; `roles` keep handlers apart. */
 export function createEngineStore(store: Store, workerName: string, roles: HandlerRoles = new Map()): EngineStore {
   const readRegistered = createRegisteredReader();
   return {
     transaction: (fn) =>
-      transaction(store, (client) => fn(createEngineTransaction(client, workerName, roles, readRegistered))),
+      eagerTransaction(store, (client, control) =>
+        fn(createEngineTransaction(client, control, { workerName, roles, readRegistered })),
+      ),
     waitUntilAvailable: (signal) => store.waitUntilAvailable(signal),
     claimDeliveries: (options) => claimDeliveries(store, options),
     claimLanes: (options) => claimLanes(store, options),

@@ -13,27 +13,49 @@ import { recordEndpointDeliveries } from "./record-endpoint-deliveries.ts";
 import { findEffect, recordEffect } from "./record-effect.ts";
 import { readEvent } from "./read-events.ts";
 import { takeBatches } from "./record-events.ts";
+import type { TransactionControl } from "./transaction.ts";
 
-/** The engine's statements on a connection with an open transaction. */
+interface Workplace {
+  readonly workerName: string;
+  readonly roles: HandlerRoles;
+  readonly readRegistered: ReadRegistered;
+}
+
+/** The engine's statements on a connection on which a transaction is begun. */
 export function createEngineTransaction(
   client: pg.PoolClient,
-  workerName: string,
-  roles: HandlerRoles,
-  readRegistered: ReadRegistered,
+  { begun, atCommit }: TransactionControl,
+  { workerName, roles, readRegistered }: Workplace,
 ): EngineTransaction {
   return {
-    claimBatches: (claim) => takeBatches(client, claim),
+    claimBatches: (claim) => takeBatches(client, claim, begun),
     registered: () => readRegistered(client),
-    savepoint: (schema, fn) => runBehindSavepoint(client, { schema, role: roles.get(schema) }, fn),
-    recordDeliveries: (results: readonly DeliveryResult[]) => recordDeliveries(client, workerName, results),
+    async savepoint(schema, fn) {
+      await begun;
+      return runBehindSavepoint(client, { schema, role: roles.get(schema) }, fn);
+    },
+    recordAtCommit(results: readonly DeliveryResult[], quarantine: readonly QuarantineRecord[]) {
+      atCommit(() =>
+        Promise.all([recordQuarantine(client, quarantine), recordDeliveries(client, workerName, results)]),
+      );
+    },
     recordEndpointDeliveries: (deliveries) => recordEndpointDeliveries(client, deliveries),
-    recordQuarantine: (records) => recordQuarantine(client, records),
-    recordEffect: (delivery, key, json) => recordEffect(client, delivery, key, json),
+    async recordEffect(delivery, key, json) {
+      await begun;
+      return recordEffect(client, delivery, key, json);
+    },
     findEffect: (delivery, key) => findEffect(client, delivery, key),
-    lockDeliveries: (deliveries, maxBytes) => lockDeliveries(client, deliveries, maxBytes),
+    async lockDeliveries(deliveries, maxBytes) {
+      const locked = await lockDeliveries(client, deliveries, maxBytes);
+      await begun;
+      return locked;
+    },
     finishDeliveries: (finished) => finishWithin(client, workerName, finished),
     finishDelivery: (delivery, result) => finishDelivery(client, workerName, delivery, result),
-    nextReplayPage: () => nextReplayPage(client),
+    async nextReplayPage() {
+      await begun;
+      return nextReplayPage(client);
+    },
     readEvent: (event) => readEvent(client, event),
     settleQuarantined: (replayId, event, verdict) => settleQuarantined(client, replayId, event, verdict),
   };

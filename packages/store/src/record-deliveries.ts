@@ -30,7 +30,7 @@ export async function recordDeliveries(
     const name = `${subscriber} ${lane.key}`;
     return !woken.has(name) && woken.add(name) !== undefined;
   };
-  await query(client, INSERT, [
+  const recorded = query(client, INSERT, [
     results.map(({ event }) => event.day),
     results.map(({ event }) => event.seq),
     results.map(({ subscriber }) => subscriber),
@@ -40,7 +40,7 @@ export async function recordDeliveries(
     results.map(({ lane }) => lane?.key ?? null),
     results.map(({ lane }) => lane?.at ?? null),
   ]);
-  await recordAttempts(client, workerName, results);
+  await Promise.all([recorded, recordAttempts(client, workerName, results)]);
 }
 
 /** Writes the attempts of deliveries that carry one, and of which replay they are. */

@@ -48,8 +48,13 @@ const HASHES = {
 };
 
 /** Takes pending batches and records which of their events are new; see EngineTransaction.claimBatches. */
-export async function takeBatches(client: pg.PoolClient, claim: BatchClaim): Promise<ClaimedBatches> {
+export async function takeBatches(
+  client: pg.PoolClient,
+  claim: BatchClaim,
+  begun: Promise<void>,
+): Promise<ClaimedBatches> {
   const { rows, more } = await claimBatches(client, claim);
+  await begun;
   const batches = rows.map(({ batch }) => Number(batch));
   if (rows.length === 0) return { batches, events: [], more, duplicates: 0, conflicts: 0 };
   const unpacked = rows.flatMap(unpackBatch);

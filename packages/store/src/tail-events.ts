@@ -70,14 +70,17 @@ const LAST_BATCH = `SELECT (CASE WHEN is_called THEN last_value ELSE last_value 
 
 const OLDEST_PENDING = "SELECT min(batch)::text AS value FROM penstock.pending WHERE batch <= $1::bigint";
 
-// LIMIT, or Postgres may read a whole partition for what it takes for most of it. Not prepared: a plan that was made when a
+// From one day and the next, since at midnight the days of batches are not quite in the order of their numbers. LIMIT, or
+// Postgres may read a whole partition for what it takes for most of it. Not prepared: a plan that was made when a
 // day was empty would read all of it when it is not any more.
 const PAGE = `
     SELECT seq::text, day::text, matches FROM (
       SELECT e.seq, e.day,
              ($3::text[] IS NULL OR e.type = ANY($3)) IS TRUE AND ($4::text IS NULL OR e.source = $4)
                AND ($5::timestamptz IS NULL OR e.received_at >= $5) AS matches
-        FROM (${PARTITION_DAYS}) AS partition
+        FROM (SELECT day FROM (${PARTITION_DAYS}) AS p
+               WHERE EXISTS (SELECT FROM penstock.events e WHERE e.day = p.day AND seq > $1::bigint AND seq <= $2::bigint)
+               ORDER BY day LIMIT 2) AS partition
        CROSS JOIN LATERAL (
          SELECT seq, day, source, type, received_at FROM penstock.events
           WHERE day = partition.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT ${PAGE_EVENTS}

@@ -13,6 +13,19 @@ import {
 /** A Postgres that takes longer to answer hangs, on any machine that is of use. */
 const AT_ONCE_MS = 2_000;
 
+/** What work inside of a transaction may do beside running statements. */
+export interface TransactionControl {
+  /**
+   * Resolves once the transaction has begun. `fn` is called before that, so that its first statement goes out in the same round
+   * trip: one that only reads or locks. What writes has to wait for this.
+   */
+  readonly begun: Promise<void>;
+  /** Has work go out together with COMMIT. It must run all its statements at once; where one fails, all is rolled back. */
+  atCommit(work: () => Promise<unknown>): void;
+}
+
+const PID = { name: "penstock-pid", text: "SELECT pg_backend_pid() AS pid" };
+
 /**
  * Runs `fn` in a transaction on one connection and commits; rolls back when it throws, and destroys the connection where
  * it broke or a handler that was given up may still be using it. A handler whose time went by while Postgres hung was
@@ -21,6 +34,17 @@ const AT_ONCE_MS = 2_000;
  * @throws DatabaseUnavailableError, CommitFailedError, or what `fn` threw.
  */
 export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  return eagerTransaction(store, async (client, { begun }) => {
+    await begun;
+    return fn(client);
+  });
+}
+
+/** The same, with more control; see {@link TransactionControl}. */
+export async function eagerTransaction<T>(
+  store: Store,
+  fn: (client: pg.PoolClient, control: TransactionControl) => Promise<T>,
+): Promise<T> {
   const client = await connect(store);
   let broken: Error | undefined;
   const onError = (error: Error): void => {
@@ -31,13 +55,18 @@ export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) =
   let hangs = false;
   let backendPid: number | undefined;
   try {
-    const [, { rows }] = await Promise.all([
-      query(client, "BEGIN"),
-      query<{ pid: number }>(client, "SELECT pg_backend_pid() AS pid"),
-    ]);
-    backendPid = rows[0]?.pid;
-    const result = await fn(client);
-    await commit(client);
+    const begun = Promise.all([query(client, "BEGIN"), query<{ pid: number }>(client, PID)]).then(([, { rows }]) => {
+      backendPid = rows[0]?.pid;
+    });
+    begun.catch(() => undefined); // heard of below, should `fn` fail before it asks
+    const last: (() => Promise<unknown>)[] = [];
+    const result = await fn(client, { begun, atCommit: (work) => void last.push(work) });
+    await begun;
+    const lastWork = last.map((work) => work());
+    // Of what failed the first is told: what follows only fails because of it.
+    const ends = await Promise.allSettled([...lastWork, commit(client)]);
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     return result;
   } catch (error) {
     discard = isHandlerGivenUp(error) || isConnectionError(error) || broken !== undefined;

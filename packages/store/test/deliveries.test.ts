@@ -32,6 +32,9 @@ async function seed(count: number, state = "'dead'"): Promise<void> {
        FROM generate_series(1, $1::int) AS n`,
     [count],
   );
+  await store.pool.query(`
+    INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
+    SELECT DISTINCT day, seq / 1024, now(), 1, '[]', ''::bytea FROM penstock.events`);
   await store.pool.query(
     `INSERT INTO penstock.event_keys (key, seq, day, body_hash)
      SELECT sha256('\\x696400'::bytea || 'buzzbip'::bytea || '\\x00'::bytea || event_id::bytea), seq, day, ''
