@@ -91,9 +91,13 @@ export async function startWorker(
     signal: outOfPatience.signal,
     batchEvents: config.batchEvents,
   });
-  await engineStore.registerHandlers(
-    handlers.map(({ name: handler, kind, on, lanes }) => ({ name: handler, kind, types: on, lanes })),
-  );
+  const subscriptions = handlers.map(({ name: handler, kind, on, lanes }) => ({
+    name: handler,
+    kind,
+    types: on,
+    lanes,
+  }));
+  await engineStore.registerHandlers(subscriptions);
   await ensurePartitions(store);
   await warnOfOthers();
   const apart = handlers.filter((handler) => hasTransactions(handler) && !roles.has(handler.schema));
@@ -194,7 +198,7 @@ export async function startWorker(
       }
       return more;
     }),
-    loop(SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, handlerNames)),
+    loop(SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, subscriptions)),
     loop(UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);
       const cancelled = await cancelOrphaned(store);

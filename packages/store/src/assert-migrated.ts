@@ -16,6 +16,7 @@ const MIGRATIONS = [
   "0010-delivery-history",
   "0011-endpoints",
   "0012-asked-headers",
+  "0013-handler-types",
 ] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];

@@ -17,6 +17,7 @@ import * as handlerRoles from "./migrations/0009-handler-roles.ts";
 import * as deliveryHistory from "./migrations/0010-delivery-history.ts";
 import * as endpoints from "./migrations/0011-endpoints.ts";
 import * as askedHeaders from "./migrations/0012-asked-headers.ts";
+import * as handlerTypes from "./migrations/0013-handler-types.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 /** Ours. Forward only: data that was acknowledged is never migrated away. */
@@ -33,6 +34,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0010-delivery-history": { up: deliveryHistory.up },
   "0011-endpoints": { up: endpoints.up },
   "0012-asked-headers": { up: askedHeaders.up },
+  "0013-handler-types": { up: handlerTypes.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

@@ -72,8 +72,9 @@ test("an endpoint from before 0012 keeps the header that it asked for, and what 
   }
   await store.pool.query(`
     ALTER TABLE penstock.endpoints DROP COLUMN header_asked;
-    DELETE FROM penstock.kysely_migration WHERE name = '0012-asked-headers'`);
-  expect(await migrate(store)).toEqual(["penstock/0012-asked-headers"]);
+    ALTER TABLE penstock.handlers DROP COLUMN types_seen;
+    DELETE FROM penstock.kysely_migration WHERE name >= '0012'`);
+  expect(await migrate(store)).toEqual(["penstock/0012-asked-headers", "penstock/0013-handler-types"]);
   const found = await listEndpoints(store);
   expect(found.map(({ id, headerName }) => [id, headerName])).toEqual([
     ["ep_asked", "X-Acme"],
