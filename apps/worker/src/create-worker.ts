@@ -35,6 +35,10 @@ import { type Bell, createBell, repeat } from "./repeat.ts";
 /** How long an event may be pending before its job is looked after, in milliseconds. */
 const SWEEP_AFTER_MS = 3_000;
 const SWEEP_EVERY_MS = 2_000;
+/** From then on a pending event is not waiting for its job: a job of a worker that vanished is another's in half of that. */
+const STUCK_AFTER_MS = 60_000;
+/** More batches than that are a backlog, which jobs work off from its oldest event on. */
+const STUCK_AT_ONCE = 5;
 const DELIVERIES_EVERY_MS = 1_000;
 /** After each delivery of a handler that fails at all of them: ten per second tell whether it still does. */
 const FAILING_PAUSE_MS = 100;
@@ -242,6 +246,18 @@ export async function startWorker(
     );
     instruments.swept().add(batches.length);
     log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
+    if (batches.length <= STUCK_AT_ONCE) await runStuck();
+  }
+
+  /**
+   * Runs a batch whose job is still said to be a vanished worker's, without its job. BullMQ on Postgres goes by hosts' clocks: where
+   * they are an hour apart, that lasts an hour.
+   */
+  async function runStuck(): Promise<void> {
+    const [batchId] = await findUnqueuedBatches(store, { olderThanMs: STUCK_AFTER_MS, maxBatches: 1 });
+    if (batchId === undefined) return;
+    log.warn({ batchId }, "a batch is pending although its job should be done or taken up again, it is run without");
+    await runBatch(engine, log, { batchId, startedBefore: true }, kick, closing.signal);
   }
 
   async function warnOfOthers(): Promise<void> {
