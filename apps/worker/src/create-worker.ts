@@ -45,7 +45,7 @@ const FAILING_PAUSE_MS = 100;
 /** Endpoints that are run at once; how much of each, is its own to say. */
 const ENDPOINTS_AT_ONCE = 100;
 const REPLAYS_EVERY_MS = 500;
-const RECLAIM_EVERY_MS = 10_000;
+const RECLAIM_EVERY_MS = 5_000;
 const SEEN_EVERY_MS = 20_000;
 const UPKEEP_EVERY_MS = 600_000;
 

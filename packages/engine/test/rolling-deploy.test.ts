@@ -1,7 +1,16 @@
 import { listHandlers, markHandlersSeen, type Store } from "@penstock/store";
 import { eventually } from "@penstock/testing";
 import { beforeEach, expect, test } from "vitest";
-import { addBatch, deliveries, effectHandler, effects, engineOn, openTestStore, register, rows } from "./engine-under-test.ts";
+import {
+  addBatch,
+  deliveries,
+  effectHandler,
+  effects,
+  engineOn,
+  openTestStore,
+  register,
+  rows,
+} from "./engine-under-test.ts";
 
 // A rolling deploy: workers of two versions run side by side, each with handlers or event types that the other lacks.
 
@@ -18,7 +27,8 @@ const process = async (handlers: Parameters<typeof engineOn>[1], id: string, typ
 
 const received = effectHandler({ name: "h", on: ["message.received"] });
 const created = effectHandler({ name: "h", on: ["contact.created"] });
-const both = effectHandler({ name: "h", on: ["message.received", "contact.created"] });
+const TYPES = ["message.received", "contact.created"] as const;
+const both = effectHandler({ name: "h", on: TYPES });
 
 const typesOf = async (name: string): Promise<readonly string[] | undefined> =>
   (await listHandlers(store)).find((handler) => handler.name === name)?.types;
@@ -78,26 +88,32 @@ test.each([
   { what: "adds a type", older: received, newer: both },
   { what: "drops a type", older: both, newer: received },
   { what: "has other types", older: received, newer: created },
-])("what either version of a handler wants has its delivery, where the newer $what, whichever started last", async (versions) => {
-  const { older, newer } = versions;
-  const wanted: string[] = [];
-  for (const started of [[older, newer], [newer, older]]) {
-    for (const version of started) await register(store, [version]);
-    for (const version of started) {
-      for (const type of both.on) {
-        const id = `evt_${wanted.length + 1}`;
-        await process([version], id, type);
-        wanted.push(`h ${id}`);
+])(
+  "what either version of a handler wants has its delivery, where the newer $what, whichever started last",
+  async (versions) => {
+    const { older, newer } = versions;
+    const wanted: string[] = [];
+    for (const started of [
+      [older, newer],
+      [newer, older],
+    ]) {
+      for (const version of started) await register(store, [version]);
+      for (const version of started) {
+        for (const type of TYPES) {
+          const id = `evt_${wanted.length + 1}`;
+          await process([version], id, type);
+          wanted.push(`h ${id}`);
+        }
       }
     }
-  }
-  // Each runs what waits and it knows; what it does not know it leaves to the other.
-  for (const version of [older, newer]) {
-    await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now() WHERE state = 'pending'");
-    await engineOn(store, [version]).runDueDeliveries(10);
-  }
-  expect(await effects(store)).toEqual(wanted);
-});
+    // Each runs what waits and it knows; what it does not know it leaves to the other.
+    for (const version of [older, newer]) {
+      await store.pool.query("UPDATE penstock.deliveries SET next_attempt_at = now() WHERE state = 'pending'");
+      await engineOn(store, [version]).runDueDeliveries(10);
+    }
+    expect(await effects(store)).toEqual(wanted);
+  },
+);
 
 test("a type that no worker has subscribed to for ten minutes is waited for no longer", async () => {
   await register(store, [both]);
@@ -114,7 +130,7 @@ test("a type that no worker has subscribed to for ten minutes is waited for no l
 
 test("a type of a newer version is still waited for when all workers were away for long and an older one is the first back", async () => {
   await register(store, [both]);
-  await setBack("1 day", both.on, true);
+  await setBack("1 day", TYPES, true);
   await register(store, [received]);
   expect(await typesOf("h")).toEqual(["contact.created", "message.received"]);
   // No worker of the newer version has been there for the first minutes of the older one.

@@ -54,7 +54,10 @@ export async function markHandlersSeen(
 ): Promise<void> {
   // Each in a transaction of its own: a worker that waits for a row holds no other.
   for (const { name, types } of handlers) {
-    await query(store.pool, `UPDATE penstock.handlers h SET ${mergeTypes("$2::text[]")} WHERE name = $1`, [name, types]);
+    await query(store.pool, `UPDATE penstock.handlers h SET ${mergeTypes("$2::text[]")} WHERE name = $1`, [
+      name,
+      types,
+    ]);
   }
   await settleRegistration(
     store,

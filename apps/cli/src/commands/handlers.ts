@@ -52,7 +52,9 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
         types.map((type) => printable(type)).join(" "),
       ]);
       const states = WAITING_STATES.map((state) => state.toUpperCase());
-      ctx.output.result(formatColumns([["NAME", "KIND", "STATUS", ...states, "REGISTERED", "SEEN", "TYPES"], ...table]));
+      ctx.output.result(
+        formatColumns([["NAME", "KIND", "STATUS", ...states, "REGISTERED", "SEEN", "TYPES"], ...table]),
+      );
     });
 
   registerPause(handlers, ctx, "pause");
