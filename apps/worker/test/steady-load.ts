@@ -14,8 +14,6 @@ export interface SteadyLoad {
    * worth of events waited, and none for longer than two seconds.
    */
   secondsToRecover(since: Date): Promise<number>;
-  /** The most that waited at once, and the longest that one did, in seconds, from a moment on. */
-  worst(since: Date): Promise<{ events: number; seconds: number }>;
 }
 
 /** Sends messages to a workplace with the handler of `steady/penstock.config.ts`. */
@@ -75,13 +73,6 @@ export function startSteadyLoad(workplace: Workplace, perSecond: number): Steady
       const found = await waits(since);
       const last = found.findLast(({ events, oldestMs }) => events >= perSecond || oldestMs >= 2_000);
       return last === undefined ? 0 : (last.at - since.getTime()) / 1_000;
-    },
-    async worst(since) {
-      const found = await waits(since);
-      return {
-        events: Math.max(...found.map(({ events }) => events)),
-        seconds: Math.max(...found.map(({ oldestMs }) => oldestMs)) / 1_000,
-      };
     },
   };
 }
