@@ -64,7 +64,10 @@ export function startSteadyLoad(workplace: Workplace, perSecond: number): Steady
           const { rows } = await workplace.store.pool.query<{ effects: number; events: number }>(
             "SELECT count(*)::int AS effects, count(DISTINCT event_id)::int AS events FROM rows.effects",
           );
-          expect(rows).toEqual([{ effects: accepted, events: accepted }]);
+          const { effects = 0, events = 0 } = rows[0] ?? {};
+          // More than were accepted where a commit's answer was lost.
+          expect(events).toBeGreaterThanOrEqual(accepted);
+          expect(effects).toBe(events);
         },
         { timeoutMs: 150_000, intervalMs: 250 },
       );
