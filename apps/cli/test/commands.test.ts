@@ -141,9 +141,9 @@ test("a handler that is paused keeps its events waiting until it is resumed", as
   const [picky] = await json("handlers", "list");
   expect(picky).toMatchObject({ pausedAt: expect.any(String) as string, deliveries: { pending: 1, running: 0 } });
   const [head, row] = (await penstock.call(["handlers", "list"])).stdout.join("\n").split("\n");
-  expect(head).toMatch(/^NAME +KIND +STATUS +PENDING +RUNNING +RETRYING +DEAD +SEEN +TYPES$/);
+  expect(head).toMatch(/^NAME +KIND +STATUS +PENDING +RUNNING +RETRYING +DEAD +REGISTERED +SEEN +TYPES$/);
   expect(row).toMatch(
-    /^picky +transactional +paused \d+ s +1 +0 +\d+ +\d+ +\d+ \w+ ago +message\.received contact\.created$/,
+    /^picky +transactional +paused \d+ s +1 +0 +\d+ +\d+ +\d+ \w+ ago +\d+ \w+ ago +contact\.created message\.received$/,
   );
   expect((await penstock.call(["handlers", "pause", "picky"])).stdout.join()).toMatch(
     /^picky was paused before, \d+ s ago$/,
@@ -158,7 +158,7 @@ test("a handler that is paused keeps its events waiting until it is resumed", as
 
 test("handlers are listed, and forgotten only when that is meant", async () => {
   expect(await json("handlers", "list")).toMatchObject([
-    { name: "picky", kind: "transactional", types: ["message.received", "contact.created"], pausedAt: null },
+    { name: "picky", kind: "transactional", types: ["contact.created", "message.received"], pausedAt: null },
   ]);
   const careless = await penstock.call(["handlers", "remove", "picky"]);
   expect({ code: careless.code, lines: careless.stderr }).toEqual({

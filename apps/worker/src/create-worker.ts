@@ -35,13 +35,17 @@ import { type Bell, createBell, repeat } from "./repeat.ts";
 /** How long an event may be pending before its job is looked after, in milliseconds. */
 const SWEEP_AFTER_MS = 3_000;
 const SWEEP_EVERY_MS = 2_000;
+/** From then on a pending event is not waiting for its job: a job of a worker that vanished is another's in half of that. */
+const STUCK_AFTER_MS = 60_000;
+/** More batches than that are a backlog, which jobs work off from its oldest event on. */
+const STUCK_AT_ONCE = 5;
 const DELIVERIES_EVERY_MS = 1_000;
 /** After each delivery of a handler that fails at all of them: ten per second tell whether it still does. */
 const FAILING_PAUSE_MS = 100;
 /** Endpoints that are run at once; how much of each, is its own to say. */
 const ENDPOINTS_AT_ONCE = 100;
 const REPLAYS_EVERY_MS = 500;
-const RECLAIM_EVERY_MS = 10_000;
+const RECLAIM_EVERY_MS = 5_000;
 const SEEN_EVERY_MS = 20_000;
 const UPKEEP_EVERY_MS = 600_000;
 
@@ -91,9 +95,13 @@ export async function startWorker(
     signal: outOfPatience.signal,
     batchEvents: config.batchEvents,
   });
-  await engineStore.registerHandlers(
-    handlers.map(({ name: handler, kind, on, lanes }) => ({ name: handler, kind, types: on, lanes })),
-  );
+  const subscriptions = handlers.map(({ name: handler, kind, on, lanes }) => ({
+    name: handler,
+    kind,
+    types: on,
+    lanes,
+  }));
+  await engineStore.registerHandlers(subscriptions);
   await ensurePartitions(store);
   await warnOfOthers();
   const apart = handlers.filter((handler) => hasTransactions(handler) && !roles.has(handler.schema));
@@ -194,7 +202,7 @@ export async function startWorker(
       }
       return more;
     }),
-    loop(SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, handlerNames)),
+    loop(SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, subscriptions)),
     loop(UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);
       const cancelled = await cancelOrphaned(store);
@@ -238,6 +246,18 @@ export async function startWorker(
     );
     instruments.swept().add(batches.length);
     log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
+    if (batches.length <= STUCK_AT_ONCE) await runStuck();
+  }
+
+  /**
+   * Runs a batch whose job is still said to be a vanished worker's, without its job. BullMQ on Postgres goes by hosts' clocks: where
+   * they are an hour apart, that lasts an hour.
+   */
+  async function runStuck(): Promise<void> {
+    const batches = await findUnqueuedBatches(store, { olderThanMs: STUCK_AFTER_MS, maxBatches: 1 });
+    if (batches.length === 0) return;
+    log.warn({ batches }, "a batch is pending although its job should be done or taken up again, it is run without");
+    await runBatches(engine, log, { batches, startedBefore: 1 }, kick, closing.signal);
   }
 
   async function warnOfOthers(): Promise<void> {

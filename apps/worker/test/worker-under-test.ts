@@ -74,8 +74,12 @@ export interface Workplace {
   start(extra?: Record<string, string>): Promise<TestProcess>;
   /** Commits events with these orders as one batch, and adds its job unless told not to; returns the events' ids. */
   add(orders: readonly Order[], options?: { enqueue?: boolean }): Promise<string[]>;
+  /** As ingest does, however the servers are: commits them, else they are refused, then adds the job. Returns how many it has. */
+  accept(orders: readonly Order[]): Promise<number>;
   /** How many deliveries of each subscriber are in which state, sorted: `subscriber state count`. */
   states(): Promise<string[]>;
+  /** The time by Postgres. */
+  now(): Promise<Date>;
   /** Takes all jobs away. */
   loseQueue(): Promise<void>;
   close(): Promise<void>;
@@ -120,12 +124,22 @@ export async function createWorkplace(options: {
       if (enqueue) await queue.add([batchId]);
       return ids;
     },
+    async accept(orders) {
+      const added = await addTo(store, orders).catch(() => null);
+      if (added === null) return 0;
+      await queue.add([added.batchId]).catch(() => undefined);
+      return added.ids.length;
+    },
     async states() {
       const { rows } = await store.pool.query<{ line: string }>(
         `SELECT subscriber || ' ' || state || ' ' || count(*) AS line FROM penstock.deliveries
           GROUP BY subscriber, state ORDER BY 1`,
       );
       return rows.map(({ line }) => line);
+    },
+    async now() {
+      const { rows } = await store.pool.query<{ now: Date }>("SELECT clock_timestamp() AS now");
+      return rows[0]?.now ?? new Date(NaN);
     },
     loseQueue: () => emptyQueue(config),
     async close() {

@@ -18,6 +18,12 @@ import {
 const configPath = new URL("./trial/penstock.config.ts", import.meta.url).pathname;
 const migrateForTests = migrateFor(trial);
 
+/** The environment of a worker whose host's clock is so many hours ahead, or behind. */
+const clockOff = (hours: number): Record<string, string> => ({
+  NODE_OPTIONS: `--import=${new URL("./fixtures/shift-clock.ts", import.meta.url).href}`,
+  CLOCK_OFF_MS: String(hours * 3_600_000),
+});
+
 describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (kind) => {
   let workplace: Workplace;
   let start: Workplace["start"];
@@ -126,6 +132,29 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
     await eventually(allDone([...never, ...lost]), { timeoutMs: 40_000 });
   });
 });
+
+// BullMQ on Postgres keeps the time until which a job is somebody's, and when it last looked for lost ones, by hosts' clocks.
+test.each([
+  { whose: "the one that is killed", is: "an hour ahead", killed: 1, next: 0 },
+  { whose: "the one that is left", is: "an hour behind", killed: 0, next: -1 },
+])(
+  "what a killed worker had begun is done by another although the clock of $whose is $is, and nothing else comes in",
+  async (hours) => {
+    const workplace = await createWorkplace({ kind: "postgres", template: "worker", plugged: trial, configPath });
+    const killed = await workplace.start(clockOff(hours.killed));
+    await workplace.add(["slow 4000"]);
+    await killed.waitForLine(/"order":"slow"/, 30_000);
+    killed.kill("SIGKILL");
+    await killed.exited;
+    await workplace.start(clockOff(hours.next));
+    await eventually(
+      async () => expect(await workplace.states()).toEqual(["a-obedient succeeded 1", "b-plain succeeded 1"]),
+      { timeoutMs: PATIENCE_MS },
+    );
+    await workplace.close();
+  },
+  240_000,
+);
 
 test("a worker meets a retry that ends the process: a dead letter, and none of those beside it", async () => {
   const workplace = await createWorkplace({ kind: "postgres", template: "worker", plugged: trial, configPath });

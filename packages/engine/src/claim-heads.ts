@@ -1,7 +1,7 @@
 import type { TransactionalHandler } from "@penstock/handler-sdk";
 import type { ClaimedDelivery, EngineStore } from "./engine-store.ts";
 import { laneRuleOf } from "./lane.ts";
-import { LEASE_MS } from "./run-delivery.ts";
+import { leaseOf } from "./run-delivery.ts";
 
 interface Asking {
   readonly resolve: (head: ClaimedDelivery | null) => void;
@@ -16,7 +16,7 @@ export function createHeadClaims(
   store: EngineStore,
   handler: TransactionalHandler,
 ): () => Promise<ClaimedDelivery | null> {
-  const options = { ...laneRuleOf(handler), subscriber: handler.name, leaseMs: LEASE_MS, interrupted: false };
+  const options = { ...laneRuleOf(handler), subscriber: handler.name, leaseMs: leaseOf(handler), interrupted: false };
   let asking: Asking[] = [];
   let claiming = false;
 

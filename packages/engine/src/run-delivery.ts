@@ -28,8 +28,15 @@ import { runHandler, runHandlerOnce } from "./run-handler.ts";
 import { bySubject } from "./subject-order.ts";
 import { traceAttempt } from "./trace-attempt.ts";
 
-/** How long a worker may hold a delivery. Longer than any `timeoutMs`, so that only a lost worker loses its lease. */
-export const LEASE_MS = 60_000;
+/** What a delivery's lease is longer than its handler's time-out: for what comes before and after the handler. */
+const LEASE_SLACK_MS = 10_000;
+
+/**
+ * How long a worker may hold a delivery of a transactional handler. Once the handler runs, the row is locked besides, and a
+ * lease that ran out is not taken: so the lease need not outlast what a lock, another try or a slow machine takes.
+ */
+export const leaseOf = ({ timeoutMs }: Pick<TransactionalHandler, "timeoutMs">): number => timeoutMs + LEASE_SLACK_MS;
+
 /** A delivery whose worker vanished this often while running it is dead: it may be what kills them. */
 export const MAX_INTERRUPTIONS = 3;
 
@@ -64,7 +71,7 @@ export async function runDueDeliveries(engine: EngineContext, limit: number, nam
     const most = apart ? Math.min(limit, share) : limit;
     // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs. Alike, since one call of
     // a handler is told of one attempt, for one replay.
-    const claim = { subscriber: name, limit: most, leaseMs: LEASE_MS, interrupted: false, alike: !apart };
+    const claim = { subscriber: name, limit: most, leaseMs: leaseOf(handler), interrupted: false, alike: !apart };
     const claimed = await engine.store.claimDeliveries(claim);
     if (apart || claimed.length === 1) await runAll(engine, claimed);
     else if (claimed.length > 1) await runTogether(engine, handler, claimed);
@@ -96,7 +103,7 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
   return engine.gate.alone(async () => {
     for (const handler of engine.transactional) {
       if (engine.signal.aborted) return false;
-      const one = { subscriber: handler.name, limit: 1, leaseMs: LEASE_MS, interrupted: true };
+      const one = { subscriber: handler.name, limit: 1, leaseMs: leaseOf(handler), interrupted: true };
       const [delivery] = await engine.store.claimDeliveries(one);
       const claimed = delivery ? [delivery] : await engine.store.claimLanes({ ...laneRuleOf(handler), ...one });
       await runAll(engine, claimed);

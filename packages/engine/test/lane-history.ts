@@ -18,29 +18,32 @@ export interface LaneHistory {
   readonly violations: readonly string[];
   /** The number of entries so far: a moment. */
   now(): number;
-  /** Of a start, `since` is when its worker began to look. */
+  /** Of a start, `since` is when its claim was asked for. */
   add(what: Exclude<Entry["what"], "accepted">, event: LaneEvent, since?: number): void;
   accepted(event: LaneEvent, seq: number): void;
+  /** It is a dead letter since the workers that took it vanished. */
+  lost(seq: number): void;
   has(event: LaneEvent, ...what: readonly Entry["what"][]): boolean;
 }
 
 /**
  * Writes a history down, with what breaks the promise of lanes: two of one lane at once, and, where a strict one is
  * promised, an event that was run although an older one was known to be still open when it can have been claimed at the
- * earliest: when the one before it was done, or its worker began to look.
+ * earliest: when the one before it was done, or its claim was asked for.
  */
 export function createLaneHistory(strict: "block" | "continue" | null): LaneHistory {
   const entries: Entry[] = [];
-  const violations: string[] = [];
+  const violations: { readonly what: string; readonly over?: LaneEvent }[] = [];
   const running = new Map<string, LaneEvent>();
   const seq = new Map<string, number>();
+  const lost = new Set<number | undefined>();
 
   const has: LaneHistory["has"] = (event, ...what) =>
     entries.some((entry) => entry.event === event && what.includes(entry.what));
 
   function checkStart(event: LaneEvent, since: number): void {
     const beside = running.get(event.lane);
-    if (beside !== undefined) violations.push(`${event.id} ran beside ${beside.id}`);
+    if (beside !== undefined) violations.push({ what: `${event.id} ran beside ${beside.id}` });
     if (strict === null) return;
     const ends = entries.map(({ what, event: { lane } }, at) =>
       lane === event.lane && ["succeeded", "failed", "died"].includes(what) ? at : -1,
@@ -51,7 +54,7 @@ export function createLaneHistory(strict: "block" | "continue" | null): LaneHist
       if (other.lane !== event.lane || other === event || !isOlder(other, event)) continue;
       if (has(other, "succeeded", "skip", "cancel")) continue;
       if (strict === "continue" && has(other, "died")) continue;
-      violations.push(`${event.id} ran before ${other.id}, which is older and was known`);
+      violations.push({ what: `${event.id} ran before ${other.id}, which is older and was known`, over: other });
     }
   }
 
@@ -61,7 +64,13 @@ export function createLaneHistory(strict: "block" | "continue" | null): LaneHist
   }
 
   return {
-    violations,
+    get violations() {
+      // That a delivery was lost is told later than it was committed.
+      const isExcused = (over?: LaneEvent): boolean =>
+        strict === "continue" && over !== undefined && lost.has(seq.get(over.id));
+      return violations.filter(({ over }) => !isExcused(over)).map(({ what }) => what);
+    },
+    lost: (number) => void lost.add(number),
     has,
     now: () => entries.length,
     accepted(event, number) {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Engine } from "@penstock/engine";
+import type { Engine, EngineStore } from "@penstock/engine";
 import {
   defineHandler,
   type EventOf,
@@ -11,6 +11,7 @@ import {
   changeDeliveries,
   createEngineStore,
   createReplay,
+  createStore,
   type DeliveryChange,
   listDeliveries,
   type Store,
@@ -18,6 +19,7 @@ import {
 import { eventually } from "@penstock/testing";
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
+import { isUnavailable } from "../src/errors.ts";
 import { addBatch, engineOn, openTestStore, register, rows, runDueEffects } from "./engine-under-test.ts";
 import { createLaneHistory, type LaneEvent, type LaneHistory } from "./lane-history.ts";
 
@@ -28,14 +30,25 @@ const TIMEOUT_MS = 300_000;
 
 // For each test its own: one that ran out of time would go on in the next one's.
 let store: Store;
+/** What workers have; an outage cuts all its connections, and none of the test's own. */
+let workersStore: Store;
 beforeEach(async () => {
   store = await openTestStore();
-  return () => store.close();
+  const { connectionString = "" } = store.pool.options;
+  workersStore = createStore({ connectionString, applicationName: WORKERS, maxConnections: 12, sources: ["buzzbip"] });
+  return async () => {
+    await workersStore.close();
+    await store.close();
+  };
 });
+
+const WORKERS = "lanes-worker";
 
 /** What becomes of an event: how often it fails before it succeeds, or that it never will. */
 interface Fate extends LaneEvent {
   readonly failures: number | "dead";
+  /** Whether it fails by taking too long. */
+  readonly hangs: boolean;
 }
 
 // Few lanes and few times, so that events meet and tie.
@@ -49,6 +62,7 @@ const fates: fc.Arbitrary<readonly Fate[]> = fc
         { weight: 3, arbitrary: fc.integer({ min: 1, max: 2 }) },
         { weight: 1, arbitrary: fc.constant("dead" as const) },
       ),
+      hangs: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
     }),
     { minLength: 3, maxLength: 14 },
   )
@@ -60,10 +74,18 @@ const fates: fc.Arbitrary<readonly Fate[]> = fc
   );
 
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("accept" as const), count: fc.integer({ min: 1, max: 5 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("accept" as const),
+      count: fc.integer({ min: 1, max: 5 }),
+      startedBefore: fc.boolean(),
+    }),
+  },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("run" as const), turns: fc.integer({ min: 1, max: 5 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("vanish" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("expire" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("outage" as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("due" as const) }) },
   {
     weight: 1,
@@ -90,7 +112,7 @@ test.each(
     Object.entries(RULES).map(([name, rule]) => ({ name, kind, rule })),
   ),
 )(
-  "$kind lanes, $name: whatever fails, vanishes, comes late or is repaired, nothing is lost or out of order",
+  "$kind lanes, $name: whatever fails, hangs, vanishes, comes late, is cut off or is repaired, nothing is lost or out of order",
   async ({ kind, rule }) => {
     await fc.assert(
       fc.asyncProperty(fates, schedule, async (events, groups) => {
@@ -120,11 +142,33 @@ type Rule = (typeof RULES)[keyof typeof RULES];
 function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[], history: LaneHistory) {
   const byId = new Map(events.map((event) => [event.id, event]));
   const tries = new Map<string, number>();
+  /** When the claim that took a delivery was asked for, by seq, and by its token where it is asked for again. */
+  const claims = new Map<number, number>();
+  const askings = new Map<string, number>();
   let accepted = 0;
 
-  /** A worker that begins to look now. */
+  /** What a worker has, with claims written down. */
+  function watchedStore(): EngineStore {
+    const real = createEngineStore(workersStore, "test-worker");
+    return {
+      ...real,
+      async claimLanes(options) {
+        const asked = history.now();
+        const claimed = await real.claimLanes(options);
+        for (const { seq } of claimed) claims.set(seq, asked);
+        return claimed;
+      },
+      async claimDelivery(pointer, options) {
+        const asked = askings.get(options.token) ?? history.now();
+        askings.set(options.token, asked);
+        const claimed = await real.claimDelivery(pointer, options);
+        if (claimed !== null) claims.set(claimed.delivery.seq, asked);
+        return claimed;
+      },
+    };
+  }
+
   async function worker(): Promise<Engine> {
-    const since = history.now();
     const definition = {
       ...rule,
       kind,
@@ -132,33 +176,40 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
       on: ["message.received"],
       schema: "app",
       retry: { attempts: 100, baseMs: 3_600_000 },
+      timeoutMs: 500,
       lane: (event: EventOf<"message.received">) => event.data.contactId,
-      async handle({ id }: { id: string }, ctx: { tx?: { insertInto: (table: string) => Insert } }) {
+      async handle({ id, seq }: { id: string; seq: number }, ctx: Context) {
         const event = byId.get(id)!;
         const count = tries.get(id) ?? 0;
         tries.set(id, count + 1);
-        history.add("started", event, since);
+        history.add("started", event, claims.get(seq));
         for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
         if (event.failures === "dead" || count < event.failures) {
           const isDead = event.failures === "dead";
+          if (event.hangs && !isDead) await new Promise((resolve) => ctx.signal.addEventListener("abort", resolve));
           history.add(isDead ? "died" : "failed", event);
           throw isDead ? new PermanentError("never") : new Error("not yet");
         }
         const effect = { handler: "laned", event_id: id };
-        if (ctx.tx) await ctx.tx.insertInto("effects").values(effect).execute();
-        else await store.pool.query("INSERT INTO app.effects (handler, event_id) VALUES ('laned', $1)", [id]);
+        try {
+          if (ctx.tx) await ctx.tx.insertInto("effects").values(effect).execute();
+          else await store.pool.query("INSERT INTO app.effects (handler, event_id) VALUES ('laned', $1)", [id]);
+        } catch (error) {
+          history.add("failed", event); // an outage
+          throw error;
+        }
         history.add("succeeded", event);
       },
     };
     const handler = defineHandler(definition as unknown as HandlerDefinition<"message.received">);
     await register(store, [handler]);
-    return engineOn(store, [handler], { afterOutageMs: 0 });
+    return engineOn(workersStore, [handler], { store: watchedStore(), afterOutageMs: 0 });
   }
 
-  async function accept(batch: readonly Fate[]): Promise<void> {
+  async function accept(batch: readonly Fate[], startedBefore = false): Promise<void> {
     if (batch.length === 0) return;
     const made = batch.map(({ id, lane, at }) => ({ id, subject: lane, createdAt: new Date(at).toISOString() }));
-    await (await worker()).processBatch({ batches: [await addBatch(store, made)], startedBefore: 0 });
+    await (await worker()).processBatch({ batches: [await addBatch(store, made)], startedBefore: startedBefore ? 1 : 0 });
     // Another worker may have taken them along, and be about to commit.
     await eventually(async () => {
       const found = await listDeliveries(store, {}, { limit: 100 });
@@ -177,8 +228,12 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
   async function run(turns: number): Promise<void> {
     const engine = await worker();
     for (let turn = 0, more = true; more && turn < turns; turn++) {
-      if (kind === "effect") more = (await runDueEffects(store, engine, "laned")) > 0;
-      else more = (await engine.runLaneHead("laned")) || (await engine.runInterruptedDelivery());
+      try {
+        if (kind === "effect") more = (await runDueEffects(store, engine, "laned")) > 0;
+        else more = (await engine.runLaneHead("laned")) || (await engine.runInterruptedDelivery());
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+      }
     }
   }
 
@@ -195,21 +250,31 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
     }
   }
 
-  async function expire(): Promise<void> {
+  /** Cuts all connections of workers; what was committed meanwhile, nobody has told them. */
+  const outage = () =>
+    store.pool.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", [WORKERS]);
+
+  /** Has leases run out: of workers that vanished; once nothing runs, also those of claims whose answer got lost. */
+  async function expire(all = false): Promise<void> {
     const lost = await rows<{ id: string }>(
       store,
       `UPDATE penstock.deliveries d SET lease_until = now() - interval '1 s' FROM penstock.events e
-        WHERE e.day = d.day AND e.seq = d.seq AND d.state = 'running' AND d.lease_until > now() + interval '30 min'
+        WHERE e.day = d.day AND e.seq = d.seq AND d.state = 'running' AND (${all} OR d.lease_until > now() + interval '30 min')
        RETURNING e.event_id AS id`,
     );
     for (const { id } of lost) history.add("expiring", byId.get(id)!);
-    await (await worker()).reclaimDeliveries();
+    const { dead } = await (await worker()).reclaimDeliveries().catch((error: unknown) => {
+      if (!isUnavailable(error)) throw error;
+      return { dead: [] };
+    });
+    for (const { seq } of dead) history.lost(seq);
   }
 
   /** Only what has a time of its own: what waits for its turn must be woken by the lane. */
   const due = () =>
     store.pool.query(
-      "UPDATE penstock.deliveries SET next_attempt_at = now() WHERE state = 'retrying' AND next_attempt_at > now()",
+      `UPDATE penstock.deliveries SET next_attempt_at = now()
+        WHERE state IN ('pending', 'retrying') AND next_attempt_at > now()`,
     );
 
   async function change(what: DeliveryChange | "replay", event: Fate | undefined): Promise<void> {
@@ -228,13 +293,15 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
     async perform(one: Step): Promise<void> {
       switch (one.do) {
         case "accept":
-          return accept(events.slice(accepted, (accepted += one.count)));
+          return accept(events.slice(accepted, (accepted += one.count)), one.startedBefore);
         case "run":
           return run(one.turns);
         case "vanish":
           return vanish();
         case "expire":
           return expire();
+        case "outage":
+          return void (await outage());
         case "due":
           return void (await due());
         case "change":
@@ -245,7 +312,7 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
     async drain(): Promise<void> {
       await accept(events.slice(accepted));
       for (let turn = 0; turn < 100; turn++) {
-        await expire();
+        await expire(true);
         await due();
         await run(events.length);
         const open = await rows<{ state: string; id: string }>(
@@ -261,6 +328,11 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
       throw new Error(`something waits for ever: ${JSON.stringify(await listDeliveries(store, {}, { limit: 100 }))}`);
     },
   };
+}
+
+interface Context {
+  readonly signal: AbortSignal;
+  readonly tx?: { insertInto: (table: string) => Insert };
 }
 
 interface Insert {

@@ -188,6 +188,50 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
     expect(await late()).toEqual(["a1"]);
   });
 
+  test("go by what is committed when the head is claimed: what is older and committed before it runs goes next, and is late", async () => {
+    const real = createEngineStore(store, "test-worker");
+    let between: (() => Promise<void>) | undefined = () => accept(start(), { id: "a1", createdAt: at(1) });
+    async function afterwards<T>(claiming: Promise<T>): Promise<T> {
+      const claimed = await claiming;
+      const todo = between;
+      between = undefined;
+      await todo?.();
+      return claimed;
+    }
+    const engine = start(undefined, {
+      store: {
+        ...real,
+        claimLanes: (options) => afterwards(real.claimLanes(options)),
+        claimDelivery: (delivery, options) => afterwards(real.claimDelivery(delivery, options)),
+      },
+    });
+    await accept(engine, { id: "a2", createdAt: at(2) }, { id: "a3", createdAt: at(3) });
+    await runAll(engine);
+    expect(calls).toEqual(["a2", "a1", "a3"]);
+    expect(await late()).toEqual(["a1"]);
+  });
+
+  test("go by what is committed, and not by when its batch began", async () => {
+    const held: (() => void)[] = [];
+    const neighbour = defineHandler({
+      name: "neighbour",
+      on: ["message.received"],
+      schema: "app",
+      handle: ({ id }) => (id === "a1" ? new Promise<void>((resolve) => held.push(resolve)) : undefined),
+    });
+    const engine = engineOn(store, [laned(), neighbour]);
+    const first = accept(engine, { id: "a1", createdAt: at(1) });
+    await eventually(() => expect(held).toHaveLength(1));
+    await accept(engine, { id: "a2", createdAt: at(2) });
+    await runAll(engine);
+    expect(calls).toEqual(["a2"]);
+    await accept(engine, { id: "a3", createdAt: at(3) });
+    held[0]?.();
+    await first;
+    await runAll(engine);
+    expect(calls).toEqual(["a2", "a1", "a3"]);
+  });
+
   test("are not blinded by a date in the future: what comes after it is not late", async () => {
     const engine = start();
     await accept(engine, { id: "future", createdAt: "2999-01-01T00:00:00Z" });

@@ -46,6 +46,30 @@ async function processOne(handler: ReturnType<typeof effectHandler>) {
   return engine;
 }
 
+test("a delivery is its worker's for its handler's time-out and 10 s, and for longer while its handler runs", async () => {
+  const { timeoutMs } = effectHandler();
+  const engineStore = createEngineStore(store, "test-worker");
+  let leaseMs: number | undefined;
+  const handler = effectHandler({
+    async handle(event, { attempt, tx }) {
+      if (attempt === 1) throw new Error("not yet");
+      expect(await engineOn(store, [], { afterOutageMs: 0 }).reclaimDeliveries()).toMatchObject({ retrying: 0 });
+      await tx.insertInto("effects").values({ handler: "effect", event_id: event.id }).execute();
+    },
+  });
+  await processOne(handler);
+  await dueNow();
+  // A lease that has run out when the handler starts.
+  const claimDeliveries: typeof engineStore.claimDeliveries = (options) => {
+    if (!options.interrupted) ({ leaseMs } = options);
+    return engineStore.claimDeliveries({ ...options, leaseMs: 0 });
+  };
+  const engine = engineOn(store, [handler], { store: { ...engineStore, claimDeliveries }, afterOutageMs: 0 });
+  expect(await engine.runDueDeliveries(10)).toBe(1);
+  expect(await deliveries(store)).toEqual(["evt_1 effect succeeded"]);
+  expect(leaseMs).toBe(timeoutMs + 10_000);
+});
+
 describe("a delivery that failed", () => {
   test("is tried again when it is due, not before, until it succeeds; each try knows its number and the one key", async () => {
     const { handler, seen } = flaky(2);

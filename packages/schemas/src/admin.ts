@@ -178,6 +178,8 @@ const handlerRow = z.strictObject({
   name: z.string(),
   kind: z.enum(["transactional", "effect"]),
   types: z.array(z.string()),
+  /** From then on every accepted event of these types gets a delivery; null while it is being registered. */
+  registeredAt: time.nullable(),
   seenAt: time,
   pausedAt: time.nullable(),
   /** By state, of each up to 10,001: more are not counted. */

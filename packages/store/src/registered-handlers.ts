@@ -1,33 +1,91 @@
 import type { EngineStore } from "@penstock/engine";
 import { query, type Store } from "./create-store.ts";
 
-/** Writes the handlers that a worker runs and what they subscribe to. */
+/** How long a type is waited for after the last worker that subscribed to it, in minutes. */
+const TYPES_KEPT_MINUTES = 10;
+
+/**
+ * Adds what a worker subscribes to, `own`, to what all workers of handler `h` do, and drops what none has for ten minutes. Time
+ * in which the handler had no worker at all does not count: else the first one back, of an older version, would drop what a
+ * newer one is about to subscribe to. (Workers say every 20 s that they are there.)
+ */
+const mergeTypes = (own: string): string => `
+  (types, types_seen) = (
+    SELECT coalesce(array_agg(type ORDER BY type), '{}'), coalesce(jsonb_object_agg(type, at), '{}')
+      FROM (SELECT type, seen::timestamptz + CASE WHEN h.seen_at < now() - interval '1 minute' THEN now() - h.seen_at
+                                                  ELSE '0' END AS at
+              FROM jsonb_each_text(h.types_seen) AS old (type, seen) WHERE type <> ALL (${own})
+             UNION ALL
+            SELECT type, now() FROM unnest(${own}) AS mine (type)) AS every
+     WHERE at > now() - interval '${TYPES_KEPT_MINUTES} minutes'),
+  registered_at = CASE WHEN ${own} <@ h.types THEN h.registered_at END,
+  seen_at = now()`;
+
+/**
+ * Writes the handlers that a worker runs and what they subscribe to. Versions of a handler can run side by side, so its types
+ * are those of all its workers.
+ */
 export async function registerHandlers(
   store: Store,
   handlers: Parameters<EngineStore["registerHandlers"]>[0],
 ): Promise<void> {
   await query(
     store.pool,
-    `INSERT INTO penstock.handlers (name, kind, types, lane_order, on_dead)
-     SELECT h->>'name', h->>'kind', ARRAY(SELECT jsonb_array_elements_text(h->'types')), h->'lanes'->>'order',
-            h->'lanes'->>'onDead'
-       FROM jsonb_array_elements($1::jsonb) AS h ORDER BY 1
-         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, types = excluded.types,
-            lane_order = excluded.lane_order, on_dead = excluded.on_dead, seen_at = now()`,
+    `INSERT INTO penstock.handlers AS h (name, kind, types, types_seen, lane_order, on_dead)
+     SELECT g->>'name', g->>'kind', types, (SELECT coalesce(jsonb_object_agg(type, now()), '{}') FROM unnest(types) AS t (type)),
+            g->'lanes'->>'order', g->'lanes'->>'onDead'
+       FROM jsonb_array_elements($1::jsonb) AS g,
+            LATERAL (SELECT ARRAY(SELECT DISTINCT jsonb_array_elements_text(g->'types') ORDER BY 1) AS types) AS own
+      ORDER BY 1
+         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, lane_order = excluded.lane_order,
+            on_dead = excluded.on_dead, ${mergeTypes("excluded.types")}`,
     [JSON.stringify(handlers)],
+  );
+  await settleRegistration(
+    store,
+    handlers.map(({ name }) => name),
   );
 }
 
-/** Says that a worker with these handlers is still there. What they subscribe to is said at its start alone. */
-export async function markHandlersSeen(store: Store, names: readonly string[]): Promise<void> {
-  await query(store.pool, "UPDATE penstock.handlers SET seen_at = now() WHERE name = ANY($1::text[])", [[...names]]);
+/** Says that a worker with these handlers is still there. */
+export async function markHandlersSeen(
+  store: Store,
+  handlers: readonly { readonly name: string; readonly types: readonly string[] }[],
+): Promise<void> {
+  // Each in a transaction of its own: a worker that waits for a row holds no other.
+  for (const { name, types } of handlers) {
+    await query(store.pool, `UPDATE penstock.handlers h SET ${mergeTypes("$2::text[]")} WHERE name = $1`, [
+      name,
+      types,
+    ]);
+  }
+  await settleRegistration(
+    store,
+    handlers.map(({ name }) => name),
+  );
+}
+
+/**
+ * Says since when handlers are registered. Batches see a registration once it has committed, which can be long after its
+ * transaction began; so the time is taken after that, in a transaction of its own. A worker that dies in between leaves it to
+ * the next one that is there.
+ */
+async function settleRegistration(store: Store, names: readonly string[]): Promise<void> {
+  await query(
+    store.pool,
+    "UPDATE penstock.handlers SET registered_at = clock_timestamp() WHERE name = ANY($1::text[]) AND registered_at IS NULL",
+    [names],
+  );
 }
 
 /** A handler that some worker has registered. */
 export interface HandlerRow {
   readonly name: string;
   readonly kind: string;
+  /** What its workers subscribe to, all versions taken together. */
   readonly types: string[];
+  /** From then on every accepted event of its types gets a delivery; null while it is being registered. */
+  readonly registeredAt: Date | null;
   /** When a worker with it was last seen. */
   readonly seenAt: Date;
   /** Since when it is paused; null while it runs. */
@@ -36,12 +94,12 @@ export interface HandlerRow {
 
 /** All registered handlers by name; endpoints are none. */
 export async function listHandlers(store: Store): Promise<HandlerRow[]> {
-  type Row = { name: string; kind: string; types: string[]; seen_at: Date; paused_at: Date | null };
-  const { rows } = await query<Row>(
+  const { rows } = await query<{ [Key in keyof HandlerRow]: HandlerRow[Key] }>(
     store.pool,
-    "SELECT name, kind, types, seen_at, paused_at FROM penstock.handlers WHERE kind <> 'endpoint' ORDER BY name",
+    `SELECT name, kind, types, registered_at AS "registeredAt", seen_at AS "seenAt", paused_at AS "pausedAt"
+       FROM penstock.handlers WHERE kind <> 'endpoint' ORDER BY name`,
   );
-  return rows.map(({ seen_at, paused_at, ...row }) => ({ ...row, seenAt: seen_at, pausedAt: paused_at }));
+  return rows;
 }
 
 /** What pausing a handler, or letting it go on, has done. */

@@ -23,7 +23,7 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
     .command("list")
     .summary("list the registered handlers")
     .description(
-      `Lists the handlers that workers have registered, and how many deliveries of each wait, run or are dead, counted up to ${COUNTED} of each. Each event is kept for all that subscribe to its type.`,
+      `Lists the handlers that workers have registered, and how many deliveries of each wait, run or are dead, counted up to ${COUNTED} of each. Each event that is accepted after a handler was registered is kept for it, whichever worker processes it, where any worker's version of the handler subscribes to its type.`,
     )
     .option("--json", "print one JSON object per handler")
     .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers list`)
@@ -42,16 +42,19 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
       }
       if (rows.length === 0) return ctx.output.say("No worker has registered a handler yet.");
       const now = Date.now();
-      const table = rows.map(({ name, kind, types, seenAt, pausedAt }) => [
+      const table = rows.map(({ name, kind, types, registeredAt, seenAt, pausedAt }) => [
         printable(name),
         kind,
         pausedAt === null ? "active" : `paused ${formatAge(now - pausedAt.getTime())}`,
         ...WAITING_STATES.map((state) => formatCount(countOf(name, state))),
+        registeredAt === null ? "not yet" : `${formatAge(now - registeredAt.getTime())} ago`,
         `${formatAge(now - seenAt.getTime())} ago`,
         types.map((type) => printable(type)).join(" "),
       ]);
       const states = WAITING_STATES.map((state) => state.toUpperCase());
-      ctx.output.result(formatColumns([["NAME", "KIND", "STATUS", ...states, "SEEN", "TYPES"], ...table]));
+      ctx.output.result(
+        formatColumns([["NAME", "KIND", "STATUS", ...states, "REGISTERED", "SEEN", "TYPES"], ...table]),
+      );
     });
 
   registerPause(handlers, ctx, "pause");

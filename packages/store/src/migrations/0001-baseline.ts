@@ -117,8 +117,11 @@ async function createDeliveries(db: Kysely<unknown>): Promise<void> {
       name text PRIMARY KEY,
       kind text NOT NULL CHECK (kind IN ('transactional', 'effect', 'endpoint')),
       types text[] NOT NULL,
-      registered_at timestamptz NOT NULL DEFAULT now(),
+      -- From then on every accepted event of its types gets a delivery. Null until its registration has committed.
+      registered_at timestamptz,
       seen_at timestamptz NOT NULL DEFAULT now(),
+      -- When a worker that subscribes to each of its types was last there: {"contact.created": "2026-06-01T12:00:00Z"}.
+      types_seen jsonb NOT NULL DEFAULT '{}',
       paused_at timestamptz,                      -- null while it runs
       lane_order text CHECK (lane_order IN ('strict', 'newest-wins')), -- how its deliveries are put in lanes; null without
       on_dead text CHECK (on_dead IN ('block', 'continue'))
