@@ -65,7 +65,7 @@ describe("import rules", () => {
     "store-imports-interfaces-as-types-only": ["packages/store/src/planted.ts", `import "@penstock/engine";`],
     "ingest-imports-no-handler": ["apps/ingest/src/planted.ts", `import type {} from "@penstock/engine";`],
     "handlers-are-plugged-in-by-the-config": ["apps/worker/src/planted.ts", `import "@penstock/handler-inbox";`],
-    "only-the-cli-imports-an-app": ["apps/worker/src/app.ts", `import "@penstock/ingest";`],
+    "no-app-is-imported": ["apps/cli/src/app.ts", `await import("@penstock/worker");`],
     "testing-is-for-tests": ["apps/worker/src/production.ts", `import "@penstock/testing";`],
     "tests-are-not-imported": ["apps/worker/src/tested.ts", `import "../test/some.ts";`],
     "packages-are-entered-by-their-exports": [
@@ -98,7 +98,7 @@ describe("import rules", () => {
     "packages/handlers/inbox/src/sql.ts": `import "kysely"; import "@penstock/handler-sdk"; import "@penstock/schemas";`,
     "packages/handlers/inbox/test/inbox.test.ts": `import "@penstock/testing"; import "only-for-development";`,
     "apps/ingest/src/storing.ts": `import "@penstock/store";`,
-    "apps/cli/src/start.ts": `import "@penstock/ingest"; import "@penstock/worker";`,
+    "apps/cli/src/start.ts": `export const entry = import.meta.resolve("@penstock/ingest/main");`,
     "apps/worker/test/some.ts": "",
   };
 
