@@ -200,12 +200,24 @@ describe("lint", () => {
     ["a console line", "console.log(1);", "eslint(no-console)"],
     ["reading the environment", "export const x = process.env;", "eslint(no-restricted-properties)"],
     ["importing the environment", `export { env } from "node:process";`, "eslint(no-restricted-imports)"],
+    ["taking the environment out of process", "export const { env } = process;", "eslint(no-restricted-properties)"],
+    ["measuring by the clock of the host", "export const x = Date.now();", "eslint(no-restricted-properties)"],
+    ["measuring by a date", "export const x = new Date().getTime();", "unicorn(prefer-date-now)"],
     ["a signal handler", `process.once("SIGTERM", () => {});`, "eslint(no-restricted-properties)"],
   ])("%s fails in a package", (_what, text, rule) => {
     expect(lint(production, text)).toContain(rule);
   });
 
-  test.each(["apps/worker/src/main.ts", "apps/cli/src/start.ts", "packages/testing/src/servers.ts", "tools/x.ts"])(
+  test.each(["apps/cli/src/commands/start.ts", "packages/telemetry/src/stop-on-signal.ts", "packages/engine/src/x.ts"])(
+    "%s may not read the environment",
+    (file) => expect(lint(file, "export const x = process.env;")).toEqual(["eslint(no-restricted-properties)"]),
+  );
+
+  test("a moment is no duration: the time of day may be kept and shown", () => {
+    expect(lint(production, "const x = new Date();\nx.toISOString();")).toEqual([]);
+  });
+
+  test.each(["apps/worker/src/main.ts", "apps/cli/src/main.ts", "packages/testing/src/servers.ts", "tools/x.ts"])(
     "%s may read the environment and install signal handlers",
     (file) => {
       expect(lint(file, `export const x = process.env;\nprocess.once("SIGTERM", () => {});`)).toEqual([]);

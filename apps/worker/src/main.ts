@@ -78,7 +78,8 @@ try {
     "worker ready",
   );
 
-  stopOnSignal(log, config.shutdownMs + 8_000, async () => {
+  const supervised = process.env["PENSTOCK_SUPERVISED"] === "1";
+  stopOnSignal({ log, hardStopMs: config.shutdownMs + 8_000, supervised }, async () => {
     await worker?.close(config.shutdownMs);
     await outbound?.close();
     await queue.close();

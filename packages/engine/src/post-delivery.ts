@@ -1,4 +1,5 @@
 import { type Answer, DEFAULT_SIGNATURE_HEADER, isSuccess, signatureHeaders } from "@penstock/dispatch";
+import { wallClockMs } from "@penstock/schemas";
 import { instruments, markFailed, SpanKind, toTraceparent, withSpan } from "@penstock/telemetry";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineContext, Outbound } from "./engine-context.ts";
@@ -32,7 +33,7 @@ export async function postDelivery(
   const id = idempotencyKey(endpoint.id, event, delivery.generation);
   const signed = signatureHeaders({
     id,
-    timestamp: Math.floor(Date.now() / 1_000),
+    timestamp: Math.floor(wallClockMs() / 1_000),
     body,
     secrets: endpoint.openedSecrets,
     headerName: endpoint.headerName ?? (decoded.provider === "buzzbip" ? DEFAULT_SIGNATURE_HEADER : null),

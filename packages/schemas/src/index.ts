@@ -26,6 +26,7 @@ export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput
 export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
 export { parseCreatedAt, parseTime } from "./time.ts";
+export { wallClockMs } from "./wall-clock.ts";
 export {
   ENDPOINTS_QUEUE,
   EVENTS_QUEUE,

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, createGuard, createSender, isSuccess, signatureHeaders } from "@penstock/dispatch";
+import { wallClockMs } from "@penstock/schemas";
 import { draw } from "./draw.ts";
 import { createEventSupply } from "./event-supply.ts";
 import { type SendOptions, type SendPlan, toSendPlan } from "./send-options.ts";
@@ -63,7 +64,7 @@ export async function send(options: SendOptions): Promise<SendReport> {
       url: plan.url.href,
       headers: signatureHeaders({
         id: event.webhookId,
-        timestamp: Math.floor(Date.now() / 1_000),
+        timestamp: Math.floor(wallClockMs() / 1_000),
         body: event.body,
         secrets: [draw(plan.seed, "bad-signature", position) < plan.badSignature ? `not-${plan.secret}` : plan.secret],
       }),

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { findSigningSecrets } from "../signing-secret.ts";
 
 export function registerSecret(program: Command, ctx: CliContext): void {
@@ -10,7 +10,7 @@ export function registerSecret(program: Command, ctx: CliContext): void {
     .description(
       "Prints the live signing secrets, one per line: BUZZBIP_SIGNING_SECRETS, else the one that `start` made.",
     )
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} secret show`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} secret show`)
     .action(async () => {
       const { secrets } = await findSigningSecrets(ctx);
       ctx.output.result(secrets.join("\n"));

@@ -1,7 +1,7 @@
 import { BUZZBIP_EVENT_TYPES, type BuzzBipEventType, isBuzzBipEventType } from "@penstock/schemas";
 import { layOver, type Overlay, send, type SendOptions } from "@penstock/simulator";
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { describeError } from "../describe-error.ts";
 import { readBodyFile } from "../send/body-file.ts";
@@ -36,15 +36,15 @@ interface SendFlags {
   readonly json?: true;
 }
 
-const EXAMPLES = `
+const examples = (ctx: CliContext): string => `
 Examples:
-  ${PENSTOCK} send message.received
-  ${PENSTOCK} send contact.updated --data '{"tags":["vip"]}'
-  ${PENSTOCK} send message.received --set data.body="Where is my order?" --set data.channel=email
-  ${PENSTOCK} send random --count 5000 --rate 500 --duplicate 1 --shuffle
-  ${PENSTOCK} send message.received --bad-signature
-  ${PENSTOCK} send --body-file broken.json
-  ${PENSTOCK} send random --count 1000 --retries 5 --duplicate 1 --shuffle --late 0.1 --storm 0.02 --bad-signature 0.01 --seed 7
+  ${ctx.penstock} send message.received
+  ${ctx.penstock} send contact.updated --data '{"tags":["vip"]}'
+  ${ctx.penstock} send message.received --set data.body="Where is my order?" --set data.channel=email
+  ${ctx.penstock} send random --count 5000 --rate 500 --duplicate 1 --shuffle
+  ${ctx.penstock} send message.received --bad-signature
+  ${ctx.penstock} send --body-file broken.json
+  ${ctx.penstock} send random --count 1000 --retries 5 --duplicate 1 --shuffle --late 0.1 --storm 0.02 --bad-signature 0.01 --seed 7
 
 A share is from 0 to 1; without one, all. \`trigger\` is another name for \`send\`.
 
@@ -108,7 +108,7 @@ export function registerSend(program: Command, ctx: CliContext): void {
     )
     .option("--body-file <file>", "send exactly these bytes instead of an event of a type")
     .option("--json", "print one JSON object")
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", examples(ctx))
     .action(async (type: TypeChoice | undefined, flags: SendFlags) => {
       const options = await toSendOptions(ctx, type, flags);
       const target = await findTarget(ctx, flags);

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { start } from "../supervisor/start.ts";
 
-const HELP = `
+const help = (ctx: CliContext): string => `
 Environment:
   INGEST_PORT              port of the webhook (8080; 0: any free one)
   INGEST_HOST              address to listen on (127.0.0.1)
@@ -18,7 +18,7 @@ Environment:
 Examples:
   npm start
   INGEST_PORT=8081 npm start
-  QUEUE_URL=redis://127.0.0.1:6379 ${PENSTOCK} start`;
+  QUEUE_URL=redis://127.0.0.1:6379 ${ctx.penstock} start`;
 
 export function registerStart(program: Command, ctx: CliContext): void {
   program
@@ -27,6 +27,6 @@ export function registerStart(program: Command, ctx: CliContext): void {
     .description(
       "Starts Postgres unless DATABASE_URL names one, migrates it, runs ingest and worker, and starts again what dies. Ctrl-C stops all of it in order, a second one at once.",
     )
-    .addHelpText("after", HELP)
+    .addHelpText("after", help(ctx))
     .action(() => start(ctx));
 }

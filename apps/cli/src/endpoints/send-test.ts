@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Answer, createGuard, createSender, DEFAULT_SIGNATURE_HEADER, signatureHeaders } from "@penstock/dispatch";
-import type { BuzzBipEventType, EndpointSettings, OutboundConfig } from "@penstock/schemas";
+import { type BuzzBipEventType, type EndpointSettings, type OutboundConfig, wallClockMs } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
 
 /** Sends one signed request with an example of an event, as a worker would, and returns what came back. */
@@ -24,7 +24,7 @@ export async function sendTest({
   const { url } = endpoint;
   // The example is one of BuzzBip's.
   const headerName = endpoint.headerName ?? DEFAULT_SIGNATURE_HEADER;
-  const timestamp = Math.floor(Date.now() / 1_000);
+  const timestamp = Math.floor(wallClockMs() / 1_000);
   const headers = signatureHeaders({ id, timestamp, body, secrets, headerName });
   const answer = await sender.post({ url, headers, body, signal });
   await sender.close();

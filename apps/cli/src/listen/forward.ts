@@ -6,6 +6,7 @@ import {
   isWebhookId,
   signatureHeaders,
 } from "@penstock/dispatch";
+import { wallClockMs } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import type { TailedEvent } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
@@ -63,7 +64,7 @@ function signHeaders({ secret, isBuzzBip }: Signer, { id, seq, body }: TailedEve
   if (secret === null) return {};
   return signatureHeaders({
     id: id !== null && isWebhookId(id) ? id : `seq_${seq}`,
-    timestamp: Math.floor(Date.now() / 1_000),
+    timestamp: Math.floor(wallClockMs() / 1_000),
     body,
     secrets: [secret],
     headerName: isBuzzBip ? DEFAULT_SIGNATURE_HEADER : null,

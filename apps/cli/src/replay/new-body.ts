@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { toNewEvent } from "@penstock/intake";
+import { wallClockMs } from "@penstock/schemas";
 import { requestOfBody } from "@penstock/sources";
 import { type EventPointer, listEvents, type NewReplay, type Store } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
@@ -42,6 +43,6 @@ export async function readNewBody(
     problem: null,
   };
   // However old it says that it is: whoever replays it vouches for it.
-  const event = toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, Date.now());
+  const event = toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, wallClockMs());
   return { event, batchId: randomUUID() };
 }
