@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { wallClockMs } from "@penstock/schemas";
 import {
   addLink,
   contextOf,
@@ -106,7 +107,7 @@ export function createIntake(options: IntakeOptions): Intake {
     }
     const span = startEventSpan(verified);
     const traceparent = toTraceparent(span) ?? verified.traceparent;
-    const event = toNewEvent({ ...verified, traceparent }, windowDays, Date.now());
+    const event = toNewEvent({ ...verified, traceparent }, windowDays, wallClockMs());
     return new Promise((resolve, reject) => {
       wait({ event, conflict: false, since: performance.now(), span, answered: false, twins: [], resolve, reject });
       expiry ??= setTimeout(expire, deadlineMs).unref();
