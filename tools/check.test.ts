@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runSteps } from "./check.ts";
 import { checkImportRules, type ImportProblem } from "./import-rules.ts";
 import { forbiddenLicences, isPermissive } from "./licences.ts";
+import { findProviderNames } from "./provider-names.ts";
 
 const repository = join(import.meta.dirname, "..");
 const trees: string[] = [];
@@ -214,7 +215,9 @@ describe("lint", () => {
   );
 
   test("a moment is no duration: the time of day may be kept and shown", () => {
-    expect(lint(production, "const x = new Date();\nx.toISOString();")).toEqual([]);
+    expect(lint(production, "export const x = new Date().toISOString();\nexport type Env = typeof process;")).toEqual(
+      [],
+    );
   });
 
   test.each(["apps/worker/src/main.ts", "apps/cli/src/main.ts", "packages/testing/src/servers.ts", "tools/x.ts"])(
@@ -229,6 +232,43 @@ describe("lint", () => {
     expect(lint("packages/queue/src/x.test.ts", text)).toEqual(
       expect.arrayContaining([expect.stringMatching(/^vitest\(no-(?:disabled|focused)-tests\)$/)]),
     );
+  });
+});
+
+describe("names of providers", () => {
+  const planted = (files: Record<string, string>): string[] =>
+    findProviderNames(createTree({ "apps/ingest/src/main.ts": "", ...files })).problems;
+
+  test.each([
+    ["compared with", `if (decoded.provider === "buzzbip") send();`],
+    ["as the name of something", "export const DEFAULT = SIGNED_BY_BUZZBIP;"],
+    ["in a comment", "// What GitHub sends, too."],
+    ["written in two words", `const name = "Microsoft Graph";`],
+    ["as a text, though it is a word", "const name = 'meta';"],
+    ["in front of a type", `const type = "slack.message";`],
+  ])("a provider %s is found, with its place and what to do", (_how, line) => {
+    expect(planted({ "packages/engine/src/planted.ts": `\n${line}\n` })).toEqual([
+      expect.stringMatching(/^packages\/engine\/src\/planted\.ts:2 names the provider .*ask its source/),
+    ]);
+  });
+
+  test("words that are names of providers elsewhere, and what is about providers, are left alone", () => {
+    const named = `export const provider = "stripe";`;
+    expect(
+      planted({
+        "packages/store/src/words.ts": "const SLACK_MS = 1; // linear in meta.length, of Standard Webhooks",
+        "packages/sources/src/stripe.ts": named,
+        "packages/simulator/src/simulated.ts": named,
+        "packages/schemas/src/providers.ts": named,
+        "packages/store/src/migrations/0001.ts": named,
+        "packages/engine/src/some.test.ts": named,
+        "packages/handlers/inbox/src/index.ts": named,
+      }),
+    ).toEqual([]);
+  });
+
+  test("looking at no file at all is a failure", () => {
+    expect(findProviderNames(createTree({})).problems).toHaveLength(1);
   });
 });
 

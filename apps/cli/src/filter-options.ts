@@ -39,7 +39,7 @@ export function moment(text: string): Moment {
  */
 export function addFilterOptions(command: Command, states: readonly DeliveryStateName[] = DELIVERY_STATES): Command {
   command
-    .option("--source <source>", "only of events of this source, e.g. buzzbip")
+    .option("--source <source>", "only of events of this source")
     .option("--type <type>", "only of events of this type, e.g. message.received")
     .option("--handler <name>", "only of this handler, or of the endpoint with this id");
   if (states.length > 0) command.addOption(new Option("--state <state>", "only in this state").choices(states));

@@ -7,6 +7,7 @@ import { createEventSupply } from "./event-supply.ts";
 import { type SendOptions, type SendPlan, toSendPlan } from "./send-options.ts";
 import { createReportBuilder, type SendReport } from "./send-report.ts";
 import { sendingOrder } from "./sending-order.ts";
+import { SIMULATED } from "./simulated.ts";
 
 /** What a storm is made of: this many requests at once after one another, each given up as soon. */
 const STORM_REQUESTS = 5;
@@ -67,6 +68,7 @@ export async function send(options: SendOptions): Promise<SendReport> {
         timestamp: Math.floor(wallClockMs() / 1_000),
         body: event.body,
         secrets: [draw(plan.seed, "bad-signature", position) < plan.badSignature ? `not-${plan.secret}` : plan.secret],
+        headerName: SIMULATED.signatureHeader,
       }),
       body: event.body,
       timeoutMs: storms ? Math.min(STORM_TIMEOUT_MS, plan.timeoutMs) : plan.timeoutMs,

@@ -36,8 +36,8 @@ export const ENDPOINT_COUNT_LIMIT = 1_000;
 /** Among how many that were skipped those are looked for that can be recovered; operators and filters may skip any number. */
 const SKIPPED_LOOKED_AT = 10_000;
 
-/** What a worker of a version before 0012 signs in where no header was asked for. */
-const HEADER_UNLESS_ASKED = "X-BuzzBip-Signature";
+/** What stands in header_name, which cannot be null, where header_asked is false. */
+const HEADER_UNLESS_ASKED = "";
 
 // Each change of who gets what counts; see 0011.
 const COUNTED = "counted AS (UPDATE penstock.endpoint_changes SET n = n + 1)";

@@ -71,6 +71,7 @@ test("an endpoint from before 0012 keeps the header that it asked for, and what 
     await createEndpoint(store, { id, secret: "", settings });
   }
   await store.pool.query(`
+    UPDATE penstock.endpoints SET header_name = 'X-BuzzBip-Signature' WHERE NOT header_asked;
     ALTER TABLE penstock.endpoints DROP COLUMN header_asked;
     DELETE FROM penstock.kysely_migration WHERE name = '0012-asked-headers'`);
   expect(await migrate(store)).toEqual(["penstock/0012-asked-headers"]);

@@ -1,15 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { createGuard, generateSecret, isSuccess, type Keyring, SealError } from "@penstock/dispatch";
 import {
-  createGuard,
-  DEFAULT_SIGNATURE_HEADER,
-  generateSecret,
-  isSuccess,
-  type Keyring,
-  SealError,
-} from "@penstock/dispatch";
-import {
-  BUZZBIP_EVENT_TYPES,
-  type BuzzBipEventType,
+  KNOWN_EVENT_TYPES,
+  type KnownEventType,
   ENDPOINT_DEFAULTS,
   ENDPOINT_PREFIX,
   type EndpointSettings,
@@ -97,7 +90,7 @@ function registerAdd(endpoints: Command, ctx: CliContext): void {
       });
       if (json) return ctx.output.json({ ...row, secret });
       ctx.output.result(
-        `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when a library of Standard Webhooks says so, or when ${settings.headerName ?? DEFAULT_SIGNATURE_HEADER} is the hexadecimal HMAC-SHA256 of its body.${settings.headerName === null ? " Only BuzzBip's events have that header; --header-name gives one to all." : ""}\n\nNext:\n  ${ctx.penstock} endpoints test ${id}\n  ${ctx.penstock} endpoints show ${id}`,
+        `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when a library of Standard Webhooks says so, or when ${settings.headerName ?? "the signature header of the event's source"} is the hexadecimal HMAC-SHA256 of its body.${settings.headerName === null ? " Not every source has one; --header-name gives one to all events." : ""}\n\nNext:\n  ${ctx.penstock} endpoints test ${id}\n  ${ctx.penstock} endpoints show ${id}`,
       );
     });
 }
@@ -370,11 +363,11 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
       "Sends one signed request with an example of an event, as a worker would but from here, and says what came back. Nothing of it is stored.",
     )
     .addOption(
-      new Option("--type <type>", "the event's type").choices([...BUZZBIP_EVENT_TYPES]).default("message.received"),
+      new Option("--type <type>", "the event's type").choices([...KNOWN_EVENT_TYPES]).default("message.received"),
     )
     .option("--json", "print one JSON object: what came back")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints test ep_0123456789abcdef`)
-    .action(async (id: string, { json, type }: { type: BuzzBipEventType } & Json) => {
+    .action(async (id: string, { json, type }: { type: KnownEventType } & Json) => {
       const outbound = await findOutboundConfig(ctx);
       const keyring = openKeyring(outbound);
       const { row, sealed } = await withStore(ctx, async (store) => ({

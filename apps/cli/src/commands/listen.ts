@@ -43,7 +43,7 @@ export function registerListen(program: Command, ctx: CliContext): void {
     .option("--forward <url>", "where to post each event: its exact body, signed")
     .option("--print", "show each event's body, too")
     .addOption(new Option("--types <types>", "only of these types, separated by commas").argParser(parseTypes))
-    .option("--source <source>", "only of this source, e.g. buzzbip")
+    .option("--source <source>", "only of this source")
     .addOption(
       new Option(
         "--since <when>",

@@ -1,5 +1,6 @@
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { PROVIDERS } from "@penstock/schemas";
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
@@ -10,27 +11,7 @@ import { findProject } from "../project.ts";
 const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
 /** Providers whose sources @penstock/sources exports. */
-const COMES_WITH: ReadonlySet<string> = new Set([
-  "buzzbip",
-  "discord",
-  "github",
-  "hubspot",
-  "intercom",
-  "linear",
-  "meta",
-  "microsoft-graph",
-  "paddle",
-  "pagerduty",
-  "sendgrid",
-  "shopify",
-  "slack",
-  "square",
-  "stripe",
-  "trello",
-  "twilio",
-  "zendesk",
-  "zoom",
-]);
+const COMES_WITH: ReadonlySet<string> = new Set(PROVIDERS);
 
 /** `penstock new source <name>`. */
 export function registerNewSource(parent: Command, ctx: CliContext): void {

@@ -1,3 +1,4 @@
+import { SIMULATED } from "@penstock/simulator";
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { findSigningSecrets } from "../signing-secret.ts";
@@ -8,7 +9,7 @@ export function registerSecret(program: Command, ctx: CliContext): void {
     .command("show")
     .summary("print the signing secret")
     .description(
-      "Prints the live signing secrets, one per line: BUZZBIP_SIGNING_SECRETS, else the one that `start` made.",
+      `Prints the live signing secrets, one per line: ${SIMULATED.secretsFrom}, else the one that \`start\` made.`,
     )
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} secret show`)
     .action(async () => {

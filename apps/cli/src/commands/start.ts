@@ -1,3 +1,4 @@
+import { SIMULATED } from "@penstock/simulator";
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { start } from "../supervisor/start.ts";
@@ -8,7 +9,7 @@ Environment:
   INGEST_HOST              address to listen on (127.0.0.1)
   DATABASE_URL             Postgres 15 or later; an embedded one, in .penstock, unless set
   QUEUE_URL                redis://… or postgres://…; the database of DATABASE_URL unless set
-  BUZZBIP_SIGNING_SECRETS  live secrets, one per line or a JSON list; one that is made and kept unless set
+  ${SIMULATED.secretsFrom}  live secrets, one per line or a JSON list; one that is made and kept unless set
   <NAME>_SIGNING_SECRETS   the same of each other source in penstock.sources.ts
   LOG_LEVEL                trace, debug, info, warn, error, fatal or silent (info)
   PENSTOCK_CONFIG          path of penstock.config.ts

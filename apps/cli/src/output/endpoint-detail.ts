@@ -1,4 +1,3 @@
-import { DEFAULT_SIGNATURE_HEADER } from "@penstock/dispatch";
 import type { EndpointRow } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
 import { formatColumns } from "./columns.ts";
@@ -33,7 +32,7 @@ export function formatEndpointDetail(ctx: Pick<CliContext, "penstock">, endpoint
     [
       "signature",
       endpoint.headerName === null
-        ? `those of Standard Webhooks; of BuzzBip's events ${DEFAULT_SIGNATURE_HEADER}, too`
+        ? "those of Standard Webhooks, and the plain one of the event's source, where it has one"
         : `${endpoint.headerName}, and those of Standard Webhooks`,
     ],
     ...optional("old secret", previousSecretUntil && `signs, too, until ${previousSecretUntil}`),

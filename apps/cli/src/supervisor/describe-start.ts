@@ -11,7 +11,7 @@ export interface StartedFacts {
   /** One for each source. */
   readonly webhooks: readonly string[];
   readonly ingestUrl: string;
-  /** Of BuzzBip; none where it is no source. */
+  /** Of the source whose secret `start` makes; none where it is not listed. */
   readonly secrets: readonly string[];
   readonly database: "embedded" | "external";
   readonly queue: "postgres" | "redis";
