@@ -387,7 +387,7 @@ const request = (headers: Record<string, string>, body: string, url = "/webhooks
 });
 
 test("each provider that comes with Penstock, and no other, is in the list of their names", () => {
-  const named = new Set(cases.map(({ source }) => source.provider));
+  const named = new Set([...cases.map(({ source }) => source), microsoftGraph()].map(({ provider }) => provider));
   named.delete("acme"); // an example of configuration
   expect([...named].toSorted()).toEqual([...PROVIDERS]);
 });
