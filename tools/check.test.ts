@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runSteps } from "./check.ts";
 import { checkImportRules, type ImportProblem } from "./import-rules.ts";
 import { forbiddenLicences, isPermissive } from "./licences.ts";
+import { findProviderNames } from "./provider-names.ts";
 
 const repository = join(import.meta.dirname, "..");
 const trees: string[] = [];
@@ -65,7 +66,7 @@ describe("import rules", () => {
     "store-imports-interfaces-as-types-only": ["packages/store/src/planted.ts", `import "@penstock/engine";`],
     "ingest-imports-no-handler": ["apps/ingest/src/planted.ts", `import type {} from "@penstock/engine";`],
     "handlers-are-plugged-in-by-the-config": ["apps/worker/src/planted.ts", `import "@penstock/handler-inbox";`],
-    "only-the-cli-imports-an-app": ["apps/worker/src/app.ts", `import "@penstock/ingest";`],
+    "no-app-is-imported": ["apps/cli/src/app.ts", `await import("@penstock/worker");`],
     "testing-is-for-tests": ["apps/worker/src/production.ts", `import "@penstock/testing";`],
     "tests-are-not-imported": ["apps/worker/src/tested.ts", `import "../test/some.ts";`],
     "packages-are-entered-by-their-exports": [
@@ -98,7 +99,7 @@ describe("import rules", () => {
     "packages/handlers/inbox/src/sql.ts": `import "kysely"; import "@penstock/handler-sdk"; import "@penstock/schemas";`,
     "packages/handlers/inbox/test/inbox.test.ts": `import "@penstock/testing"; import "only-for-development";`,
     "apps/ingest/src/storing.ts": `import "@penstock/store";`,
-    "apps/cli/src/start.ts": `import "@penstock/ingest"; import "@penstock/worker";`,
+    "apps/cli/src/start.ts": `export const entry = import.meta.resolve("@penstock/ingest/main");`,
     "apps/worker/test/some.ts": "",
   };
 
@@ -200,12 +201,26 @@ describe("lint", () => {
     ["a console line", "console.log(1);", "eslint(no-console)"],
     ["reading the environment", "export const x = process.env;", "eslint(no-restricted-properties)"],
     ["importing the environment", `export { env } from "node:process";`, "eslint(no-restricted-imports)"],
+    ["taking the environment out of process", "export const { env } = process;", "eslint(no-restricted-properties)"],
+    ["measuring by the clock of the host", "export const x = Date.now();", "eslint(no-restricted-properties)"],
+    ["measuring by a date", "export const x = new Date().getTime();", "unicorn(prefer-date-now)"],
     ["a signal handler", `process.once("SIGTERM", () => {});`, "eslint(no-restricted-properties)"],
   ])("%s fails in a package", (_what, text, rule) => {
     expect(lint(production, text)).toContain(rule);
   });
 
-  test.each(["apps/worker/src/main.ts", "apps/cli/src/start.ts", "packages/testing/src/servers.ts", "tools/x.ts"])(
+  test.each(["apps/cli/src/commands/start.ts", "packages/telemetry/src/stop-on-signal.ts", "packages/engine/src/x.ts"])(
+    "%s may not read the environment",
+    (file) => expect(lint(file, "export const x = process.env;")).toEqual(["eslint(no-restricted-properties)"]),
+  );
+
+  test("a moment is no duration: the time of day may be kept and shown", () => {
+    expect(lint(production, "export const x = new Date().toISOString();\nexport type Env = typeof process;")).toEqual(
+      [],
+    );
+  });
+
+  test.each(["apps/worker/src/main.ts", "apps/cli/src/main.ts", "packages/testing/src/servers.ts", "tools/x.ts"])(
     "%s may read the environment and install signal handlers",
     (file) => {
       expect(lint(file, `export const x = process.env;\nprocess.once("SIGTERM", () => {});`)).toEqual([]);
@@ -217,6 +232,43 @@ describe("lint", () => {
     expect(lint("packages/queue/src/x.test.ts", text)).toEqual(
       expect.arrayContaining([expect.stringMatching(/^vitest\(no-(?:disabled|focused)-tests\)$/)]),
     );
+  });
+});
+
+describe("names of providers", () => {
+  const planted = (files: Record<string, string>): string[] =>
+    findProviderNames(createTree({ "apps/ingest/src/main.ts": "", ...files })).problems;
+
+  test.each([
+    ["compared with", `if (decoded.provider === "buzzbip") send();`],
+    ["as the name of something", "export const DEFAULT = SIGNED_BY_BUZZBIP;"],
+    ["in a comment", "// What GitHub sends, too."],
+    ["written in two words", `const name = "Microsoft Graph";`],
+    ["as a text, though it is a word", "const name = 'meta';"],
+    ["in front of a type", `const type = "slack.message";`],
+  ])("a provider %s is found, with its place and what to do", (_how, line) => {
+    expect(planted({ "packages/engine/src/planted.ts": `\n${line}\n` })).toEqual([
+      expect.stringMatching(/^packages\/engine\/src\/planted\.ts:2 names the provider .*ask its source/),
+    ]);
+  });
+
+  test("words that are names of providers elsewhere, and what is about providers, are left alone", () => {
+    const named = `export const provider = "stripe";`;
+    expect(
+      planted({
+        "packages/store/src/words.ts": "const SLACK_MS = 1; // linear in meta.length, of Standard Webhooks",
+        "packages/sources/src/stripe.ts": named,
+        "packages/simulator/src/simulated.ts": named,
+        "packages/schemas/src/providers.ts": named,
+        "packages/store/src/migrations/0001.ts": named,
+        "packages/engine/src/some.test.ts": named,
+        "packages/handlers/inbox/src/index.ts": named,
+      }),
+    ).toEqual([]);
+  });
+
+  test("looking at no file at all is a failure", () => {
+    expect(findProviderNames(createTree({})).problems).toHaveLength(1);
   });
 });
 

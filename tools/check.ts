@@ -18,6 +18,7 @@ const steps: Step[] = [
   { name: "types", command: program("tsc", "-b") },
   { name: "lint", command: program("oxlint") },
   { name: "import rules", command: ["tools/import-rules.ts"] },
+  { name: "names of providers", command: ["tools/provider-names.ts"] },
   { name: "unused code and dependencies", command: program("knip", "--no-config-hints") },
   { name: "licences of dependencies", command: ["tools/licences.ts"] },
   { name: "format", command: program("prettier", "--check", "--log-level", "warn", ".") },

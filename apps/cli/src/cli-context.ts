@@ -4,7 +4,12 @@ import type { Output } from "./output/output.ts";
 /** What a command may know of the process that it runs in; `main.ts` alone makes one. */
 export interface CliContext {
   readonly version: string;
+  /** How a user types the command, for hints: `npm run penstock --` unless PENSTOCK_COMMAND says otherwise, as in an image. */
+  readonly penstock: string;
+  /** The environment, with what `<NAME>_FILE` names read in. */
   readonly env: Environment;
+  /** The environment as it was given: for programs of others, which need no secret of ours. */
+  readonly rawEnv: Environment;
   /** The working directory of the process: where the project is looked for. */
   readonly cwd: string;
   /** Where the user typed the command, which npm hides from the process: what paths on the command line are relative to. */
@@ -20,6 +25,3 @@ export interface CliContext {
   /** This Node and the options that make it resolve packages as this process does. */
   readonly node: { readonly execPath: string; readonly args: readonly string[] };
 }
-
-/** How a user types the command, for hints: an image says how it is run. */
-export const PENSTOCK = process.env["PENSTOCK_COMMAND"] || "npm run penstock --";

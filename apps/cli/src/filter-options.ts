@@ -1,3 +1,4 @@
+import { wallClockMs } from "@penstock/schemas";
 import { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { wholeNumber } from "./whole-number.ts";
@@ -24,7 +25,7 @@ export function parseDuration(text: string): number | undefined {
 /** A moment: an ISO date or time, or how long ago, e.g. `2h` or `3d`. */
 export function moment(text: string): Moment {
   const ms = parseDuration(text);
-  if (ms !== undefined) return new Moment(Date.now() - ms, text);
+  if (ms !== undefined) return new Moment(wallClockMs() - ms, text);
   const time = Date.parse(text);
   if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time)) return new Moment(time, text);
   throw new InvalidArgumentError(
@@ -38,7 +39,7 @@ export function moment(text: string): Moment {
  */
 export function addFilterOptions(command: Command, states: readonly DeliveryStateName[] = DELIVERY_STATES): Command {
   command
-    .option("--source <source>", "only of events of this source, e.g. buzzbip")
+    .option("--source <source>", "only of events of this source")
     .option("--type <type>", "only of events of this type, e.g. message.received")
     .option("--handler <name>", "only of this handler, or of the endpoint with this id");
   if (states.length > 0) command.addOption(new Option("--state <state>", "only in this state").choices(states));

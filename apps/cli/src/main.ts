@@ -39,10 +39,12 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 };
 const ctx: CliContext = {
   version,
+  penstock: process.env["PENSTOCK_COMMAND"] || "npm run penstock --",
   // When a command asks: one that needs no secret, and --help, work without the files that hold them.
   get env() {
     return withSecretFiles(process.env);
   },
+  rawEnv: process.env,
   cwd: process.cwd(),
   typedIn: process.env["INIT_CWD"] ?? process.cwd(),
   output: createOutput(process.stdout, process.stderr),

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { type CliContext, PENSTOCK } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
 import { ReportedFailure, StoppedError, UsageError } from "./cli-error.ts";
 import { registerDb } from "./commands/db-url.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
@@ -19,11 +19,11 @@ import { registerStart } from "./commands/start.ts";
 import { describeError } from "./describe-error.ts";
 import { printable } from "./output/printable.ts";
 
-const HELP = `
+const help = (ctx: CliContext): string => `
 Get going:
   npm start
-  ${PENSTOCK} send message.received
-  ${PENSTOCK} events list
+  ${ctx.penstock} send message.received
+  ${ctx.penstock} events list
 
 Exit codes: 0 done, 1 failed, 2 called wrongly, 130 stopped before it was done. With --json, standard output is one JSON object per line.`;
 
@@ -33,7 +33,7 @@ export function createProgram(ctx: CliContext): Command {
     .description("Durable webhook ingestion: verified, committed, and handled exactly once.")
     .version(ctx.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
-    .addHelpText("after", HELP)
+    .addHelpText("after", help(ctx))
     .showHelpAfterError("(add --help to see how it is called)")
     .configureOutput({
       writeOut: (text) => ctx.output.result(text.trimEnd()),

@@ -1,3 +1,4 @@
+import { assertSources, loadConfig } from "@penstock/engine";
 import type { PenstockConfig } from "@penstock/handler-sdk";
 import type { Sources } from "@penstock/sources";
 import { readSources } from "@penstock/sources/load";
@@ -11,8 +12,6 @@ import { findProject } from "./project.ts";
  * @throws ConfigError when one subscribes to what none of the sources, where these are given, can send.
  */
 export async function loadProjectConfig(ctx: CliContext, sources?: Sources): Promise<PenstockConfig> {
-  // Loaded when needed: it brings the engine with it, and most commands do without.
-  const { assertSources, loadConfig } = await import("@penstock/worker");
   const config = await loadConfig(ctx.env["PENSTOCK_CONFIG"] || null, findProject(ctx).root);
   if (sources !== undefined) assertSources(config.handlers, sources);
   return config;

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { splitSecrets } from "@penstock/schemas";
+import { SIMULATED } from "@penstock/simulator";
 import type { CliContext } from "./cli-context.ts";
 import { CliError } from "./cli-error.ts";
 import { ensureKeptSecret, keptSecretFile, readKeptSecret } from "./kept-secret.ts";
@@ -21,14 +22,14 @@ export function ensureSigningSecret(home: string): Promise<string> {
   return ensureKeptSecret(home, NAME, () => randomBytes(32).toString("hex"));
 }
 
-/** The secrets that a start in this environment would accept: of BUZZBIP_SIGNING_SECRETS, else the one it keeps. */
+/** The secrets that a start in this environment would accept: of their variable, else the one it keeps. */
 export async function findSigningSecrets(ctx: CliContext): Promise<SigningSecrets> {
-  const [first, ...others] = splitSecrets(ctx.env["BUZZBIP_SIGNING_SECRETS"] ?? "");
-  if (first !== undefined) return { secrets: [first, ...others], origin: "BUZZBIP_SIGNING_SECRETS" };
+  const [first, ...others] = splitSecrets(ctx.env[SIMULATED.secretsFrom] ?? "");
+  if (first !== undefined) return { secrets: [first, ...others], origin: SIMULATED.secretsFrom };
   const { home } = findProject(ctx);
   const kept = await readSigningSecret(home);
   if (kept === null) {
-    throw new CliError("There is no signing secret yet: `npm start` makes one, or set BUZZBIP_SIGNING_SECRETS.");
+    throw new CliError(`There is no signing secret yet: \`npm start\` makes one, or set ${SIMULATED.secretsFrom}.`);
   }
   return { secrets: [kept], origin: keptSecretFile(home, NAME) };
 }

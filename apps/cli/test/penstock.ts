@@ -74,7 +74,9 @@ export async function createPenstock(common: Record<string, string> = {}, cwd?: 
     const stop = new AbortController();
     const ctx = {
       version: "0.0.0",
+      penstock: "npm run penstock --",
       env: withSecretFiles({ ...process.env, ...ours, ...env }),
+      rawEnv: process.env,
       cwd: cwd ?? process.cwd(),
       typedIn: cwd ?? process.cwd(),
       output: createOutput(stdout, stderr),

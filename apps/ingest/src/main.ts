@@ -34,7 +34,8 @@ try {
   void queue.warnings().then((warnings) => warnings.forEach((warning) => log.warn(warning)));
   log.info({ address, port, internalPort: internal.port, queue: queue.backend }, "ingest ready");
 
-  stopOnSignal(log, config.shutdownMs + 8_000, async () => {
+  const supervised = process.env["PENSTOCK_SUPERVISED"] === "1";
+  stopOnSignal({ log, hardStopMs: config.shutdownMs + 8_000, supervised }, async () => {
     await ingest.close(config.shutdownMs);
     await queue.close();
     await store.close();

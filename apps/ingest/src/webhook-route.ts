@@ -1,4 +1,5 @@
 import type { Intake } from "@penstock/intake";
+import { wallClockMs } from "@penstock/schemas";
 import {
   type HandshakeRequest,
   type HandshakeSecrets,
@@ -83,7 +84,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     }
     const { body } = reading;
     const signed: SignedRequest = { ...request, body };
-    const verification = source.verify(signed, secrets.signing, Date.now());
+    const verification = source.verify(signed, secrets.signing, wallClockMs());
     if (!verification.ok) {
       if (shakeHands(configured, { ...signed, method: "POST", verified: false }, req, res)) return;
       return refuse(req, res, "unauthorized", verification.reason);

@@ -15,8 +15,7 @@ try {
   // Loaded only now: what is loaded before tracing has started can no longer be traced.
   const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
   const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
-  const { loadConfig } = await import("./load-config.ts");
-  const { assertSources } = await import("./assert-sources.ts");
+  const { assertSources, loadConfig } = await import("@penstock/engine");
   const { selectEffects } = await import("./select-effects.ts");
   const { laneSlots } = await import("./lane-slots.ts");
   const { startWorker } = await import("./create-worker.ts");
@@ -79,7 +78,8 @@ try {
     "worker ready",
   );
 
-  stopOnSignal(log, config.shutdownMs + 8_000, async () => {
+  const supervised = process.env["PENSTOCK_SUPERVISED"] === "1";
+  stopOnSignal({ log, hardStopMs: config.shutdownMs + 8_000, supervised }, async () => {
     await worker?.close(config.shutdownMs);
     await outbound?.close();
     await queue.close();

@@ -9,4 +9,4 @@ export {
 } from "./guard.ts";
 export { generateMasterKey, type Keyring, parseMasterKeys, SealError } from "./seal.ts";
 export { type Answer, createSender, isSuccess, type Post, type Sender, type SenderOptions } from "./sender.ts";
-export { DEFAULT_SIGNATURE_HEADER, generateSecret, isWebhookId, signatureHeaders, type ToSign } from "./sign.ts";
+export { generateSecret, isWebhookId, signatureHeaders, type ToSign } from "./sign.ts";

@@ -168,6 +168,7 @@ export function createSender({
                 answered: true,
                 status: response.statusCode,
                 body: text,
+                // eslint-disable-next-line no-restricted-properties -- Retry-After can be a date
                 retryAfterMs: parseRetryAfter(response.headers["retry-after"], Date.now()),
                 durationMs: durationMs(),
               }),

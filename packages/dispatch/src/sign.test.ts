@@ -6,8 +6,8 @@ import { generateSecret, signatureHeaders } from "./sign.ts";
 
 const body = Buffer.from(JSON.stringify({ id: "evt_1", type: "message.received", data: { body: "héllo 👋" } }));
 const timestamp = Math.floor(Date.now() / 1_000);
-const sign = (secrets: readonly string[], headerName?: string | null) =>
-  signatureHeaders({ id: "msg_1", timestamp, body, secrets, ...(headerName !== undefined && { headerName }) });
+const sign = (secrets: readonly string[], headerName: string | null = null) =>
+  signatureHeaders({ id: "msg_1", timestamp, body, secrets, headerName });
 
 describe.each([
   ["Standard Webhooks", Standard],
@@ -30,7 +30,13 @@ describe.each([
     expect(() => new Webhook(foreign).verify(body.toString(), headers)).toThrow();
     expect(() => new Webhook(older).verify(`${body.toString()} `, headers)).toThrow();
     expect(() => new Webhook(older).verify(body.toString(), { ...headers, "webhook-id": "msg_2" })).toThrow();
-    const old = signatureHeaders({ id: "msg_1", timestamp: timestamp - 3_600, body, secrets: [older] });
+    const old = signatureHeaders({
+      id: "msg_1",
+      timestamp: timestamp - 3_600,
+      body,
+      secrets: [older],
+      headerName: null,
+    });
     expect(() => new Webhook(older).verify(body.toString(), old)).toThrow();
   });
 });
@@ -38,10 +44,8 @@ describe.each([
 test("the plain header is the hex HMAC of the raw body, keyed with the secret as it stands, newest first", () => {
   const secrets = [generateSecret(), "an old secret of another form"];
   const expected = secrets.map((secret) => createHmac("sha256", secret).update(body).digest("hex"));
-  expect(sign(secrets)["X-BuzzBip-Signature"]).toBe(expected.join(", "));
   expect(sign(secrets, "X-Acme-Signature")).toMatchObject({ "X-Acme-Signature": expected.join(", ") });
-  expect(sign(secrets, "X-Acme-Signature")).not.toHaveProperty("X-BuzzBip-Signature");
-  expect(Object.keys(sign(secrets, null))).toEqual(["webhook-id", "webhook-timestamp", "webhook-signature"]);
+  expect(Object.keys(sign(secrets))).toEqual(["webhook-id", "webhook-timestamp", "webhook-signature"]);
 });
 
 test.each(["plain text", "whsec_not base64", "whsec_abc", "whsec_", "whsec_====", "whsec_abcdefg", "sécret"])(
@@ -59,6 +63,7 @@ test("the known answer of the specification's example", () => {
       timestamp: 1_614_265_330,
       body: Buffer.from('{"test": 2432232314}'),
       secrets: ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+      headerName: null,
     })["webhook-signature"],
   ).toBe("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 });

@@ -1,7 +1,5 @@
 import { createHmac, createSecretKey, randomBytes } from "node:crypto";
 
-export const DEFAULT_SIGNATURE_HEADER = "X-BuzzBip-Signature";
-
 export interface ToSign {
   /** The same over all tries of a delivery; without a dot, which separates what is signed. */
   readonly id: string;
@@ -10,8 +8,8 @@ export interface ToSign {
   readonly body: Buffer;
   /** Newest first. With two, as while one is being rotated out, there are two signatures in each header. */
   readonly secrets: readonly string[];
-  /** `X-BuzzBip-Signature` unless given; null: Standard Webhooks alone. */
-  readonly headerName?: string | null;
+  /** The header of the plain signature; null: Standard Webhooks alone. */
+  readonly headerName: string | null;
 }
 
 const STANDARD_SECRET = /^whsec_((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/;
@@ -37,13 +35,7 @@ export function generateSecret(): string {
  *   of the HMAC-SHA256 of `<id>.<timestamp>.<body>`, keyed with the bytes that stand in base64 after `whsec_`. A secret
  *   of another form is keyed with as its text.
  */
-export function signatureHeaders({
-  id,
-  timestamp,
-  body,
-  secrets,
-  headerName = DEFAULT_SIGNATURE_HEADER,
-}: ToSign): Record<string, string> {
+export function signatureHeaders({ id, timestamp, body, secrets, headerName }: ToSign): Record<string, string> {
   if (secrets.length === 0) throw new Error("There is no secret to sign with.");
   const plain: string[] = [];
   const standard: string[] = [];

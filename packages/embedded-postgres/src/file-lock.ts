@@ -22,9 +22,9 @@ const SQLITE_BUSY = 5;
 export async function withFileLock<T>({ file, waitMs, busy }: FileLockOptions, work: () => Promise<T>): Promise<T> {
   const lock = new DatabaseSync(file);
   try {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     while (!tryLock(lock)) {
-      if (Date.now() > deadline) throw new LockTimeoutError(busy);
+      if (performance.now() > deadline) throw new LockTimeoutError(busy);
       await sleep(50);
     }
     return await work();

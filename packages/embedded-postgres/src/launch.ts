@@ -84,14 +84,14 @@ export async function launch(options: LaunchOptions): Promise<LaunchOutcome> {
  * ended or ran out of time; in the latter case it is ended.
  */
 async function waitUntilReady(pid: number, port: number): Promise<boolean> {
-  const start = Date.now();
+  const start = performance.now();
   let heard = start;
   while (await isRunning(pid)) {
     const answer = await askServer(port, 1_000);
     // Another program on this port would not make this process go on running; it fails to bind and ends.
     if (answer === "accepting" && (await isRunning(pid))) return true;
-    if (answer === "rejecting") heard = Date.now();
-    if (Date.now() - heard > SILENT_LIMIT_MS || Date.now() - start > RECOVERY_LIMIT_MS) {
+    if (answer === "rejecting") heard = performance.now();
+    if (performance.now() - heard > SILENT_LIMIT_MS || performance.now() - start > RECOVERY_LIMIT_MS) {
       await signalServer(pid, "SIGKILL");
       return false;
     }
@@ -105,14 +105,14 @@ async function waitUntilReady(pid: number, port: number): Promise<boolean> {
  * has ended.
  */
 export async function waitForAnswer(dataDir: string): Promise<boolean> {
-  const start = Date.now();
+  const start = performance.now();
   let heard = start;
-  while (Date.now() - heard < 5_000 && Date.now() - start < RECOVERY_LIMIT_MS) {
+  while (performance.now() - heard < 5_000 && performance.now() - start < RECOVERY_LIMIT_MS) {
     const found = await findPostmaster(dataDir);
     if (!found || found.status === "stopping") return false;
     const answer = found.port === 0 ? "refused" : await askServer(found.port, 2_000);
     if (answer === "accepting") return true;
-    if (answer === "rejecting") heard = Date.now();
+    if (answer === "rejecting") heard = performance.now();
     await sleep(50);
   }
   return false;

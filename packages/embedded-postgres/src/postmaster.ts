@@ -61,8 +61,8 @@ export async function stopPostmaster(pid: number, dataDir: string, graceMs = 10_
     sendSignal(pid, signal);
     // A stopped process takes no other signal before this one.
     for (const child of [pid, ...(await childrenOf(pid))]) sendSignal(child, "SIGCONT");
-    const deadline = Date.now() + waitMs;
-    while (Date.now() < deadline) {
+    const deadline = performance.now() + waitMs;
+    while (performance.now() < deadline) {
       if (!(await isRunning(pid))) return;
       await sleep(20);
     }

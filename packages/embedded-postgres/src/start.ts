@@ -102,7 +102,7 @@ async function launchOnFreePort(
   asked: number | undefined,
   last: number,
 ): Promise<{ pid: number; port: number }> {
-  const deadline = Date.now() + 15_000;
+  const deadline = performance.now() + 15_000;
   let preferred = asked ?? last;
   for (;;) {
     const port =
@@ -114,7 +114,7 @@ async function launchOnFreePort(
         `Port ${asked} of 127.0.0.1 is in use. End what listens there, or choose another port for Postgres.`,
       );
     }
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new StartFailedError(`Postgres did not start (${outcome.reason}). Its log: ${options.log}`);
     }
     if (outcome.reason === "port-taken") preferred = 0;

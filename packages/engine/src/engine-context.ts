@@ -53,7 +53,9 @@ export interface EngineContext {
   readonly paceOf: (endpoint: string, perSecond: number | null) => Pace;
   /** Deliveries to all endpoints that are claimed and not begun, or about to be. */
   readonly claimedAhead: { count: number };
-  readonly findSource: (name: string) => Pick<Source, "provider" | "check"> | undefined;
+  readonly findSource: (
+    name: string,
+  ) => Pick<Source, "provider" | "check" | "sendsEnvelope" | "plainSignatureHeader"> | undefined;
   readonly log: EngineLog;
   /** The most events and bytes of bodies of one batch transaction. */
   readonly batchEvents: number;

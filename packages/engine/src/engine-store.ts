@@ -55,7 +55,7 @@ export interface EndpointHealth {
 /** An endpoint as it is to be delivered to. */
 export interface OpenedEndpoint extends Pick<EndpointSubscription, "id" | "filter" | "lane"> {
   readonly url: string;
-  /** The header of the plain signature, for events of every source; null: that of BuzzBip's, for BuzzBip's events alone. */
+  /** The header of the plain signature, for events of every source; null: that of the event's source, where it has one. */
   readonly headerName: string | null;
   /** Sealed, the newest first; each signs. */
   readonly secrets: readonly string[];

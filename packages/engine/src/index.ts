@@ -1,3 +1,4 @@
+export { assertSources } from "./assert-sources.ts";
 export { createEngine, type Engine, type EngineOptions } from "./create-engine.ts";
 export type { DeliveryState } from "./delivery-state.ts";
 export type { BatchReport } from "./delivery-result.ts";
@@ -30,6 +31,7 @@ export type {
   SavepointOutcome,
   StoredEvent,
 } from "./engine-store.ts";
+export { loadConfig, LoadConfigError } from "./load-config.ts";
 export type { BatchPointer } from "./process-batch.ts";
 export type { EffectPointer } from "./run-effect.ts";
 export { nextStep, type NextStep } from "./retry-policy.ts";

@@ -1,17 +1,20 @@
 import type { AnyEvent } from "@penstock/handler-sdk";
-import { OWN_SOURCE } from "@penstock/schemas";
+import type { Source } from "@penstock/sources";
 import type { DecodedEvent } from "./decode-event.ts";
 import { UnsendableEventError } from "./errors.ts";
 
 /**
- * What an endpoint gets of an event: the stored bytes where they are an envelope with id, type, createdAt and data, which
- * those of BuzzBip and Penstock's own are. Else such an envelope around the JSON that the provider sent, byte for byte, or
- * around what its source read from a body that is no JSON. The same bytes at each try.
+ * What an endpoint gets of an event: the stored bytes where its source sends an envelope with id, type, createdAt and
+ * data. Else such an envelope around the JSON that the provider sent, byte for byte, or around what the source read from a
+ * body that is no JSON. The same bytes at each try.
  *
  * @throws UnsendableEventError when the data that the source read cannot be written as JSON.
  */
-export function outboundBody({ stored, event, provider, json }: DecodedEvent): Buffer {
-  if (provider === "buzzbip" || provider === OWN_SOURCE) return stored.body;
+export function outboundBody(
+  { stored, event, provider, json }: DecodedEvent,
+  source: Pick<Source, "sendsEnvelope"> | undefined,
+): Buffer {
+  if (source?.sendsEnvelope) return stored.body;
   const { id, type, createdAt, data } = event as Omit<AnyEvent, "data"> & { data: unknown };
   const envelope = JSON.stringify({ id, type, createdAt: createdAt.toISOString() });
   const beginning = Buffer.from(`${envelope.slice(0, -1)},"data":`);

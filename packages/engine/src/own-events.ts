@@ -7,6 +7,8 @@ const TYPES = { "endpoint.disabled": endpointDisabledSchema };
 /** Penstock as a source of events of its own: they are made in Postgres, and nobody can send them. */
 const ownEvents = {
   provider: OWN_SOURCE,
+  sendsEnvelope: true,
+  plainSignatureHeader: null,
   check({ body, eventId, type }: StoredContent): EventCheck {
     if (type === null || eventId === null || !Object.hasOwn(TYPES, type)) {
       return { ok: false, reason: "unknown-type", detail: `Penstock makes no event of type ${type}` };

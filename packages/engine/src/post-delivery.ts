@@ -1,4 +1,5 @@
-import { type Answer, DEFAULT_SIGNATURE_HEADER, isSuccess, signatureHeaders } from "@penstock/dispatch";
+import { type Answer, isSuccess, signatureHeaders } from "@penstock/dispatch";
+import { wallClockMs } from "@penstock/schemas";
 import { instruments, markFailed, SpanKind, toTraceparent, withSpan } from "@penstock/telemetry";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineContext, Outbound } from "./engine-context.ts";
@@ -21,21 +22,22 @@ const ASK_FOR_PATIENCE = new Set([429, 503]);
  * @throws UnsendableEventError when the event has no body that can be sent: nothing was sent then, either.
  */
 export async function postDelivery(
-  engine: Pick<EngineContext, "signal">,
+  engine: Pick<EngineContext, "findSource" | "signal">,
   outbound: Outbound,
   endpoint: OpenedEndpoint & { readonly openedSecrets: readonly string[] },
   delivery: ClaimedDelivery,
   decoded: DecodedEvent,
 ): Promise<HandlerOutcome | "aborted"> {
   const { event } = decoded;
-  const body = outboundBody(decoded);
+  const source = engine.findSource(decoded.stored.source);
+  const body = outboundBody(decoded, source);
   const id = idempotencyKey(endpoint.id, event, delivery.generation);
   const signed = signatureHeaders({
     id,
-    timestamp: Math.floor(Date.now() / 1_000),
+    timestamp: Math.floor(wallClockMs() / 1_000),
     body,
     secrets: endpoint.openedSecrets,
-    headerName: endpoint.headerName ?? (decoded.provider === "buzzbip" ? DEFAULT_SIGNATURE_HEADER : null),
+    headerName: endpoint.headerName ?? source?.plainSignatureHeader ?? null,
   });
   const attributes = { "penstock.handler": endpoint.id, "penstock.attempt": delivery.attempt };
   return withSpan(`deliver ${endpoint.id}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {

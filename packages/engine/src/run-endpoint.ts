@@ -18,7 +18,7 @@ import { insist, whileAvailable } from "./outage-pause.ts";
 import { postDelivery } from "./post-delivery.ts";
 import { traceAttempt } from "./trace-attempt.ts";
 
-/** One attempt and five retries, as BuzzBip does: within 30 s at first, within 16 minutes all of them. */
+/** One attempt and five retries: within 30 s at first, within 16 minutes all of them. */
 const RETRY = { attempts: 6, baseMs: 30_000, capMs: 3_600_000 };
 /** A request takes ten seconds at most, and at most three wait before it; only a worker that is gone loses its delivery. */
 const LEASE_MS = 60_000;

@@ -1,4 +1,4 @@
-import { BUZZBIP_EVENT_TYPES } from "@penstock/schemas";
+import { KNOWN_EVENT_TYPES } from "@penstock/schemas";
 import type { Migration } from "kysely/migration";
 import type { BatchContext, EffectContext, HandlerContext } from "./context.ts";
 import { HandlerDefinitionError } from "./errors.ts";
@@ -210,7 +210,7 @@ export function defineHandler<const T extends EventType>(
   if (new Set(on).size !== on.length) refuse("`on` lists an event type twice");
   const unknown = on.filter((type: string) => !isKnown(type));
   if (unknown.length > 0) {
-    refuse(`unknown event type ${unknown.join(", ")}; known are ${BUZZBIP_EVENT_TYPES.join(", ")}`);
+    refuse(`unknown event type ${unknown.join(", ")}; known are ${KNOWN_EVENT_TYPES.join(", ")}`);
   }
   if (typeof handle !== "function") refuse("`handle(event, ctx)` is missing");
   const schema = definition.schema ?? name.replaceAll("-", "_");
@@ -267,9 +267,9 @@ export function defineHandler<const T extends EventType>(
   });
 }
 
-/** BuzzBip's are known one by one; others have their provider in front, which no type of BuzzBip's begins with. */
+/** Some types are known one by one; others have their provider in front, which no known type begins with. */
 function isKnown(type: string): boolean {
-  const known: readonly string[] = BUZZBIP_EVENT_TYPES;
+  const known: readonly string[] = KNOWN_EVENT_TYPES;
   const [first, ...rest] = type.split(".");
   return known.includes(type) || (rest.length > 0 && !known.some((other) => other.split(".")[0] === first));
 }

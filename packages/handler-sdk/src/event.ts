@@ -1,19 +1,18 @@
-import type { BuzzBipEvent, BuzzBipEventOf, BuzzBipEventType, EndpointDisabled } from "@penstock/schemas";
+import type { EndpointDisabled, KnownEvent, KnownEventOf, KnownEventType, PrefixedProvider } from "@penstock/schemas";
 
 /**
- * The data of event types of providers other than BuzzBip, by type. Empty: whoever knows more declares it, and handlers
- * are typed by it.
+ * The data of event types that have their provider in front, by type. Empty: declare what you know, and handlers are typed
+ * by it.
  *
  * @example
  * declare module "@penstock/handler-sdk" {
- *   interface EventData { "stripe.charge.succeeded": Stripe.ChargeSucceededEvent }
+ *   interface EventData { "acme.order.paid": { orderId: string } }
  * }
  */
 export interface EventData {}
 
 /** Types of providers that come with Penstock, declared or not. Those of others are declared in {@link EventData}. */
-export type ProviderEventType =
-  `${"discord" | "github" | "hubspot" | "intercom" | "linear" | "meta" | "microsoft-graph" | "paddle" | "pagerduty" | "sendgrid" | "shopify" | "slack" | "square" | "standard-webhooks" | "stripe" | "trello" | "twilio" | "zendesk" | "zoom"}.${string}`;
+export type ProviderEventType = `${PrefixedProvider}.${string}`;
 
 /** The data of the events that Penstock makes itself, by type. */
 export interface OwnEventData {
@@ -23,11 +22,11 @@ export interface OwnEventData {
 
 /** Every event type that a handler can subscribe to. */
 // eslint-disable-next-line @typescript-eslint/no-redundant-type-constituents -- until somebody declares one
-export type EventType = BuzzBipEventType | keyof EventData | keyof OwnEventData | ProviderEventType;
+export type EventType = KnownEventType | keyof EventData | keyof OwnEventData | ProviderEventType;
 
 /** What Penstock knows of an event besides what the provider sent. */
 export interface EventMeta {
-  /** The source that sent it, e.g. `buzzbip`. */
+  /** The source that sent it, by its name in penstock.sources.ts. */
   readonly source: string;
   /** Penstock's own number of the event: unique, roughly in order of arrival. */
   readonly seq: number;
@@ -51,8 +50,8 @@ export interface EventMeta {
  * @example
  * type Received = EventOf<"message.received">; // Received["data"]["messageId"] is a string
  */
-export type EventOf<T extends EventType> = T extends BuzzBipEventType
-  ? Known<Omit<Known<BuzzBipEventOf<T>>, "createdAt">> & { readonly createdAt: Date } & EventMeta
+export type EventOf<T extends EventType> = T extends KnownEventType
+  ? Known<Omit<Known<KnownEventOf<T>>, "createdAt">> & { readonly createdAt: Date } & EventMeta
   : T extends EventType
     ? ProviderEvent<
         T,
@@ -60,7 +59,7 @@ export type EventOf<T extends EventType> = T extends BuzzBipEventType
       >
     : never;
 
-/** An event of a provider other than BuzzBip, or of Penstock's own: `data` is the body as the provider sent it, `unknown` until somebody declares it. */
+/** An event that has its provider in front of its type, or is Penstock's own: `data` is the body as the provider sent it, `unknown` until somebody declares it. */
 interface ProviderEvent<T, Data> extends EventMeta {
   readonly id: string;
   readonly type: T;
@@ -73,4 +72,4 @@ interface ProviderEvent<T, Data> extends EventMeta {
 type Known<Loose> = { readonly [Key in keyof Loose as string extends Key ? never : Key]: Loose[Key] };
 
 /** Any event. Narrow it by `type`. */
-export type AnyEvent = EventOf<BuzzBipEvent["type"]>;
+export type AnyEvent = EventOf<KnownEvent["type"]>;

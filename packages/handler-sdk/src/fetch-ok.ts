@@ -1,3 +1,4 @@
+import { wallClockMs } from "@penstock/schemas";
 import { PermanentError, RetryAfterError } from "./errors.ts";
 
 /** Statuses below 500 after which another try can help: a time-out, too early, too many requests. */
@@ -41,7 +42,7 @@ export async function fetchOk(url: string | URL, init: RequestInit & { signal: A
 /** The wait of a Retry-After header, in milliseconds; null where it names none in the future. */
 function toRetryAfterMs(header: string | null): number | null {
   if (header === null) return null;
-  const waitMs = /^\s*\d+\s*$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
+  const waitMs = /^\s*\d+\s*$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - wallClockMs();
   return waitMs > 0 ? Math.ceil(waitMs) : null;
 }
 

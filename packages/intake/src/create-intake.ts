@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { wallClockMs } from "@penstock/schemas";
 import {
   addLink,
   contextOf,
@@ -94,7 +95,7 @@ export function createIntake(options: IntakeOptions): Intake {
     }
     const span = startEventSpan(verified);
     const traceparent = toTraceparent(span) ?? verified.traceparent;
-    const event = toNewEvent({ ...verified, traceparent }, windowDays, Date.now());
+    const event = toNewEvent({ ...verified, traceparent }, windowDays, wallClockMs());
     return new Promise((resolve, reject) => {
       waiting.push({ event, since: performance.now(), span, answered: false, resolve, reject });
       waitingBytes += event.body.length;

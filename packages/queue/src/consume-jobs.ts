@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { isStorableText, toStorableText } from "@penstock/schemas";
+import { isStorableText, toStorableText, wallClockMs } from "@penstock/schemas";
 import { instruments } from "@penstock/telemetry";
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
 import type { QueueBackend, QueueConnection } from "./create-queue.ts";
@@ -70,7 +70,8 @@ export function consumeJobs(
       name,
       async (job: Job) => {
         const startedBefore = Math.max(job.attemptsStarted - 1, job.stalledCounter);
-        const waitedSeconds = Math.max(0, Date.now() - job.timestamp) / 1_000;
+        // The host that added the job set its time: where that clock is ahead of ours, the lag counts as none.
+        const waitedSeconds = Math.max(0, wallClockMs() - job.timestamp) / 1_000;
         if (startedBefore === 0) instruments.queueLag().record(waitedSeconds, { queue: name });
         await process({ data: job.data, startedBefore }).catch(failStorably);
       },

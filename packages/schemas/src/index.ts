@@ -9,6 +9,16 @@ export {
   type BuzzBipEventOf,
   type BuzzBipEventType,
 } from "./buzzbip.ts";
+// By names that say what they are to everybody but their source: the events that are known one by one, each with a schema.
+// Their types have no provider in front.
+export {
+  BUZZBIP_EVENT_TYPES as KNOWN_EVENT_TYPES,
+  isBuzzBipEventType as isKnownEventType,
+  type BuzzBipEvent as KnownEvent,
+  type BuzzBipEventOf as KnownEventOf,
+  type BuzzBipEventType as KnownEventType,
+} from "./buzzbip.ts";
+export { type PrefixedProvider, PROVIDERS } from "./providers.ts";
 export {
   ALL_TYPES,
   ENDPOINT_DEFAULTS,
@@ -26,6 +36,7 @@ export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput
 export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
 export { parseCreatedAt, parseTime } from "./time.ts";
+export { wallClockMs } from "./wall-clock.ts";
 export {
   ENDPOINTS_QUEUE,
   EVENTS_QUEUE,

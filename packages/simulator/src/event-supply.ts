@@ -1,4 +1,5 @@
 import { isWebhookId } from "@penstock/dispatch";
+import { wallClockMs } from "@penstock/schemas";
 import { makeEvent, randomId } from "@penstock/schemas/fixtures";
 import { buzzbip, requestOfBody } from "@penstock/sources";
 import { draw } from "./draw.ts";
@@ -37,7 +38,7 @@ export function createEventSupply(plan: SendPlan): { get(number: number): Suppli
     const turn = Math.floor(number / plan.types.length);
     const createdAt =
       draw(plan.seed, "late", number) < plan.late
-        ? new Date(Date.now() - draw(plan.seed, "lateness", number) * MAX_LATENESS_MS).toISOString()
+        ? new Date(wallClockMs() - draw(plan.seed, "lateness", number) * MAX_LATENESS_MS).toISOString()
         : undefined;
     const varied = { createdAt, ...plan.overrides, data: { ...varyEvent(type, turn), ...plan.overrides.data } };
     const event = layOver({ ...makeEvent(type, varied) }, plan.overlay);

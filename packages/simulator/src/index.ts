@@ -1,4 +1,5 @@
 export { layOver, type Overlay } from "./lay-over.ts";
 export { send } from "./send.ts";
+export { SIMULATED } from "./simulated.ts";
 export { type SendOptions } from "./send-options.ts";
 export { type SendReport } from "./send-report.ts";

@@ -1,11 +1,13 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, createGuard, createSender, isSuccess, signatureHeaders } from "@penstock/dispatch";
+import { wallClockMs } from "@penstock/schemas";
 import { draw } from "./draw.ts";
 import { createEventSupply } from "./event-supply.ts";
 import { type SendOptions, type SendPlan, toSendPlan } from "./send-options.ts";
 import { createReportBuilder, type SendReport } from "./send-report.ts";
 import { sendingOrder } from "./sending-order.ts";
+import { SIMULATED } from "./simulated.ts";
 
 /** What a storm is made of: this many requests at once after one another, each given up as soon. */
 const STORM_REQUESTS = 5;
@@ -63,9 +65,10 @@ export async function send(options: SendOptions): Promise<SendReport> {
       url: plan.url.href,
       headers: signatureHeaders({
         id: event.webhookId,
-        timestamp: Math.floor(Date.now() / 1_000),
+        timestamp: Math.floor(wallClockMs() / 1_000),
         body: event.body,
         secrets: [draw(plan.seed, "bad-signature", position) < plan.badSignature ? `not-${plan.secret}` : plan.secret],
+        headerName: SIMULATED.signatureHeader,
       }),
       body: event.body,
       timeoutMs: storms ? Math.min(STORM_TIMEOUT_MS, plan.timeoutMs) : plan.timeoutMs,

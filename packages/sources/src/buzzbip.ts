@@ -37,6 +37,9 @@ const SUBJECT_FIELDS = ["contactId", "conversationId", "messageId", "workflowId"
 export function buzzbip(options: SourceOptions = {}): Source {
   return Object.freeze({
     provider: "buzzbip",
+    typePrefix: null,
+    sendsEnvelope: true,
+    plainSignatureHeader: SIGNATURE_HEADER,
     eventTypes: BUZZBIP_EVENT_TYPES,
     ...readOptions(options),
     verify,

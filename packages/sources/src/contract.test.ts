@@ -5,6 +5,7 @@ import { EventWebhook } from "@sendgrid/eventwebhook";
 import { isValidSlackRequest } from "@slack/bolt";
 import { ApiVersion, shopifyApi } from "@shopify/shopify-api";
 import "@shopify/shopify-api/adapters/node";
+import { PROVIDERS } from "@penstock/schemas";
 import { sampleBody } from "@penstock/schemas/fixtures";
 import { verifyKey } from "discord-interactions";
 import { Webhook } from "standardwebhooks";
@@ -383,6 +384,12 @@ const request = (headers: Record<string, string>, body: string, url = "/webhooks
   ...requestOfBody(Buffer.from(body)),
   url,
   header: (name) => headers[name],
+});
+
+test("each provider that comes with Penstock, and no other, is in the list of their names", () => {
+  const named = new Set([...cases.map(({ source }) => source), microsoftGraph()].map(({ provider }) => provider));
+  named.delete("acme"); // an example of configuration
+  expect([...named].toSorted()).toEqual([...PROVIDERS]);
 });
 
 describe.each(cases)("$name", (it) => {

@@ -126,6 +126,18 @@ export type Handshake = HandshakeAnswer | "refused" | null;
 export interface Source extends SourceSettings {
   /** The provider's name: lower-case letters, digits and hyphens. */
   readonly provider: string;
+  /** What stands in front of each type, e.g. `acme.`; `null`: nothing, and there are no types but `eventTypes`. */
+  readonly typePrefix: string | null;
+  /**
+   * Whether each body is an envelope with id, type, createdAt and data, which endpoints get byte for byte; any other body
+   * they get inside of such an envelope.
+   */
+  readonly sendsEnvelope: boolean;
+  /**
+   * The header of the provider's own plain signature, a hexadecimal HMAC-SHA256 of the body: what is forwarded carries one,
+   * too, for receivers that know the provider. `null`: Standard Webhooks alone.
+   */
+  readonly plainSignatureHeader: string | null;
   /** The types that it knows. What anybody sends can be told by these alone in labels, which are bounded. */
   readonly eventTypes: readonly string[];
   /**
@@ -235,6 +247,9 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
   };
   return Object.freeze({
     provider,
+    typePrefix: prefix,
+    sendsEnvelope: false,
+    plainSignatureHeader: null,
     eventTypes: Object.freeze([...Object.keys(schemas), ...(definition.types ?? [])].map((type) => prefix + type)),
     ...readOptions(options, definition.options, definition.problems, definition.bodyVaries),
     verify(request: SignedRequest, secrets: readonly string[], now: number) {

@@ -14,7 +14,7 @@ const FIND = {
  */
 export async function findUnqueuedBatches(
   store: Store,
-  { olderThanMs, maxBatches = 1_000 }: { olderThanMs: number; maxBatches?: number },
+  { olderThanMs, maxBatches = 200 }: { olderThanMs: number; maxBatches?: number },
 ): Promise<number[]> {
   const { rows } = await query<{ batch: string }>(store.pool, FIND, [olderThanMs, maxBatches]);
   return rows.map(({ batch }) => Number(batch));

@@ -8,17 +8,16 @@ const exit = vi.spyOn(process, "exit").mockImplementation((() => undefined) as n
 
 let stops: number;
 beforeEach(() => {
-  vi.stubEnv("PENSTOCK_SUPERVISED", "1");
   vi.spyOn(process.stdin, "resume").mockReturnValue(process.stdin);
   stops = 0;
   exit.mockClear();
-  stopOnSignal(createLogger({ service: "test", level: "silent" }), 60_000, () => {
+  const log = createLogger({ service: "test", level: "silent" });
+  stopOnSignal({ log, hardStopMs: 60_000, supervised: true }, () => {
     stops++;
     return new Promise(() => undefined);
   });
 });
 afterEach(() => {
-  vi.unstubAllEnvs();
   process.stdin.removeAllListeners("end").removeAllListeners("error");
   for (const [at, signal] of EVENTS.entries()) {
     for (const listener of process.listeners(signal)) {

@@ -1,11 +1,19 @@
 import type { Logger } from "./logger.ts";
 
+/** How a process is to be stopped. */
+export interface StopOptions {
+  readonly log: Logger;
+  /** A stop that takes longer than this ends the process at once. */
+  readonly hardStopMs: number;
+  /** Whether a supervisor started the process (`PENSTOCK_SUPERVISED=1`). */
+  readonly supervised: boolean;
+}
+
 /**
- * Stops a process in order: on SIGTERM or SIGINT, or when the supervisor that started it (`PENSTOCK_SUPERVISED=1`) is
- * gone, which closes its standard input. A second signal ends it at once (a supervisor that goes after its signal is none),
- * and so does a stop that takes longer than `hardStopMs`. To be called by a `main.ts`.
+ * Stops a process in order: on SIGTERM or SIGINT, or when its supervisor is gone, which closes the standard input. A
+ * second signal ends the process at once; a supervisor that goes after its signal is none. To be called by a `main.ts`.
  */
-export function stopOnSignal(log: Logger, hardStopMs: number, stop: () => Promise<void>): void {
+export function stopOnSignal({ log, hardStopMs, supervised }: StopOptions, stop: () => Promise<void>): void {
   let stopping = false;
   const begin = (reason: string): void => {
     if (stopping) return;
@@ -21,12 +29,13 @@ export function stopOnSignal(log: Logger, hardStopMs: number, stop: () => Promis
     );
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    // eslint-disable-next-line no-restricted-properties -- a main.ts calls this
     process.on(signal, () => {
       if (stopping) process.exit(1);
       begin(signal);
     });
   }
-  if (process.env["PENSTOCK_SUPERVISED"] === "1") {
+  if (supervised) {
     process.stdin.on("end", () => begin("supervisor gone")).on("error", () => begin("supervisor gone"));
     process.stdin.resume();
   }

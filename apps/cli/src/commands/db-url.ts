@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { findStoreConfig } from "../database.ts";
 
 export function registerDb(program: Command, ctx: CliContext): void {
@@ -7,7 +7,7 @@ export function registerDb(program: Command, ctx: CliContext): void {
   db.command("url")
     .summary("print the connection string")
     .description("Prints the connection string of the database: DATABASE_URL, else that of the embedded Postgres.")
-    .addHelpText("after", `\nExample:\n  psql "$(npm run --silent penstock -- db url)"\n  ${PENSTOCK} db url`)
+    .addHelpText("after", `\nExample:\n  psql "$(npm run --silent penstock -- db url)"\n  ${ctx.penstock} db url`)
     .action(async () => {
       const { databaseUrl } = await findStoreConfig(ctx);
       ctx.output.result(databaseUrl);

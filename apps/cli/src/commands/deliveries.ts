@@ -14,7 +14,7 @@ import {
 } from "@penstock/store";
 import type { Command } from "commander";
 import { assertAllChanged, changeAll, describeChanges, leftOf } from "../change-all.ts";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { explainNoMatch, noEvent } from "../no-match.ts";
@@ -60,12 +60,12 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
     .description("Lists deliveries, the newest events' first.")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} deliveries list --state dead\n  ${PENSTOCK} deliveries list --handler inbox --since 2h`,
+      `\nExamples:\n  ${ctx.penstock} deliveries list --state dead\n  ${ctx.penstock} deliveries list --handler inbox --since 2h`,
     )
     .action(async ({ json, limit, ...filter }: ListOptions) => {
       const { rows, why } = await withStore(ctx, async (store) => {
         const rows = await listDeliveries(store, filter, { limit });
-        return { rows, why: rows.length === 0 ? await explainNoMatch(store, filter, "No delivery matches.") : "" };
+        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, "No delivery matches.") : "" };
       });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say(why);
@@ -81,18 +81,20 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
       "Shows all of a delivery: its state, when it is tried next or what it waits for, each try with its error and its trace, and what operators did in between.",
     )
     .option("--json", "print one JSON object per delivery")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} deliveries show evt_7f3a9b2c inbox`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} deliveries show evt_7f3a9b2c inbox`)
     .action(async (event: string, handler: string | undefined, { json }: { json?: true }) => {
       const wanted = { event, ...(handler !== undefined && { handler }) };
       const { found, endpoints } = await withStore(ctx, async (store) => {
         const shown = await showDeliveries(store, wanted);
-        if (shown.length === 0) throw new CliError(await explainMissing(store, wanted));
+        if (shown.length === 0) throw new CliError(await explainMissing(ctx, store, wanted));
         return { found: shown, endpoints: json ? new Map<string, EndpointRow>() : await endpointsOf(store, shown) };
       });
       if (json) return found.forEach((delivery) => ctx.output.json(withTraceIds(delivery)));
       const limits = await findRetryLimits(ctx, found);
       ctx.output.result(
-        found.map((one) => formatDeliveryDetail(one, new Date(), limits, endpoints.get(one.subscriber))).join("\n\n"),
+        found
+          .map((one) => formatDeliveryDetail(ctx, one, new Date(), limits, endpoints.get(one.subscriber)))
+          .join("\n\n"),
       );
     });
 
@@ -111,7 +113,7 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
     .option("--json", "print one JSON object: how many")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} deliveries ${change} evt_7f3a9b2c\n  ${PENSTOCK} deliveries ${change} --handler inbox --state ${CHANGEABLE[change].at(-1)} --yes`,
+      `\nExamples:\n  ${ctx.penstock} deliveries ${change} evt_7f3a9b2c\n  ${ctx.penstock} deliveries ${change} --handler inbox --state ${CHANGEABLE[change].at(-1)} --yes`,
     )
     .action(async (event: string | undefined, named: string | undefined, options: ChangeOptions) => {
       const { yes, json, ...others } = options;
@@ -121,7 +123,7 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
       const filter = { ...others, ...(named !== undefined && { handler: named }) };
       if (event === undefined && Object.keys(filter).length === 0) {
         throw new UsageError(
-          `Name an event, or say which deliveries by options: see \`${PENSTOCK} deliveries ${change} --help\`.`,
+          `Name an event, or say which deliveries by options: see \`${ctx.penstock} deliveries ${change} --help\`.`,
         );
       }
       if (event === undefined && !yes) {
@@ -132,7 +134,7 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
       const wanted: DeliveryFilter = { ...filter, ...(event !== undefined && { event }) };
       const changes = await withStore(ctx, async (store) => {
         const { changed, left } = await changeAll(store, ctx, change, wanted);
-        if (changed + left === 0) throw new CliError(await explainNone(store, change, wanted));
+        if (changed + left === 0) throw new CliError(await explainNone(ctx, store, change, wanted));
         return { changed, left };
       });
       if (json) ctx.output.json({ change, deliveries: changes.changed, ...leftOf(changes) });
@@ -163,21 +165,30 @@ function withTraceIds({ attemptLog, ...delivery }: DeliveryDetail): object {
   };
 }
 
-async function explainMissing(store: Store, wanted: { event: string; handler?: string }): Promise<string> {
+async function explainMissing(
+  ctx: CliContext,
+  store: Store,
+  wanted: { event: string; handler?: string },
+): Promise<string> {
   const { event, handler } = wanted;
   const [found] = await listEvents(store, { event, limit: 1 });
-  if (found === undefined) return noEvent(event);
+  if (found === undefined) return noEvent(ctx, event);
   const name = printable(event);
   if (found.status !== "processed") return `Event ${name} has no delivery: it is ${describeStatus(found)}.`;
   const who = handler === undefined ? "No handler subscribed" : `${printable(handler)} did not subscribe`;
-  return explainNoMatch(store, wanted, `${who} to the type of event ${name} when it came.`);
+  return explainNoMatch(ctx, store, wanted, `${who} to the type of event ${name} when it came.`);
 }
 
-async function explainNone(store: Store, change: DeliveryChange, filter: DeliveryFilter): Promise<string> {
+async function explainNone(
+  ctx: CliContext,
+  store: Store,
+  change: DeliveryChange,
+  filter: DeliveryFilter,
+): Promise<string> {
   const { state: _, ...whatever } = filter;
   const found = await listDeliveries(store, filter.event === undefined ? filter : whatever, { limit: TOLD });
   const [first] = found;
-  if (first === undefined) return explainNoMatch(store, filter, "No delivery matches.");
+  if (first === undefined) return explainNoMatch(ctx, store, filter, "No delivery matches.");
   const endpoints = await endpointsOf(store, found);
   const isGone = ({ subscriber }: DeliveryRow): boolean => isEndpointId(subscriber) && !endpoints.has(subscriber);
   const ran = found.find((row) => CHANGEABLE[change].includes(row.state) && !isGone(row));

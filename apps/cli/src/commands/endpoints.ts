@@ -1,15 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { createGuard, generateSecret, isSuccess, type Keyring, SealError } from "@penstock/dispatch";
 import {
-  createGuard,
-  DEFAULT_SIGNATURE_HEADER,
-  generateSecret,
-  isSuccess,
-  type Keyring,
-  SealError,
-} from "@penstock/dispatch";
-import {
-  BUZZBIP_EVENT_TYPES,
-  type BuzzBipEventType,
+  KNOWN_EVENT_TYPES,
+  type KnownEventType,
   ENDPOINT_DEFAULTS,
   ENDPOINT_PREFIX,
   type EndpointSettings,
@@ -32,7 +25,7 @@ import {
 } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { addChanges, assertAllChanged, changeAll, describeChanges, leftOf } from "../change-all.ts";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addEndpointOptions, type EndpointOptions, toSettings } from "../endpoints/endpoint-options.ts";
@@ -82,7 +75,7 @@ function registerAdd(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the endpoint and its secret")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} endpoints add https://example.com/hook --types message.received\n  ${PENSTOCK} endpoints add https://example.com/hook --filter data.channel=whatsapp --lane data.conversationId`,
+      `\nExamples:\n  ${ctx.penstock} endpoints add https://example.com/hook --types message.received\n  ${ctx.penstock} endpoints add https://example.com/hook --filter data.channel=whatsapp --lane data.conversationId`,
     )
     .action(async (url: string, { json, ...options }: EndpointOptions & Json) => {
       const settings = await toSettings(ctx, { ...ENDPOINT_DEFAULTS, url }, options);
@@ -93,11 +86,11 @@ function registerAdd(endpoints: Command, ctx: CliContext): void {
       const secret = generateSecret();
       const row = await withStore(ctx, async (store) => {
         await createEndpoint(store, { id, secret: keyring.seal(secret, id), settings });
-        return findEndpoint(store, id);
+        return findEndpoint(ctx, store, id);
       });
       if (json) return ctx.output.json({ ...row, secret });
       ctx.output.result(
-        `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when a library of Standard Webhooks says so, or when ${settings.headerName ?? DEFAULT_SIGNATURE_HEADER} is the hexadecimal HMAC-SHA256 of its body.${settings.headerName === null ? " Only BuzzBip's events have that header; --header-name gives one to all." : ""}\n\nNext:\n  ${PENSTOCK} endpoints test ${id}\n  ${PENSTOCK} endpoints show ${id}`,
+        `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when a library of Standard Webhooks says so, or when ${settings.headerName ?? "the signature header of the event's source"} is the hexadecimal HMAC-SHA256 of its body.${settings.headerName === null ? " Not every source has one; --header-name gives one to all events." : ""}\n\nNext:\n  ${ctx.penstock} endpoints test ${id}\n  ${ctx.penstock} endpoints show ${id}`,
       );
     });
 }
@@ -109,14 +102,14 @@ function registerList(endpoints: Command, ctx: CliContext): void {
     .description("Lists endpoints, how they fare, and how many deliveries of each wait, are dead or were skipped.")
     .option("--tenant <name>", "only of this tenant")
     .option("--json", "print one JSON object per endpoint")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints list`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints list`)
     .action(async ({ json, ...filter }: { tenant?: string } & Json) => {
       const rows = await withStore(ctx, (store) => listAll(store, filter));
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) {
         return ctx.output.say(
           filter.tenant === undefined
-            ? `There is no endpoint yet: see \`${PENSTOCK} endpoints add --help\`.`
+            ? `There is no endpoint yet: see \`${ctx.penstock} endpoints add --help\`.`
             : `No endpoint belongs to ${printable(filter.tenant)}.`,
         );
       }
@@ -131,11 +124,11 @@ function registerShow(endpoints: Command, ctx: CliContext): void {
     .summary("show all of an endpoint but its secret")
     .description("Shows what is set for an endpoint, how it fares, and what to do next.")
     .option("--json", "print one JSON object")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints show ep_0123456789abcdef`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints show ep_0123456789abcdef`)
     .action(async (id: string, { json }: Json) => {
-      const row = await withStore(ctx, (store) => findEndpoint(store, id));
+      const row = await withStore(ctx, (store) => findEndpoint(ctx, store, id));
       if (json) return ctx.output.json(row);
-      ctx.output.result(formatEndpointDetail(row, new Date()));
+      ctx.output.result(formatEndpointDetail(ctx, row, new Date()));
     });
 }
 
@@ -147,21 +140,21 @@ function registerUpdate(endpoints: Command, ctx: CliContext): void {
       "Changes what is set for an endpoint; what is left out stays. `none` takes --filter, --lane, --rate, --disable-after-failures, --description or --tenant away, and gives the usual --retry and --header-name back.",
     )
     .option("--json", "print one JSON object: the endpoint")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints update ep_0123456789abcdef --types message.received`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints update ep_0123456789abcdef --types message.received`)
     .action(async (id: string, { json, url, ...options }: EndpointOptions & { url?: string } & Json) => {
       if (url === undefined && Object.keys(options).length === 0) {
-        throw new UsageError(`What is to change? See \`${PENSTOCK} endpoints update --help\`.`);
+        throw new UsageError(`What is to change? See \`${ctx.penstock} endpoints update --help\`.`);
       }
       const outbound = await findOutboundConfig(ctx);
       const row = await withStore(ctx, async (store) => {
-        const before = toSettingsOf(await findEndpoint(store, id));
+        const before = toSettingsOf(await findEndpoint(ctx, store, id));
         const settings = await toSettings(ctx, { ...before, ...(url !== undefined && { url }) }, options);
         if (url !== undefined) await assertAllowed(outbound, settings);
         await updateEndpoint(store, id, settings);
-        return findEndpoint(store, id);
+        return findEndpoint(ctx, store, id);
       });
       if (json) return ctx.output.json(row);
-      ctx.output.result(formatEndpointDetail(row, new Date()));
+      ctx.output.result(formatEndpointDetail(ctx, row, new Date()));
     });
 }
 
@@ -171,14 +164,14 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
     .argument("<id>", "the endpoint's id")
     .summary("print an endpoint's signing secret again")
     .description("Prints an endpoint's signing secret. Whoever has the master key and the database may know it.")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints secret ep_0123456789abcdef`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints secret ep_0123456789abcdef`)
     .action(async (id: string) => {
       const keyring = openKeyring(await findOutboundConfig(ctx));
       const [sealed] = await withStore(ctx, async (store) => {
-        await findEndpoint(store, id);
+        await findEndpoint(ctx, store, id);
         return readEndpointSecrets(store, id);
       });
-      if (sealed === undefined) throw new CliError(noEndpoint(id));
+      if (sealed === undefined) throw new CliError(noEndpoint(ctx, id));
       ctx.output.result(keyring.open(sealed, id));
     });
 
@@ -197,13 +190,13 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
     )
     .option("--yes", "also where the last rotation is still under way")
     .option("--json", "print one JSON object: the endpoint and its new secret")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints rotate ep_0123456789abcdef --overlap 48h`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints rotate ep_0123456789abcdef --overlap 48h`)
     .action(
       async (id: string, { json, yes, overlap: overlapMs = OVERLAP_MS }: { overlap?: number; yes?: true } & Json) => {
         const keyring = openKeyring(await findOutboundConfig(ctx));
         const secret = generateSecret();
         const row = await withStore(ctx, async (store) => {
-          const { previousSecretUntil } = await findEndpoint(store, id);
+          const { previousSecretUntil } = await findEndpoint(ctx, store, id);
           if (previousSecretUntil !== null && !yes) {
             throw new UsageError(
               `The last rotation is under way: until ${previousSecretUntil} a receiver may still hold the secret before, which would sign no longer. Wait, or add --yes.`,
@@ -216,7 +209,7 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
           }
           const overlap = before === undefined ? 0 : overlapMs;
           await rotateEndpointSecret(store, id, { secret: keyring.seal(secret, id), overlapMs: overlap });
-          return findEndpoint(store, id);
+          return findEndpoint(ctx, store, id);
         });
         if (json) return ctx.output.json({ ...row, secret });
         const old =
@@ -236,7 +229,7 @@ function registerReseal(endpoints: Command, ctx: CliContext): void {
       "Seals the secrets of all endpoints with the master key that stands first, so that those after it can go. The secrets themselves stay as they are.",
     )
     .option("--json", "print one JSON object: how many endpoints, and the key's id")
-    .addHelpText("after", `\nExample:\n  PENSTOCK_MASTER_KEY="$NEW,$OLD" ${PENSTOCK} endpoints reseal`)
+    .addHelpText("after", `\nExample:\n  PENSTOCK_MASTER_KEY="$NEW,$OLD" ${ctx.penstock} endpoints reseal`)
     .action(async ({ json }: Json) => {
       const outbound = await findOutboundConfig(ctx);
       const keyring = openKeyring(outbound);
@@ -283,12 +276,12 @@ function registerPause(endpoints: Command, ctx: CliContext): void {
     .summary("keep what an endpoint would get, until it is resumed")
     .description("Pauses an endpoint: what it would get waits, and goes out once it is resumed.")
     .option("--json", "print one JSON object: the endpoint")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints pause ep_0123456789abcdef`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints pause ep_0123456789abcdef`)
     .action(async (id: string, { json }: Json) => {
       const row = await withStore(ctx, async (store) => {
-        await findEndpoint(store, id);
+        await findEndpoint(ctx, store, id);
         await pauseHandler(store, id, true);
-        return findEndpoint(store, id);
+        return findEndpoint(ctx, store, id);
       });
       if (json) return ctx.output.json(row);
       const also = row.status === "disabled" ? ", which is disabled as well: `endpoints resume` ends both" : "";
@@ -305,12 +298,12 @@ function registerResume(endpoints: Command, ctx: CliContext): void {
       "Lets an endpoint go on that is paused, disabled, or left alone since it fails: what waits for it goes out. Says what it has missed.",
     )
     .option("--json", "print one JSON object: the endpoint")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints resume ep_0123456789abcdef`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints resume ep_0123456789abcdef`)
     .action(async (id: string, { json }: Json) => {
       const { before, row } = await withStore(ctx, async (store) => {
-        const before = await findEndpoint(store, id);
+        const before = await findEndpoint(ctx, store, id);
         await resumeEndpoint(store, id);
-        return { before, row: await findEndpoint(store, id) };
+        return { before, row: await findEndpoint(ctx, store, id) };
       });
       if (json) return ctx.output.json(row);
       const { missed } = row;
@@ -318,7 +311,7 @@ function registerResume(endpoints: Command, ctx: CliContext): void {
       ctx.output.result(
         missed === 0
           ? said
-          : `${said}\n\nIt has missed ${missed === 1 ? "1 delivery, which" : `${formatCount(missed)} deliveries, which`} failed for good or came while it was disabled. To have them sent:\n  ${PENSTOCK} endpoints recover ${id}`,
+          : `${said}\n\nIt has missed ${missed === 1 ? "1 delivery, which" : `${formatCount(missed)} deliveries, which`} failed for good or came while it was disabled. To have them sent:\n  ${ctx.penstock} endpoints recover ${id}`,
       );
     });
 }
@@ -335,10 +328,10 @@ function registerRecover(endpoints: Command, ctx: CliContext): void {
       new Option("--since <time>", "only events received since: a time, or how long ago, e.g. 2h").argParser(moment),
     )
     .option("--json", "print one JSON object: how many")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints recover ep_0123456789abcdef --since 2d`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints recover ep_0123456789abcdef --since 2d`)
     .action(async (id: string, { json, since }: { since?: Moment } & Json) => {
       const { row, changes } = await withStore(ctx, async (store) => {
-        const found = await findEndpoint(store, id);
+        const found = await findEndpoint(ctx, store, id);
         const filter = { handler: id, ...(since && { since }) };
         const by = "endpoints recover";
         const isMeant = ({ skipReason }: DeliveryRow): boolean => skipReason === SKIPPED_WHILE_DISABLED;
@@ -354,7 +347,7 @@ function registerRecover(endpoints: Command, ctx: CliContext): void {
       else
         ctx.output.result(
           held
-            ? `${said} once it goes on: it is ${row.status}\n\nNext:\n  ${PENSTOCK} endpoints resume ${id}`
+            ? `${said} once it goes on: it is ${row.status}\n\nNext:\n  ${ctx.penstock} endpoints resume ${id}`
             : `${said} ${row.nextTryAt === null ? "now" : `once one that comes before tells that it is back: ${describeEndpoint(row, new Date())}`}`,
         );
       assertAllChanged(ctx, changes, "The others are as before: the same command takes them.");
@@ -370,19 +363,19 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
       "Sends one signed request with an example of an event, as a worker would but from here, and says what came back. Nothing of it is stored.",
     )
     .addOption(
-      new Option("--type <type>", "the event's type").choices([...BUZZBIP_EVENT_TYPES]).default("message.received"),
+      new Option("--type <type>", "the event's type").choices([...KNOWN_EVENT_TYPES]).default("message.received"),
     )
     .option("--json", "print one JSON object: what came back")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints test ep_0123456789abcdef`)
-    .action(async (id: string, { json, type }: { type: BuzzBipEventType } & Json) => {
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints test ep_0123456789abcdef`)
+    .action(async (id: string, { json, type }: { type: KnownEventType } & Json) => {
       const outbound = await findOutboundConfig(ctx);
       const keyring = openKeyring(outbound);
       const { row, sealed } = await withStore(ctx, async (store) => ({
-        row: await findEndpoint(store, id),
+        row: await findEndpoint(ctx, store, id),
         sealed: await readEndpointSecrets(store, id),
       }));
       const [newest, ...older] = sealed;
-      if (newest === undefined) throw new CliError(noEndpoint(id));
+      if (newest === undefined) throw new CliError(noEndpoint(ctx, id));
       const answer = await sendTest({
         outbound,
         endpoint: row,
@@ -400,7 +393,7 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
         throw new StoppedError("stopped before an answer");
       }
       if (json) ctx.output.json({ endpoint: id, ok, ...answer });
-      else ctx.output.result(ok ? `${said}${nextAfterTest(row)}` : `failed  ${said}`);
+      else ctx.output.result(ok ? `${said}${nextAfterTest(ctx, row)}` : `failed  ${said}`);
       if (!ok) throw new ReportedFailure(said);
     });
 }
@@ -415,10 +408,10 @@ function registerDelete(endpoints: Command, ctx: CliContext): void {
     )
     .option("--yes", "really do it")
     .option("--json", "print one JSON object: how many deliveries were cancelled")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} endpoints delete ep_0123456789abcdef --yes`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints delete ep_0123456789abcdef --yes`)
     .action(async (id: string, { yes, json }: { yes?: true } & Json) => {
       const changes = await withStore(ctx, async (store) => {
-        const { url, deliveries } = await findEndpoint(store, id);
+        const { url, deliveries } = await findEndpoint(ctx, store, id);
         if (!yes) {
           const waiting = formatCount(deliveries.pending + deliveries.retrying);
           throw new UsageError(
@@ -452,9 +445,9 @@ function openAll(keyring: Keyring, id: string, sealed: readonly string[]): strin
   });
 }
 
-function nextAfterTest({ id, status, missed }: EndpointRow): string {
+function nextAfterTest(ctx: CliContext, { id, status, missed }: EndpointRow): string {
   const next = status !== "active" ? "resume" : missed > 0 ? "recover" : null;
-  return next === null ? "" : `\n\nNext:\n  ${PENSTOCK} endpoints ${next} ${id}`;
+  return next === null ? "" : `\n\nNext:\n  ${ctx.penstock} endpoints ${next} ${id}`;
 }
 
 function missedNothing({ id, deliveries }: EndpointRow, since: Moment | undefined): string {
@@ -464,9 +457,9 @@ function missedNothing({ id, deliveries }: EndpointRow, since: Moment | undefine
 }
 
 /** @throws CliError when there is none of this id. */
-async function findEndpoint(store: Store, id: string): Promise<EndpointRow> {
+async function findEndpoint(ctx: CliContext, store: Store, id: string): Promise<EndpointRow> {
   const [row] = await listEndpoints(store, { id });
-  if (row === undefined) throw new CliError(noEndpoint(id));
+  if (row === undefined) throw new CliError(noEndpoint(ctx, id));
   return row;
 }
 

@@ -1,6 +1,6 @@
 import { type EventDetail, type EventFilter, type EventSummary, listEvents, showEvents } from "@penstock/store";
 import { type Command, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { explainNoMatch, noEvent } from "../no-match.ts";
@@ -32,18 +32,20 @@ export function registerEvents(program: Command, ctx: CliContext): void {
     .option("--id <id>", "only with this id")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} events list --status quarantined\n  npm run --silent penstock -- events list --json | jq .id`,
+      `\nExamples:\n  ${ctx.penstock} events list --status quarantined\n  npm run --silent penstock -- events list --json | jq .id`,
     )
     .action(async ({ json, id, ...options }: EventListOptions) => {
       const filter: EventFilter = { ...options, ...(id !== undefined && { event: id }) };
       const { rows, why } = await withStore(ctx, async (store) => {
         const rows = await listEvents(store, filter);
-        return { rows, why: rows.length === 0 ? await explainNoMatch(store, filter, "No event matches.") : "" };
+        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, "No event matches.") : "" };
       });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) {
         return ctx.output.say(
-          Object.keys(filter).length > 1 ? why : `No events yet: send one with \`${PENSTOCK} send message.received\`.`,
+          Object.keys(filter).length > 1
+            ? why
+            : `No events yet: send one with \`${ctx.penstock} send message.received\`.`,
         );
       }
       const limits = await findRetryLimits(
@@ -61,10 +63,13 @@ export function registerEvents(program: Command, ctx: CliContext): void {
       "Shows all of an event: every attempt of every handler, and the body. An id can stand for several events when the same id came with different bodies: all are shown.",
     )
     .option("--json", "print one JSON object per event; the body as text, or in base64 where it is not UTF-8")
-    .addHelpText("after", `\nExamples:\n  ${PENSTOCK} events show evt_7f3a9b2c\n  ${PENSTOCK} events show 12 --json`)
+    .addHelpText(
+      "after",
+      `\nExamples:\n  ${ctx.penstock} events show evt_7f3a9b2c\n  ${ctx.penstock} events show 12 --json`,
+    )
     .action(async (id: string, { json }: { json?: true }) => {
       const found = await withStore(ctx, (store) => showEvents(store, id));
-      if (found.length === 0) throw new CliError(noEvent(id));
+      if (found.length === 0) throw new CliError(noEvent(ctx, id));
       if (json) return found.forEach((event) => ctx.output.json(toJson(event)));
       const limits = await findRetryLimits(
         ctx,

@@ -1,7 +1,7 @@
-import { isEndpointId } from "@penstock/schemas";
+import { isEndpointId, wallClockMs } from "@penstock/schemas";
 import { countWaiting, listHandlers, pauseHandler, removeHandler } from "@penstock/store";
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { noHandler } from "../no-match.ts";
@@ -26,7 +26,7 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
       `Lists the handlers that workers have registered, and how many deliveries of each wait, run or are dead, counted up to ${COUNTED} of each. Each event that is accepted after a handler was registered is kept for it, whichever worker processes it, where any worker's version of the handler subscribes to its type.`,
     )
     .option("--json", "print one JSON object per handler")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers list`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} handlers list`)
     .action(async ({ json }: { json?: true }) => {
       const { rows, counts } = await withStore(ctx, async (store) => ({
         rows: await listHandlers(store),
@@ -41,7 +41,7 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
         });
       }
       if (rows.length === 0) return ctx.output.say("No worker has registered a handler yet.");
-      const now = Date.now();
+      const now = wallClockMs();
       const table = rows.map(({ name, kind, types, registeredAt, seenAt, pausedAt }) => [
         printable(name),
         kind,
@@ -68,13 +68,13 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
       "Forgets a handler whose code is gone for good: new events no longer wait for it. What it has done stays. A worker that still has it registers it again when it starts.",
     )
     .option("--yes", "really do it")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers remove inbox --yes`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} handlers remove inbox --yes`)
     .action(async (name: string, { yes }: { yes?: true }) => {
-      assertNoEndpoint(name, "delete");
+      assertNoEndpoint(ctx, name, "delete");
       if (!yes)
         throw new UsageError(`Events would no longer wait for handler ${printable(name)}: add --yes to remove it.`);
       const removed = await withStore(ctx, (store) => removeHandler(store, name));
-      if (!removed) throw new CliError(noHandler(name));
+      if (!removed) throw new CliError(noHandler(ctx, name));
       ctx.output.result(`removed ${printable(name)}`);
     });
 }
@@ -91,24 +91,24 @@ function registerPause(handlers: Command, ctx: CliContext, what: "pause" | "resu
         : "Lets a paused handler go on: it catches up on what has waited for it.",
     )
     .option("--json", "print one JSON object: whether that changed anything, and since when it is or was paused")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} handlers ${what} inbox`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} handlers ${what} inbox`)
     .action(async (name: string, { json }: { json?: true }) => {
-      assertNoEndpoint(name, what);
+      assertNoEndpoint(ctx, name, what);
       const found = await withStore(ctx, (store) => pauseHandler(store, name, paused));
-      if (found === null) throw new CliError(noHandler(name));
+      if (found === null) throw new CliError(noHandler(ctx, name));
       const { changed, since } = found;
       if (json) return ctx.output.json({ handler: name, paused, changed, since });
-      const age = since === null ? "" : formatAge(Date.now() - since.getTime());
+      const age = since === null ? "" : formatAge(wallClockMs() - since.getTime());
       if (changed) return ctx.output.result(`${paused ? "paused" : "resumed"} ${printable(name)}`);
       ctx.output.result(`${printable(name)} ${paused ? `was paused before, ${age} ago` : "is not paused"}`);
     });
 }
 
 /** @throws UsageError that names the command that is meant. */
-function assertNoEndpoint(name: string, command: string): void {
+function assertNoEndpoint(ctx: CliContext, name: string, command: string): void {
   if (!isEndpointId(name)) return;
   throw new UsageError(
-    `${printable(name)} is an endpoint: use \`${PENSTOCK} endpoints ${command} ${printable(name)}\`.`,
+    `${printable(name)} is an endpoint: use \`${ctx.penstock} endpoints ${command} ${printable(name)}\`.`,
   );
 }
 

@@ -8,7 +8,7 @@ import {
   type Store,
 } from "@penstock/store";
 import { type Command, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { explainNoMatch } from "../no-match.ts";
@@ -36,12 +36,12 @@ export function registerLanes(program: Command, ctx: CliContext): void {
     .addOption(new Option("--state <state>", "only in this state").choices(STATES))
     .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
     .option("--json", "print one JSON object per lane")
-    .addHelpText("after", `\nExamples:\n  ${PENSTOCK} lanes list\n  ${PENSTOCK} lanes list --state blocked`)
+    .addHelpText("after", `\nExamples:\n  ${ctx.penstock} lanes list\n  ${ctx.penstock} lanes list --state blocked`)
     .action(async ({ json, limit, ...filter }: LaneFilter & { limit: number; json?: true }) => {
       const { rows, why } = await withStore(ctx, async (store) => {
         const rows = await listLanes(store, filter, limit);
         const none = `No lane${filter.handler === undefined && filter.state === undefined ? "" : " that matches"} has anything that waits or runs.`;
-        return { rows, why: rows.length === 0 ? await explainNoMatch(store, filter, none) : "" };
+        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, none) : "" };
       });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say(why);
@@ -57,25 +57,25 @@ export function registerLanes(program: Command, ctx: CliContext): void {
       "Skips the dead letter that blocks a lane: it counts as done without having been handled, and what waits behind it goes on. To have it handled after all, use `deliveries retry`.",
     )
     .option("--json", "print one JSON object: what was skipped")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} lanes unblock inbox cnv_5c21`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} lanes unblock inbox cnv_5c21`)
     .action(async (handler: string, lane: string, { json }: { json?: true }) => {
-      const skipped = await withStore(ctx, (store) => unblock(store, handler, lane));
+      const skipped = await withStore(ctx, (store) => unblock(ctx, store, handler, lane));
       if (json) return ctx.output.json(skipped);
       const next = skipped.waiting === 0 ? "nothing waits behind it" : `${countWaiting(skipped)} waiting behind it`;
       ctx.output.result(`skipped ${nameHead(skipped)}, the lane goes on: ${next}`);
     });
 }
 
-async function unblock(store: Store, handler: string, lane: string): Promise<LaneRow> {
+async function unblock(ctx: CliContext, store: Store, handler: string, lane: string): Promise<LaneRow> {
   const name = `lane ${printable(lane)} of ${printable(handler)}`;
   const [found] = await listLanes(store, { handler, lane }, 1);
   if (found === undefined) {
-    const nothing = `Nothing waits or runs in ${name}: see \`${PENSTOCK} lanes list\`.`;
-    throw new CliError(await explainNoMatch(store, { handler }, nothing));
+    const nothing = `Nothing waits or runs in ${name}: see \`${ctx.penstock} lanes list\`.`;
+    throw new CliError(await explainNoMatch(ctx, store, { handler }, nothing));
   }
   const refusal = `${name} is not blocked by a dead letter: its head is ${nameHead(found)}, which is ${found.head.state}.`;
   if (found.head.state !== "dead") {
-    const command = `${PENSTOCK} deliveries skip ${found.head.seq} --handler ${printable(handler)}`;
+    const command = `${ctx.penstock} deliveries skip ${found.head.seq} --handler ${printable(handler)}`;
     const advice = found.head.state === "running" ? "" : ` To skip that: \`${command}\`.`;
     throw new CliError(`${refusal}${advice}`);
   }

@@ -2,7 +2,7 @@ import { type Answer, isSuccess } from "@penstock/dispatch";
 import { OWN_SOURCE } from "@penstock/schemas";
 import type { TailedEvent } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { UsageError } from "../cli-error.ts";
 import { moment } from "../filter-options.ts";
 import { findUnknownTypes } from "../endpoints/endpoint-options.ts";
@@ -23,14 +23,14 @@ interface ListenFlags {
   readonly json?: true;
 }
 
-const NOTES = `
+const notes = (ctx: CliContext): string => `
 Events are sent one after the other, in order, each once: a failure is shown and not tried again. Nothing is lost by it,
 since the event is stored: go on from before it with --since and its cursor. With --json, each line has its \`cursor\`;
 Ctrl-C prints the last one.
 
 Examples:
-  ${PENSTOCK} listen --forward http://localhost:3000/hook
-  ${PENSTOCK} listen --forward http://localhost:3000/hook --types message.received,contact.created --since 2h
+  ${ctx.penstock} listen --forward http://localhost:3000/hook
+  ${ctx.penstock} listen --forward http://localhost:3000/hook --types message.received,contact.created --since 2h
   npm run --silent penstock -- listen --print --json | jq .body`;
 
 export function registerListen(program: Command, ctx: CliContext): void {
@@ -43,7 +43,7 @@ export function registerListen(program: Command, ctx: CliContext): void {
     .option("--forward <url>", "where to post each event: its exact body, signed")
     .option("--print", "show each event's body, too")
     .addOption(new Option("--types <types>", "only of these types, separated by commas").argParser(parseTypes))
-    .option("--source <source>", "only of this source, e.g. buzzbip")
+    .option("--source <source>", "only of this source")
     .addOption(
       new Option(
         "--since <when>",
@@ -52,7 +52,7 @@ export function registerListen(program: Command, ctx: CliContext): void {
     )
     .option("--secret <secret>", "sign with this; else with the newest secret of the event's source")
     .option("--json", "print one JSON object per event")
-    .addHelpText("after", NOTES)
+    .addHelpText("after", notes(ctx))
     .action((flags: ListenFlags) => listen(ctx, flags));
 }
 
@@ -86,7 +86,7 @@ async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
     await forwarder?.close();
     if (cursor !== null) {
       const same = secret === undefined ? "" : "  (and the same --secret)";
-      ctx.output.say(`Go on from here with: ${PENSTOCK} ${toCommand(flags, cursor)}${same}`);
+      ctx.output.say(`Go on from here with: ${ctx.penstock} ${toCommand(flags, cursor)}${same}`);
     }
   }
 }
@@ -134,7 +134,7 @@ function toCommand({ forward, print, types, source, json }: ListenFlags, cursor:
 async function assertSource(ctx: CliContext, source: string): Promise<void> {
   const { list } = await readProjectSources(ctx);
   if (source === OWN_SOURCE || list.some(({ name }) => name === source)) return;
-  throw new UsageError(`There is no source ${printable(source)}: see \`${PENSTOCK} sources list\`.`);
+  throw new UsageError(`There is no source ${printable(source)}: see \`${ctx.penstock} sources list\`.`);
 }
 
 /** For a shell, where it has to be. */

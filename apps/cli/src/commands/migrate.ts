@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { findStoreConfig, openStore } from "../database.ts";
 import { applyMigrations } from "../migrations.ts";
 import { loadProjectConfig } from "../project-config.ts";
@@ -12,7 +12,7 @@ export function registerMigrate(program: Command, ctx: CliContext): void {
       "Applies the migrations of Penstock, of the queue and of each handler in penstock.config.ts. Safe to run at any time and from several places at once. `start` does it by itself.",
     )
     .option("--json", "print one JSON object")
-    .addHelpText("after", `\nExample:\n  DATABASE_URL=postgres://… ${PENSTOCK} migrate`)
+    .addHelpText("after", `\nExample:\n  DATABASE_URL=postgres://… ${ctx.penstock} migrate`)
     .action(async ({ json }: { json?: true }) => {
       const config = await findStoreConfig(ctx);
       const plugged = await loadProjectConfig(ctx);

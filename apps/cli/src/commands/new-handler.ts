@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { defineHandler } from "@penstock/handler-sdk";
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { describeError } from "../describe-error.ts";
 import {
@@ -33,7 +33,7 @@ export function registerNewHandler(parent: Command, ctx: CliContext): void {
     .option("--effect", "one that talks to the world outside of Postgres")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} new handler tickets --table\n  ${PENSTOCK} new handler notify --effect`,
+      `\nExamples:\n  ${ctx.penstock} new handler tickets --table\n  ${ctx.penstock} new handler notify --effect`,
     )
     .action((name: string, options: { table?: true; effect?: true }) => newHandler(ctx, name, options));
 }
@@ -86,7 +86,7 @@ async function newHandler(ctx: CliContext, name: string, { table, effect }: { ta
 
   ctx.output.say("Installing…");
   const changed = [...(plugged.ok ? ["penstock.config.ts"] : []), "package.json", ...tsconfigs];
-  const trouble = (await installWorkspace(root, ctx.stop)) ?? (await format(ctx, root, [...changed, folder]));
+  const trouble = (await installWorkspace(ctx, root)) ?? (await format(ctx, root, [...changed, folder]));
   ctx.output.result(
     [
       ...Object.keys(files).map((file) => `wrote ${file}`),
@@ -101,8 +101,8 @@ async function newHandler(ctx: CliContext, name: string, { table, effect }: { ta
       `  say what it listens to and what it does in ${folder}/src/index.ts`,
       `  npm test -- ${folder}`,
       `  ${effect ? `${variable}=https://… ` : ""}npm start`,
-      `  ${PENSTOCK} send ${effect ? "message.failed" : "message.received"}`,
-      `  ${PENSTOCK} deliveries list --handler ${name}`,
+      `  ${ctx.penstock} send ${effect ? "message.failed" : "message.received"}`,
+      `  ${ctx.penstock} deliveries list --handler ${name}`,
     ].join("\n"),
   );
   if (trouble !== null) {
@@ -132,5 +132,5 @@ async function readText(file: string): Promise<string> {
 
 function format(ctx: CliContext, root: string, files: readonly string[]): Promise<string | null> {
   const prettier = join(root, "node_modules/prettier/bin/prettier.cjs");
-  return runProgram(root, ctx.node.execPath, [prettier, "--write", "--log-level", "warn", ...files], ctx.stop);
+  return runProgram(ctx, root, ctx.node.execPath, [prettier, "--write", "--log-level", "warn", ...files]);
 }

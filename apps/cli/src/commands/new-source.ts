@@ -1,7 +1,8 @@
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { PROVIDERS } from "@penstock/schemas";
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { plugInSource } from "../new/plug-in-source.ts";
 import { sourceTemplate, sourceTestTemplate } from "../new/source-templates.ts";
@@ -10,27 +11,7 @@ import { findProject } from "../project.ts";
 const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
 /** Providers whose sources @penstock/sources exports. */
-const COMES_WITH: ReadonlySet<string> = new Set([
-  "buzzbip",
-  "discord",
-  "github",
-  "hubspot",
-  "intercom",
-  "linear",
-  "meta",
-  "microsoft-graph",
-  "paddle",
-  "pagerduty",
-  "sendgrid",
-  "shopify",
-  "slack",
-  "square",
-  "stripe",
-  "trello",
-  "twilio",
-  "zendesk",
-  "zoom",
-]);
+const COMES_WITH: ReadonlySet<string> = new Set(PROVIDERS);
 
 /** `penstock new source <name>`. */
 export function registerNewSource(parent: Command, ctx: CliContext): void {
@@ -41,7 +22,7 @@ export function registerNewSource(parent: Command, ctx: CliContext): void {
     .description(
       "Writes sources/<name>.ts, a source that verifies an HMAC and reads id, type and time, with a test that passes, and plugs it into penstock.sources.ts. For a provider that comes with Penstock, or that signs by HMAC and no more, no code is needed: see docs/sources.md.",
     )
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} new source acme`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} new source acme`)
     .action((name: string) => newSource(ctx, name));
 }
 
@@ -85,7 +66,7 @@ async function newSource(ctx: CliContext, name: string): Promise<void> {
     `change the header and the fields in sources/${name}.ts to those of ${name}'s documentation`,
     `npm test -- sources/${name}`,
     `${variable}=<the secret that ${name} shows> npm start`,
-    `${PENSTOCK} sources url ${name}`,
+    `${ctx.penstock} sources url ${name}`,
   ];
   ctx.output.result([...done, "", "Next:", ...next.map((step) => `  ${step}`)].join("\n"));
 }

@@ -1,6 +1,6 @@
 import { dismissQuarantined, listEvents } from "@penstock/store";
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addListOptions, type ListOptions } from "../filter-options.ts";
@@ -23,13 +23,13 @@ export function registerQuarantine(program: Command, ctx: CliContext): void {
     )
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} quarantine list --since 2d\n  ${PENSTOCK} replay create --quarantined --type message.received --yes`,
+      `\nExamples:\n  ${ctx.penstock} quarantine list --since 2d\n  ${ctx.penstock} replay create --quarantined --type message.received --yes`,
     )
     .action(async ({ json, ...filter }: ListOptions) => {
       const { rows, why } = await withStore(ctx, async (store) => {
         const rows = await listEvents(store, { ...filter, status: "quarantined", open: true });
         const none = "Nothing that matches is in quarantine.";
-        return { rows, why: rows.length === 0 ? await explainNoMatch(store, filter, none) : "" };
+        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, none) : "" };
       });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say(why);
@@ -43,10 +43,10 @@ export function registerQuarantine(program: Command, ctx: CliContext): void {
     .description(
       "Has an event that is dealt with, e.g. replayed with another body, listed no more and left out of bulk replays. It is kept, and can be replayed by name.",
     )
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} quarantine dismiss evt_7f3a9b2c`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} quarantine dismiss evt_7f3a9b2c`)
     .action(async (event: string) => {
       await withStore(ctx, async (store) => {
-        const pointer = await findOneEvent(store, event);
+        const pointer = await findOneEvent(ctx, store, event);
         if (await dismissQuarantined(store, pointer)) return;
         const [found] = await listEvents(store, { event: `seq:${pointer.seq}`, limit: 1 });
         const what = found?.quarantine?.dismissedAt

@@ -10,7 +10,7 @@ import {
   type Store,
 } from "@penstock/store";
 import { type Command, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
@@ -35,7 +35,7 @@ export function registerDryRun(replay: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object per event, and one for the total")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} replay dry-run evt_7f3a9b2c --handler inbox\n  ${PENSTOCK} replay dry-run --handler inbox --state dead --since 2h`,
+      `\nExamples:\n  ${ctx.penstock} replay dry-run evt_7f3a9b2c --handler inbox\n  ${ctx.penstock} replay dry-run --handler inbox --state dead --since 2h`,
     )
     .action(async (event: string | undefined, { json, handler: name, ...options }: Options) => {
       const handler = await findHandler(ctx, name);
@@ -45,7 +45,7 @@ export function registerDryRun(replay: Command, ctx: CliContext): void {
         const events = found.slice(0, options.limit);
         if (events.length === 0) {
           const nothing = `No event that ${handler.name} subscribes to matches. What is in quarantine is taken by its id.`;
-          throw new CliError(await explainNoMatch(store, { ...(event !== undefined && { event }) }, nothing));
+          throw new CliError(await explainNoMatch(ctx, store, { ...(event !== undefined && { event }) }, nothing));
         }
         if (found.length > events.length) {
           ctx.output.say(`More events match: these are the newest ${events.length}. See --limit, --since and --until.`);

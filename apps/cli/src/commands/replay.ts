@@ -15,7 +15,7 @@ import {
   type Store,
 } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
@@ -79,24 +79,24 @@ function registerCreate(replay: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the replay")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} replay create evt_7f3a9b2c --handler inbox\n  ${PENSTOCK} replay create --handler inbox --state dead --since 2h --yes\n  ${PENSTOCK} replay create --handler greetings --missing --since 2026-06-01 --rate 50 --yes`,
+      `\nExamples:\n  ${ctx.penstock} replay create evt_7f3a9b2c --handler inbox\n  ${ctx.penstock} replay create --handler inbox --state dead --since 2h --yes\n  ${ctx.penstock} replay create --handler greetings --missing --since 2026-06-01 --rate 50 --yes`,
     )
     .action(async (event: string | undefined, { json, yes, ...options }: CreateOptions) => {
-      refuseOddOptions(event, options);
+      refuseOddOptions(ctx, event, options);
       const { created, found, count, matching } = await withStore(ctx, async (store) => {
         const wanted = await toReplay(store, ctx, event, options);
         // Of another body nothing has to match, and what was created before may well have been done.
         const isNew = wanted.body === undefined && (await showReplay(store, wanted.id)) === null;
         const count = isNew ? await countReplay(store, wanted) : undefined;
-        if (count?.total === 0) throw new CliError(await explainNone(store, wanted));
+        if (count?.total === 0) throw new CliError(await explainNone(ctx, store, wanted));
         const matching = count === undefined ? "" : describeReplayCount(count, wanted, new Date());
         if (event === undefined && !yes) {
-          throw new UsageError(`${matching} ${adviceToLook(options)}, then add --yes.`.trim());
+          throw new UsageError(`${matching} ${adviceToLook(ctx, options)}, then add --yes.`.trim());
         }
         const created = await createReplay(store, wanted);
         if (created === "different") {
           throw new CliError(
-            `There is another replay ${printable(wanted.id)}: it was created with other options. See \`${PENSTOCK} replay status ${printable(wanted.id)}\`, or choose another --id.`,
+            `There is another replay ${printable(wanted.id)}: it was created with other options. See \`${ctx.penstock} replay status ${printable(wanted.id)}\`, or choose another --id.`,
           );
         }
         return { created, count, matching, found: await showReplay(store, wanted.id) };
@@ -105,14 +105,14 @@ function registerCreate(replay: Command, ctx: CliContext): void {
       if (json) return ctx.output.json({ created: created === "new", matches: count?.total ?? null, ...found });
       if (matching !== "") ctx.output.say(matching);
       ctx.output.result(created === "new" ? `replay ${found.id} created` : `replay ${found.id} was created before`);
-      ctx.output.say(`See how far it is: ${PENSTOCK} replay status ${found.id}`);
+      ctx.output.say(`See how far it is: ${ctx.penstock} replay status ${found.id}`);
     });
 }
 
 /** Options that say which; the others say how. */
 const SAYS_WHICH = ["source", "type", "handler", "state", "since", "until", "subject", "quarantined"] as const;
 
-function refuseOddOptions(event: string | undefined, options: CreateOptions): void {
+function refuseOddOptions(ctx: CliContext, event: string | undefined, options: CreateOptions): void {
   const { state, missing, quarantined, handler, withBody, again, rate, all } = options;
   if ([state, missing, quarantined].filter((one) => one !== undefined).length > 1) {
     throw new UsageError("--state, --missing and --quarantined say three different things: choose one.");
@@ -133,26 +133,26 @@ function refuseOddOptions(event: string | undefined, options: CreateOptions): vo
   }
   if (event === undefined && !all && !SAYS_WHICH.some((name) => options[name] !== undefined)) {
     throw new UsageError(
-      `Name an event, say which by options (see \`${PENSTOCK} replay create --help\`), or --all for all that has ever been received.`,
+      `Name an event, say which by options (see \`${ctx.penstock} replay create --help\`), or --all for all that has ever been received.`,
     );
   }
 }
 
-function adviceToLook({ missing, quarantined }: CreateOptions): string {
+function adviceToLook(ctx: CliContext, { missing, quarantined }: CreateOptions): string {
   if (quarantined)
-    return `Look at them with \`${PENSTOCK} quarantine list\` and the same options without --quarantined`;
-  if (missing) return `Look at them with \`${PENSTOCK} events list\`, by its --type, --since and the like`;
-  return `Look at them with \`${PENSTOCK} deliveries list\` and the same options`;
+    return `Look at them with \`${ctx.penstock} quarantine list\` and the same options without --quarantined`;
+  if (missing) return `Look at them with \`${ctx.penstock} events list\`, by its --type, --since and the like`;
+  return `Look at them with \`${ctx.penstock} deliveries list\` and the same options`;
 }
 
-async function explainNone(store: Store, { event, handler, among }: NewReplay): Promise<string> {
+async function explainNone(ctx: CliContext, store: Store, { event, handler, among }: NewReplay): Promise<string> {
   const nothing = "Nothing matches, so there is no replay.";
-  if (among === "quarantined") return `${nothing} See \`${PENSTOCK} quarantine list\`.`;
+  if (among === "quarantined") return `${nothing} See \`${ctx.penstock} quarantine list\`.`;
   if (among === "missing") {
-    return `${nothing} Where ${printable(handler ?? "")} has a delivery already it is done again without --missing; which types it takes is in \`${PENSTOCK} handlers list\`.`;
+    return `${nothing} Where ${printable(handler ?? "")} has a delivery already it is done again without --missing; which types it takes is in \`${ctx.penstock} handlers list\`.`;
   }
   if (event === undefined) {
-    return `${nothing} Look at \`${PENSTOCK} deliveries list\` with the same options: what waits or runs is done anyway, what was skipped or cancelled is taken with --state, and what a handler never had with --missing.`;
+    return `${nothing} Look at \`${ctx.penstock} deliveries list\` with the same options: what waits or runs is done anyway, what was skipped or cancelled is taken with --state, and what a handler never had with --missing.`;
   }
   const named = { event: `seq:${event.seq}`, ...(handler !== undefined && { handler }) };
   const rows = await listDeliveries(store, named, { limit: 10 });
@@ -173,17 +173,17 @@ async function toReplay(
 ): Promise<NewReplay> {
   const { handler, source, since, until } = options;
   if (handler !== undefined && isEndpointId(handler)) {
-    if ((await listEndpoints(store, { id: handler })).length === 0) throw new CliError(noEndpoint(handler));
+    if ((await listEndpoints(store, { id: handler })).length === 0) throw new CliError(noEndpoint(ctx, handler));
   } else if (handler !== undefined) {
     const found = (await listHandlers(store)).find(({ name }) => name === handler);
-    if (found === undefined) throw new CliError(noHandler(handler));
+    if (found === undefined) throw new CliError(noHandler(ctx, handler));
     if (options.again && found.kind !== "effect") {
       throw new UsageError(
         `--again does effects (ctx.once) again, and ${printable(handler)} is no effect handler: leave it out.`,
       );
     }
   }
-  const pointer = event === undefined ? undefined : await findOneEvent(store, event, source);
+  const pointer = event === undefined ? undefined : await findOneEvent(ctx, store, event, source);
   const body = withBody === undefined || !pointer ? undefined : await readNewBody(store, ctx, pointer, id, withBody);
   const among = missing ? "missing" : quarantined ? "quarantined" : undefined;
   return {
@@ -214,7 +214,7 @@ function registerStatus(replay: Command, ctx: CliContext): void {
       new Option("--limit <n>", "how many at most, without an id").argParser(wholeNumber(1, 1_000)).default(20),
     )
     .option("--json", "print one JSON object per replay")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} replay status`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} replay status`)
     .action(async (id: string | undefined, { limit, json }: { limit: number; json?: true }) => {
       if (id === undefined) {
         const rows = await withStore(ctx, (store) => listReplays(store, { limit }));
@@ -223,7 +223,7 @@ function registerStatus(replay: Command, ctx: CliContext): void {
         return ctx.output.result(formatReplayTable(rows, new Date()));
       }
       const found = await withStore(ctx, (store) => showReplay(store, id));
-      if (found === null) throw new CliError(unknown(id));
+      if (found === null) throw new CliError(unknown(ctx, id));
       if (json) return ctx.output.json(found);
       ctx.output.result(formatReplay(found, new Date()));
     });
@@ -238,13 +238,13 @@ function registerCancel(replay: Command, ctx: CliContext): void {
       "Ends a replay: it hands out no more, and what it had handed out and was not begun is as before. What runs is left alone; what was to be tried again is cancelled; what was done stays.",
     )
     .option("--json", "print one JSON object: how many deliveries are as before, and how many are cancelled")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} replay cancel fix-inbox`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} replay cancel fix-inbox`)
     .action(async (id: string, { json }: { json?: true }) => {
       const { cancelled, found } = await withStore(ctx, async (store) => ({
         cancelled: await cancelReplay(store, id),
         found: await showReplay(store, id),
       }));
-      if (found === null) throw new CliError(unknown(id));
+      if (found === null) throw new CliError(unknown(ctx, id));
       if (cancelled === null)
         throw new CliError(`Replay ${printable(id)} is ${found.status}: there is nothing to cancel.`);
       if (json) return ctx.output.json({ id, ...cancelled });
@@ -259,7 +259,8 @@ function registerCancel(replay: Command, ctx: CliContext): void {
     });
 }
 
-const unknown = (id: string): string => `There is no replay ${printable(id)}: see \`${PENSTOCK} replay status\`.`;
+const unknown = (ctx: CliContext, id: string): string =>
+  `There is no replay ${printable(id)}: see \`${ctx.penstock} replay status\`.`;
 
 /** It stands in the id of an event that is made for it, and is typed by people. */
 function replayId(text: string): string {

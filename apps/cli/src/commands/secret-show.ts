@@ -1,5 +1,6 @@
+import { SIMULATED } from "@penstock/simulator";
 import type { Command } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { findSigningSecrets } from "../signing-secret.ts";
 
 export function registerSecret(program: Command, ctx: CliContext): void {
@@ -8,9 +9,9 @@ export function registerSecret(program: Command, ctx: CliContext): void {
     .command("show")
     .summary("print the signing secret")
     .description(
-      "Prints the live signing secrets, one per line: BUZZBIP_SIGNING_SECRETS, else the one that `start` made.",
+      `Prints the live signing secrets, one per line: ${SIMULATED.secretsFrom}, else the one that \`start\` made.`,
     )
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} secret show`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} secret show`)
     .action(async () => {
       const { secrets } = await findSigningSecrets(ctx);
       ctx.output.result(secrets.join("\n"));

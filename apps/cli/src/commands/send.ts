@@ -1,7 +1,7 @@
-import { BUZZBIP_EVENT_TYPES, type BuzzBipEventType, isBuzzBipEventType } from "@penstock/schemas";
-import { layOver, type Overlay, send, type SendOptions } from "@penstock/simulator";
+import { KNOWN_EVENT_TYPES, type KnownEventType, isKnownEventType } from "@penstock/schemas";
+import { layOver, type Overlay, send, type SendOptions, SIMULATED } from "@penstock/simulator";
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { describeError } from "../describe-error.ts";
 import { readBodyFile } from "../send/body-file.ts";
@@ -12,7 +12,7 @@ import { watchEvents } from "../send/sent-events.ts";
 import { findTarget } from "../send/target.ts";
 import { wholeNumber } from "../whole-number.ts";
 
-type TypeChoice = BuzzBipEventType | "random";
+type TypeChoice = KnownEventType | "random";
 
 interface SendFlags {
   readonly count: number;
@@ -25,7 +25,7 @@ interface SendFlags {
   readonly late?: number;
   readonly storm?: number;
   readonly seed?: number;
-  readonly types?: readonly BuzzBipEventType[];
+  readonly types?: readonly KnownEventType[];
   readonly secret?: string;
   readonly url?: string;
   readonly id?: string;
@@ -36,15 +36,15 @@ interface SendFlags {
   readonly json?: true;
 }
 
-const EXAMPLES = `
+const examples = (ctx: CliContext): string => `
 Examples:
-  ${PENSTOCK} send message.received
-  ${PENSTOCK} send contact.updated --data '{"tags":["vip"]}'
-  ${PENSTOCK} send message.received --set data.body="Where is my order?" --set data.channel=email
-  ${PENSTOCK} send random --count 5000 --rate 500 --duplicate 1 --shuffle
-  ${PENSTOCK} send message.received --bad-signature
-  ${PENSTOCK} send --body-file broken.json
-  ${PENSTOCK} send random --count 1000 --retries 5 --duplicate 1 --shuffle --late 0.1 --storm 0.02 --bad-signature 0.01 --seed 7
+  ${ctx.penstock} send message.received
+  ${ctx.penstock} send contact.updated --data '{"tags":["vip"]}'
+  ${ctx.penstock} send message.received --set data.body="Where is my order?" --set data.channel=email
+  ${ctx.penstock} send random --count 5000 --rate 500 --duplicate 1 --shuffle
+  ${ctx.penstock} send message.received --bad-signature
+  ${ctx.penstock} send --body-file broken.json
+  ${ctx.penstock} send random --count 1000 --retries 5 --duplicate 1 --shuffle --late 0.1 --storm 0.02 --bad-signature 0.01 --seed 7
 
 A share is from 0 to 1; without one, all. \`trigger\` is another name for \`send\`.
 
@@ -56,11 +56,11 @@ export function registerSend(program: Command, ctx: CliContext): void {
   program
     .command("send")
     .alias("trigger")
-    .summary("send signed BuzzBip events, as BuzzBip would")
-    .description("Sends signed BuzzBip events and says what came back and what became of them.")
+    .summary(`send signed ${SIMULATED.name} events, as ${SIMULATED.name} would`)
+    .description(`Sends signed ${SIMULATED.name} events and says what came back and what became of them.`)
     .addArgument(
       new Argument("[type]", "the event type; random: all eight, taking turns").choices([
-        ...BUZZBIP_EVENT_TYPES,
+        ...KNOWN_EVENT_TYPES,
         "random",
       ]),
     )
@@ -72,7 +72,7 @@ export function registerSend(program: Command, ctx: CliContext): void {
     .addOption(
       number(
         "--retries <n>",
-        "of what is not acknowledged within 10 s, after waits that double; BuzzBip: 5",
+        `of what is not acknowledged within 10 s, after waits that double; ${SIMULATED.name}: 5`,
         0,
         5,
       ).default(0),
@@ -81,7 +81,7 @@ export function registerSend(program: Command, ctx: CliContext): void {
     .addOption(share("--late [share]", "created up to a day ago"))
     .addOption(share("--storm [share]", "sent five times at once, given up after 20 ms each, although acknowledged"))
     .addOption(number("--seed <n>", "the same faults for the same events, in the same order", 0, 2 ** 32 - 1))
-    .option("--secret <secret>", "sign with this; else BUZZBIP_SIGNING_SECRETS, else what `secret show` prints")
+    .option("--secret <secret>", `sign with this; else ${SIMULATED.secretsFrom}, else what \`secret show\` prints`)
     .option("--url <url>", "the webhook; that of the running `start` unless set")
     .addOption(
       new Option("--types <types>", "random events of these types only, separated by commas: a subscription")
@@ -108,7 +108,7 @@ export function registerSend(program: Command, ctx: CliContext): void {
     )
     .option("--body-file <file>", "send exactly these bytes instead of an event of a type")
     .option("--json", "print one JSON object")
-    .addHelpText("after", EXAMPLES)
+    .addHelpText("after", examples(ctx))
     .action(async (type: TypeChoice | undefined, flags: SendFlags) => {
       const options = await toSendOptions(ctx, type, flags);
       const target = await findTarget(ctx, flags);
@@ -156,7 +156,7 @@ async function toSendOptions(
   const { type: typeOfFile, ...untyped } = file;
   const types = findTypes(type, flags.types, typeOfFile);
   if (types === null && bodyFile === undefined) {
-    throw new UsageError(`Which type is to be sent? One of ${BUZZBIP_EVENT_TYPES.join(", ")}, or random.`);
+    throw new UsageError(`Which type is to be sent? One of ${KNOWN_EVENT_TYPES.join(", ")}, or random.`);
   }
   if (count * (duplicate + 1) > MAX_REQUESTS) {
     throw new UsageError(`--count times (--duplicate + 1) must be ${MAX_REQUESTS} at most.`);
@@ -183,20 +183,20 @@ async function toSendOptions(
 /** The type that is asked for, else the file's; null: none that there is. */
 function findTypes(
   type: TypeChoice | undefined,
-  types: readonly BuzzBipEventType[] | undefined,
+  types: readonly KnownEventType[] | undefined,
   typeOfFile: unknown,
-): readonly BuzzBipEventType[] | null {
+): readonly KnownEventType[] | null {
   if (types !== undefined) return types;
-  if (type === "random") return BUZZBIP_EVENT_TYPES;
+  if (type === "random") return KNOWN_EVENT_TYPES;
   if (type !== undefined) return [type];
-  return typeof typeOfFile === "string" && isBuzzBipEventType(typeOfFile) ? [typeOfFile] : null;
+  return typeof typeOfFile === "string" && isKnownEventType(typeOfFile) ? [typeOfFile] : null;
 }
 
-function parseTypes(text: string): BuzzBipEventType[] {
+function parseTypes(text: string): KnownEventType[] {
   const types = text.split(",").map((type) => type.trim());
-  const known = types.filter((type) => isBuzzBipEventType(type));
+  const known = types.filter((type) => isKnownEventType(type));
   if (known.length === types.length) return known;
-  throw new InvalidArgumentError(`They must be some of ${BUZZBIP_EVENT_TYPES.join(", ")}.`);
+  throw new InvalidArgumentError(`They must be some of ${KNOWN_EVENT_TYPES.join(", ")}.`);
 }
 
 /** Of the copies or events; all of them where it is only named. */

@@ -1,7 +1,7 @@
 import { ConfigError } from "@penstock/schemas";
 import type { NamedSource, Sources } from "@penstock/sources";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type CliContext, PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure } from "../cli-error.ts";
 import { formatColumns } from "../output/columns.ts";
 import { printable } from "../output/printable.ts";
@@ -28,7 +28,7 @@ function registerList(sources: Command, ctx: CliContext): void {
       "Lists the sources of penstock.sources.ts: their providers, their paths, how many secrets each has and in which variable, its verify tokens where it asks for some, and what is set for it. What is not set is as ingest has it.",
     )
     .option("--json", "print one JSON object per source")
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} sources list`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources list`)
     .action(async ({ json }: { json?: true }) => {
       const { list } = await loadSources(ctx);
       const rows = await Promise.all(list.map((source) => findSecretsOf(ctx, source)));
@@ -66,7 +66,7 @@ function registerUrl(sources: Command, ctx: CliContext): void {
       "Prints the URL of a source, and nothing else: below --base, INGEST_URL, the running `start`, or where ingest listens unless set.",
     )
     .addOption(new Option("--base <url>", "where the world reaches ingest, e.g. your tunnel").argParser(parseBase))
-    .addHelpText("after", `\nExample:\n  ${PENSTOCK} sources url stripe --base https://hooks.example.com`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources url acme --base https://hooks.example.com`)
     .action(async (name: string, { base }: { base?: string }) => {
       findNamed(await loadSources(ctx), name);
       ctx.output.result(`${base ?? (await findIngestUrl(ctx))}/webhooks/${name}`);
@@ -100,7 +100,7 @@ function registerVerify(sources: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${PENSTOCK} sources verify stripe request.http\n  ${PENSTOCK} sources verify stripe request.http --at 2026-06-01T14:32:00Z\n\nExit code: 0 when it is accepted, else 1.`,
+      `\nExamples:\n  ${ctx.penstock} sources verify acme request.http\n  ${ctx.penstock} sources verify acme request.http --at 2026-06-01T14:32:00Z\n\nExit code: 0 when it is accepted, else 1.`,
     )
     .action(async (name: string, file: string, { bodyFile, secret, at, json }: VerifyOptions) => {
       const all = await loadSources(ctx);

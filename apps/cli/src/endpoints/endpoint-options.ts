@@ -1,7 +1,5 @@
-import { DEFAULT_SIGNATURE_HEADER } from "@penstock/dispatch";
 import {
   ALL_TYPES,
-  BUZZBIP_EVENT_TYPES,
   ENDPOINT_DEFAULTS,
   type EndpointSettings,
   endpointSettingsSchema,
@@ -77,7 +75,7 @@ export function addEndpointOptions(command: Command): Command {
     .addOption(
       new Option(
         "--header-name <name>",
-        `the header of the hexadecimal signature, for events of every source; unless set, ${DEFAULT_SIGNATURE_HEADER} for BuzzBip's events alone`,
+        "the header of the hexadecimal signature, for events of every source; unless set, that of the event's source, where it has one",
       ).argParser(orNone(asItIs)),
     )
     .addOption(
@@ -148,8 +146,8 @@ export async function findUnknownTypes(ctx: CliContext, types: readonly string[]
   const known = new Set<string>(OWN_EVENT_TYPES);
   const prefixes: string[] = [];
   for (const { source } of list) {
-    if (source.provider === "buzzbip") for (const type of BUZZBIP_EVENT_TYPES) known.add(type);
-    else prefixes.push(`${source.provider}.`);
+    if (source.typePrefix === null) for (const type of source.eventTypes) known.add(type);
+    else prefixes.push(source.typePrefix);
   }
   const unknown = asked.filter((type) => !known.has(type) && !prefixes.some((prefix) => type.startsWith(prefix)));
   if (unknown.length === 0) return null;

@@ -1,11 +1,5 @@
-import {
-  type Answer,
-  createGuard,
-  createSender,
-  DEFAULT_SIGNATURE_HEADER,
-  isWebhookId,
-  signatureHeaders,
-} from "@penstock/dispatch";
+import { type Answer, createGuard, createSender, isWebhookId, signatureHeaders } from "@penstock/dispatch";
+import { wallClockMs } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import type { TailedEvent } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
@@ -19,9 +13,9 @@ export interface Forwarder {
 }
 
 /**
- * Posts the exact stored bytes: of a BuzzBip source with its signature, of any other with the headers of Standard Webhooks
- * alone; both are made with the secret that is given, else with the source's newest. Whatever cannot be signed as its
- * provider does is said once. Any address will do, local ones foremost: it is the user's own machine that sends.
+ * Posts the exact stored bytes with the headers of Standard Webhooks, and with the plain signature of the event's source
+ * where it has one; both are made with the secret that is given, else with the source's newest. What cannot be signed as
+ * its provider does is said once. Any address will do, local ones foremost: it is the user's own machine that sends.
  */
 export function createForwarder(
   ctx: CliContext,
@@ -43,29 +37,30 @@ export function createForwarder(
 
 interface Signer {
   readonly secret: string | null;
-  readonly isBuzzBip: boolean;
+  /** The header of the plain signature; null: Standard Webhooks alone. */
+  readonly headerName: string | null;
 }
 
 async function findSigner(ctx: CliContext, sources: Sources, name: string, given: string | undefined): Promise<Signer> {
   const found = sources.list.find((source) => source.name === name);
   const secret = given ?? (found && (await findSecretsOf(ctx, found)).secrets[0]) ?? null;
-  const isBuzzBip = found?.source.provider === "buzzbip";
+  const headerName = found?.source.plainSignatureHeader ?? null;
   if (secret === null) {
     const variable = found === undefined ? "penstock.sources.ts does not list it" : `${found.secretsFrom} is not set`;
     ctx.output.say(`Events of ${printable(name)} go out unsigned: ${variable}. See --secret.`);
-  } else if (!isBuzzBip) {
+  } else if (headerName === null) {
     ctx.output.say(`Events of ${printable(name)} are signed as Standard Webhooks, and not as their provider does.`);
   }
-  return { secret, isBuzzBip };
+  return { secret, headerName };
 }
 
-function signHeaders({ secret, isBuzzBip }: Signer, { id, seq, body }: TailedEvent): Record<string, string> {
+function signHeaders({ secret, headerName }: Signer, { id, seq, body }: TailedEvent): Record<string, string> {
   if (secret === null) return {};
   return signatureHeaders({
     id: id !== null && isWebhookId(id) ? id : `seq_${seq}`,
-    timestamp: Math.floor(Date.now() / 1_000),
+    timestamp: Math.floor(wallClockMs() / 1_000),
     body,
     secrets: [secret],
-    headerName: isBuzzBip ? DEFAULT_SIGNATURE_HEADER : null,
+    headerName,
   });
 }

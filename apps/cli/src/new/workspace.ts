@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { CliContext } from "../cli-context.ts";
 
 /** Changes a JSON file that has no comments. How it is wrapped is for a formatter to say. */
 export async function changeJson<Content>(file: string, change: (content: Content) => void): Promise<void> {
@@ -36,21 +37,21 @@ interface Manifest {
 }
 
 /** Brings the lockfile up to date, by the pnpm that the root package.json names, and installs. What it printed when it failed. */
-export async function installWorkspace(root: string, signal: AbortSignal): Promise<string | null> {
+export async function installWorkspace(ctx: CliContext, root: string): Promise<string | null> {
   const { packageManager = "pnpm" } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Manifest;
-  return runProgram(root, "npx", ["--yes", packageManager, "install", "--no-frozen-lockfile"], signal);
+  return runProgram(ctx, root, "npx", ["--yes", packageManager, "install", "--no-frozen-lockfile"]);
 }
 
 /** Runs a program to its end; null, or what it printed when it failed. */
 export function runProgram(
+  ctx: CliContext,
   cwd: string,
   file: string,
   args: readonly string[],
-  signal: AbortSignal,
 ): Promise<string | null> {
   return new Promise((resolve) => {
-    const env = { ...process.env, CI: "true" };
-    const child = spawn(file, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], signal });
+    const env = { ...ctx.rawEnv, CI: "true" };
+    const child = spawn(file, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], signal: ctx.stop });
     const printed: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => printed.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => printed.push(chunk));

@@ -1,6 +1,6 @@
 import { isEndpointId } from "@penstock/schemas";
 import { type AttemptRow, type DeliveryDetail, type EndpointRow, isTry } from "@penstock/store";
-import { PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { formatColumns } from "./columns.ts";
 import { describeDelivery, type RetryLimits } from "./describe-delivery.ts";
 import { formatAge, formatDuration } from "./duration.ts";
@@ -10,6 +10,7 @@ import { printable } from "./printable.ts";
 
 /** All of a delivery, for people; with its endpoint where it has one. */
 export function formatDeliveryDetail(
+  ctx: Pick<CliContext, "penstock">,
   delivery: DeliveryDetail,
   now: Date,
   limits: RetryLimits,
@@ -47,7 +48,7 @@ export function formatDeliveryDetail(
     (delivery.attempts === 0 ? "none yet" : "none that has ended");
   const next =
     state === "dead" && (endpoint !== undefined || !isEndpointId(subscriber))
-      ? `\n\nNext, once its cause is mended:\n  ${PENSTOCK} deliveries retry ${eventId === null ? `seq:${seq}` : printable(eventId)} --handler ${printable(subscriber)}`
+      ? `\n\nNext, once its cause is mended:\n  ${ctx.penstock} deliveries retry ${eventId === null ? `seq:${seq}` : printable(eventId)} --handler ${printable(subscriber)}`
       : "";
   return `${formatColumns(facts)}\n\nattempts\n${attempts.replace(/^/gm, "  ")}${next}`;
 }

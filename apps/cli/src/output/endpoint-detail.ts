@@ -1,13 +1,12 @@
-import { DEFAULT_SIGNATURE_HEADER } from "@penstock/dispatch";
 import type { EndpointRow } from "@penstock/store";
-import { PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { formatColumns } from "./columns.ts";
 import { formatAge } from "./duration.ts";
 import { describeEndpoint, errorOf, formatCount } from "./endpoint-table.ts";
 import { printable } from "./printable.ts";
 
 /** All of an endpoint but its secret, and what to do next, for people. */
-export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
+export function formatEndpointDetail(ctx: Pick<CliContext, "penstock">, endpoint: EndpointRow, now: Date): string {
   const { id, filter, scheduleMs, previousSecretUntil, deliveries, failingSince } = endpoint;
   const ago = (time: string): string => `${time}  (${formatAge(now.getTime() - Date.parse(time))} ago)`;
   const optional = (name: string, value: string | null): string[][] =>
@@ -33,7 +32,7 @@ export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
     [
       "signature",
       endpoint.headerName === null
-        ? `those of Standard Webhooks; of BuzzBip's events ${DEFAULT_SIGNATURE_HEADER}, too`
+        ? "those of Standard Webhooks, and the plain one of the event's source, where it has one"
         : `${endpoint.headerName}, and those of Standard Webhooks`,
     ],
     ...optional("old secret", previousSecretUntil && `signs, too, until ${previousSecretUntil}`),
@@ -54,15 +53,15 @@ export function formatEndpointDetail(endpoint: EndpointRow, now: Date): string {
         .join(", "),
     ],
   ];
-  return `${formatColumns(facts)}${nextStep(endpoint)}`;
+  return `${formatColumns(facts)}${nextStep(ctx, endpoint)}`;
 }
 
-function nextStep({ id, status, missed }: EndpointRow): string {
+function nextStep(ctx: Pick<CliContext, "penstock">, { id, status, missed }: EndpointRow): string {
   const next = {
     disabled: `endpoints resume ${id}`,
     paused: `endpoints resume ${id}`,
     failing: `endpoints test ${id}`,
     active: missed > 0 ? `endpoints recover ${id}` : null,
   }[status];
-  return next === null ? "" : `\n\nNext:\n  ${PENSTOCK} ${next}`;
+  return next === null ? "" : `\n\nNext:\n  ${ctx.penstock} ${next}`;
 }

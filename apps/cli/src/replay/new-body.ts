@@ -1,4 +1,5 @@
 import { toNewEvent } from "@penstock/intake";
+import { wallClockMs } from "@penstock/schemas";
 import { requestOfBody } from "@penstock/sources";
 import { type EventPointer, listEvents, type NewReplay, type Store } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
@@ -41,5 +42,5 @@ export async function readNewBody(
     problem: null,
   };
   // However old it says that it is: whoever replays it vouches for it.
-  return toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, Date.now());
+  return toNewEvent({ source: original.source, identity, body, traceparent: null }, Infinity, wallClockMs());
 }

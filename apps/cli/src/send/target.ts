@@ -1,3 +1,4 @@
+import { SIMULATED } from "@penstock/simulator";
 import { assertMigrated, type Store } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
@@ -28,7 +29,7 @@ export async function findTarget(
   given: { readonly url?: string; readonly secret?: string },
 ): Promise<Target> {
   const run = await findRunHere(ctx);
-  const url = URL.parse(given.url ?? `${ingestUrlOf(ctx, run)}/webhooks/buzzbip`);
+  const url = URL.parse(given.url ?? `${ingestUrlOf(ctx, run)}/webhooks/${SIMULATED.source}`);
   if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError("--url must be an http or https URL.");
   const { secret, secretOrigin } = await findSecret(ctx, given.secret);
   if (!(await isListening(url))) {

@@ -7,6 +7,7 @@ import {
   parseWorkerConfig,
   type WorkerConfig,
 } from "@penstock/schemas";
+import { SIMULATED } from "@penstock/simulator";
 import { outboundAllow } from "../outbound.ts";
 
 /** What ingest and worker make of an environment. */
@@ -16,7 +17,7 @@ export interface ChildConfigs {
 }
 
 /** The variable whose secret `start` makes: that of the one source for which nobody has to ask a provider. */
-export const MADE_SECRET = "BUZZBIP_SIGNING_SECRETS";
+export const MADE_SECRET = SIMULATED.secretsFrom;
 
 /**
  * The environment of ingest and worker: this one, with what `start` provides where it says nothing. Ingest then listens

@@ -1,5 +1,5 @@
 import { relative } from "node:path";
-import { PENSTOCK } from "../cli-context.ts";
+import type { CliContext } from "../cli-context.ts";
 import { formatColumns } from "../output/columns.ts";
 import { formatDuration } from "../output/duration.ts";
 import { maskSecret } from "../output/mask.ts";
@@ -7,12 +7,11 @@ import { printable } from "../output/printable.ts";
 
 /** What a start that is ready has to tell. */
 export interface StartedFacts {
-  readonly version: string;
   readonly tookMs: number;
   /** One for each source. */
   readonly webhooks: readonly string[];
   readonly ingestUrl: string;
-  /** Of BuzzBip; none where it is no source. */
+  /** Of the source whose secret `start` makes; none where it is not listed. */
   readonly secrets: readonly string[];
   readonly database: "embedded" | "external";
   readonly queue: "postgres" | "redis";
@@ -26,15 +25,15 @@ export interface StartedFacts {
 }
 
 /** The lines that tell where all is and what to type next. */
-export function describeStart(facts: StartedFacts): string {
+export function describeStart(ctx: CliContext, facts: StartedFacts): string {
   const { webhooks, secrets, database, queue, queueTrouble, handlers } = facts;
   const [secret] = secrets;
   const others = secrets.length > 1 ? ` and ${secrets.length - 1} more` : "";
   const rows = [
     ...webhooks.map((url, at) => [at === 0 ? (webhooks.length > 1 ? "webhooks" : "webhook") : "", url]),
-    ...(secret === undefined ? [] : [["secret", `${maskSecret(secret)}${others}`, `${PENSTOCK} secret show`]]),
+    ...(secret === undefined ? [] : [["secret", `${maskSecret(secret)}${others}`, `${ctx.penstock} secret show`]]),
     ["health", `${facts.ingestUrl}/readyz`],
-    ["database", database === "embedded" ? "embedded Postgres" : "DATABASE_URL", `${PENSTOCK} db url`],
+    ["database", database === "embedded" ? "embedded Postgres" : "DATABASE_URL", `${ctx.penstock} db url`],
     ["queue", `BullMQ on ${queue === "redis" ? "Redis" : "Postgres"}${queueTrouble === null ? "" : ", DOES NOT WORK"}`],
     ["handlers", handlers.join(", ") || "none"],
     ["metrics", facts.metrics.join("  ")],
@@ -47,14 +46,14 @@ export function describeStart(facts: StartedFacts): string {
     command === undefined ? value : `${value.padEnd(width)}  ${command}`,
   ]);
   return [
-    `Penstock ${facts.version} is ready${queueTrouble === null ? "" : ", but its queue does not work"} (${formatDuration(facts.tookMs)})`,
+    `Penstock ${ctx.version} is ready${queueTrouble === null ? "" : ", but its queue does not work"} (${formatDuration(facts.tookMs)})`,
     formatColumns(lines).replace(/^/gm, "  "),
     ...(queueTrouble === null
       ? []
       : [
           `${printable(queueTrouble)}.\nUntil it works, events are accepted and kept in Postgres, and no handler runs.`,
         ]),
-    `Next, in another terminal:\n  ${secret === undefined ? `${PENSTOCK} sources list` : `${PENSTOCK} send message.received`}`,
+    `Next, in another terminal:\n  ${secret === undefined ? `${ctx.penstock} sources list` : `${ctx.penstock} send message.received`}`,
     "Ctrl-C stops everything.",
   ].join("\n\n");
 }

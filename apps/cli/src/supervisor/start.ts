@@ -121,8 +121,7 @@ async function run(
     const internal = internalPorts.map((own) => `http://${toAuthority(config.internal.host)}:${own}`);
     const queueTrouble = await findQueueTrouble(internal);
     result(
-      describeStart({
-        version: ctx.version,
+      describeStart(ctx, {
         tookMs: performance.now(),
         webhooks: list.map(({ name }) => `${ingestUrl}/webhooks/${name}`),
         ingestUrl,

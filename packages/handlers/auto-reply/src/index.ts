@@ -55,6 +55,7 @@ export default function autoReply(options: Options): EffectHandler<"message.rece
     options,
   );
   const { text, toBody = bodyOf } = options;
+  // eslint-disable-next-line no-restricted-properties -- the age of an event is told by the time of day
   const isOld = (event: Received): boolean => Date.now() - cameAt(event).getTime() > maxAgeMs;
 
   return defineHandler({

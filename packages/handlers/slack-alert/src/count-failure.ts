@@ -39,6 +39,7 @@ export async function countFailure(event: Failed, tx: Transaction<Tables>, limit
   const { threshold, windowMs, cooldownMs, maxAgeMs } = limits;
   // A clock that is ahead is not believed: it would begin a cool-down that lasts until then.
   const failedAt = new Date(Math.min(event.createdAt.getTime(), event.receivedAt.getTime()));
+  // eslint-disable-next-line no-restricted-properties -- the age of a failure is told by the time of day
   if (Date.now() - failedAt.getTime() > maxAgeMs) return null;
 
   // One at a time: two workers that count side by side would each miss the other's, and nobody would tell of the fifth.

@@ -1,16 +1,16 @@
 import type { Handler } from "@penstock/handler-sdk";
-import { BUZZBIP_EVENT_TYPES, ConfigError, OWN_EVENT_TYPES } from "@penstock/schemas";
+import { ConfigError, KNOWN_EVENT_TYPES, OWN_EVENT_TYPES } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 
 /**
- * Checks that somebody may send what handlers subscribe to: a type whose provider is no source's would never come. BuzzBip's
- * have no provider in front, and are checked where a handler is defined; our own always come.
+ * Checks that somebody may send what handlers subscribe to: a type whose provider is no source's would never come. Types
+ * without a provider in front are checked where a handler is defined; our own always come.
  *
  * @throws ConfigError with all that nobody sends.
  */
 export function assertSources(handlers: readonly Pick<Handler, "name" | "on">[], { list }: Sources): void {
   const providers = new Set(list.map(({ source }) => source.provider));
-  const known = new Set<unknown>([...BUZZBIP_EVENT_TYPES, ...OWN_EVENT_TYPES]);
+  const known = new Set<unknown>([...KNOWN_EVENT_TYPES, ...OWN_EVENT_TYPES]);
   const problems = handlers.flatMap(({ name, on }) =>
     on
       .map(String)
