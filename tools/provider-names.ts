@@ -6,7 +6,7 @@ import { PROVIDERS } from "../packages/schemas/src/providers.ts";
 
 const repository = join(import.meta.dirname, "..");
 
-/** Where providers may be named: in what is about them, in what is for tests, and in migrations, which stay as they ran. */
+/** Where providers may be named: in what is about them and in what is for tests. */
 const MAY_NAME_ONE = [
   /^packages\/(?:sources|simulator|schemas)\//,
   /^packages\/(?:testing|test-postgres|handler-testing|bench)\//,
