@@ -7,7 +7,7 @@ import {
   type SignedRequest,
   type Source,
 } from "@penstock/sources";
-import { activeSpan, instruments, isTraceparent, type Logger, onceInAWhile } from "@penstock/telemetry";
+import { activeSpan, instruments, type Logger, onceInAWhile, receivedTraceparent } from "@penstock/telemetry";
 import type { Request, Response } from "express";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -113,7 +113,6 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const identity = source.identify(signed);
     const { id, type } = identity;
     if (identity.timeUnread) warnOfTime(name, id);
-    const traceparent = signed.header("traceparent");
     let outcome: AcceptOutcome;
     try {
       outcome = await intake.accept({
@@ -121,7 +120,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
         identity,
         body: signed.body,
         bodyVaries: source.bodyVaries,
-        traceparent: isTraceparent(traceparent) ? traceparent : null,
+        traceparent: receivedTraceparent(signed.header("traceparent")),
       });
     } catch (error) {
       log.debug({ source: name, eventId: id, err: error }, "event not accepted");
