@@ -8,7 +8,7 @@ import {
   type SignedRequest,
   type Source,
 } from "@penstock/sources";
-import { activeSpan, instruments, isTraceparent, type Logger, onceInAWhile } from "@penstock/telemetry";
+import { activeSpan, instruments, type Logger, onceInAWhile, receivedTraceparent } from "@penstock/telemetry";
 import type { Request, Response } from "express";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -114,14 +114,13 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const identity = source.identify(signed);
     const { id, type } = identity;
     if (identity.timeUnread) warnOfTime(name, id);
-    const traceparent = signed.header("traceparent");
     try {
       await intake.accept({
         source: name,
         identity,
         body: signed.body,
         bodyVaries: source.bodyVaries,
-        traceparent: isTraceparent(traceparent) ? traceparent : null,
+        traceparent: receivedTraceparent(signed.header("traceparent")),
       });
     } catch (error) {
       log.debug({ source: name, eventId: id, err: error }, "event not accepted");

@@ -6,7 +6,7 @@ import {
   eventAttributes,
   isTracing,
   markFailed,
-  newTrace,
+  noTrace,
   type Span,
   SpanKind,
   startSpan,
@@ -17,13 +17,13 @@ import {
 import type { StoredEvent } from "./engine-store.ts";
 
 /**
- * The parts that events have in a transaction they share, each as a span in its event's own trace: linked to the span of
- * the batch, which is active now, and that one to each of them.
+ * The parts that sampled events have in a transaction they share, each as a span in its event's own trace: linked to the
+ * span of the batch where one is active, and that one to each of them.
  */
 export interface EventTraces {
   /** Where spans of an event belong. */
   contextOf(event: StoredEvent): Context;
-  /** What later attempts link to; null while tracing is off. */
+  /** What later attempts link to; null when the event is not sampled. */
   traceparentOf(event: StoredEvent): string | null;
   quarantined(event: StoredEvent, reason: string): void;
   /** Some handler has failed, or was the third time taken down with its process. */
@@ -32,15 +32,16 @@ export interface EventTraces {
   end(error?: unknown): void;
 }
 
+/** Tracing is off, or none of the events is sampled. */
 const untraced: EventTraces = {
-  contextOf: () => newTrace,
+  contextOf: () => noTrace,
   traceparentOf: () => null,
   quarantined: () => undefined,
   failed: () => undefined,
   end: () => undefined,
 };
 
-/** Starts the spans of events. `earlier`: of each event's attempt before, as a `traceparent`, to be linked to. */
+/** Starts the spans of the events that are sampled. `earlier`: of each event's attempt before, as a `traceparent`, to be linked to. */
 export function traceEvents(
   events: readonly StoredEvent[],
   earlier: ReadonlyMap<StoredEvent, string | null> = new Map(),
@@ -50,14 +51,20 @@ export function traceEvents(
   const spans = new Map<number, { span: Span; context: Context }>();
   for (const event of events) {
     const parent = toContext(event.traceparent);
-    const links = [batch?.spanContext() ?? null, toSpanContext(earlier.get(event) ?? null)];
-    const span = startSpan("process event", { kind: SpanKind.CONSUMER, parent, links });
-    if (span.isRecording()) span.setAttributes({ ...eventAttributes(event), ...OPERATION, "penstock.seq": event.seq });
-    if (batch !== undefined) addLink(batch, span.spanContext());
+    if (parent === noTrace) continue;
+    const span = startSpan("process event", { kind: SpanKind.CONSUMER, parent });
+    if (!span.isRecording()) continue;
+    span.setAttributes({ ...eventAttributes(event), ...OPERATION, "penstock.seq": event.seq });
+    if (batch !== undefined) {
+      addLink(span, batch.spanContext());
+      addLink(batch, span.spanContext());
+    }
+    addLink(span, toSpanContext(earlier.get(event) ?? null));
     spans.set(event.seq, { span, context: contextOf(span, parent) });
   }
+  if (spans.size === 0) return untraced;
   return {
-    contextOf: ({ seq }) => spans.get(seq)?.context ?? newTrace,
+    contextOf: ({ seq }) => spans.get(seq)?.context ?? noTrace,
     traceparentOf({ seq }) {
       const traced = spans.get(seq);
       return traced === undefined ? null : toTraceparent(traced.span);

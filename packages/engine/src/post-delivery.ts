@@ -1,6 +1,14 @@
 import { type Answer, isSuccess, signatureHeaders } from "@penstock/dispatch";
 import { wallClockMs } from "@penstock/schemas";
-import { instruments, markFailed, SpanKind, toTraceparent, withSpan } from "@penstock/telemetry";
+import {
+  instruments,
+  isTraceparent,
+  isTracing,
+  markFailed,
+  SpanKind,
+  toTraceparent,
+  withSpan,
+} from "@penstock/telemetry";
 import type { DecodedEvent } from "./decode-event.ts";
 import type { EngineContext, Outbound } from "./engine-context.ts";
 import type { ClaimedDelivery, OpenedEndpoint } from "./engine-store.ts";
@@ -41,7 +49,9 @@ export async function postDelivery(
   });
   const attributes = { "penstock.handler": endpoint.id, "penstock.attempt": delivery.attempt };
   return withSpan(`deliver ${endpoint.id}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {
-    const traceparent = toTraceparent(span);
+    // What its sender did not sample, the receiver is told not to sample either.
+    const passedOn = isTracing() && isTraceparent(delivery.traceparent) ? delivery.traceparent : null;
+    const traceparent = toTraceparent(span) ?? passedOn;
     const headers = { "content-type": "application/json", ...signed, ...(traceparent !== null && { traceparent }) };
     const answer = await outbound.post({ url: endpoint.url, headers, body, signal: engine.signal });
     if (answer.answered) span.setAttribute("http.response.status_code", answer.status);

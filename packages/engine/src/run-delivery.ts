@@ -5,6 +5,7 @@ import {
   markFailed,
   newTrace,
   type Span,
+  toSpanContext,
   toTraceparent,
   withSpan,
 } from "@penstock/telemetry";
@@ -134,10 +135,11 @@ async function runTogether(
 ): Promise<void> {
   const { demotions, failing, log } = engine;
   const attributes = { "penstock.handler": handler.name, "messaging.batch.message_count": deliveries.length };
+  const links = [toSpanContext(deliveries[0]?.traceparent ?? null)];
   for (let conflicts = 0; ;) {
     let traces: EventTraces | undefined;
     try {
-      const done = await withSpan("process deliveries", { attributes, parent: newTrace }, () =>
+      const done = await withSpan("process deliveries", { attributes, parent: newTrace, links }, () =>
         engine.store.transaction(async (tx) => {
           const held = await tx.lockDeliveries(deliveries, engine.batchBytes);
           const locked = held.toSorted((a, b) => bySubject(a.event, b.event));

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { EffectHandler, HandlerLog } from "@penstock/handler-sdk";
-import { eventAttributes, markFailed, type Span, toTraceparent, withSpan } from "@penstock/telemetry";
+import { eventAttributes, markFailed, type Span, toTraceparent, unsampledTrace, withSpan } from "@penstock/telemetry";
 import { createOnce } from "./create-once.ts";
 import { decodeDelivery } from "./decode-delivery.ts";
 import type { DecodedEvent } from "./decode-event.ts";
@@ -109,7 +109,8 @@ async function callHandler(
         attempt,
         replay,
         get log() {
-          return (log ??= engine.log.child({ handler: handler.name, attempt, eventId: event.id, seq: event.seq }));
+          const fields = { handler: handler.name, attempt, eventId: event.id, seq: event.seq };
+          return (log ??= engine.log.child({ ...fields, ...unsampledTrace(claimed.delivery.traceparent) }));
         },
         idempotencyKey: idempotencyKey(handler.name, event, generation),
       });

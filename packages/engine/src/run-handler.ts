@@ -1,4 +1,4 @@
-import { isTracing, markFailed, startSpan, withSpan } from "@penstock/telemetry";
+import { isTracing, markFailed, noTrace, startSpan, unsampledTrace, withSpan } from "@penstock/telemetry";
 import type { BatchContext, HandlerLog, Replay, TransactionalHandler } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DecodedEvent } from "./decode-event.ts";
@@ -124,7 +124,8 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
         replay: run.replay ?? stored.replay,
         // Made on first use: most handlers log nothing, and a child logger costs more than the rest of this call.
         get log() {
-          return (log ??= run.log.child({ eventId: event.id, seq: event.seq }));
+          const trace = unsampledTrace(stored.traceparent);
+          return (log ??= run.log.child({ eventId: event.id, seq: event.seq, ...trace }));
         },
         idempotencyKey: idempotencyKey(handler.name, event, run.generation ?? 0),
       }),
@@ -147,9 +148,10 @@ async function inBatchSpan(run: HandlerRun, call: () => Promise<void>): Promise<
   await withSpan(spanName(handler), { attributes }, async (span) => {
     const own = { attributes: { "penstock.handler": handler.name, "penstock.attempt": attempt } };
     const links = [span.spanContext()];
-    const spans = isTracing()
-      ? events.map(({ stored }) => startSpan(spanName(handler), { ...own, links, parent: traces.contextOf(stored) }))
-      : [];
+    const parents = isTracing() ? events.map(({ stored }) => traces.contextOf(stored)) : [];
+    const spans = parents
+      .filter((parent) => parent !== noTrace)
+      .map((parent) => startSpan(spanName(handler), { ...own, links, parent }));
     try {
       await call();
     } catch (error) {

@@ -9,7 +9,7 @@ const time = z.iso.datetime({ offset: true });
 /** `YYYY-MM-DD`, in UTC. */
 const day = z.iso.date();
 const count = z.int().nonnegative();
-/** `00-<trace id>-<span id>-<flags>` of W3C Trace Context. */
+/** `00-<trace id>-<span id>-<flags>` of W3C Trace Context; `00` where no trace was sampled. */
 const traceparent = z.string().nullable();
 const traceId = z.string().nullable();
 

@@ -11,12 +11,14 @@ export {
   type Context,
   contextOf,
   detached,
+  inSpan,
+  isSampledIn,
   markFailed,
   newTrace,
+  noTrace,
   type Span,
   type SpanContext,
   SpanKind,
-  toVisible,
   type SpanOptions,
   startSpan,
   withSpan,
@@ -24,4 +26,12 @@ export {
 export { startTelemetry, type Telemetry } from "./start-telemetry.ts";
 export { stopOnSignal } from "./stop-on-signal.ts";
 export { isTracing } from "./tracing-state.ts";
-export { contextFromHeaders, isTraceparent, toContext, toSpanContext, toTraceparent } from "./trace-context.ts";
+export {
+  contextFromHeaders,
+  isTraceparent,
+  receivedTraceparent,
+  toContext,
+  toSpanContext,
+  toTraceparent,
+  unsampledTrace,
+} from "./trace-context.ts";

@@ -1,94 +1,89 @@
-import { type Counter, type Histogram, type Meter, metrics, type ObservableGauge } from "@opentelemetry/api";
+import { type Meter, metrics, type ObservableGauge } from "@opentelemetry/api";
+import { type Counter, createCounter, type MetricOptions, type ReadableCounter } from "./counter.ts";
+import { createHistogram, type Histogram, type ReadableHistogram } from "./histogram.ts";
+
+/** All counters and histograms, for whatever exports them. */
+export const counters: ReadableCounter[] = [];
+export const histograms: ReadableHistogram[] = [];
 
 /**
  * Every metric of Penstock's own, by what it counts; docs/metrics.md says what each means, and a test compares the two.
  *
- * An instrument is made at its first use: one that is made before the process has started its metrics counts nothing,
- * ever. Values of attributes are bounded: sources, handlers and types that are known, states, reasons.
+ * Counters and histograms are plain numbers, which are read when somebody asks for the metrics: an event costs an addition
+ * for each. A gauge is made at its first use: one that is made before the process has started its metrics tells nothing,
+ * ever. Values of labels are bounded: sources, handlers and types that are known, states, reasons.
  */
 export const instruments = {
   /** Seconds from a request's arrival to its 200. */
-  acknowledgement: lazily<Histogram>((meter) =>
-    meter.createHistogram("penstock.acknowledgement.duration", {
-      unit: "s",
-      description: "Time from the arrival of a request to its acknowledgement",
-      advice: {
-        explicitBucketBoundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-      },
-    }),
-  ),
+  acknowledgement: histogram({
+    name: "penstock.acknowledgement.duration",
+    unit: "s",
+    description: "Time from the arrival of a request to its acknowledgement",
+    boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  }),
   /** By source and type. */
-  accepted: lazily<Counter>((meter) =>
-    meter.createCounter("penstock.events.accepted", {
-      unit: "{event}",
-      description: "Events acknowledged",
-    }),
-  ),
+  accepted: counter({
+    name: "penstock.events.accepted",
+    unit: "{event}",
+    description: "Events acknowledged",
+    labels: ["source", "type"],
+  }),
   /** By workers. */
-  duplicates: lazily<Counter>((meter) =>
-    meter.createCounter("penstock.events.duplicates", {
-      unit: "{event}",
-      description: "Acknowledged events that a worker found to be copies of others",
-    }),
-  ),
+  duplicates: counter({
+    name: "penstock.events.duplicates",
+    unit: "{event}",
+    description: "Acknowledged events that a worker found to be copies of others",
+  }),
   /** By workers: unknown types and shapes, and what ingest could not read or vouch for. */
-  quarantined: lazily<Counter>((meter) =>
-    meter.createCounter("penstock.events.quarantined", {
-      unit: "{event}",
-      description: "Events that a worker put into quarantine",
-    }),
-  ),
+  quarantined: counter({
+    name: "penstock.events.quarantined",
+    unit: "{event}",
+    description: "Events that a worker put into quarantine",
+  }),
   /** By source and reason. */
-  refused: lazily<Counter>((meter) =>
-    meter.createCounter("penstock.requests.refused", {
-      unit: "{request}",
-      description: "Requests not acknowledged, by reason",
-    }),
-  ),
+  refused: counter({
+    name: "penstock.requests.refused",
+    unit: "{request}",
+    description: "Requests not acknowledged, by reason",
+    labels: ["source", "reason"],
+  }),
   /** By stage: accept, process. */
-  batchEvents: lazily<Histogram>((meter) =>
-    meter.createHistogram("penstock.batch.events", {
-      unit: "{event}",
-      description: "Events that shared a transaction",
-      advice: { explicitBucketBoundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500] },
-    }),
-  ),
+  batchEvents: histogram({
+    name: "penstock.batch.events",
+    unit: "{event}",
+    description: "Events that shared a transaction",
+    labels: ["stage"],
+    boundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+  }),
   /** By handler and outcome: succeeded, failed, timed-out, interrupted. */
-  handlerDuration: lazily<Histogram>((meter) =>
-    meter.createHistogram("penstock.handler.duration", {
-      unit: "s",
-      description: "Time of one call of a handler, for an event or, with handleBatch, for several",
-      advice: {
-        explicitBucketBoundaries: [
-          0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
-        ],
-      },
-    }),
-  ),
+  handlerDuration: histogram({
+    name: "penstock.handler.duration",
+    unit: "s",
+    description: "Time of one call of a handler, for an event or, with handleBatch, for several",
+    labels: ["handler", "outcome"],
+    boundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  }),
   /** By outcome: succeeded, failed, timed-out. Not by endpoint: there can be thousands. */
-  outboundDuration: lazily<Histogram>((meter) =>
-    meter.createHistogram("penstock.outbound.duration", {
-      unit: "s",
-      description: "Time of one request to an endpoint, connection and answer included",
-      advice: { explicitBucketBoundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] },
-    }),
-  ),
+  outboundDuration: histogram({
+    name: "penstock.outbound.duration",
+    unit: "s",
+    description: "Time of one request to an endpoint, connection and answer included",
+    labels: ["outcome"],
+    boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  }),
   /** Seconds a job waited, by queue: events, endpoints, or that of the deliveries to an effect handler. */
-  queueLag: lazily<Histogram>((meter) =>
-    meter.createHistogram("penstock.queue.lag", {
-      unit: "s",
-      description: "Time from the adding of a job to its start",
-      advice: {
-        explicitBucketBoundaries: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
-      },
-    }),
-  ),
-  swept: lazily<Counter>((meter) =>
-    meter.createCounter("penstock.sweep.batches", {
-      unit: "{batch}",
-      description: "Batches whose job the sweep added again because events of theirs were pending for long",
-    }),
-  ),
+  queueLag: histogram({
+    name: "penstock.queue.lag",
+    unit: "s",
+    description: "Time from the adding of a job to its start",
+    labels: ["queue"],
+    boundaries: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  }),
+  swept: counter({
+    name: "penstock.sweep.batches",
+    unit: "{batch}",
+    description: "Batches whose job the sweep added again because events of theirs were pending for long",
+  }),
   pendingEvents: lazily<ObservableGauge>((meter) =>
     meter.createObservableGauge("penstock.pending.events", {
       unit: "{event}",
@@ -116,6 +111,20 @@ export const instruments = {
     }),
   ),
 };
+
+function counter<Label extends string = never>(options: MetricOptions<Label>): () => Counter<Label> {
+  const made = createCounter(options);
+  counters.push(made);
+  return () => made;
+}
+
+function histogram<Label extends string = never>(
+  options: Parameters<typeof createHistogram<Label>>[0],
+): () => Histogram<Label> {
+  const made = createHistogram(options);
+  histograms.push(made);
+  return () => made;
+}
 
 function lazily<T>(make: (meter: Meter) => T): () => T {
   let made: T | undefined;

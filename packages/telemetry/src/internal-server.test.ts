@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
+import { instruments } from "./instruments.ts";
 import { startInternalServer } from "./internal-server.ts";
 import { createLogger } from "./logger.ts";
 import { createReadiness, type HealthCheck } from "./readiness.ts";
@@ -75,6 +76,36 @@ test("metrics are those of the process, in the Prometheus format", async () => {
   const answer = await get("/metrics");
   expect(answer.headers.get("content-type")).toMatch(/^text\/plain/);
   expect(await answer.text()).toMatch(/^nodejs_eventloop_utilization.* [01](\.\d+)?$/m);
+});
+
+test("counters are read right after many adds, also those from before the metrics were started", async () => {
+  const types = ["message.sent", "other"];
+  const add = (count: number): void => {
+    for (let at = 0; at < count; at++) {
+      for (const type of types) instruments.accepted().add(1, { source: "one", type });
+      instruments.swept().add(2);
+    }
+  };
+  add(1_000);
+  const metrics = await startMetrics(createResource("penstock-test"), {}, false);
+  onTestFinished(() => metrics.stop());
+  const { get } = await serve({ respondMetrics: metrics.respond });
+  const counted = async (): Promise<(string | undefined)[]> => {
+    const text = await (await get("/metrics")).text();
+    const lines = types.map((type) => `events_accepted_total{source="one",type="${type}"} `);
+    lines.push("sweep_batches_total ");
+    return lines.map((line) =>
+      text
+        .split("\n")
+        .find((each) => each.startsWith(`penstock_${line}`))
+        ?.split(" ")
+        .at(-1),
+    );
+  };
+  expect(await counted()).toEqual(["1000", "1000", "2000"]);
+  add(99_000);
+  expect(await counted()).toEqual(["100000", "100000", "200000"]);
+  expect(await counted()).toEqual(["100000", "100000", "200000"]);
 });
 
 test("where metrics are off, that is said", async () => {

@@ -4,12 +4,15 @@ import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { RuntimeNodeInstrumentation } from "@opentelemetry/instrumentation-runtime-node";
 import type { Resource } from "@opentelemetry/resources";
 import {
+  AggregationTemporality,
   AggregationType,
+  InstrumentType,
   MeterProvider,
   PeriodicExportingMetricReader,
   type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
-
+import { createHistogramProducer } from "./histogram-producer.ts";
+import { counters, histograms } from "./instruments.ts";
 import type { Environment } from "./telemetry-plan.ts";
 
 /** The metrics of a process. */
@@ -22,7 +25,11 @@ export interface Metrics {
 
 /** Starts to keep metrics for `/metrics`, those of Node's runtime among them, and to send them by OTLP when asked to. */
 export async function startMetrics(resource: Resource, env: Environment, send: boolean): Promise<Metrics> {
-  const prometheus = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
+  const prometheus = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    metricProducers: [createHistogramProducer(histograms, AggregationTemporality.CUMULATIVE)],
+  });
   const provider = new MeterProvider({
     resource,
     // Per statement, and pools are told by penstock.pool.connections whether SQL is traced or not.
@@ -30,6 +37,7 @@ export async function startMetrics(resource: Resource, env: Environment, send: b
     readers: [prometheus, ...(send ? [await periodicReader(env)] : [])],
   });
   metrics.setGlobalMeterProvider(provider);
+  observeCounters(provider);
   const runtime = new RuntimeNodeInstrumentation();
   runtime.setMeterProvider(provider);
   runtime.enable();
@@ -39,9 +47,23 @@ export async function startMetrics(resource: Resource, env: Environment, send: b
   };
 }
 
+/** Has the counters' numbers read when a reader asks for the metrics. */
+function observeCounters(provider: MeterProvider): void {
+  const meter = provider.getMeter("penstock");
+  for (const { name, unit, description, read } of counters) {
+    meter.createObservableCounter(name, { unit, description }).addCallback((result) => {
+      for (const { labels, value } of read()) result.observe(value, labels);
+    });
+  }
+}
+
 async function periodicReader(env: Environment): Promise<PeriodicExportingMetricReader> {
+  const exporter = await otlpExporter(env);
+  const temporality =
+    exporter.selectAggregationTemporality?.(InstrumentType.HISTOGRAM) ?? AggregationTemporality.CUMULATIVE;
   return new PeriodicExportingMetricReader({
-    exporter: await otlpExporter(env),
+    exporter,
+    metricProducers: [createHistogramProducer(histograms, temporality)],
     ...toNumber("exportIntervalMillis", env["OTEL_METRIC_EXPORT_INTERVAL"]),
     ...toNumber("exportTimeoutMillis", env["OTEL_METRIC_EXPORT_TIMEOUT"]),
   });

@@ -5,6 +5,7 @@ import type { Resource } from "@opentelemetry/resources";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 import { register, supportsSyncHooks } from "import-in-the-middle/register-hooks.mjs";
 import type { Logger } from "./logger.ts";
+import { createSampler } from "./sampler.ts";
 import type { Environment } from "./telemetry-plan.ts";
 
 /** A batch is linked to each of its events, and the SDK keeps 128 links of a span unless told otherwise. */
@@ -23,6 +24,7 @@ export function startTracing(resource: Resource, env: Environment, log: Logger):
   const sdk = new NodeSDK({
     resource,
     autoDetectResources: false,
+    sampler: createSampler(env),
     // Only within a trace: polls of an idle queue are nobody's.
     instrumentations: [
       new PgInstrumentation({ requireParentSpan: true, ignoreConnectSpans: true, requestHook: withoutMessage }),

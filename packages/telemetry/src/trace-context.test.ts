@@ -1,20 +1,39 @@
+import { trace } from "@opentelemetry/api";
 import { expect, onTestFinished, test } from "vitest";
+import { newTrace, noTrace, startSpan } from "./span.ts";
+import { isTraceparent, receivedTraceparent, toContext, toSpanContext, toTraceparent } from "./trace-context.ts";
 import { setTracing } from "./tracing-state.ts";
-import { newTrace, spanOf, startSpan } from "./span.ts";
-import { isTraceparent, toContext, toSpanContext, toTraceparent } from "./trace-context.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
 
-test("a traceparent comes back as it was stored", () => {
-  setTracing(true);
+/** Turns tracing on for a test, with a sampler. */
+function traceFor(sampler?: string): void {
+  setTracing(true, sampler);
   onTestFinished(() => setTracing(false));
-  for (const flags of ["00", "01"]) {
-    const traceparent = `00-${TRACE}-${SPAN}-${flags}`;
-    expect(isTraceparent(traceparent)).toBe(true);
-    const span = spanOf(toContext(traceparent));
-    expect(toTraceparent(span!)).toBe(traceparent);
-  }
+}
+
+test("a traceparent comes back as it was stored", () => {
+  traceFor();
+  const traceparent = `00-${TRACE}-${SPAN}-01`;
+  expect(isTraceparent(traceparent)).toBe(true);
+  const span = trace.getSpan(toContext(traceparent));
+  expect(toTraceparent(span!)).toBe(traceparent);
+});
+
+test("what is stored with an event that is not sampled says so, and in whose trace it is", () => {
+  traceFor();
+  const sent = receivedTraceparent(`00-${TRACE}-${SPAN}-01`);
+  expect(sent).toBe(`00-${TRACE}-${SPAN}-00`);
+  const alone = receivedTraceparent(undefined);
+  expect(isTraceparent(alone)).toBe(false);
+  expect([sent, alone, receivedTraceparent("x")].map(toContext)).toEqual([noTrace, noTrace, noTrace]);
+});
+
+test("while tracing is off, a sender's traceparent is stored as it came, and nothing where there is none", () => {
+  expect(receivedTraceparent(`00-${TRACE}-${SPAN}-01`)).toBe(`00-${TRACE}-${SPAN}-01`);
+  expect(receivedTraceparent(undefined)).toBeNull();
+  expect(receivedTraceparent("x")).toBeNull();
 });
 
 test.each([
@@ -25,10 +44,8 @@ test.each([
 ])(
   "with the sampler %s, what belongs to a trace that is not sampled makes no span of its own: %s",
   (sampler, heeds) => {
-    setTracing(true, sampler);
-    onTestFinished(() => setTracing(false));
-    const parent = toContext(`00-${TRACE}-${SPAN}-00`);
-    expect(startSpan("stage", { parent }) === spanOf(parent)).toBe(heeds);
+    traceFor(sampler);
+    expect(toContext(`00-${TRACE}-${SPAN}-00`) === noTrace).toBe(heeds);
   },
 );
 
@@ -58,5 +75,5 @@ test.each([
 
 test("while tracing is off there is nothing to store", () => {
   expect(toTraceparent(startSpan("anything"))).toBeNull();
-  expect(toTraceparent(spanOf(toContext(`00-${TRACE}-${SPAN}-01`))!)).toBeNull();
+  expect(toTraceparent(trace.getSpan(toContext(`00-${TRACE}-${SPAN}-01`))!)).toBeNull();
 });

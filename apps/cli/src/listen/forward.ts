@@ -3,6 +3,7 @@ import { wallClockMs } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import type { TailedEvent } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
+import { traceIdOf } from "../output/event-detail.ts";
 import { printable } from "../output/printable.ts";
 import { findSecretsOf } from "../sources/source-secrets.ts";
 
@@ -28,7 +29,8 @@ export function createForwarder(
     const signer = signers.get(event.source) ?? findSigner(ctx, sources, event.source, secret);
     signers.set(event.source, signer);
     const headers = signHeaders(await signer, event);
-    if (event.traceparent !== null) headers["traceparent"] = event.traceparent;
+    const { traceparent } = event;
+    if (traceparent !== null && traceIdOf(traceparent) !== null) headers["traceparent"] = traceparent;
     return sender.post({ url, headers, body: event.body, signal: ctx.stop });
   }
 

@@ -31,7 +31,7 @@ export interface System {
   readonly sink: OtlpSink;
   /** The receiver of webhooks; it runs from the start. */
   readonly ingest: Service & { readonly url: string };
-  startWorker(): Promise<Service>;
+  startWorker(env?: Record<string, string>): Promise<Service>;
   /** Sends a signed event, as part of a trace where one is given; resolves when it is acknowledged. */
   send(event: BuzzBipEvent, traceparent?: string): Promise<void>;
 }
@@ -86,8 +86,9 @@ export async function startSystem(env: Record<string, string> = {}): Promise<Sys
     store,
     sink,
     ingest: { ...ingest, url },
-    startWorker: () =>
+    startWorker: (own = {}) =>
       start("worker", {
+        ...own,
         WORKER_INTERNAL_PORT: "0",
         PENSTOCK_CONFIG: fileURLToPath(new URL("penstock.config.ts", import.meta.url)),
       }),

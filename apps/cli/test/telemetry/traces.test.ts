@@ -210,6 +210,46 @@ test("what its sender does not sample leaves no span, and is still told by its t
   expect(logged.find(({ msg }) => msg === "handling")).toMatchObject({ traceId });
 });
 
+test("a request that is not sampled makes no span, and neither does its event in the worker", async () => {
+  const system = await startSystem({ OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0" });
+  // Another sampler, which would decide otherwise: the event's trace is decided about once, where the event comes in.
+  const worker = await system.startWorker({ OTEL_TRACES_SAMPLER: "parentbased_always_on" });
+  for (let at = 0; at < 3; at++) await system.send(makeEvent("message.received"));
+  await system.send(makeEvent("message.sent"));
+  await system.send(makeEvent("message.failed"));
+  await system.send(makeEvent("contact.created"));
+  await untilProcessed(system, 6);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+  const about = system.sink.spans.filter(({ name }) => !["sweep", "feed deliveries"].includes(name));
+  expect(about.filter(({ service }) => service === "penstock-ingest")).toEqual([]);
+  expect(about.map(({ name }) => name).filter((name) => /handle|process event$|process batch/.test(name))).toEqual([]);
+  const { rows } = await system.store.pool.query("SELECT DISTINCT traceparent FROM penstock.events");
+  expect(rows).toEqual([{ traceparent: "00" }]);
+});
+
+test("an event that is sampled leaves the spans of its own way and its batch's, and none of events beside it", async () => {
+  const system = await startSystem({ OTEL_TRACES_SAMPLER: "parentbased_always_off", WORKER_CONCURRENCY: "1" });
+  const { sink } = system;
+  const sender = newTraceparent();
+  await system.send(makeEvent("message.received"), sender.traceparent);
+  for (let at = 0; at < 5; at++) await system.send(makeEvent("message.received"));
+  const worker = await system.startWorker();
+  await untilProcessed(system, 6);
+  await Promise.all([system.ingest.stop(), worker.stop()]);
+
+  const handled = await only(sink, sender.traceId, "handle plain");
+  expect(await pathUp(sink, handled)).toEqual(WHOLE_WAY);
+  expect(sqlBelow(sink, handled)).toEqual([expect.stringContaining('insert into "effects"')]);
+  const part = await only(sink, sender.traceId, "process event");
+  const batch = await sink.bySpanId(part.links[0]!.spanId);
+  expect((await pathUp(sink, batch)).at(-1)).toBe("accept batch");
+  expect(batch.links).toEqual([expect.objectContaining(idOf(part))]);
+  // What was handled for the others beside it stands neither in its trace nor in the batch's.
+  expect(sink.spans.filter(({ name }) => name === "handle plain")).toEqual([handled]);
+  expect(sqlBelow(sink, batch).join("\n")).not.toContain('insert into "effects"');
+  expect(new Set(sink.spans.map(({ traceId }) => traceId))).toEqual(new Set([sender.traceId, batch.traceId]));
+});
+
 test("an event whose sender begins no trace begins one", async () => {
   const system = await startSystem();
   const { sink } = system;
