@@ -8,7 +8,7 @@ import { makeEvent } from "@penstock/schemas/fixtures";
 import { buzzbip, defineSources, signBuzzBip, type Sources } from "@penstock/sources";
 import { createEngineStore, createQueuePool, createStore, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
-import { createTestDatabase } from "@penstock/testing";
+import { createTestDatabase, recordPending } from "@penstock/testing";
 import { onTestFinished } from "vitest";
 
 const SECRET = "whsec_of_the_tests_of_ingest";
@@ -171,13 +171,9 @@ export interface RecordedEvent {
   readonly body: Buffer;
 }
 
-/** Records what is pending as workers do, and gives all events, each once, in the order of their arrival. */
+/** Records what is pending, and gives all events, each once, in the order of their arrival. */
 export async function recordEvents(store: Store): Promise<RecordedEvent[]> {
-  const claim = { batches: [], maxEvents: 1_000, maxBytes: 4 * 1_048_576 };
-  const engineStore = createEngineStore(store, "ingest-test");
-  const take = (): Promise<number> =>
-    engineStore.transaction(async (tx) => (await tx.claimBatches(claim)).batches.length);
-  while ((await take()) > 0);
+  await recordPending(createEngineStore(store, "ingest-test"));
   const { rows } = await store.pool.query<RecordedEvent>(
     `SELECT event_id, type, problem, penstock.body_of(day, seq, body_at, body_bytes) AS body
        FROM penstock.events ORDER BY seq`,

@@ -3,7 +3,7 @@ import { makeEvent } from "@penstock/schemas/fixtures";
 import { buzzbip, requestOfBody } from "@penstock/sources";
 import { commitBatch, createEngineStore, createStore, migrate, type Store, type StoreOptions } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
-import { createTestDatabase } from "@penstock/testing";
+import { createTestDatabase, type Recorded, recordPending } from "@penstock/testing";
 
 /** Opens a store as ingest does. */
 export function openStore(url: string, options: Partial<StoreOptions> = {}): Store {
@@ -86,20 +86,9 @@ export async function committedRows(store: Store): Promise<(StoredRow & { readon
   return rows;
 }
 
-/** Records what is pending as workers do, and counts what was found of it. */
-export async function record(store: Store): Promise<{ events: number; duplicates: number; conflicts: number }> {
-  const found = { events: 0, duplicates: 0, conflicts: 0 };
-  for (let taken = 1; taken > 0;) {
-    const claim = { batches: [], maxEvents: 200, maxBytes: 1_048_576 };
-    const { batches, events, duplicates, conflicts } = await createEngineStore(store, "intake-test").transaction((tx) =>
-      tx.claimBatches(claim),
-    );
-    taken = batches.length;
-    found.events += events.length;
-    found.duplicates += duplicates;
-    found.conflicts += conflicts;
-  }
-  return found;
+/** Records what is pending, and counts what was found of it. */
+export function record(store: Store): Promise<Recorded> {
+  return recordPending(createEngineStore(store, "intake-test"));
 }
 
 /** All events of a database in the order of their seq, once what is pending is recorded. */

@@ -202,7 +202,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
           await queue.add(more.map((batch) => [batch]));
           for (const { done } of two) expect(done.length).toBeGreaterThan(5);
         });
-        const all = (): string[] => two.flatMap(({ done }) => done);
+        const all = (): number[] => two.flatMap(({ done }) => done);
         await eventually(() => expect(all()).toHaveLength(batches.length));
         expect(new Set(all())).toEqual(new Set(batches));
       });
