@@ -2,7 +2,7 @@ interface Queryable {
   query(sql: string, values: unknown[]): Promise<unknown>;
 }
 
-// As many to a batch as intake takes at most.
+// As many to a batch as intake takes at most. The key is keyOfId("buzzbip", id).
 const INSERT = `
   WITH drawn AS MATERIALIZED (
     SELECT nextval('penstock.batch_number') AS batch, first FROM generate_series(1, $1::int, 200) AS first
@@ -16,6 +16,9 @@ const INSERT = `
            json_agg(json_build_object('source', 'buzzbip', 'id', id, 'type', $3::text, 'bytes', octet_length(body)) ORDER BY n),
            string_agg(body, '' ORDER BY n)
       FROM made GROUP BY day, batch
+  ), keys AS (
+    INSERT INTO penstock.event_keys (key, seq, day, body_hash)
+    SELECT sha256('id\\000buzzbip\\000'::bytea || convert_to(id, 'UTF8')), seq, day, sha256(body) FROM made
   )
   INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
   SELECT seq, day, now(), 'buzzbip', id, $3::text, ARRAY[$4::text],
@@ -24,7 +27,7 @@ const INSERT = `
 
 /**
  * Stores events that a worker has recorded, each like this one but for its id: `evt_1`, `evt_2` and so on where it is `evt`.
- * They have no deliveries, and the ledger does not know them.
+ * They have no deliveries.
  */
 export async function addHistory(
   db: Queryable,
