@@ -1,10 +1,8 @@
-import { hash, randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { generateMasterKey } from "@penstock/dispatch";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { keyOfId } from "@penstock/sources";
-import { insertEvents, type Store } from "@penstock/store";
-import { createTestDatabase, eventually, openSink, type TestProcess } from "@penstock/testing";
+import type { Store } from "@penstock/store";
+import { addHistory, createTestDatabase, eventually, openSink, type TestProcess } from "@penstock/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { openStore } from "../src/database.ts";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
@@ -25,26 +23,7 @@ beforeAll(async () => {
   });
   await penstock.call(["migrate"]);
   store = openStore(url);
-  const events = Array.from({ length: DELIVERIES }, (_, at) => makeEvent("message.received", { id: `evt_${at}` }));
-  await insertEvents(
-    store,
-    randomUUID(),
-    events.map((event) => {
-      const body = Buffer.from(JSON.stringify(event));
-      return {
-        key: keyOfId("buzzbip", event.id),
-        bodyHash: hash("sha256", body, "hex"),
-        source: "buzzbip",
-        eventId: event.id,
-        type: event.type,
-        createdAt: new Date(event.createdAt),
-        subjects: [],
-        problem: null,
-        traceparent: null,
-        body,
-      };
-    }),
-  );
+  await addHistory(store.pool, { events: DELIVERIES, like: makeEvent("message.received", { id: "evt" }) });
 });
 afterAll(async () => {
   await store.close();
@@ -95,7 +74,7 @@ async function stopAtLock(command: TestProcess, letGo: () => Promise<void>): Pro
 }
 
 /** A delivery of the second page: the first is done when a command waits for it. */
-const SECOND_PAGE = `SELECT FROM penstock.deliveries WHERE seq = (SELECT max(seq) - 1500 FROM penstock.events) FOR UPDATE`;
+const SECOND_PAGE = `SELECT FROM penstock.deliveries WHERE seq = (SELECT seq FROM penstock.events ORDER BY seq DESC OFFSET 1500 LIMIT 1) FOR UPDATE`;
 
 describe("Ctrl-C ends a bulk change after the page under way, and how many of how many were changed is told:", () => {
   test.each([
@@ -118,7 +97,7 @@ describe("Ctrl-C ends a bulk change after the page under way, and how many of ho
   test("what cannot be changed anyway is not counted", async () => {
     await given("picky", "dead");
     await store.pool.query("UPDATE penstock.deliveries SET state = 'succeeded' WHERE seq % 2 = 0");
-    const letGo = await hold(SECOND_PAGE.replace("1500", "1501"));
+    const letGo = await hold(SECOND_PAGE);
     const command = penstock.open(["deliveries", "skip", "--handler", "picky", "--yes", "--json"]);
     await stopAtLock(command, letGo);
     expect(await command.exited).toEqual({ code: 130, signal: null });
@@ -176,7 +155,7 @@ test("Ctrl-C ends a request to an endpoint that does not answer, and what is sen
 });
 
 test("a promise that a handler left alone takes no dry run down", async () => {
-  const command = await penstock.run(["replay", "dry-run", "evt_0", "--handler", "forgetful"], {
+  const command = await penstock.run(["replay", "dry-run", "evt_1", "--handler", "forgetful"], {
     PENSTOCK_CONFIG: fileURLToPath(new URL("fixtures/forgetful.config.ts", import.meta.url)),
   });
   expect(command.code).toBe(1);

@@ -6,9 +6,9 @@ import { type EventQueue, migrateQueue, openQueue, type OpenQueuePool, QUEUE_SCH
 import { parseIngestConfig } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { buzzbip, defineSources, signBuzzBip, type Sources } from "@penstock/sources";
-import { createQueuePool, createStore, migrate, type Store } from "@penstock/store";
+import { createEngineStore, createQueuePool, createStore, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
-import { createTestDatabase } from "@penstock/testing";
+import { createTestDatabase, recordPending } from "@penstock/testing";
 import { onTestFinished } from "vitest";
 
 const SECRET = "whsec_of_the_tests_of_ingest";
@@ -158,11 +158,34 @@ export function onTheWire(body: Buffer, headers: Record<string, string> = signed
   return Buffer.concat([Buffer.from(head), body]);
 }
 
+/** All events that are stored, as a table for FROM: duplicates, too, since only a worker finds out which those are. */
+export const STORED = `(
+  SELECT e.*, penstock.body_of(e.day, e.seq, e.body_at, e.body_bytes) AS body
+    FROM penstock.batches b, LATERAL penstock.events_of(b) AS e) AS stored`;
+
+/** An event, once a worker has recorded it. */
+export interface RecordedEvent {
+  readonly event_id: string | null;
+  readonly type: string | null;
+  readonly problem: string | null;
+  readonly body: Buffer;
+}
+
+/** Records what is pending, and gives all events, each once, in the order of their arrival. */
+export async function recordEvents(store: Store): Promise<RecordedEvent[]> {
+  await recordPending(createEngineStore(store, "ingest-test"));
+  const { rows } = await store.pool.query<RecordedEvent>(
+    `SELECT event_id, type, problem, penstock.body_of(day, seq, body_at, body_bytes) AS body
+       FROM penstock.events ORDER BY seq`,
+  );
+  return rows;
+}
+
 /** Rows that refused requests must not leave, in every table that ingest writes to. */
-export async function countRows(store: Store): Promise<{ events: number; keys: number; pending: number }> {
-  const { rows } = await store.pool.query<{ events: number; keys: number; pending: number }>(
-    `SELECT (SELECT count(*) FROM penstock.events)::int AS events, (SELECT count(*) FROM penstock.event_keys)::int AS keys,
-            (SELECT count(*) FROM penstock.pending)::int AS pending`,
+export async function countRows(store: Store): Promise<{ events: number; pending: number }> {
+  const { rows } = await store.pool.query<{ events: number; pending: number }>(
+    `SELECT (SELECT count(*) FROM ${STORED})::int AS events,
+            (SELECT coalesce(sum(events), 0) FROM penstock.pending)::int AS pending`,
   );
   return rows[0]!;
 }
@@ -170,9 +193,17 @@ export async function countRows(store: Store): Promise<{ events: number; keys: n
 /** Holds up every commit of ingest until it is called. */
 export async function blockIntake(store: Store): Promise<() => Promise<void>> {
   const blocker = await store.pool.connect();
-  await blocker.query("BEGIN; LOCK TABLE penstock.event_keys IN ACCESS EXCLUSIVE MODE");
+  await blocker.query("BEGIN; LOCK TABLE penstock.batches IN ACCESS EXCLUSIVE MODE");
   return async () => {
     await blocker.query("COMMIT");
     blocker.release();
   };
+}
+
+/** How many commits of ingest wait for the block. */
+export async function commitsHeld(store: Store): Promise<number> {
+  const { rowCount } = await store.pool.query(
+    "SELECT FROM pg_locks WHERE NOT granted AND relation = 'penstock.batches'::regclass",
+  );
+  return rowCount ?? 0;
 }

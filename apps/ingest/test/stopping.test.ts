@@ -4,6 +4,7 @@ import { eventually, freePort, startProcess, type TestProcess } from "@penstock/
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   blockIntake,
+  commitsHeld,
   connectRaw,
   countRows,
   environment,
@@ -13,6 +14,7 @@ import {
   send,
   startIngest,
   storeAt,
+  STORED,
 } from "./ingest-under-test.ts";
 
 let databaseUrl: string;
@@ -26,14 +28,9 @@ afterAll(() => store.close());
 
 const main = new URL("../src/main.ts", import.meta.url);
 
-/** Resolves when so many commits of ingest wait for the block. */
+/** Resolves when a commit of ingest waits for the block. */
 function held(): Promise<void> {
-  return eventually(async () => {
-    const { rowCount } = await store.pool.query(
-      "SELECT FROM pg_locks WHERE NOT granted AND relation = 'penstock.event_keys'::regclass",
-    );
-    expect(rowCount).toBe(1);
-  });
+  return eventually(async () => expect(await commitsHeld(store)).toBe(1));
 }
 
 async function took(work: Promise<unknown>): Promise<number> {
@@ -134,7 +131,7 @@ describe("the process", () => {
     await eventually(() => expect(answered.length).toBeGreaterThan(100));
     ingest.kill("SIGKILL");
     await Promise.all(senders);
-    const { rows } = await store.pool.query<{ body: Buffer }>("SELECT body FROM penstock.events");
+    const { rows } = await store.pool.query<{ body: Buffer }>(`SELECT body FROM ${STORED}`);
     const stored = new Set(rows.map(({ body }) => body.toString()));
     expect(answered.filter((body) => !stored.has(body.toString()))).toEqual([]);
   });

@@ -1,5 +1,13 @@
+import { makeEvent } from "@penstock/schemas/fixtures";
 import { pauseHandler } from "@penstock/store";
-import { eventually, type ServerUnderTest, startPostgres, startRedis, type TestProcess } from "@penstock/testing";
+import {
+  addHistory,
+  eventually,
+  type ServerUnderTest,
+  startPostgres,
+  startRedis,
+  type TestProcess,
+} from "@penstock/testing";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createOutsideWorld, type OutsideWorld } from "./outside/outside-world.ts";
@@ -202,12 +210,10 @@ describe.each(["postgres", "redis"] as const)("effect handlers of a worker with 
       const [first] = await workplace.add(["hello"]);
       await Promise.all([start(), start()]);
       await eventually(() => expect(outside.toldBy("notify")).toEqual([first]), soon);
+      await addHistory(store.pool, { events: 5_000, like: makeEvent("message.received", { id: "storm" }) });
       await store.pool.query(
-        `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
-       SELECT 1000000 + n, e.day, now(), e.source, 'storm_' || n, e.type, e.subjects, e.body
-         FROM penstock.events e, generate_series(1, 5000) AS n;
-       INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
-       SELECT day, seq, 'mail', 'retrying', 1, now() FROM penstock.events WHERE event_id LIKE 'storm%'`,
+        `INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, next_attempt_at)
+         SELECT day, seq, 'mail', 'retrying', 1, now() FROM penstock.events WHERE event_id LIKE 'storm%'`,
       );
       await eventually(async () => expect(await countJobs("mail")).toBeGreaterThanOrEqual(WINDOW), soon);
       const others = [];

@@ -2,7 +2,7 @@ import { generateMasterKey, generateSecret, parseMasterKeys } from "@penstock/di
 import { ENDPOINT_DEFAULTS, type EndpointSettings } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { createEndpoint, listEndpoints } from "@penstock/store";
-import { accept, eventually, openSink, type Sink } from "@penstock/testing";
+import { accept, addHistory, eventually, openSink, type Sink } from "@penstock/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createWorkplace, PATIENCE_MS, SOON, type Workplace } from "./worker-under-test.ts";
 import plugged from "./trial/penstock.config.ts";
@@ -112,13 +112,8 @@ test("one that is dead with a backlog takes no turn from the others, and what co
   sink.answer = (response, received, nth) => {
     if (endpointOf(received) === "ep_well") accept(response, received, nth);
   };
-  const body = JSON.stringify(makeEvent("message.received", { id: "evt_backlog" }));
-  await workplace.store.pool.query(
-    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
-     SELECT nextval('penstock.event_seq'), (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_backlog',
-            'message.received', '{cnt_1}', convert_to($1, 'UTF8') FROM generate_series(1, 100000)`,
-    [body],
-  );
+  const like = makeEvent("message.received", { id: "evt_backlog" });
+  await addHistory(workplace.store.pool, { events: 100_000, like });
   await workplace.store.pool.query(
     `INSERT INTO penstock.deliveries (day, seq, subscriber, state, next_attempt_at)
      SELECT day, seq, 'ep_dead', 'pending', now() FROM penstock.events`,

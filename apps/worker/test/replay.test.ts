@@ -1,6 +1,6 @@
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { createReplay, showReplay, type Store } from "@penstock/store";
-import { eventually } from "@penstock/testing";
+import { addHistory, eventually } from "@penstock/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import trial from "./trial/penstock.config.ts";
 import { createWorkplace, type Workplace } from "./worker-under-test.ts";
@@ -17,14 +17,10 @@ afterEach(() => workplace.close());
 
 /** Adds events as if their handler `b-plain` had failed them all. */
 async function addDead(count: number): Promise<void> {
-  const body = JSON.stringify(makeEvent("message.received", { id: "evt_template", data: { body: "hello" } }));
-  await store.pool.query(
-    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body)
-     SELECT nextval('penstock.event_seq'), (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_' || n,
-            'message.received', ARRAY['cnt_' || n % 100], convert_to(replace($2, 'evt_template', 'evt_' || n), 'UTF8')
-       FROM generate_series(1, $1::int) AS n`,
-    [count, body],
-  );
+  await addHistory(store.pool, {
+    events: count,
+    like: makeEvent("message.received", { id: "evt_template", data: { body: "hello" } }),
+  });
   await store.pool.query(
     `INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
      SELECT day, seq, 'b-plain', 'dead', 3 FROM penstock.events`,

@@ -1,10 +1,8 @@
-import { hash, randomUUID } from "node:crypto";
 import type { PenstockConfig } from "@penstock/handler-sdk";
 import { migrateQueue, openQueue, type EventQueue } from "@penstock/queue";
 import type { QueueConfig } from "@penstock/schemas";
 import { type EventOverrides, makeEvent } from "@penstock/schemas/fixtures";
-import { keyOfId } from "@penstock/sources";
-import { createQueuePool, createStore, insertEvents, migrate, type Store } from "@penstock/store";
+import { commitBatch, createQueuePool, createStore, migrate, type Store } from "@penstock/store";
 import { createTestDatabase, createTestRedis, eventually, startProcess, type TestProcess } from "@penstock/testing";
 import { Redis } from "ioredis";
 import { expect } from "vitest";
@@ -40,29 +38,27 @@ export const migrateFor =
 export type Order = string | EventOverrides;
 
 /** Commits events whose handlers are told these orders, as intake does, as one batch. */
-export async function addTo(store: Store, orders: readonly Order[]): Promise<{ batchId: string; ids: string[] }> {
-  const batchId = randomUUID();
+export async function addTo(store: Store, orders: readonly Order[]): Promise<{ batch: number; ids: string[] }> {
   const events = orders.map((order) =>
     makeEvent("message.received", typeof order === "string" ? { data: { body: order } } : order),
   );
-  const sha = (text: string): string => hash("sha256", text, "hex");
-  await insertEvents(
+  const batch = await commitBatch(
     store,
-    batchId,
     events.map((event) => ({
-      key: keyOfId("buzzbip", event.id),
-      bodyHash: sha(event.id),
       source: "buzzbip",
       eventId: event.id,
+      key: null,
       type: event.type,
       createdAt: new Date(event.createdAt),
       subjects: [event.data.contactId],
       problem: null,
       traceparent: null,
+      bodyVaries: false,
       body: Buffer.from(JSON.stringify(event)),
+      replay: null,
     })),
   );
-  return { batchId, ids: events.map(({ id }) => id) };
+  return { batch, ids: events.map(({ id }) => id) };
 }
 
 /** A database and a queue of a test's own, on which workers run. */
@@ -120,8 +116,8 @@ export async function createWorkplace(options: {
       return worker;
     },
     async add(orders, { enqueue = true } = {}) {
-      const { batchId, ids } = await addTo(store, orders);
-      if (enqueue) await queue.add([batchId]);
+      const { batch, ids } = await addTo(store, orders);
+      if (enqueue) await queue.add([[batch]]);
       return ids;
     },
     async accept(orders) {

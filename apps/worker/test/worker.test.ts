@@ -47,6 +47,8 @@ describe.each(["postgres", "redis"] as const)("a worker with its queue on %s", (
         if (!over) deaths++;
         worker.kill();
         await worker.exited;
+        // Its leases would run out in a minute.
+        await workplace.store.pool.query("UPDATE penstock.deliveries SET lease_until = now() WHERE state = 'running'");
       }
     })();
     const stopped: (() => void)[] = [];
@@ -227,14 +229,16 @@ test("a worker that is out of patience at its stop says which batch it leaves, a
   const env = { DATABASE_URL: url, PENSTOCK_CONFIG: configPath, LOG_LEVEL: "info", SHUTDOWN_MS: "200" };
   const worker = startProcess({ file: main, env, name: "worker" });
   await worker.waitForLine(/worker ready/, 60_000);
-  const { batchId } = await addTo(store, ["slow 9000"]);
-  await queue.add([batchId]);
+  const { batch } = await addTo(store, ["slow 9000"]);
+  await queue.add([[batch]]);
   await worker.waitForLine(/"order":"slow"/, 30_000);
   worker.kill("SIGTERM");
   expect(await worker.exited).toEqual({ code: 0, signal: null });
-  expect(worker.stdout.join("\n")).toMatch(new RegExp(`"batchId":"${batchId}".*batch was not processed`));
-  expect((await store.pool.query("SELECT tries FROM penstock.pending")).rows).toEqual([{ tries: 0 }]);
-  expect((await store.pool.query("SELECT FROM penstock.deliveries")).rowCount).toBe(0);
+  expect(worker.stdout.join("\n")).toMatch(new RegExp(`"batches":\\[${batch}\\].*batches were not processed`));
+  expect((await store.pool.query("SELECT batch::int FROM penstock.pending")).rows).toEqual([{ batch }]);
+  for (const table of ["event_keys", "events", "deliveries"]) {
+    expect((await store.pool.query(`SELECT FROM penstock.${table}`)).rowCount).toBe(0);
+  }
   await queue.close();
   await store.close();
 }, 150_000);
@@ -281,6 +285,6 @@ describe("a worker that cannot start says why and ends", () => {
     const { url } = await createTestDatabase();
     const worker = startProcess({ file: main, env: { DATABASE_URL: url, PENSTOCK_CONFIG: configPath } });
     expect((await worker.exited).code).toBe(1);
-    expect(worker.stderr.join("\n")).toMatch(/behind by \d+ migration.*penstock\/0001-events.*penstock migrate/);
+    expect(worker.stderr.join("\n")).toMatch(/behind by \d+ migration.*penstock\/0001-baseline.*penstock migrate/);
   });
 });

@@ -13,7 +13,7 @@ test("what was sent since the last settle is handled as one batch, and the rows 
   expectTypeOf(rows).toEqualTypeOf<{ event_id: string; body: string; batch: number }[]>();
   expect(rows).toHaveLength(2);
   expect(rows).toContainEqual({ event_id: first.id, body: "hello", batch: 2 });
-  expect(second).toMatchObject({ id: "evt_b", outcome: "new" });
+  expect(second).toMatchObject({ id: "evt_b", type: "message.received" });
   expect((await t.deliveries()).map(({ event, state, tries }) => ({ event, state, tries }))).toEqual([
     { event: first.id, state: "succeeded", tries: [] },
     { event: "evt_b", state: "succeeded", tries: [] },
@@ -33,15 +33,14 @@ test("with batches of one, each event goes to handle by itself", async () => {
 test("the same id again is a duplicate, and what nobody understands is in quarantine", async () => {
   await using t = await testHandler(greetings);
   const sent = { id: "evt_a", createdAt: "2026-06-01T00:00:00Z", data: { body: "x" } };
-  const outcomes = [];
-  outcomes.push((await t.send("message.received", sent)).outcome, (await t.send("message.received", sent)).outcome);
-  outcomes.push((await t.send("message.received", { id: "evt_c", body: "no JSON" })).outcome);
+  for (const again of [sent, sent, { ...sent, data: { body: "y" } }]) await t.send("message.received", again);
+  await t.send("message.received", { id: "evt_c", body: "no JSON" });
   const wrong = '{"id":"evt_d","type":"message.received","createdAt":"2026-06-01T00:00:00Z","data":{}}';
-  outcomes.push((await t.send("message.received", { id: "evt_d", body: wrong })).outcome);
-  expect(outcomes).toEqual(["new", "duplicate", "quarantined", "new"]);
+  await t.send("message.received", { id: "evt_d", body: wrong });
   await t.settle();
-  expect((await t.rows("greetings")).map((row) => row.event_id)).toEqual(["evt_a"]);
+  expect((await t.rows("greetings")).map((row) => [row.event_id, row.body])).toEqual([["evt_a", "x"]]);
   expect((await t.quarantine()).map(({ event, reason }) => `${event} ${reason}`)).toEqual([
+    "evt_a id-conflict",
     "evt_c not-json",
     "evt_d invalid-shape",
   ]);
@@ -185,16 +184,16 @@ test("the story tells each try, its error, what was done once, log lines and row
   await t.advance("1s");
   expect(await t.story()).toBe(`The story so far, 1 s on:
 message.received evt_a
-  sent, created 2026-06-01T00:00:00.000Z: new
+  sent, created 2026-06-01T00:00:00.000Z
   greetings: retrying after 1 try, tried again in 59 s
     try 1 failed: DatabaseError: new row for relation "greetings" violates check constraint "greetings_body_check"
   log info: greeting {"tries":1}
 message.received evt_b
-  sent, created 2026-06-01T00:00:00.000Z: new
+  sent, created 2026-06-01T00:00:00.000Z
   greetings: succeeded after 1 try
   log info: greeting {"tries":1}
 message.failed evt_c
-  sent, created 2026-06-01T00:00:00.000Z: new
+  sent, created 2026-06-01T00:00:00.000Z
   poster: retrying after 2 tries, tried again in 1 min
     try 1 failed: Error: it is down
     try 2 failed: Error: it is down

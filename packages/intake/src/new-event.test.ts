@@ -1,6 +1,6 @@
 import type { EventIdentity } from "@penstock/sources";
 import { expect, test } from "vitest";
-import { toConflict, toNewEvent, type VerifiedEvent } from "./new-event.ts";
+import { toNewEvent, type VerifiedEvent } from "./new-event.ts";
 
 const NOW = Date.parse("2026-06-01T12:00:00Z");
 const DAY_MS = 86_400_000;
@@ -18,42 +18,18 @@ function event(identity: Partial<EventIdentity> = {}, rest: Partial<VerifiedEven
   return { source: "buzzbip", identity: whole, body: Buffer.from("{}"), traceparent: null, ...rest };
 }
 
-function keyOf(verified: VerifiedEvent): string {
-  return toNewEvent(verified, 400, NOW).key;
-}
-
-test("source and id make the key, the body does not", () => {
-  expect(keyOf(event({}, { body: Buffer.from("[]") }))).toBe(keyOf(event()));
-  const others = [event({ id: "evt_2" }), event({}, { source: "other" }), event({ id: null })];
-  expect(new Set([event(), ...others].map(keyOf)).size).toBe(4);
+test("its key is kept only where the id that is shown cannot tell it", () => {
+  const keyOf = (id: string | null): string | null => toNewEvent(event({ id }), 400, NOW).key;
+  const [whole, long, longer, nul, half] = ["i".repeat(256), "i".repeat(257), "i".repeat(258), "i\0", "i\ud800"];
+  expect([keyOf("evt_1"), keyOf(whole!), keyOf(null)]).toEqual([null, null, null]);
+  const keys = [long, longer, nul, half].map((id) => keyOf(id!));
+  expect(new Set(keys).size).toBe(4);
+  for (const key of keys) expect(key).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test("where the body may vary, the id alone tells a duplicate, and without an id the body does", () => {
-  const hashOf = (id: string | null, body: string, bodyVaries: boolean): string =>
-    toNewEvent(event({ id }, { body: Buffer.from(body), bodyVaries }), 400, NOW).bodyHash;
-  expect(hashOf("evt_1", "[1]", true)).toBe(hashOf("evt_1", "[2]", true));
-  expect(hashOf("evt_1", "[1]", false)).not.toBe(hashOf("evt_1", "[2]", false));
-  expect(hashOf(null, "[1]", true)).not.toBe(hashOf(null, "[2]", true));
-});
-
-test("an event without an id is keyed by its source and body", () => {
-  const nameless = event({ id: null });
-  expect(keyOf(nameless)).toBe(keyOf(event({ id: null, type: "another" })));
-  expect(keyOf(nameless)).not.toBe(keyOf(event({ id: null }, { body: Buffer.from("[]") })));
-  expect(keyOf(nameless)).not.toBe(keyOf(event({ id: null }, { source: "other" })));
-});
-
-test("what one part of a key ends with cannot be what the next one begins with", () => {
-  expect(keyOf(event({ id: "p_1" }, { source: "buzzbi" }))).not.toBe(keyOf(event({ id: "_1" }, { source: "buzzbip" })));
-  expect(keyOf(event({ id: "{}" }))).not.toBe(keyOf(event({ id: null }, { body: Buffer.from("{}") })));
-});
-
-test("a conflict gets a key of its own for each body, and the same one each time", () => {
-  const [one, two] = ["one", "two"].map((text) => toNewEvent(event({}, { body: Buffer.from(text) }), 400, NOW));
-  const keys = [one!, toConflict(one!), toConflict(two!)].map(({ key }) => key);
-  expect(new Set(keys).size).toBe(3);
-  expect(toConflict(one!)).toEqual(toConflict(one!));
-  expect(toConflict(one!)).toMatchObject({ problem: "id-conflict", body: one!.body, eventId: "evt_1" });
+test("where there is no id, the body tells what it is, even of a provider whose bodies vary", () => {
+  const varies = (id: string | null): boolean => toNewEvent(event({ id }, { bodyVaries: true }), 400, NOW).bodyVaries;
+  expect([varies("evt_1"), varies(null)]).toEqual([true, false]);
 });
 
 test.each([

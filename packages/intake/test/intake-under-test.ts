@@ -1,9 +1,9 @@
 import { createIntake, type Intake, type IntakeOptions, type VerifiedEvent } from "@penstock/intake";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { buzzbip, requestOfBody } from "@penstock/sources";
-import { createStore, insertEvents, migrate, type Store, type StoreOptions } from "@penstock/store";
+import { commitBatch, createEngineStore, createStore, migrate, type Store, type StoreOptions } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
-import { createTestDatabase } from "@penstock/testing";
+import { createTestDatabase, type Recorded, recordPending } from "@penstock/testing";
 
 /** Opens a store as ingest does. */
 export function openStore(url: string, options: Partial<StoreOptions> = {}): Store {
@@ -22,21 +22,21 @@ export async function migrateAt(url: string): Promise<void> {
   await store.close();
 }
 
-/** An intake on a store, the sizes of its commits, and the batches whose jobs it has added. */
+/** An intake on a store, the sizes of its commits, and the jobs it has added: each the batches that it points to. */
 export function intakeOn(
   store: Store,
   options: Partial<IntakeOptions> = {},
-): { intake: Intake; commits: number[]; added: string[] } {
+): { intake: Intake; commits: number[]; added: (readonly number[])[] } {
   const commits: number[] = [];
-  const added: string[] = [];
+  const added: (readonly number[])[] = [];
   const intake = createIntake({
     store: {
-      insertEvents(batchId, events) {
+      commitBatch(events) {
         commits.push(events.length);
-        return insertEvents(store, batchId, events);
+        return commitBatch(store, events);
       },
     },
-    queue: { add: async (batchIds) => void added.push(...batchIds) },
+    queue: { add: async (jobs) => void added.push(...jobs) },
     log: createLogger({ service: "intake-test", level: "silent" }),
     windowDays: 400,
     ...options,
@@ -61,22 +61,39 @@ export function verifiedMany(count: number): VerifiedEvent[] {
   return Array.from({ length: count }, () => verified());
 }
 
-/** A stored event with the batch that it is pending in. */
+/** A stored event. */
 export interface StoredRow {
   readonly seq: string;
+  readonly source: string;
   readonly event_id: string | null;
+  readonly type: string | null;
   readonly problem: string | null;
   readonly body: Buffer;
-  readonly batch_id: string | null;
   readonly created_at: Date | null;
   readonly subjects: string[];
 }
 
-/** All events of a database in the order of their seq, read on a connection that committed none of them. */
-export async function storedRows(store: Store): Promise<StoredRow[]> {
-  const { rows } = await store.pool.query<StoredRow>(
-    `SELECT e.seq, e.event_id, e.problem, e.body, e.created_at, e.subjects, p.batch_id
-       FROM penstock.events e LEFT JOIN penstock.pending p USING (seq) ORDER BY e.seq`,
+const COLUMNS = `seq::text, source, event_id, type, problem, created_at, subjects,
+  penstock.body_of(day, seq, body_at, body_bytes) AS body`;
+
+/** All that is committed, copies included, in the order of seq, each with the batch that it is pending in. */
+export async function committedRows(store: Store): Promise<(StoredRow & { readonly batch: number | null })[]> {
+  const { rows } = await store.pool.query<StoredRow & { readonly batch: number | null }>(
+    `SELECT ${COLUMNS}, p.batch::int AS batch
+       FROM (SELECT e.* FROM penstock.batches b, LATERAL penstock.events_of(b) AS e) AS e
+       LEFT JOIN (SELECT batch FROM penstock.pending) AS p ON p.batch = e.seq / 1024 ORDER BY e.seq`,
   );
+  return rows;
+}
+
+/** Records what is pending, and counts what was found of it. */
+export function record(store: Store): Promise<Recorded> {
+  return recordPending(createEngineStore(store, "intake-test"));
+}
+
+/** All events of a database in the order of their seq, once what is pending is recorded. */
+export async function recordedRows(store: Store): Promise<StoredRow[]> {
+  await record(store);
+  const { rows } = await store.pool.query<StoredRow>(`SELECT ${COLUMNS} FROM penstock.events e ORDER BY e.seq`);
   return rows;
 }

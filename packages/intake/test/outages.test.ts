@@ -3,7 +3,15 @@ import { openQueue } from "@penstock/queue";
 import type { Store } from "@penstock/store";
 import { eventually, type ServerUnderTest, startPostgres, startRedis } from "@penstock/testing";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { intakeOn, migrateAt, openStore, storedRows, verified, verifiedMany } from "./intake-under-test.ts";
+import {
+  committedRows,
+  intakeOn,
+  migrateAt,
+  openStore,
+  recordedRows,
+  verified,
+  verifiedMany,
+} from "./intake-under-test.ts";
 
 let server: ServerUnderTest;
 let store: Store;
@@ -32,7 +40,7 @@ async function timed(call: () => Promise<unknown>): Promise<{ ms: number; error:
 
 /** How often each event is stored. What a frozen database was sent may arrive late: there can be others, too. */
 async function timesStored(events: readonly VerifiedEvent[]): Promise<number[]> {
-  const rows = await storedRows(store);
+  const rows = await recordedRows(store);
   return events.map(({ identity }) => rows.filter(({ event_id }) => event_id === identity.id).length);
 }
 
@@ -93,16 +101,16 @@ test("what was acknowledged before Postgres crashed is there after it", async ()
   await Promise.all(senders);
   await server.start();
   await eventually(() => store.ping());
-  const stored = new Set((await storedRows(store)).map(({ event_id }) => event_id));
+  const stored = new Set((await committedRows(store)).map(({ event_id }) => event_id));
   expect(acknowledged.filter((id) => !stored.has(id))).toEqual([]);
 });
 
-test("a batch that runs into a time-out of the database is not tried event by event", async () => {
+test("a batch that runs into a time-out of the database is not tried again", async () => {
   const impatient = openStore(server.url, { statementTimeoutMs: 300 });
   const { intake, commits } = intakeOn(impatient);
   const blocker = await store.pool.connect();
   try {
-    await blocker.query("BEGIN; LOCK TABLE penstock.event_keys");
+    await blocker.query("BEGIN; LOCK TABLE penstock.batches");
     const events = verifiedMany(20);
     for (const { ms, error } of await Promise.all(events.map((event) => timed(() => intake.accept(event))))) {
       expect(error).toBeInstanceOf(IntakeUnavailableError);
@@ -141,7 +149,9 @@ test.each(["stop", "freeze"] as const)(
       expect(error).toBeUndefined();
       expect(ms).toBeLessThan(2_500);
     }
-    const pending = new Set((await storedRows(store)).filter((row) => row.batch_id).map((row) => row.event_id));
+    const pending = new Set(
+      (await committedRows(store)).filter((row) => row.batch !== null).map((row) => row.event_id),
+    );
     expect(events.filter(({ identity }) => !pending.has(identity.id))).toEqual([]);
     expect((await timed(() => intake.close())).ms).toBeLessThan(9_000);
     await queue.close();

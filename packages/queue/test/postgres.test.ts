@@ -33,14 +33,13 @@ test("a database with settings of its own carries jobs, whose tables are in the 
   await setStrangely(url, "database");
   await migrateTestQueue(url);
   const queue = openTestQueue(url);
-  const done: string[] = [];
-  const consumer = queue.consume(async ({ batchId }) => void done.push(batchId), {
+  const done: number[] = [];
+  const consumer = queue.consume(async ({ batches }) => void done.push(...batches), {
     concurrency: 1,
     onError: () => undefined,
   });
-  const batchId = crypto.randomUUID();
-  await queue.add([batchId]);
-  await eventually(() => expect(done).toEqual([batchId]));
+  await queue.add([[1, 2]]);
+  await eventually(() => expect(done).toEqual([1, 2]));
   await consumer.close(200);
   await queue.close();
   const store = createQueuePool({

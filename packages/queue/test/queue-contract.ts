@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   type EventQueue,
   type QueueConsumer,
-  type QueuedBatch,
+  type QueuedBatches,
   type QueuedDelivery,
   QueueUnavailableError,
   type QueueTuning,
@@ -37,6 +36,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
     let queue: EventQueue;
     const queues: EventQueue[] = [];
     const consumers: QueueConsumer[] = [];
+    let lastBatch = 0;
 
     beforeAll(async () => {
       backend = await makeBackend();
@@ -62,17 +62,17 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
 
     /** Consumes, and keeps a record of what came. */
     function consume(
-      process: (batch: QueuedBatch) => Promise<void> = async () => {},
+      process: (pointer: QueuedBatches) => Promise<void> = async () => {},
       { concurrency = 1, on = queue }: { concurrency?: number; on?: EventQueue } = {},
-    ): { consumer: QueueConsumer; began: QueuedBatch[]; done: string[]; errors: Error[] } {
-      const began: QueuedBatch[] = [];
-      const done: string[] = [];
+    ): { consumer: QueueConsumer; began: QueuedBatches[]; done: number[]; errors: Error[] } {
+      const began: QueuedBatches[] = [];
+      const done: number[] = [];
       const errors: Error[] = [];
       const consumer = on.consume(
-        async (batch) => {
-          began.push(batch);
-          await process(batch);
-          done.push(batch.batchId);
+        async (pointer) => {
+          began.push(pointer);
+          await process(pointer);
+          done.push(...pointer.batches);
         },
         { concurrency, onError: (error) => errors.push(error) },
       );
@@ -80,20 +80,22 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       return { consumer, began, done, errors };
     }
 
-    /** Adds a batch of which nobody has heard, waits until it is done, and returns its id. */
-    async function addAndAwait(done: readonly string[]): Promise<string> {
-      const batchId = randomUUID();
-      await queue.add([batchId]);
-      await eventually(() => expect(done).toContain(batchId));
-      return batchId;
+    /** The number of a batch of which nobody has heard. */
+    const newBatch = (): number => ++lastBatch;
+
+    /** Adds a batch of which nobody has heard, and waits until it is done. */
+    async function addAndAwait(done: readonly number[]): Promise<void> {
+      const batch = newBatch();
+      await queue.add([[batch]]);
+      await eventually(() => expect(done).toContain(batch));
     }
 
     describe("jobs", () => {
-      test("a job brings its batch id, on a queue that was opened a moment ago", async () => {
-        const batchId = randomUUID();
-        await queue.add([batchId]);
+      test("a job brings the numbers of its batches, on a queue that was opened a moment ago", async () => {
+        const batches = [newBatch(), newBatch()];
+        await queue.add([batches]);
         const { began } = consume();
-        await eventually(() => expect(began).toEqual([{ batches: [batch], startedBefore: 0 }]));
+        await eventually(() => expect(began).toEqual([{ batches, startedBefore: 0 }]));
       });
 
       test("a consumer that was there first gets a job as soon as it is added", async () => {
@@ -112,16 +114,16 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
 
       test("a job whose error says what cannot be stored has failed all the same", async () => {
         const { began } = consume(() => Promise.reject(Object.assign(new Error("no \0 \ud800"), { name: "Odd\0" })));
-        await queue.add([randomUUID()]);
+        await queue.add([[newBatch()]]);
         await eventually(() => expect(began).toHaveLength(1));
         await eventually(async () => expect(await backend.countJobs()).toBe(0));
       });
 
       test("a batch that is added again while it waits runs once", async () => {
-        const [twice, last] = [randomUUID(), randomUUID()];
-        await queue.add([twice]);
-        await queue.add([twice]);
-        await queue.add([twice, last]);
+        const [twice, last] = [newBatch(), newBatch()];
+        await queue.add([[twice]]);
+        await queue.add([[twice]]);
+        await queue.add([[twice], [last]]);
         const { done } = consume();
         await eventually(() => expect(done).toContain(last));
         expect(done).toEqual([twice, last]);
@@ -129,13 +131,13 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       });
 
       test("a batch that is added again while it runs runs once", async () => {
-        const [running, last] = [randomUUID(), randomUUID()];
+        const [running, last] = [newBatch(), newBatch()];
         const gate = Promise.withResolvers<void>();
         const { began, done } = consume(() => gate.promise);
-        await queue.add([running]);
+        await queue.add([[running]]);
         await eventually(() => expect(began).toHaveLength(1));
-        await queue.add([running]);
-        await queue.add([running, last]);
+        await queue.add([[running]]);
+        await queue.add([[running], [last]]);
         gate.resolve();
         await eventually(() => expect(done).toContain(last));
         expect(done).toEqual([running, last]);
@@ -145,10 +147,10 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         ["finished", async () => {}],
         ["failed", () => Promise.reject(new Error("the processor's own trouble"))],
       ])("a batch whose job has %s leaves nothing behind and can be added again", async (_, process) => {
-        const batchId = randomUUID();
+        const batch = newBatch();
         const { began } = consume(process);
         for (let times = 1; times <= 3; times++) {
-          await queue.add([batchId]);
+          await queue.add([[batch]]);
           await eventually(() => expect(began).toHaveLength(times));
           await eventually(async () => expect(await backend.countJobs()).toBe(0));
         }
@@ -156,20 +158,20 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       });
 
       test("a job is not tried again when its processor rejects", async () => {
-        const { began, errors } = consume(({ batchId }) =>
-          batchId === bad ? Promise.reject(new Error("no")) : Promise.resolve(),
+        const { began, errors } = consume(({ batches: [batch] }) =>
+          batch === bad ? Promise.reject(new Error("no")) : Promise.resolve(),
         );
-        const [bad, last] = [randomUUID(), randomUUID()];
-        await queue.add([bad, last]);
-        await eventually(() => expect(began.map(({ batchId }) => batchId)).toEqual([bad, last]));
+        const [bad, last] = [newBatch(), newBatch()];
+        await queue.add([[bad], [last]]);
+        await eventually(() => expect(began.flatMap(({ batches }) => batches)).toEqual([bad, last]));
         expect(errors).toEqual([]);
       });
 
       test("300 batches in one add all run, with as many at once as asked for and no more", async () => {
-        const batchIds = Array.from({ length: 300 }, () => randomUUID());
+        const batches = Array.from({ length: 300 }, newBatch);
         let inFlight = 0;
         let most = 0;
-        await queue.add(batchIds);
+        await queue.add(batches.map((batch) => [batch]));
         const { done } = consume(
           async () => {
             most = Math.max(most, ++inFlight);
@@ -179,30 +181,30 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
           { concurrency: 4 },
         );
         await eventually(() => expect(done).toHaveLength(300));
-        expect(new Set(done)).toEqual(new Set(batchIds));
+        expect(new Set(done)).toEqual(new Set(batches));
         expect(most).toBe(4);
       });
 
       test("200 adds at once all succeed", async () => {
-        const batchIds = Array.from({ length: 200 }, () => randomUUID());
-        await Promise.all(batchIds.map((batchId) => queue.add([batchId])));
+        const batches = Array.from({ length: 200 }, newBatch);
+        await Promise.all(batches.map((batch) => queue.add([[batch]])));
         const { done } = consume(undefined, { concurrency: 4 });
-        await eventually(() => expect(new Set(done)).toEqual(new Set(batchIds)));
+        await eventually(() => expect(new Set(done)).toEqual(new Set(batches)));
       });
 
       test("two consumers share the jobs, and none of them runs twice", async () => {
-        const batchIds: string[] = [];
+        const batches: number[] = [];
         const two = [consume(() => delay(5)), consume(() => delay(5), { on: open() })];
         // As many as it takes for both to have had some: one may be connected long before the other.
         await eventually(async () => {
-          const more = Array.from({ length: 20 }, () => randomUUID());
-          batchIds.push(...more);
-          await queue.add(more);
+          const more = Array.from({ length: 20 }, newBatch);
+          batches.push(...more);
+          await queue.add(more.map((batch) => [batch]));
           for (const { done } of two) expect(done.length).toBeGreaterThan(5);
         });
-        const all = (): string[] => two.flatMap(({ done }) => done);
-        await eventually(() => expect(all()).toHaveLength(batchIds.length));
-        expect(new Set(all())).toEqual(new Set(batchIds));
+        const all = (): number[] => two.flatMap(({ done }) => done);
+        await eventually(() => expect(all()).toHaveLength(batches.length));
+        expect(new Set(all())).toEqual(new Set(batches));
       });
     });
 
@@ -234,8 +236,8 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         const [notified, mailed] = [consumeDeliveries("notify"), consumeDeliveries("mail")];
         await queue.deliveriesTo("notify").add([delivery(1), delivery(2)]);
         await queue.deliveriesTo("mail").add([delivery(1, "mail")]);
-        const batchId = randomUUID();
-        await queue.add([batchId]);
+        const batch = newBatch();
+        await queue.add([[batch]]);
         await eventually(() => {
           expect(notified.toSorted((a, b) => a.seq - b.seq)).toEqual([delivery(1).delivery, delivery(2).delivery]);
           expect(mailed).toEqual([delivery(1, "mail").delivery]);
@@ -320,7 +322,7 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       test("close waits for the job under way and takes no other", async () => {
         const gate = Promise.withResolvers<void>();
         const { consumer, began, done } = consume(() => gate.promise);
-        await queue.add([randomUUID(), randomUUID()]);
+        await queue.add([[newBatch()], [newBatch()]]);
         await eventually(() => expect(began).toHaveLength(1));
         const closed = consumer.close(5_000);
         expect(await Promise.race([closed.then(() => "closed"), delay(300, "waiting")])).toBe("waiting");
@@ -340,10 +342,10 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       });
 
       test("a job that does not end holds a close up no longer than told, nor the queue, and runs again elsewhere", async () => {
-        const batchId = randomUUID();
+        const batch = newBatch();
         const stopping = open(QUICK);
         const { consumer, began } = consume(() => new Promise(() => {}), { on: stopping });
-        await stopping.add([batchId]);
+        await stopping.add([[batch]]);
         await eventually(() => expect(began).toHaveLength(1));
         const before = performance.now();
         await consumer.close(300);
@@ -354,20 +356,20 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         await eventually(() => expect(other.began).toEqual([{ batches: [batch], startedBefore: 1 }]));
       });
 
-      test("a batch whose worker is killed runs again and says so, every time", async () => {
-        const batchId = randomUUID();
-        await queue.add([batchId]);
-        for (const words of ["", " again"]) {
+      test("a batch whose worker is killed runs again and says how often, every time", async () => {
+        const batch = newBatch();
+        await queue.add([[batch]]);
+        for (const times of [0, 1]) {
           const doomed = startProcess({
             file: new URL("./fixtures/consume-and-stall.ts", import.meta.url),
             env: { QUEUE_URL: backend.server.url },
           });
-          await doomed.waitForLine(new RegExp(`^began ${batchId}${words}$`));
+          await doomed.waitForLine(new RegExp(`^began ${batch}, begun ${times} times before$`));
           doomed.kill("SIGKILL");
           await doomed.exited;
         }
         const { began } = consume(undefined, { on: open(QUICK) });
-        await eventually(() => expect(began).toEqual([{ batches: [batch], startedBefore: 1 }]));
+        await eventually(() => expect(began).toEqual([{ batches: [batch], startedBefore: 2 }]));
         await eventually(async () => expect(await backend.countJobs()).toBe(0));
       });
     });
@@ -386,13 +388,13 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
       test("losing every job, one that runs among them, leaves the queue usable", async () => {
         const gate = Promise.withResolvers<void>();
         const { began, done } = consume(() => gate.promise);
-        const [running, waiting] = [randomUUID(), randomUUID()];
-        await queue.add([running, waiting]);
+        const [running, waiting] = [newBatch(), newBatch()];
+        await queue.add([[running], [waiting]]);
         await eventually(() => expect(began).toHaveLength(1));
         await backend.loseEverything();
         gate.resolve();
         await eventually(() => expect(done).toEqual([running]));
-        await queue.add([running, waiting]);
+        await queue.add([[running], [waiting]]);
         await eventually(() => expect(done).toEqual([running, running, waiting]));
       });
 
@@ -412,24 +414,24 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
           const impatient = open(IMPATIENT);
           const { done } = consume(undefined, { on: impatient });
           // Tried again: on a busy machine a second can pass although nothing is the matter.
-          const works = async (batchId: string): Promise<void> => {
-            await eventually(() => impatient.add([batchId]));
-            await eventually(() => expect(done).toContain(batchId));
+          const works = async (batch: number): Promise<void> => {
+            await eventually(() => impatient.add([[batch]]));
+            await eventually(() => expect(done).toContain(batch));
           };
-          await works(randomUUID());
+          await works(newBatch());
           await begin();
-          const added = randomUUID();
+          const added = newBatch();
           await Promise.all([
             failsSoon(() => impatient.ping()),
-            failsSoon(() => impatient.add([added])),
-            failsSoon(() => impatient.add([randomUUID(), randomUUID()])),
-            ...Array.from({ length: 20 }, () => failsSoon(() => impatient.add([randomUUID()]))),
+            failsSoon(() => impatient.add([[added]])),
+            failsSoon(() => impatient.add([[newBatch()], [newBatch()]])),
+            ...Array.from({ length: 20 }, () => failsSoon(() => impatient.add([[newBatch()]]))),
           ]);
-          await failsSoon(() => impatient.add([randomUUID()]));
+          await failsSoon(() => impatient.add([[newBatch()]]));
           await end();
           await eventually(() => impatient.ping());
           await works(added);
-          await works(randomUUID());
+          await works(newBatch());
         },
       );
 
@@ -437,36 +439,36 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         await backend.server.stop();
         const early = open(IMPATIENT);
         const { done } = consume(undefined, { on: early });
-        await Promise.all([failsSoon(() => early.add([randomUUID()])), failsSoon(() => early.ping())]);
+        await Promise.all([failsSoon(() => early.add([[newBatch()]])), failsSoon(() => early.ping())]);
         await backend.server.start();
         await backend.prepare();
-        const batchId = randomUUID();
-        await eventually(() => early.add([batchId]));
-        await eventually(() => expect(done).toContain(batchId));
+        const batch = newBatch();
+        await eventually(() => early.add([[batch]]));
+        await eventually(() => expect(done).toContain(batch));
       });
 
       test("a job that ends while the backend is down is done, and makes room soon after the backend is back", async () => {
         const ends = Promise.withResolvers<void>();
         const { began, done } = consume(() => ends.promise);
-        await queue.add([randomUUID()]);
+        await queue.add([[newBatch()]]);
         await eventually(() => expect(began).toHaveLength(1));
         await backend.server.stop();
         ends.resolve();
         await eventually(() => expect(done).toHaveLength(1));
         await backend.server.start();
         await backend.prepare();
-        const next = randomUUID();
-        await eventually(() => queue.add([next]));
+        const next = newBatch();
+        await eventually(() => queue.add([[next]]));
         await eventually(() => expect(done).toContain(next), { timeoutMs: 15_000 });
         expect(done).toHaveLength(2);
       });
 
       test("adds that are under way when the backend dies all end soon, and none of them hangs", async () => {
         const impatient = open(IMPATIENT);
-        await impatient.add([randomUUID()]);
+        await impatient.add([[newBatch()]]);
         await backend.server.freeze();
         const before = performance.now();
-        const adds = Promise.allSettled(Array.from({ length: 20 }, () => impatient.add([randomUUID()])));
+        const adds = Promise.allSettled(Array.from({ length: 20 }, () => impatient.add([[newBatch()]])));
         await backend.server.kill();
         for (const result of await adds) {
           // One or the other may have been quicker than the frost.
@@ -475,17 +477,17 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         expect(performance.now() - before).toBeLessThan(SOON_MS);
         await backend.server.start();
         await backend.prepare();
-        await eventually(() => impatient.add([randomUUID()]));
+        await eventually(() => impatient.add([[newBatch()]]));
       });
 
       test("a connection that falls silent is given up: the next add goes by another", async () => {
         const proxy = await startSilentProxy(backend.server.port);
         const behindProxy = open(IMPATIENT, proxy.urlFor(backend.server.url));
-        await behindProxy.add([randomUUID()]);
+        await behindProxy.add([[newBatch()]]);
         proxy.silence();
         // As many as the connections of a pool, should there be one.
-        await Promise.all(Array.from({ length: 4 }, () => failsSoon(() => behindProxy.add([randomUUID()]))));
-        await behindProxy.add([randomUUID()]);
+        await Promise.all(Array.from({ length: 4 }, () => failsSoon(() => behindProxy.add([[newBatch()]]))));
+        await behindProxy.add([[newBatch()]]);
         await behindProxy.close();
         await proxy.close();
       });
@@ -494,14 +496,14 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         const gate = Promise.withResolvers<void>();
         const tuned = open(QUICK);
         const { began, done } = consume(() => gate.promise, { on: tuned });
-        const batchId = randomUUID();
-        await tuned.add([batchId]);
+        const batch = newBatch();
+        await tuned.add([[batch]]);
         await eventually(() => expect(began).toHaveLength(1));
         await backend.server.kill();
         await backend.server.start();
         await backend.prepare();
         gate.resolve();
-        await eventually(() => tuned.add([randomUUID()]));
+        await eventually(() => tuned.add([[newBatch()]]));
         await eventually(() => expect(done.length).toBeGreaterThanOrEqual(2));
       });
 

@@ -28,7 +28,7 @@ queueContract("Redis", async () => {
     loseEverything: async () => void (await ask(server.url, (redis) => redis.flushall())),
     countJobs: async () => {
       const keys = await ask(server.url, (redis) => redis.keys("bull:events:*"));
-      return keys.filter((key) => /:[0-9a-f]{8}-[0-9a-f-]{27}$/.test(key)).length;
+      return keys.filter((key) => /:b\d+$/.test(key)).length;
     },
   };
 });
@@ -97,20 +97,19 @@ describe("a Redis that answers and refuses what a queue needs is told by what to
     await ask(server.url, (redis) => redis.config("SET", "maxmemory", 1));
     const queue = openTestQueue(server.url);
     const heard: string[] = [];
-    const done: string[] = [];
-    const consumer = queue.consume(({ batchId }) => Promise.resolve(void done.push(batchId)), {
+    const done: number[] = [];
+    const consumer = queue.consume(({ batches }) => Promise.resolve(void done.push(...batches)), {
       concurrency: 1,
       onError: ({ message }) => heard.push(message),
     });
-    await expect(queue.add([crypto.randomUUID()])).rejects.toThrow(/maxmemory.*Raise it/);
+    await expect(queue.add([[1]])).rejects.toThrow(/maxmemory.*Raise it/);
     await eventually(() => expect(heard.join()).toMatch(/maxmemory.*Raise it/));
     await ask(server.url, (redis) => redis.config("SET", "maxmemory", 0));
     await queue.ping();
     expect(await queue.warnings()).toEqual([]);
     expect(await ask(server.url, (redis) => redis.keys("*check*"))).toEqual([]);
-    const batchId = crypto.randomUUID();
-    await queue.add([batchId]);
-    await eventually(() => expect(done).toEqual([batchId]));
+    await queue.add([[2]]);
+    await eventually(() => expect(done).toContain(2));
     await consumer.close(1_000);
     await queue.close();
   });
@@ -147,7 +146,8 @@ test("a Redis whose certificate is of an authority of its own is told with the w
 test("the stream of events that BullMQ keeps stays short", async () => {
   const server = await startRedis();
   const queue = openTestQueue(server.url);
-  for (let times = 0; times < 10; times++) await queue.add(Array.from({ length: 100 }, () => crypto.randomUUID()));
+  for (let times = 0; times < 10; times++)
+    await queue.add(Array.from({ length: 100 }, (_, at) => [100 * times + at + 1]));
   expect(await ask(server.url, (redis) => redis.xlen("bull:events:events"))).toBeLessThan(500);
   await queue.close();
 });

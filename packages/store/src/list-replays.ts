@@ -56,7 +56,7 @@ const STATES = `
   SELECT d.state FROM penstock.deliveries d
    WHERE d.day = (r.created_at AT TIME ZONE 'UTC')::date AND d.seq = r.body_seq AND d.replay_id IS NULL
   UNION ALL
-  SELECT 'pending' FROM penstock.pending p WHERE p.seq = r.body_seq`;
+  SELECT 'pending' FROM penstock.pending p WHERE p.batch = r.body_seq / 1024`;
 
 const COLUMNS = `
   r.id, r.status, r.request, r.reason, r.matched::text, r.enqueued::text, r.undone::text, r.exhausted, r.created_at, r.ended_at,

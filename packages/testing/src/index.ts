@@ -1,4 +1,5 @@
 export { findFreePort as freePort } from "@penstock/embedded-postgres";
+export { addHistory } from "./add-history.ts";
 export { checkDocTypes, type DocBlock, readDocBlocks, writeDocFiles } from "./doc-blocks.ts";
 export { eventually, type EventuallyOptions } from "./eventually.ts";
 export type { ServerUnderTest } from "./server-under-test.ts";
@@ -6,6 +7,7 @@ export { startPostgres } from "./start-postgres.ts";
 export { accept, answer, openSink, type Received, type Sink } from "./sink.ts";
 export { setStrangely, STRANGE_SETTINGS } from "./strange-settings.ts";
 export { startTlsPostgres, type TlsPostgres } from "./start-tls-postgres.ts";
+export { type Recorded, recordPending } from "./record-pending.ts";
 export { startRedis } from "./start-redis.ts";
 export { createTestDatabase, type TestDatabase } from "./test-database.ts";
 export { createTestRedis, type TestRedis } from "./test-redis.ts";
