@@ -123,7 +123,7 @@ export async function createWorkplace(options: {
     async accept(orders) {
       const added = await addTo(store, orders).catch(() => null);
       if (added === null) return 0;
-      await queue.add([added.batchId]).catch(() => undefined);
+      await queue.add([[added.batch]]).catch(() => undefined);
       return added.ids.length;
     },
     async states() {
