@@ -2,7 +2,7 @@ import type { Engine } from "@penstock/engine";
 import type { Handler } from "@penstock/handler-sdk";
 import { findDueDeliveries, type Store } from "@penstock/store";
 
-const PENDING = "SELECT batch::text FROM penstock.pending ORDER BY batch LIMIT 1";
+const PENDING = "SELECT batch::text FROM penstock.pending ORDER BY pending.batch LIMIT 1";
 /** A replay looks again later while what it handed out waits; here there is nothing to wait for. */
 const HURRY_REPLAYS = "UPDATE penstock.replays SET due_at = now() WHERE status = 'running'";
 

@@ -23,7 +23,7 @@ const FIND = `
     SELECT e.day, e.seq
       FROM (${PARTITION_DAYS}) AS partition JOIN penstock.events e ON e.day = partition.day AND e.seq = $4::bigint
      WHERE $4::bigint IS NOT NULL AND ($3::text IS NULL OR e.source = $3)
-  ) AS found ORDER BY seq DESC LIMIT 100`;
+  ) AS found ORDER BY found.seq DESC LIMIT 100`;
 
 const SEQ = /^seq:(\d{1,15})$/;
 

@@ -5,7 +5,7 @@ const FIND = {
   name: "penstock-find-unqueued",
   text: `
     SELECT batch::text FROM penstock.pending
-     WHERE accepted_at < now() - make_interval(secs => $1::float8 / 1000) ORDER BY batch LIMIT $2`,
+     WHERE accepted_at < now() - make_interval(secs => $1::float8 / 1000) ORDER BY pending.batch LIMIT $2`,
 };
 
 /**

@@ -85,7 +85,7 @@ const PAGE = `
          SELECT seq, day, source, type, received_at FROM penstock.events
           WHERE day = partition.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT ${PAGE_EVENTS}
        ) AS e
-    ) AS page ORDER BY seq LIMIT ${PAGE_EVENTS}`;
+    ) AS page ORDER BY page.seq LIMIT ${PAGE_EVENTS}`;
 
 interface PageRow {
   seq: string;
