@@ -78,9 +78,11 @@ const PAGE = `
       SELECT e.seq, e.day,
              ($3::text[] IS NULL OR e.type = ANY($3)) IS TRUE AND ($4::text IS NULL OR e.source = $4)
                AND ($5::timestamptz IS NULL OR e.received_at >= $5) AS matches
-        FROM (SELECT day FROM (${PARTITION_DAYS}) AS p
-               WHERE EXISTS (SELECT FROM penstock.events e WHERE e.day = p.day AND seq > $1::bigint AND seq <= $2::bigint)
-               ORDER BY day LIMIT 2) AS partition
+        FROM (SELECT p.day
+                FROM (${PARTITION_DAYS}) AS p
+               CROSS JOIN LATERAL (SELECT FROM penstock.events
+                                    WHERE day = p.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT 1) AS any_of_it
+               ORDER BY p.day LIMIT 2) AS partition
        CROSS JOIN LATERAL (
          SELECT seq, day, source, type, received_at FROM penstock.events
           WHERE day = partition.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT ${PAGE_EVENTS}
