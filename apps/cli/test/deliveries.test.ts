@@ -1,4 +1,5 @@
 import { makeEvent } from "@penstock/schemas/fixtures";
+import { eventually } from "@penstock/testing";
 import { beforeAll, expect, test } from "vitest";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
 
@@ -91,7 +92,9 @@ test("events and quarantine are listed by the same options as deliveries", async
   );
   const mended = await penstock.file(JSON.stringify(makeEvent("message.received", { id: "evt_odd" })));
   await penstock.call(["replay", "create", "evt_odd", "--with-body", mended, "--id", "mend"]);
-  expect((await penstock.call(["quarantine", "list"])).stdout.join("\n")).toMatch(/unknown-type +evt_odd#replay-mend /);
+  await eventually(async () =>
+    expect((await penstock.call(["quarantine", "list"])).stdout.join("\n")).toMatch(/unknown-type +evt_odd#replay-mend /),
+  );
   expect((await penstock.call(["quarantine", "dismiss", "evt_odd"])).stdout).toEqual(["dismissed evt_odd"]);
   expect(await list("quarantine", "list", "--type", "odd.type")).toEqual([]);
   expect(await list("events", "list", "--status", "quarantined", "--id", "evt_odd")).toEqual(["evt_odd"]);

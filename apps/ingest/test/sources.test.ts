@@ -242,8 +242,8 @@ describe("providers that ask before they send", () => {
       asking,
     );
   const storedIds = async (): Promise<unknown[]> => {
-    const events = await recordEvents(store);
-    return events.map(({ event_id, type }) => [event_id, type]).toSorted();
+    const events = (await recordEvents(store)).toSorted((a, b) => ((a.event_id ?? "") < (b.event_id ?? "") ? -1 : 1));
+    return events.map(({ event_id, type }) => [event_id, type]);
   };
 
   test("Meta's GET gets its challenge back for the right verify token, and 403 for another", async () => {

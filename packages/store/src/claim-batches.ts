@@ -1,4 +1,4 @@
-import type { BatchClaim, ClaimedBatches } from "@penstock/engine";
+import type { BatchClaim } from "@penstock/engine";
 import type pg from "pg";
 import type { BatchRow } from "./batch-format.ts";
 import { query } from "./create-store.ts";
