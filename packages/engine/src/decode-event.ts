@@ -53,7 +53,10 @@ export function decodeEvent(stored: StoredEvent, findSource: EngineContext["find
 /** The same, without a call of what its source does with it: an event of which no more is known than its row says. */
 export function untouchedEvent(stored: StoredEvent): Decoding {
   if (stored.problem !== null) {
-    return { ok: false, quarantine: { event: stored, reason: stored.problem, detail: PROBLEMS[stored.problem] ?? null } };
+    return {
+      ok: false,
+      quarantine: { event: stored, reason: stored.problem, detail: PROBLEMS[stored.problem] ?? null },
+    };
   }
   const { eventId: id, type, source, seq, receivedAt } = stored;
   const event = { id, type, source, seq, receivedAt, createdAt: stored.createdAt ?? receivedAt };

@@ -172,7 +172,8 @@ async function processClaimed(
       engine.failing.has(handler.name);
     // Those that were made for a replay run as deliveries of their own: handleBatch could not tell them from the others.
     const wanted = waits ? [] : wanting.filter(({ stored }) => stored.replay === null);
-    for (const one of wanting) if (waits || one.stored.replay !== null) results.push(pendingDelivery(one.stored, handler.name));
+    for (const one of wanting)
+      if (waits || one.stored.replay !== null) results.push(pendingDelivery(one.stored, handler.name));
     if (wanted.length === 0) continue;
     const startedAt = new Date();
     const log = engine.log.child({ handler: handler.name });

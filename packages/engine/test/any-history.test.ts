@@ -23,7 +23,10 @@ type Sent = typeof sent extends fc.Arbitrary<infer One> ? One : never;
 
 /** What a worker does: it processes a batch, or runs what is due, and may die before or after it commits. */
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("send" as const), events: fc.array(sent, { minLength: 1, maxLength: 6 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant("send" as const), events: fc.array(sent, { minLength: 1, maxLength: 6 }) }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -33,7 +36,10 @@ const step = fc.oneof(
       startedBefore: fc.constantFrom(0, 0, 0, 1, 3),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("run" as const), dies: fc.constantFrom("never", "before", "after") }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("run" as const), dies: fc.constantFrom("never", "before", "after") }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("reclaim" as const) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer One> ? One : never;
@@ -44,7 +50,9 @@ const history = fc.array(fc.array(step, { minLength: 1, maxLength: 3 }), { minLe
 const fates = fc.dictionary(fc.constantFrom("x a", "x b", "y a", "y c", "y d"), fc.integer({ min: 1, max: 3 }));
 
 const bodyOf = ({ id, body }: Sent): Buffer =>
-  Buffer.from(JSON.stringify(makeEvent("message.received", { id, createdAt: "2026-06-01T12:00:00Z", data: { body: `${body}` } })));
+  Buffer.from(
+    JSON.stringify(makeEvent("message.received", { id, createdAt: "2026-06-01T12:00:00Z", data: { body: `${body}` } })),
+  );
 const toHash = (body: Buffer): string => hash("sha256", body, "hex");
 
 test(
@@ -111,16 +119,25 @@ function createTrial(failures: Readonly<Record<string, number>>) {
   async function perform(one: Step): Promise<void> {
     if (one.do === "send") {
       all.push(...one.events);
-      await addBatch(store, one.events.map((event) => ({ id: event.id, body: bodyOf(event) })));
+      await addBatch(
+        store,
+        one.events.map((event) => ({ id: event.id, body: bodyOf(event) })),
+      );
     } else if (one.do === "process") {
       const waiting = await findUnqueuedBatches(store, { olderThanMs: 0 });
       const batch = waiting[one.nth % Math.max(1, waiting.length)] ?? 1;
       const { startedBefore } = one;
-      await worker(one.dies).processBatch({ batches: [batch], startedBefore }).catch(() => undefined);
+      await worker(one.dies)
+        .processBatch({ batches: [batch], startedBefore })
+        .catch(() => undefined);
     } else if (one.do === "run") {
-      await worker(one.dies).runDueDeliveries(10).catch(() => undefined);
+      await worker(one.dies)
+        .runDueDeliveries(10)
+        .catch(() => undefined);
     } else {
-      await store.pool.query("UPDATE penstock.deliveries SET lease_until = now() - interval '1 s' WHERE state = 'running'");
+      await store.pool.query(
+        "UPDATE penstock.deliveries SET lease_until = now() - interval '1 s' WHERE state = 'running'",
+      );
       await worker().reclaimDeliveries();
     }
   }

@@ -209,7 +209,9 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
   async function accept(batch: readonly Fate[], startedBefore = false): Promise<void> {
     if (batch.length === 0) return;
     const made = batch.map(({ id, lane, at }) => ({ id, subject: lane, createdAt: new Date(at).toISOString() }));
-    await (await worker()).processBatch({ batches: [await addBatch(store, made)], startedBefore: startedBefore ? 1 : 0 });
+    await (
+      await worker()
+    ).processBatch({ batches: [await addBatch(store, made)], startedBefore: startedBefore ? 1 : 0 });
     // Another worker may have taken them along, and be about to commit.
     await eventually(async () => {
       const found = await listDeliveries(store, {}, { limit: 100 });

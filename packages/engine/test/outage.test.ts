@@ -109,7 +109,10 @@ describe("a Postgres that hangs for longer than a handler's time", () => {
   test("demotes no handler", async () => {
     const { engine, thawed } = hanging();
     const batch = await addBatch(store, [{ id: "a" }, { id: "b" }]);
-    expect(await engine.processBatch({ batches: [batch], startedBefore: 0 })).toMatchObject({ events: 2, succeeded: 2 });
+    expect(await engine.processBatch({ batches: [batch], startedBefore: 0 })).toMatchObject({
+      events: 2,
+      succeeded: 2,
+    });
     await thawed();
     expect(await effects(store)).toEqual(["attempt 1 a", "attempt 1 b"]);
     expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);

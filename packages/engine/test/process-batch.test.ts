@@ -114,7 +114,10 @@ describe("a batch", () => {
         expect(events.every(({ id, body }) => body.includes(id))).toBe(true);
       },
     });
-    const events = Array.from({ length: 1_024 }, (_, at) => ({ id: `evt_${at}`, ...(at === 500 && { data: { body: text } }) }));
+    const events = Array.from({ length: 1_024 }, (_, at) => ({
+      id: `evt_${at}`,
+      ...(at === 500 && { data: { body: text } }),
+    }));
     const batch = await addBatch(store, events);
     expect(await engineOn(store, [handler]).processBatch(fresh(batch))).toMatchObject({ events: 1_024, more: true });
     expect(seen).toEqual([1_024, 1]);
@@ -586,7 +589,9 @@ describe("the transaction that handlers share", () => {
       CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON app.effects DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW WHEN (NEW.event_id = 'culprit') EXECUTE FUNCTION app.refuse();`);
     const batch = await addBatch(store, [{ id: "a" }, { id: "culprit" }, { id: "b" }]);
-    const engine = engineOn(store, [effectHandler({ retry: { attempts: 3, baseMs: 60_000, capMs: 60_000 } })], { random: () => 1 });
+    const engine = engineOn(store, [effectHandler({ retry: { attempts: 3, baseMs: 60_000, capMs: 60_000 } })], {
+      random: () => 1,
+    });
     await engine.processBatch(fresh(batch));
     expect(await deliveries(store)).toEqual(["a effect pending", "b effect pending", "culprit effect pending"]);
     while ((await engine.runDueDeliveries(10)) > 0);

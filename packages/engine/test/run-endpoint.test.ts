@@ -482,7 +482,10 @@ describe("failures", () => {
     const own = (await deliveries(store)).filter((line) => /^evt_[0-9a-f]{32} ep_/.test(line));
     expect(own).toEqual([expect.stringMatching(/ ep_ops pending$/)]);
     const told = (
-      await rows<{ body: Buffer }>(store, "SELECT penstock.body_of(day, seq, body_at, body_bytes) AS body FROM penstock.events WHERE source = 'penstock'")
+      await rows<{ body: Buffer }>(
+        store,
+        "SELECT penstock.body_of(day, seq, body_at, body_bytes) AS body FROM penstock.events WHERE source = 'penstock'",
+      )
     )[0]!;
     expect(JSON.parse(told.body.toString())).toMatchObject({
       type: "endpoint.disabled",

@@ -4,7 +4,6 @@ import { query, type Store } from "./create-store.ts";
 import { readEvent } from "./read-events.ts";
 import { replayAs } from "./replay-columns.ts";
 
-
 // Also one that this very claim has taken already, whose answer got lost: it is known by its token.
 const CLAIM = {
   name: "penstock-claim-delivery",

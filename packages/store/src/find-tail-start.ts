@@ -29,7 +29,10 @@ const NEXT_OF_DAY = `
  */
 export async function findTailStart(store: Store, since: Date): Promise<number> {
   const before = new Date(since.getTime() - SLACK_MS);
-  const [newestBefore, newest] = [await first(store, NEWEST_BEFORE, [before]), await first(store, NEWEST_OF_DAY, [before])];
+  const [newestBefore, newest] = [
+    await first(store, NEWEST_BEFORE, [before]),
+    await first(store, NEWEST_OF_DAY, [before]),
+  ];
   // By halves, within the day in which it was. Only an event that came before is ever taken for the start, so that it
   // does no harm that times are not quite in the order of seqs.
   let start = newestBefore ?? 0;

@@ -195,7 +195,13 @@ async function findWaiting(store: Store, filter: EventFilter): Promise<WaitingRo
   const find = async (of: { id?: string | undefined; seq?: number | undefined }): Promise<WaitingRow[]> => {
     const named = [of.id === undefined ? undefined : toStorableText(of.id.slice(0, SHOWN_CHARACTERS)), of.seq];
     const values = [source, type, since, until, subject, ...named, before?.seq, limit];
-    return (await query<WaitingRow>(store.pool, WAITING, values.map((value) => value ?? null))).rows;
+    return (
+      await query<WaitingRow>(
+        store.pool,
+        WAITING,
+        values.map((value) => value ?? null),
+      )
+    ).rows;
   };
   const found = await find(id === undefined ? { seq } : { id });
   return found.length === 0 && id !== undefined && seq !== undefined ? find({ seq }) : found;

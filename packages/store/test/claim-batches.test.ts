@@ -18,7 +18,9 @@ const count = async (table: string): Promise<number> =>
 /** What is stored: `id`, or `id problem`, in the order of arrival. */
 async function stored(): Promise<string[]> {
   const events = await listEvents(store, { limit: 1_000 });
-  const { rows } = await store.pool.query<{ seq: string; problem: string | null }>("SELECT seq, problem FROM penstock.events");
+  const { rows } = await store.pool.query<{ seq: string; problem: string | null }>(
+    "SELECT seq, problem FROM penstock.events",
+  );
   const problems = new Map(rows.map(({ seq, problem }) => [Number(seq), problem]));
   return events.toReversed().map(({ id, seq }) => [id, problems.get(seq)].filter(Boolean).join(" "));
 }
@@ -112,9 +114,13 @@ describe("copies", () => {
     let waiting: Promise<unknown> | undefined;
     await engine.transaction(async (tx) => {
       recorded.push((await tx.claimBatches(only(first))).events.length);
-      waiting = engine.transaction(async (other) => void recorded.push((await other.claimBatches(only(second))).events.length));
+      waiting = engine.transaction(
+        async (other) => void recorded.push((await other.claimBatches(only(second))).events.length),
+      );
       await eventually(async () => {
-        const { rowCount } = await store.pool.query("SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'");
+        const { rowCount } = await store.pool.query(
+          "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'",
+        );
         expect(rowCount).toBe(1);
       });
     });
@@ -143,7 +149,10 @@ test("what waits is listed, shown and found also while no worker runs", async ()
 });
 
 test("the bytes of one event can be overwritten, and its neighbours keep theirs", async () => {
-  await process(store, ["first", "person", "last"].map((id) => one(id, id.repeat(1_000))));
+  await process(
+    store,
+    ["first", "person", "last"].map((id) => one(id, id.repeat(1_000))),
+  );
   await store.pool.query(
     `UPDATE penstock.batches b SET bodies = overlay(bodies PLACING decode(repeat('00', e.body_bytes), 'hex') FROM e.body_at + 1)
        FROM penstock.events e WHERE e.day = b.day AND e.seq / 1024 = b.batch AND e.event_id = 'person'`,

@@ -87,7 +87,10 @@ test("events of rare types are found in pages that look at so many events each, 
   const ids = Array.from({ length: 2_000 }, (_, nth) => `evt_${nth}`);
   const typed = (id: string, nth: number) => newEvent(id, { type: nth % 800 === 3 ? "rare" : "usual" });
   await process(archive, ids.slice(0, 1_000).map(typed));
-  await process(archive, ids.slice(1_000).map((id, nth) => typed(id, 1_000 + nth)));
+  await process(
+    archive,
+    ids.slice(1_000).map((id, nth) => typed(id, 1_000 + nth)),
+  );
   await archive.pool.query(
     "INSERT INTO penstock.quarantine (seq, day, reason) SELECT seq, day, 'x' FROM penstock.events WHERE event_id = 'evt_803'",
   );

@@ -28,7 +28,11 @@ beforeEach(async () => void (start = await readLastSeq(store)));
 
 const newEvent = (id: string, type = "message.received", body = Buffer.from(id)) =>
   newEventOf(id, { type, body, subjects: [] });
-const insert = (ids: readonly string[], on = store): Promise<number> => commitBatch(on, ids.map((id) => newEvent(id)));
+const insert = (ids: readonly string[], on = store): Promise<number> =>
+  commitBatch(
+    on,
+    ids.map((id) => newEvent(id)),
+  );
 
 /** Does what workers do until nothing waits. */
 async function processAll(): Promise<void> {
@@ -158,7 +162,10 @@ test("many writers that commit in any order, or not at all: each event once, in 
 test("pages are bounded by what they go through and by bytes, and a filter leaves out what it should", async () => {
   const large = Buffer.alloc(1_500_000, "x");
   const small = Array.from({ length: 2_500 }, (_, n) => newEvent(`small ${n}`, n % 1_000 === 999 ? "rare" : "small"));
-  await process(store, Array.from({ length: 5 }, (_, n) => newEvent(`large ${n}`, "large", large)));
+  await process(
+    store,
+    Array.from({ length: 5 }, (_, n) => newEvent(`large ${n}`, "large", large)),
+  );
   for (let from = 0; from < small.length; from += 500) await process(store, small.slice(from, from + 500));
   const pages = tailEvents(store, { after: start });
   const sizes: number[] = [];
