@@ -1,15 +1,5 @@
-import { randomUUID } from "node:crypto";
 import { defineHandler } from "@penstock/handler-sdk";
-import { ENDPOINT_DEFAULTS } from "@penstock/schemas";
-import {
-  assertMigrated,
-  commitBatch,
-  createEndpoint,
-  ensurePartitions,
-  listEndpoints,
-  migrate,
-  type Store,
-} from "@penstock/store";
+import { assertMigrated, commitBatch, ensurePartitions, migrate, type Store } from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";

@@ -26,6 +26,7 @@ export function createHistogramProducer(
   const told = new Map<HistogramCell, Told>();
   return {
     collect() {
+      // eslint-disable-next-line no-restricted-properties -- a moment, which exporters tell
       const now = Date.now();
       const metrics = histograms.flatMap((histogram): HistogramMetricData[] => {
         const { name, unit, description, boundaries } = histogram;

@@ -34,6 +34,7 @@ export function createHistogram<Label extends string = never>(
   const { boundaries } = options;
   const cells = createCells(names, (labels): HistogramCell => {
     const counts = Array.from({ length: boundaries.length + 1 }, () => 0);
+    // eslint-disable-next-line no-restricted-properties -- a moment, which exporters tell
     return { labels, startedAt: Date.now(), counts, count: 0, sum: 0, min: Infinity, max: -Infinity };
   });
   return {
