@@ -260,7 +260,6 @@ describe("names of providers", () => {
         "packages/sources/src/stripe.ts": named,
         "packages/simulator/src/simulated.ts": named,
         "packages/schemas/src/providers.ts": named,
-        "packages/store/src/migrations/0001.ts": named,
         "packages/engine/src/some.test.ts": named,
         "packages/handlers/inbox/src/index.ts": named,
       }),
