@@ -93,7 +93,9 @@ test("events and quarantine are listed by the same options as deliveries", async
   const mended = await penstock.file(JSON.stringify(makeEvent("message.received", { id: "evt_odd" })));
   await penstock.call(["replay", "create", "evt_odd", "--with-body", mended, "--id", "mend"]);
   await eventually(async () =>
-    expect((await penstock.call(["quarantine", "list"])).stdout.join("\n")).toMatch(/unknown-type +evt_odd#replay-mend /),
+    expect((await penstock.call(["quarantine", "list"])).stdout.join("\n")).toMatch(
+      /unknown-type +evt_odd#replay-mend /,
+    ),
   );
   expect((await penstock.call(["quarantine", "dismiss", "evt_odd"])).stdout).toEqual(["dismissed evt_odd"]);
   expect(await list("quarantine", "list", "--type", "odd.type")).toEqual([]);
