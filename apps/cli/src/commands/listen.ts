@@ -38,7 +38,7 @@ export function registerListen(program: Command, ctx: CliContext): void {
     .command("listen")
     .summary("show events as they come, and forward them to a local program")
     .description(
-      "Follows the events of this database as they are committed, or from --since on, skips none, and posts each to a program of yours, signed as its provider signs it. Goes on by itself after Postgres was away. For a developer's machine: any address will do.",
+      "Follows the events of this database as workers process them, or from --since on, skips none, and posts each to a program of yours, signed as its provider signs it. Goes on by itself after Postgres was away. For a developer's machine: any address will do.",
     )
     .option("--forward <url>", "where to post each event: its exact body, signed")
     .option("--print", "show each event's body, too")
