@@ -109,7 +109,10 @@ describe("a Postgres that hangs for longer than a handler's time", () => {
   test("demotes no handler", async () => {
     const { engine, thawed } = hanging();
     const batch = await addBatch(store, [{ id: "a" }, { id: "b" }]);
-    expect(await engine.processBatch({ batches: [batch], startedBefore: 0 })).toMatchObject({ events: 2, succeeded: 2 });
+    expect(await engine.processBatch({ batches: [batch], startedBefore: 0 })).toMatchObject({
+      events: 2,
+      succeeded: 2,
+    });
     await thawed();
     expect(await effects(store)).toEqual(["attempt 1 a", "attempt 1 b"]);
     expect(await rows(store, "SELECT * FROM penstock.attempts")).toEqual([]);
@@ -162,10 +165,10 @@ test.each([
   };
   const engine = engineOn(store, [outsideHandler((_, ctx) => handle(outage, ctx), { timeoutMs })]);
   await engine.processBatch({ batches: [await addBatch(store, [{ id: "a" }])], startedBefore: 0 });
-  expect(await runDueEffects(store, engine)).toBe(1);
+  expect(await runDueEffects(engine)).toBe(1);
   await back;
   await eventually(async () => {
-    await runDueEffects(store, engine);
+    await runDueEffects(engine);
     expect(await deliveries(store)).toEqual(["a outside succeeded"]);
   });
   expect(done).toBe(1);
