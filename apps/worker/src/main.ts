@@ -17,7 +17,7 @@ try {
   const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
   const { assertSources, loadConfig } = await import("@penstock/engine");
   const { selectEffects } = await import("./select-effects.ts");
-  const { laneSlots } = await import("./lane-slots.ts");
+  const { laneSlots } = await import("./services/lanes.ts");
   const { startWorker } = await import("./create-worker.ts");
   const { createOutbound } = await import("./create-outbound.ts");
 

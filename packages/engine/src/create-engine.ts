@@ -2,19 +2,24 @@ import type { Handler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import { onceInAWhile } from "@penstock/telemetry";
 import { advanceReplay } from "./advance-replay.ts";
-import { createHeadClaims } from "./claim-heads.ts";
 import { type BatchReport, isBatched } from "./delivery-result.ts";
 import { createDemotions } from "./demotions.ts";
 import type { EngineContext, EngineLog, Outbound } from "./engine-context.ts";
 import type { EngineStore, Reclaimed } from "./engine-store.ts";
+import { createEffectFinish, runInterruptedEffect, type StartedEffects, startEffects } from "./executors/effect.ts";
+import { runEndpoint } from "./executors/endpoint.ts";
+import {
+  createHeadClaims,
+  MAX_INTERRUPTIONS,
+  runDueDeliveries,
+  runInterruptedDelivery,
+  runLaneHead,
+} from "./executors/transactional.ts";
 import { createFailingHandlers } from "./failing-handlers.ts";
 import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
 import { withOwnEvents } from "./own-events.ts";
 import { createPaces } from "./pace.ts";
-import { type EffectPointer, runEffect } from "./run-effect.ts";
-import { MAX_INTERRUPTIONS, runDueDeliveries, runInterruptedDelivery, runLaneHead } from "./run-delivery.ts";
-import { runEndpoint } from "./run-endpoint.ts";
 
 export interface EngineOptions {
   readonly store: EngineStore;
@@ -53,13 +58,15 @@ export interface Engine {
   runLaneHead(handler: string): Promise<boolean>;
   /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
   runInterruptedDelivery(): Promise<boolean>;
-  /** Runs the delivery to an effect handler that a queue job points to, where it is to be run. */
-  runEffect(pointer: EffectPointer): Promise<void>;
+  /** Claims up to `limit` deliveries to an effect handler that are due, and begins them. */
+  startEffects(handler: string, limit: number): Promise<StartedEffects>;
+  /** Runs a delivery to an effect handler whose worker vanished before, with no other of that handler beside it; false when none is due. */
+  runInterruptedEffect(handler: string): Promise<boolean>;
   /**
    * Delivers what is due for an endpoint, until nothing is, `closing` is aborted, or it is to make room, which it asks after
-   * each turn of 5 s.
+   * each turn of 5 s. Returns whether it made room. Does nothing where another worker has the endpoint.
    */
-  runEndpoint(id: string, closing: AbortSignal, makesRoom?: () => boolean): Promise<void>;
+  runEndpoint(id: string, closing: AbortSignal, makesRoom?: () => boolean): Promise<boolean>;
   /** Hands out the next deliveries of a replay that is due; false when none is. */
   advanceReplay(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
@@ -70,31 +77,33 @@ export interface Engine {
 export function createEngine(options: EngineOptions): Engine {
   const handlers = options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const transactional = handlers.filter((handler) => handler.kind === "transactional");
+  const { store, signal, log } = options;
+  const outages = { store, signal, log, sayOutage: onceInAWhile() };
   const context: EngineContext = {
-    store: options.store,
+    ...outages,
     handlers,
     transactional,
     batched: transactional.filter(isBatched),
-    claimHead: new Map(transactional.map((handler) => [handler.name, createHeadClaims(options.store, handler)])),
+    claimHead: new Map(transactional.map((handler) => [handler.name, createHeadClaims(outages, handler)])),
     effects: new Map(
       handlers
         .filter((handler) => handler.kind === "effect")
-        .map((handler) => [handler.name, { handler, gate: createGate(), transactions: createGate() }]),
+        .map((handler) => [
+          handler.name,
+          { handler, gate: createGate(), transactions: createGate(), finish: createEffectFinish(outages) },
+        ]),
     ),
     outbound: options.outbound ?? null,
     paceOf: createPaces(),
     claimedAhead: { count: 0 },
     findSource: withOwnEvents(options.findSource),
-    log: options.log,
     batchEvents: options.batchEvents ?? 200,
     batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
     // More than a lock_timeout: to wait once for rows that another worker holds is no slowness of the handler.
     budgetOf: (events) => options.budgetMs ?? 5_000 + 25 * events,
-    signal: options.signal,
     demotions: createDemotions(options.demoteMs),
     failing: createFailingHandlers(options.log),
     random: options.random ?? Math.random,
-    sayOutage: onceInAWhile(),
     gate: createGate(),
   };
   return {
@@ -107,7 +116,8 @@ export function createEngine(options: EngineOptions): Engine {
     isFailing: (handler) => context.failing.has(handler),
     runLaneHead: (handler) => runLaneHead(context, handler),
     runInterruptedDelivery: () => runInterruptedDelivery(context),
-    runEffect: (pointer) => runEffect(context, pointer),
+    startEffects: (handler, limit) => startEffects(context, handler, limit),
+    runInterruptedEffect: (handler) => runInterruptedEffect(context, handler),
     runEndpoint: (id, closing, makesRoom) => runEndpoint(context, id, closing, makesRoom),
     advanceReplay: () => advanceReplay(context),
     reclaimDeliveries: () =>

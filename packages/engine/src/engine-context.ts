@@ -3,7 +3,7 @@ import type { Answer } from "@penstock/dispatch";
 import type { Source } from "@penstock/sources";
 import type { Demotions } from "./demotions.ts";
 import type { FailingHandlers } from "./failing-handlers.ts";
-import type { ClaimedDelivery, EngineStore } from "./engine-store.ts";
+import type { ClaimedDelivery, EngineStore, FinishedDelivery } from "./engine-store.ts";
 import type { Gate } from "./gate.ts";
 import type { Pace } from "./pace.ts";
 
@@ -19,6 +19,8 @@ export interface Effect {
   readonly gate: Gate;
   /** Transactions go through one by one: while they wait for a lock they take one connection, not one each. */
   readonly transactions: Gate;
+  /** Writes what became of a delivery. */
+  finish(finished: FinishedDelivery): Promise<void>;
 }
 
 /** What it takes to deliver to endpoints. */

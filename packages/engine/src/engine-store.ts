@@ -1,4 +1,4 @@
-import type { Lanes, Replay } from "@penstock/handler-sdk";
+import type { Lanes, RateLimit, Replay } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { DeliveryState } from "./delivery-state.ts";
 
@@ -202,9 +202,7 @@ export interface EngineTransaction {
   recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<"recorded" | "there" | "lost">;
   /** What is recorded of a delivery under this key, as JSON; null when nothing is. */
   findEffect(delivery: ClaimedDelivery, key: string): Promise<string | null>;
-  /** Writes what became of a running delivery; false when the token no longer matches (then roll back). */
-  finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
-  /** Writes what became of running deliveries that are in no lane; returns those whose tokens still match. */
+  /** Writes what became of running deliveries; returns those whose tokens still match. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<readonly ClaimedDelivery[]>;
   /**
    * Takes a replay that is due and that nobody else holds, hands out its next deliveries, and says which events of that page
@@ -265,12 +263,23 @@ export interface FinishedDelivery {
   readonly result: DeliveryResult;
 }
 
-/** A delivery to an effect handler that this worker holds, with all that it takes to run it. */
+/** A delivery to an effect handler or an endpoint that this worker holds, with all that it takes to run it. */
 export interface ClaimedEffect {
   readonly delivery: ClaimedDelivery;
   readonly event: StoredEvent;
   /** What was done once for it before, by key. */
   readonly done: ReadonlyMap<string, unknown>;
+}
+
+/** What a claim is to take. */
+export interface Claim {
+  readonly subscriber: string;
+  readonly limit: number;
+  readonly leaseMs: number;
+  /** Of all that it takes, by which that is known should the claim's answer get lost; a new one unless given. */
+  readonly token?: string;
+  /** Whether deliveries whose worker vanished before, or only others; either unless given. */
+  readonly interrupted?: boolean;
 }
 
 /** What became of the deliveries of lost workers. */
@@ -296,54 +305,34 @@ export interface EngineStore {
   /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
   /**
-   * Takes due deliveries of a subscriber that are in no lane under a lease, the oldest first: those whose worker vanished
-   * before, or only others. With `alike` only those of the attempt, generation and replay that the oldest has. What it costs
-   * does not grow with what waits.
+   * Takes due deliveries of a subscriber that are in no lane under a lease, the oldest first. With `alike` only those of the
+   * attempt, generation and replay that the oldest has. What it costs does not grow with what waits.
    */
-  claimDeliveries(options: {
-    subscriber: string;
-    limit: number;
-    leaseMs: number;
-    interrupted: boolean;
-    alike?: boolean;
-  }): Promise<ClaimedDelivery[]>;
+  claimDeliveries(claim: Claim & { readonly alike?: boolean }): Promise<ClaimedDelivery[]>;
   /**
-   * Takes the heads of lanes of a handler that are due under a lease, of each lane one and none while another of it runs:
-   * those whose worker vanished before, or only others. A lane that another worker looks at is passed by.
+   * Takes the heads of lanes of a subscriber that are due under a lease, of each lane one and none while another of it runs.
+   * A lane that another worker looks at is passed by.
    */
-  claimLanes(
-    options: LaneRule & {
-      readonly subscriber: string;
-      readonly limit: number;
-      readonly leaseMs: number;
-      readonly interrupted: boolean;
-    },
-  ): Promise<ClaimedDelivery[]>;
+  claimLanes(claim: Claim & LaneRule & { readonly interrupted: boolean }): Promise<ClaimedDelivery[]>;
   /**
-   * Takes one delivery under a lease where it is due, its handler is not paused, and its worker has vanished before or has
-   * not, as told; else null. The token is the caller's: asked again with it, after an answer that got lost, it is told of
-   * what it holds. Of a delivery in a lane, takes the lane's head, whichever that is.
+   * Takes due deliveries of a subscriber that works outside of Postgres, each with its event: what is in no lane, then, given
+   * the rule of its lanes, heads. No more than its rate limit leaves, which holds over all workers; `waitMs` is how long until
+   * it leaves more, where it kept some back.
    */
-  claimDelivery(
-    delivery: { readonly day: string; readonly seq: number; readonly subscriber: string },
-    options: {
-      readonly token: string;
-      readonly leaseMs: number;
-      readonly interrupted: boolean;
-      readonly lanes: LaneRule;
-    },
-  ): Promise<ClaimedEffect | null>;
+  claimForOutside(
+    claim: Claim & { readonly lanes: LaneRule | null; readonly rateLimit?: RateLimit | null },
+  ): Promise<{ readonly claimed: ClaimedEffect[]; readonly waitMs: number }>;
+  /** Hands back, with no attempt counted, what a claim took whose answer got lost. */
+  releaseClaim(claim: Required<Pick<Claim, "subscriber" | "token">>): Promise<void>;
   /** Records what was done once for a delivery; false when the token no longer matches, and nothing was recorded. */
   recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<boolean>;
-  /** Writes what became of a running delivery; false when the token no longer matches, and nothing was written. */
-  finishDelivery(delivery: ClaimedDelivery, result: DeliveryResult): Promise<boolean>;
-  /** An endpoint that may be delivered to now; null when it is gone, paused, disabled or left alone for a while. */
-  openEndpoint(id: string): Promise<OpenedEndpoint | null>;
-  /** Takes what is due for an endpoint under a lease, each with its event; of each lane its head alone. */
-  claimForEndpoint(
-    id: string,
-    options: { readonly limit: number; readonly leaseMs: number; readonly lanes: boolean },
-  ): Promise<ClaimedEffect[]>;
+  /**
+   * Leases an endpoint that may be delivered to now, or goes on with a lease; null when it is gone, paused, disabled, left
+   * alone for a while, or another worker has it.
+   */
+  openEndpoint(id: string, lease: { readonly token: string; readonly leaseMs: number }): Promise<OpenedEndpoint | null>;
+  /** Lets an endpoint go. */
+  closeEndpoint(id: string, token: string): Promise<void>;
   /** Writes what became of running deliveries where the tokens still match; returns those that were written. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<readonly ClaimedDelivery[]>;
   /**

@@ -7,6 +7,7 @@ export type { EngineLog, Outbound } from "./engine-context.ts";
 export type {
   AttemptOutcome,
   BatchClaim,
+  Claim,
   ClaimedBatches,
   ClaimedDelivery,
   ClaimedEffect,
@@ -33,5 +34,5 @@ export type {
 } from "./engine-store.ts";
 export { loadConfig, LoadConfigError } from "./load-config.ts";
 export type { BatchPointer } from "./process-batch.ts";
-export type { EffectPointer } from "./run-effect.ts";
+export type { StartedEffects } from "./executors/effect.ts";
 export { nextStep, type NextStep } from "./retry-policy.ts";

@@ -2,6 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { EngineContext } from "./engine-context.ts";
 import { codeOf, describeError, isConflict, isUnavailable } from "./errors.ts";
 
+type OutageContext = Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">;
+
 const FIRST_MS = 100;
 const LONGEST_MS = 5_000;
 
@@ -11,7 +13,7 @@ const LONGEST_MS = 5_000;
  *
  * @throws the signal's reason when the engine's signal is aborted meanwhile.
  */
-export function createOutagePause(engine: Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">) {
+export function createOutagePause(engine: OutageContext) {
   let waitMs = FIRST_MS;
   return async function pause(error: unknown): Promise<void> {
     const { store, signal, log } = engine;
@@ -32,7 +34,7 @@ export function createOutagePause(engine: Pick<EngineContext, "store" | "signal"
  * Does something that must not be left undone: again while Postgres cannot go on or another transaction is in the way, and
  * one last time when the worker stops.
  */
-export async function insist<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
+export async function insist<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
   const pause = createOutagePause(engine);
   for (;;) {
     const last = engine.signal.aborted;
@@ -46,7 +48,7 @@ export async function insist<T>(engine: EngineContext, work: () => Promise<T>): 
 }
 
 /** Does it again once Postgres can go on and no other transaction is in the way. @throws when the engine's signal is aborted meanwhile. */
-export async function whileAvailable<T>(engine: EngineContext, work: () => Promise<T>): Promise<T> {
+export async function whileAvailable<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
   const pause = createOutagePause(engine);
   for (;;) {
     engine.signal.throwIfAborted();

@@ -60,17 +60,23 @@ const claimed = ({ day, seq, subscriber, token }: Subject) => ({
   onRecord: false,
 });
 const finish = (to: DeliveryResult["state"]) => (subject: Subject) =>
-  engineStore.finishDelivery(claimed(subject), {
-    event: subject,
-    subscriber: "h",
-    state: to,
-    attempts: 2,
-    ...(to === "pending" || to === "retrying" ? { retryInMs: 1 } : {}),
-  });
-const poll = () => engineStore.claimDeliveries({ subscriber: "h", limit: 100, leaseMs: 60_000, interrupted: false });
+  engineStore.finishDeliveries([
+    {
+      delivery: claimed(subject),
+      result: {
+        event: subject,
+        subscriber: "h",
+        state: to,
+        attempts: 2,
+        ...(to === "pending" || to === "retrying" ? { retryInMs: 1 } : {}),
+      },
+    },
+  ]);
+const fresh = { subscriber: "h", limit: 100, leaseMs: 60_000, interrupted: false };
 const lanes = { order: "strict", onDead: "block" } as const;
-const claimOne = (subject: Subject) =>
-  engineStore.claimDelivery(subject, { token: randomUUID(), leaseMs: 60_000, interrupted: false, lanes });
+const claim = () => engineStore.claimDeliveries(fresh);
+const claimForOutside = () => engineStore.claimForOutside({ ...fresh, lanes });
+const token = randomUUID();
 const change = (what: "retry" | "skip" | "cancel") => (subject: Subject) => changeDeliveries(store, what, [subject]);
 const sql = (set: string) => store.pool.query(`UPDATE penstock.deliveries SET ${set}`);
 const reclaim = () => engineStore.reclaimDeliveries({ maxInterruptions: 3, afterOutageMs: 0 });
@@ -86,9 +92,8 @@ interface Step {
 const CLAIMED = { pending: "running", retrying: "running" } as const;
 
 test.each<Step>([
-  { step: "a poll claims", act: poll, arrows: CLAIMED },
-  { step: "a job claims", act: claimOne, arrows: CLAIMED },
-  ...[poll, claimOne].flatMap((act): Step[] => [
+  ...[claim, claimForOutside].flatMap((act): Step[] => [
+    { step: `a worker claims (${act.name})`, act, arrows: CLAIMED },
     {
       step: `what is not due is not claimed (${act.name})`,
       given: () => sql("next_attempt_at = next_attempt_at + interval '1 h'"),
@@ -127,6 +132,17 @@ test.each<Step>([
     given: () => sql("attempts = 1"),
     act: (subject) => engineStore.releaseDeliveries([claimed(subject)]),
     arrows: { running: "pending" },
+  },
+  {
+    step: "a worker hands back what a claim took whose answer got lost",
+    given: () => sql(`token = CASE WHEN token IS NOT NULL THEN '${token}'::uuid END`),
+    act: () => engineStore.releaseClaim({ subscriber: "h", token }),
+    arrows: { running: "retrying" },
+  },
+  {
+    step: "a worker hands back what a claim took, and nothing of another's",
+    act: () => engineStore.releaseClaim({ subscriber: "h", token }),
+    arrows: {},
   },
   {
     step: "what is another's is not handed back",

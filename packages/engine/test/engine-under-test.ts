@@ -11,7 +11,7 @@ import {
 import { isBuzzBipEventType } from "@penstock/schemas";
 import { makeEvent, randomId } from "@penstock/schemas/fixtures";
 import { buzzbip, defineSources } from "@penstock/sources";
-import { commitBatch, createEngineStore, createStore, findDueDeliveries, migrate, type Store } from "@penstock/store";
+import { commitBatch, createEngineStore, createStore, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase } from "@penstock/testing";
 
@@ -66,11 +66,18 @@ export function outsideHandler(
   });
 }
 
-/** Runs the deliveries that are due to effect handlers, side by side, as a queue that lost nothing would. */
-export async function runDueEffects(store: Store, engine: Engine, handler = "outside"): Promise<number> {
-  const due = await findDueDeliveries(store, handler, 100);
-  await Promise.all(due.map((delivery) => engine.runEffect({ ...delivery, subscriber: handler })));
-  return due.length;
+/** Runs the deliveries that are due to an effect handler as a worker does, and returns how many there were. */
+export async function runDueEffects(engine: Engine, handler = "outside"): Promise<number> {
+  const interrupted = async (): Promise<number> => {
+    for (let ran = 0; ; ran++) if (!(await engine.runInterruptedEffect(handler))) return ran;
+  };
+  const others = async (): Promise<number> => {
+    const { runs } = await engine.startEffects(handler, 100);
+    await Promise.all(runs);
+    return runs.length;
+  };
+  const ran = await Promise.all([others(), interrupted()]);
+  return ran[0] + ran[1];
 }
 
 /** Makes what is to be tried again due now. */

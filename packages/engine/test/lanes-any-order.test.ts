@@ -142,9 +142,8 @@ type Rule = (typeof RULES)[keyof typeof RULES];
 function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[], history: LaneHistory) {
   const byId = new Map(events.map((event) => [event.id, event]));
   const tries = new Map<string, number>();
-  /** When the claim that took a delivery was asked for, by seq, and by its token where it is asked for again. */
+  /** When the claim that took a delivery was asked for, by seq. */
   const claims = new Map<number, number>();
-  const askings = new Map<string, number>();
   let accepted = 0;
 
   /** What a worker has, with claims written down. */
@@ -158,12 +157,11 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
         for (const { seq } of claimed) claims.set(seq, asked);
         return claimed;
       },
-      async claimDelivery(pointer, options) {
-        const asked = askings.get(options.token) ?? history.now();
-        askings.set(options.token, asked);
-        const claimed = await real.claimDelivery(pointer, options);
-        if (claimed !== null) claims.set(claimed.delivery.seq, asked);
-        return claimed;
+      async claimForOutside(options) {
+        const asked = history.now();
+        const started = await real.claimForOutside(options);
+        for (const { delivery } of started.claimed) claims.set(delivery.seq, asked);
+        return started;
       },
     };
   }
@@ -231,7 +229,7 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
     const engine = await worker();
     for (let turn = 0, more = true; more && turn < turns; turn++) {
       try {
-        if (kind === "effect") more = (await runDueEffects(store, engine, "laned")) > 0;
+        if (kind === "effect") more = (await runDueEffects(engine, "laned")) > 0;
         else more = (await engine.runLaneHead("laned")) || (await engine.runInterruptedDelivery());
       } catch (error) {
         if (!isUnavailable(error)) throw error;

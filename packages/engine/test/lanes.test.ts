@@ -78,7 +78,7 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
 
   /** Runs what is due until nothing is. */
   async function runAll(engine: Engine): Promise<void> {
-    if (kind === "effect") while ((await runDueEffects(store, engine, "laned")) > 0);
+    if (kind === "effect") while ((await runDueEffects(engine, "laned")) > 0);
     else while ((await engine.runLaneHead("laned")) || (await engine.runDueDeliveries(10)) > 0);
   }
 
@@ -202,7 +202,7 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
       store: {
         ...real,
         claimLanes: (options) => afterwards(real.claimLanes(options)),
-        claimDelivery: (delivery, options) => afterwards(real.claimDelivery(delivery, options)),
+        claimForOutside: (options) => afterwards(real.claimForOutside(options)),
       },
     });
     await accept(engine, { id: "a2", createdAt: at(2) }, { id: "a3", createdAt: at(3) });
@@ -375,7 +375,7 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
       const other = engineOn(store, []);
       await accept(other, { id: "a2", createdAt: at(2) }, { id: "a1", createdAt: at(1) });
       expect((await listDeliveries(store)).map(({ lane }) => lane)).toEqual([null, null]);
-      if (kind === "effect") await runDueEffects(store, engine, "laned");
+      if (kind === "effect") await runDueEffects(engine, "laned");
       else await engine.runDueDeliveries(10);
       await runAll(engine);
       expect(calls).toEqual(["a1", "a2"]);
@@ -607,12 +607,9 @@ describe("a claim", () => {
 
     const take = async () => (await claim())[0]!;
     const finish = (head: Awaited<ReturnType<typeof take>>) =>
-      createEngineStore(store, "claims").finishDelivery(head, {
-        event: head,
-        subscriber: "h",
-        state: "succeeded",
-        attempts: 1,
-      });
+      createEngineStore(store, "claims").finishDeliveries([
+        { delivery: head, result: { event: head, subscriber: "h", state: "succeeded", attempts: 1 } },
+      ]);
 
     test("takes no second one beside what came meanwhile, is older and runs", async () => {
       const taken = await claimAround(async () => {

@@ -165,10 +165,10 @@ test.each([
   };
   const engine = engineOn(store, [outsideHandler((_, ctx) => handle(outage, ctx), { timeoutMs })]);
   await engine.processBatch({ batches: [await addBatch(store, [{ id: "a" }])], startedBefore: 0 });
-  expect(await runDueEffects(store, engine)).toBe(1);
+  expect(await runDueEffects(engine)).toBe(1);
   await back;
   await eventually(async () => {
-    await runDueEffects(store, engine);
+    await runDueEffects(engine);
     expect(await deliveries(store)).toEqual(["a outside succeeded"]);
   });
   expect(done).toBe(1);

@@ -11,7 +11,6 @@ import {
   createReplay,
   type DeliveryChange,
   type DeliveryStateName,
-  findDueDeliveries,
   findEvents,
   findUnqueuedBatches,
   listDeliveries,
@@ -88,7 +87,7 @@ async function runToEnd(engine: Engine, id: string): Promise<void> {
   await eventually(async () => {
     while (await engine.advanceReplay());
     while ((await engine.runDueDeliveries(20)) > 0);
-    await runDueEffects(store, engine);
+    await runDueEffects(engine);
     expect((await showReplay(store, id))?.status).toBe("done");
   });
   const enqueued = (await showReplay(store, id))?.enqueued;
@@ -323,7 +322,7 @@ describe("a replay", () => {
     });
     const engine = await engineWith([outside]);
     await receive(engine, { id: "e1" });
-    await runDueEffects(store, engine);
+    await runDueEffects(engine);
     const id = await create({ handler: "outside" });
     await runToEnd(engine, id);
     expect(seen).toEqual(["outside e1 -", `outside e1 ${id}`]);
@@ -461,16 +460,13 @@ describe("a replay", () => {
       outsideHandler((_, ctx) => ctx.once("post", () => void keys.push(ctx.idempotencyKey))),
     ]);
     await receive(engine, { id: "e1" });
-    await runDueEffects(store, engine);
+    await runDueEffects(engine);
     const id = await create({ again: true });
     while (await engine.advanceReplay());
     const engineStore = createEngineStore(store, "stopped");
-    const [due] = await findDueDeliveries(store, "outside", 1);
-    const options = { token: randomUUID(), leaseMs: 60_000, interrupted: false };
-    const lanes = { order: "strict", onDead: "block" } as const;
-    const claimed = await engineStore.claimDelivery({ ...due!, subscriber: "outside" }, { ...options, lanes });
-    await engineStore.recordEffect(claimed!.delivery, "post", "null");
-    await engineStore.releaseDeliveries([claimed!.delivery]);
+    const [claimed] = await engineStore.claimDeliveries({ subscriber: "outside", limit: 1, leaseMs: 60_000 });
+    await engineStore.recordEffect(claimed!, "post", "null");
+    await engineStore.releaseDeliveries([claimed!]);
     // Were it put back, the next `again` would take that record for its own, and do nothing.
     expect(await cancelReplay(store, id)).toEqual({ undone: 0, cancelled: 1 });
     await runToEnd(engine, await create({ again: true, state: "cancelled" }));

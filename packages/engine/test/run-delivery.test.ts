@@ -394,7 +394,7 @@ describe("a lease", () => {
       if (delivery === undefined) throw new Error("nothing was claimed");
       expect(await tx.lockDeliveries([delivery], Infinity)).toEqual([]);
       const result = { event: delivery, subscriber: "effect", state: "succeeded", attempts: 2 } as const;
-      expect(await tx.finishDelivery(delivery, result)).toBe(false);
+      expect(await tx.finishDeliveries([{ delivery, result }])).toEqual([]);
     });
     release();
     expect(await deliveries(store)).toEqual(["evt_1 effect running"]);

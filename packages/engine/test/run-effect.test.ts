@@ -1,5 +1,4 @@
-import { randomUUID } from "node:crypto";
-import type { EngineOptions } from "@penstock/engine";
+import type { EngineOptions, EngineStore } from "@penstock/engine";
 import { type EffectContext, PermanentError, RetryAfterError } from "@penstock/handler-sdk";
 import { createEngineStore, pauseHandler, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
@@ -31,15 +30,16 @@ type Handle = Parameters<typeof outsideHandler>[0];
 
 /** An engine with an effect handler, and events whose deliveries to it wait. */
 async function given(handle: Handle, { ids = ["evt_1"], ...more }: { ids?: string[] } & Record<string, unknown> = {}) {
-  const { signal, log, ...definition } = more as { signal?: AbortSignal; log?: EngineOptions["log"] };
+  const { signal, log, store: on, ...definition } = more as Partial<Pick<EngineOptions, "signal" | "log" | "store">>;
   const handler = outsideHandler(handle, definition);
-  const engine = engineOn(store, [handler], { afterOutageMs: 0, ...(signal && { signal }), ...(log && { log }) });
+  const options = { ...(signal && { signal }), ...(log && { log }), ...(on && { store: on }) };
+  const engine = engineOn(store, [handler], { afterOutageMs: 0, ...options });
   const batch = await addBatch(
     store,
     ids.map((id) => ({ id })),
   );
   await engine.processBatch({ batches: [batch], startedBefore: 0 });
-  return { engine, handler, run: () => runDueEffects(store, engine) };
+  return { engine, handler, run: () => runDueEffects(engine) };
 }
 
 const attempts = () =>
@@ -50,7 +50,7 @@ const delivery = async () => (await rows(store, "SELECT state, attempts, interru
 describe("a delivery to an effect handler", () => {
   test("runs once, outside of any transaction, and leaves no row of a first success", async () => {
     const ran: object[] = [];
-    const { run, engine } = await given(async (event, { attempt, idempotencyKey, log, signal }) => {
+    const { run } = await given(async (event, { attempt, idempotencyKey, log, signal }) => {
       log.info({ x: 1 }, "notifying");
       const open =
         "SELECT count(*)::int AS n FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()";
@@ -62,11 +62,6 @@ describe("a delivery to an effect handler", () => {
     expect(await deliveries(store)).toEqual(["evt_1 outside succeeded"]);
     expect(await attempts()).toEqual([]);
     expect(await run()).toBe(0);
-    const [{ day, seq } = { day: "", seq: 0 }] = await rows<{ day: string; seq: number }>(
-      store,
-      "SELECT day::text, seq::int FROM penstock.deliveries",
-    );
-    await engine.runEffect({ day, seq, subscriber: "outside", interrupted: false });
     expect(ran).toHaveLength(1);
   });
 
@@ -187,10 +182,10 @@ describe("a delivery to an effect handler", () => {
     });
     const batch = await addBatch(store, [{ id: "evt_1", type: "contact.created" }]);
     await engineOn(store, [newer]).processBatch({ batches: [batch], startedBefore: 0 });
-    await runDueEffects(store, engineOn(store, [outsideHandler(() => ran.push("older"))]));
+    await runDueEffects(engineOn(store, [outsideHandler(() => ran.push("older"))]));
     expect(await delivery()).toEqual({ state: "pending", attempts: 0, interruptions: 0 });
     await makeDue(store);
-    await runDueEffects(store, engineOn(store, [newer]));
+    await runDueEffects(engineOn(store, [newer]));
     expect(ran).toEqual(["evt_1"]);
   });
 
@@ -213,22 +208,26 @@ describe("a delivery to an effect handler", () => {
     expect(await rows(store, "SELECT DISTINCT state FROM penstock.deliveries")).toEqual([{ state: "succeeded" }]);
   });
 
-  test("whose claim was answered by nobody is claimed once: by its token it is known again", async () => {
-    const { run } = await given(() => undefined);
-    const engineStore = createEngineStore(store, "deaf");
-    const [pointer = { day: "", seq: 0 }] = await rows<{ day: string; seq: number }>(
-      store,
-      "SELECT day::text, seq::int FROM penstock.deliveries",
-    );
-    const lanes = { order: "strict", onDead: "block" } as const;
-    const options = { leaseMs: 60_000, interrupted: false, lanes };
-    const claim = (token: string) =>
-      engineStore.claimDelivery({ ...pointer, subscriber: "outside" }, { token, ...options });
-    const token = randomUUID();
-    expect(await claim(token)).toMatchObject({ delivery: { attempt: 1, token } });
-    expect(await claim(token)).toMatchObject({ delivery: { attempt: 1, token }, event: { eventId: "evt_1" } });
-    expect(await claim(randomUUID())).toBeNull();
-    expect(await run()).toBe(0);
+  test("whose claim was answered by nobody is handed back and claimed anew, and no attempt is lost", async () => {
+    const real = createEngineStore(store, "deaf");
+    let isDeaf = true;
+    const deaf: EngineStore = {
+      ...real,
+      async claimForOutside(options) {
+        const started = await real.claimForOutside(options);
+        if (isDeaf) {
+          isDeaf = false;
+          throw Object.assign(new Error("the answer got lost"), { code: "DATABASE_UNAVAILABLE" });
+        }
+        return started;
+      },
+    };
+    let ran = 0;
+    const { run } = await given(() => ran++, { store: deaf });
+    expect(await run()).toBe(1);
+    expect(ran).toBe(1);
+    expect(await delivery()).toEqual({ state: "succeeded", attempts: 1, interruptions: 0 });
+    expect(await attempts()).toEqual([]);
   });
 });
 
@@ -424,25 +423,37 @@ describe("ctx.once", () => {
   });
 });
 
-describe("a handler that is paused", () => {
+describe("a handler that is paused, or limited", () => {
   test("has its events kept as pending deliveries, runs none of them, and catches up once it goes on", async () => {
     const ran: string[] = [];
     const { run, engine, handler } = await given(({ id }) => ran.push(id), { ids: ["before"] });
     await createEngineStore(store, "w").registerHandlers([{ name: handler.name, kind: "effect", types: handler.on }]);
     expect(await pauseHandler(store, "outside", true)).toMatchObject({ changed: true });
-    const [pointer = { day: "", seq: 0 }] = await rows<{ day: string; seq: number }>(
-      store,
-      "SELECT day::text, seq::int FROM penstock.deliveries",
-    );
     expect(await run()).toBe(0);
-    // A job that was added before.
-    await engine.runEffect({ ...pointer, subscriber: "outside", interrupted: false });
     await engine.processBatch({ batches: [await addBatch(store, [{ id: "during" }])], startedBefore: 0 });
     expect(ran).toEqual([]);
     expect(await deliveries(store)).toEqual(["before outside pending", "during outside pending"]);
     await pauseHandler(store, "outside", false);
     expect(await run()).toBe(2);
     expect(ran.toSorted()).toEqual(["before", "during"]);
+  });
+
+  test("whose rate is limited starts no more than that in a period, over all workers", async () => {
+    const ran: string[] = [];
+    const { handler } = await given(({ id }) => ran.push(id), {
+      ids: ["1", "2", "3", "4", "5"],
+      rateLimit: { max: 2, perMs: 3_600_000 },
+    });
+    await createEngineStore(store, "w").registerHandlers([{ name: handler.name, kind: "effect", types: handler.on }]);
+    const workers = [engineOn(store, [handler]), engineOn(store, [handler])];
+    const startAll = () => Promise.all(workers.map((worker) => worker.startEffects("outside", 10)));
+    const started = await startAll();
+    await Promise.all(started.flatMap(({ runs }) => runs));
+    expect(ran).toHaveLength(2);
+    for (const { waitMs } of await startAll()) expect(waitMs).toBeGreaterThan(3_000_000);
+    await store.pool.query("UPDATE penstock.handlers SET rate_since = rate_since - interval '1 h'");
+    await Promise.all((await startAll()).flatMap(({ runs }) => runs));
+    expect(ran).toHaveLength(4);
   });
 
   test("that nobody has registered cannot be paused", async () => {

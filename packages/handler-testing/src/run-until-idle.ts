@@ -1,10 +1,15 @@
 import type { Engine } from "@penstock/engine";
 import type { Handler } from "@penstock/handler-sdk";
-import { findDueDeliveries, type Store } from "@penstock/store";
+import type { Store } from "@penstock/store";
 
 const PENDING = "SELECT batch::text FROM penstock.pending ORDER BY pending.batch LIMIT 1";
 /** A replay looks again later while what it handed out waits; here there is nothing to wait for. */
 const HURRY_REPLAYS = "UPDATE penstock.replays SET due_at = now() WHERE status = 'running'";
+
+/** A claim takes what has been due for longest. */
+const IN_ORDER_OF_ARRIVAL = `
+  UPDATE penstock.deliveries SET next_attempt_at = to_timestamp(seq / 1e6)
+   WHERE subscriber = $1 AND state IN ('pending', 'retrying') AND next_attempt_at <= now()`;
 
 /**
  * Does what workers do until nothing is due: batches, deliveries, heads of lanes, effects (one after the other, in order of
@@ -32,15 +37,18 @@ async function runBatches(store: Store, engine: Engine): Promise<boolean> {
 }
 
 async function runDue(store: Store, engine: Engine, { kind, name, lanes }: Handler): Promise<boolean> {
-  if (kind === "effect") {
-    const due = await findDueDeliveries(store, name, 100);
-    for (const delivery of due.toSorted((a, b) => a.seq - b.seq)) {
-      await engine.runEffect({ ...delivery, subscriber: name });
-    }
-    return due.length > 0;
-  }
+  if (kind === "effect") return runEffects(store, engine, name);
   const ran = (await engine.runDueDeliveries(1, name)) > 0;
   return (lanes !== null && (await engine.runLaneHead(name))) || ran;
+}
+
+async function runEffects(store: Store, engine: Engine, handler: string): Promise<boolean> {
+  await store.pool.query(IN_ORDER_OF_ARRIVAL, [handler]);
+  for (let worked = false; ; worked = true) {
+    const { runs } = await engine.startEffects(handler, 1);
+    await Promise.all(runs);
+    if (runs.length === 0) return (await engine.runInterruptedEffect(handler)) || worked;
+  }
 }
 
 /** Hands out what replays have to hand out; false when that left nothing to be run. */

@@ -74,7 +74,7 @@ export interface HandlerTest<DB> extends AsyncDisposable {
   send<T extends EventType>(type: T, overrides?: EventOverrides<T>): Promise<SentEvent>;
   /**
    * Does what workers do until nothing is due: batches, deliveries, lanes, replays, and effects one after the other. What
-   * failed and is to be tried again later is not due: see `advance`. Rate limits are those of the queue and do not apply.
+   * failed and is to be tried again later is not due: see `advance`. Rate limits do not apply.
    */
   settle(): Promise<void>;
   /**

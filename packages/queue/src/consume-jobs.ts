@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { isStorableText, toStorableText, wallClockMs } from "@penstock/schemas";
+import { EVENTS_QUEUE, isStorableText, toStorableText, wallClockMs } from "@penstock/schemas";
 import { instruments } from "@penstock/telemetry";
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
 import type { QueueBackend, QueueConnection } from "./create-queue.ts";
@@ -18,17 +18,8 @@ export interface QueuedJob {
 }
 
 interface JobsOptions extends ConsumeOptions {
-  /** The queue's name. */
-  readonly name: string;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
-  /** Connections that work, where the backend is Postgres; as many as jobs unless given. */
-  readonly connections?: number;
-  readonly rateLimit?: { readonly max: number; readonly perMs: number } | null;
-  /** Hears of each job once it is gone, however it ended. */
-  readonly onGone?: (data: unknown) => void;
-  /** Whether BullMQ makes spans for its jobs. */
-  readonly traced: boolean;
 }
 
 /** Runs `process` for each job, from when the backend first answers until it is closed. */
@@ -37,7 +28,7 @@ export function consumeJobs(
   process: (job: QueuedJob) => Promise<void>,
   options: JobsOptions,
 ): QueueConsumer {
-  const { name, concurrency, connections = concurrency, onError, lockMs, stalledCheckMs, rateLimit } = options;
+  const { concurrency, onError, lockMs, stalledCheckMs } = options;
   const closing = new AbortController();
   let opened: { readonly worker: Worker; readonly connection: QueueConnection; running: boolean } | undefined;
   const report = (error: unknown): void => {
@@ -46,7 +37,7 @@ export function consumeJobs(
 
   async function start(): Promise<void> {
     while (!closing.signal.aborted) {
-      const connection = backend.connectConsumer(connections);
+      const connection = backend.connectConsumer(concurrency);
       const worker = openWorker(connection);
       opened = { worker, connection, running: false };
       try {
@@ -67,12 +58,12 @@ export function consumeJobs(
 
   function openWorker({ connection }: QueueConnection): Worker {
     const worker = new Worker(
-      name,
+      EVENTS_QUEUE,
       async (job: Job) => {
         const startedBefore = Math.max(job.attemptsStarted - 1, job.stalledCounter);
         // The host that added the job set its time: where that clock is ahead of ours, the lag counts as none.
         const waitedSeconds = Math.max(0, wallClockMs() - job.timestamp) / 1_000;
-        if (startedBefore === 0) instruments.queueLag().record(waitedSeconds, { queue: name });
+        if (startedBefore === 0) instruments.queueLag().record(waitedSeconds, { queue: EVENTS_QUEUE });
         await process({ data: job.data, startedBefore }).catch(failStorably);
       },
       {
@@ -87,8 +78,7 @@ export function consumeJobs(
         maxStalledCount: 1_000_000,
         // 15 seconds by default: a job that was done would by then have lost its lock, and be run again.
         runRetryDelay: RETRY_MS,
-        ...(options.traced ? queueTelemetry() : {}),
-        ...(rateLimit ? { limiter: { max: rateLimit.max, duration: rateLimit.perMs } } : {}),
+        ...queueTelemetry(),
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
       },
@@ -96,13 +86,6 @@ export function consumeJobs(
     );
     // Without a listener an error of the connection would end the process.
     worker.on("error", report);
-    const { onGone } = options;
-    if (onGone !== undefined) {
-      worker.on("completed", (job) => onGone(job.data));
-      worker.on("failed", (job) => {
-        if (job !== undefined) onGone(job.data);
-      });
-    }
     return worker;
   }
 

@@ -1,14 +1,7 @@
 import type { BackendFactory } from "bullmq";
-import {
-  batchJobSchema,
-  deliveriesQueue,
-  deliveryJobSchema,
-  endpointJobSchema,
-  ENDPOINTS_QUEUE,
-  EVENTS_QUEUE,
-} from "@penstock/schemas";
+import { batchJobSchema } from "@penstock/schemas";
 import { consumeJobs } from "./consume-jobs.ts";
-import type { DeliveryQueue, EndpointQueue, EventQueue, QueuedDelivery } from "./event-queue.ts";
+import type { EventQueue } from "./event-queue.ts";
 import { createProducer, type Question } from "./producer.ts";
 import { toUnavailable } from "./to-unavailable.ts";
 
@@ -58,22 +51,14 @@ export interface QueueTuning {
 // Nothing is kept of a finished job: its id must be free, so that the sweep can add the batch again.
 const JOB_OPTIONS = { removeOnComplete: true, removeOnFail: true, attempts: 1, keepLogs: 0, stackTraceLimit: 1 };
 
-function toDelivery(data: unknown): QueuedDelivery {
-  const { day, seq, subscriber, interrupted } = deliveryJobSchema.parse(data);
-  return { day, seq, subscriber, interrupted };
-}
-
-/** A consumer of deliveries needs a connection for each job's first and last moment, not for all that it takes. */
-const DELIVERY_CONNECTIONS = 4;
-
-/** Wires the queue of batch pointers on a backend, and those of deliveries. */
+/** Wires the queue of batch pointers on a backend. */
 export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}): EventQueue {
   const { lockMs = 20_000, stalledCheckMs = 10_000, addTimeoutMs = 3_000 } = tuning;
   const producer = createProducer(backend);
 
-  async function ask<T>(name: string, question: Question<T>): Promise<T> {
+  async function ask<T>(question: Question<T>): Promise<T> {
     try {
-      return await producer.ask(name, question, addTimeoutMs);
+      return await producer.ask(question, addTimeoutMs);
     } catch (error) {
       throw toUnavailable(backend, error);
     }
@@ -81,7 +66,7 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
 
   async function warnings(): Promise<string[]> {
     try {
-      return await ask(EVENTS_QUEUE, async (_, connection) => {
+      return await ask(async (_, connection) => {
         await connection.ping();
         return connection.warnings();
       });
@@ -92,82 +77,29 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
     }
   }
 
-  async function add(name: string, kind: string, pointers: readonly { id: string; data: object }[]): Promise<void> {
-    if (pointers.length === 0) return;
-    const jobs = pointers.map(({ id, data }) => ({
-      name: kind,
-      data: { v: 1, ...data },
-      opts: { ...JOB_OPTIONS, jobId: id },
-    }));
-    await ask(name, async (queue) => {
-      const [only] = jobs;
-      if (jobs.length === 1 && only !== undefined) await queue.add(only.name, only.data, only.opts);
-      else await queue.addBulk(jobs);
-    });
-  }
-
-  function deliveriesTo(handler: string): DeliveryQueue {
-    const name = deliveriesQueue(handler);
-    return {
-      add: (jobs) =>
-        add(
-          name,
-          "delivery",
-          jobs.map(({ id, delivery }) => ({ id, data: delivery })),
-        ),
-      consume: (process, options) =>
-        consumeJobs(backend, ({ data }) => process(toDelivery(data)), {
-          ...options,
-          name,
-          connections: Math.min(options.concurrency, DELIVERY_CONNECTIONS),
-          lockMs,
-          stalledCheckMs,
-          // A delivery's spans stand in its event's trace. A trace of the job would tell nothing more.
-          traced: false,
-        }),
-    };
-  }
-
-  function endpoints(): EndpointQueue {
-    const toEndpoint = (data: unknown): string => endpointJobSchema.parse(data).endpoint;
-    return {
-      add: (ids) =>
-        add(
-          ENDPOINTS_QUEUE,
-          "endpoint",
-          ids.map((id) => ({ id, data: { endpoint: id } })),
-        ),
-      consume: (process, { onGone, ...options }) =>
-        consumeJobs(backend, ({ data }) => process(toEndpoint(data)), {
-          ...options,
-          onGone: (data) => onGone(toEndpoint(data)),
-          name: ENDPOINTS_QUEUE,
-          connections: Math.min(options.concurrency, DELIVERY_CONNECTIONS),
-          lockMs,
-          stalledCheckMs,
-          traced: false,
-        }),
-    };
-  }
-
   return {
     backend: backend.name,
-    add: (pointers) =>
-      add(
-        EVENTS_QUEUE,
-        "batch",
+    async add(pointers) {
+      if (pointers.length === 0) return;
+      const jobs = pointers.map((batches) => ({
+        name: "batch",
+        data: { v: 1, batches },
         // BullMQ takes no id that is a number.
-        pointers.map((batches) => ({ id: `b${batches[0]}`, data: { batches } })),
-      ),
+        opts: { ...JOB_OPTIONS, jobId: `b${batches[0]}` },
+      }));
+      await ask(async (queue) => {
+        const [only] = jobs;
+        if (jobs.length === 1 && only !== undefined) await queue.add(only.name, only.data, only.opts);
+        else await queue.addBulk(jobs);
+      });
+    },
     consume: (process, options) =>
       consumeJobs(
         backend,
         ({ data, startedBefore }) => process({ batches: batchJobSchema.parse(data).batches, startedBefore }),
-        { ...options, name: EVENTS_QUEUE, lockMs, stalledCheckMs, traced: true },
+        { ...options, lockMs, stalledCheckMs },
       ),
-    deliveriesTo,
-    endpoints,
-    ping: () => ask(EVENTS_QUEUE, (_, connection) => connection.ping()),
+    ping: () => ask((_, connection) => connection.ping()),
     warnings,
     close: () => producer.close(),
   };

@@ -1,12 +1,9 @@
 export type { QueueTuning } from "./create-queue.ts";
 export {
   type ConsumeOptions,
-  type DeliveryQueue,
-  type EndpointQueue,
   type EventQueue,
   type QueueConsumer,
   type QueuedBatches,
-  type QueuedDelivery,
   QueueUnavailableError,
 } from "./event-queue.ts";
 export { migrateQueue, openQueue, type OpenQueuePool } from "./open-queue.ts";

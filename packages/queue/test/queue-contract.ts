@@ -3,7 +3,6 @@ import {
   type EventQueue,
   type QueueConsumer,
   type QueuedBatches,
-  type QueuedDelivery,
   QueueUnavailableError,
   type QueueTuning,
 } from "@penstock/queue";
@@ -205,116 +204,6 @@ export function queueContract(name: string, makeBackend: () => Promise<BackendUn
         const all = (): number[] => two.flatMap(({ done }) => done);
         await eventually(() => expect(all()).toHaveLength(batches.length));
         expect(new Set(all())).toEqual(new Set(batches));
-      });
-    });
-
-    describe("deliveries to a handler", () => {
-      const delivery = (seq: number, subscriber = "notify"): { id: string; delivery: QueuedDelivery } => ({
-        id: `${seq}-0`,
-        delivery: { day: "2026-02-28", seq, subscriber, interrupted: seq % 2 === 0 },
-      });
-
-      function consumeDeliveries(
-        handler: string,
-        process: (delivery: QueuedDelivery) => Promise<void> = async () => {},
-        { on = queue, concurrency = 4, rateLimit = null as { max: number; perMs: number } | null } = {},
-      ): QueuedDelivery[] {
-        const came: QueuedDelivery[] = [];
-        const consumer = on.deliveriesTo(handler).consume(
-          async (pointer) => {
-            came.push(pointer);
-            await process(pointer);
-          },
-          { concurrency, rateLimit },
-        );
-        consumers.push(consumer);
-        return came;
-      }
-
-      test("come as they were added, each handler's to its own consumers and none to those of batches", async () => {
-        const { began } = consume();
-        const [notified, mailed] = [consumeDeliveries("notify"), consumeDeliveries("mail")];
-        await queue.deliveriesTo("notify").add([delivery(1), delivery(2)]);
-        await queue.deliveriesTo("mail").add([delivery(1, "mail")]);
-        const batch = newBatch();
-        await queue.add([[batch]]);
-        await eventually(() => {
-          expect(notified.toSorted((a, b) => a.seq - b.seq)).toEqual([delivery(1).delivery, delivery(2).delivery]);
-          expect(mailed).toEqual([delivery(1, "mail").delivery]);
-          expect(began).toEqual([{ batches: [batch], startedBefore: 0 }]);
-        });
-      });
-
-      test("run once however often they are added while they wait or run, and again once they are done", async () => {
-        const gate = Promise.withResolvers<void>();
-        const notify = queue.deliveriesTo("notify");
-        await notify.add([delivery(1)]);
-        await notify.add([delivery(1), delivery(1)]);
-        const came = consumeDeliveries("notify", () => gate.promise);
-        await eventually(() => expect(came).toHaveLength(1));
-        await notify.add([delivery(1), delivery(2)]);
-        await eventually(() => expect(came).toHaveLength(2));
-        gate.resolve();
-        await eventually(async () => {
-          await notify.add([delivery(1)]);
-          expect(came.length).toBeGreaterThan(2);
-        });
-        expect(came[2]).toEqual(delivery(1).delivery);
-      });
-
-      test("start no more often than the rate limit of their handler allows, over all consumers", async () => {
-        const rateLimit = { max: 5, perMs: 1_000 };
-        const starts: number[] = [];
-        for (const on of [queue, open()]) {
-          consumeDeliveries("notify", async () => void starts.push(performance.now()), { on, rateLimit });
-        }
-        await queue.deliveriesTo("notify").add(Array.from({ length: 15 }, (_, at) => delivery(at + 1)));
-        await eventually(() => expect(starts).toHaveLength(15));
-        // Two windows, of which a busy machine may tell the beginning late; without a limit it is some milliseconds.
-        expect(starts[14]! - starts[0]!).toBeGreaterThan(1_000);
-      });
-
-      test("wait for a backend that is away when their queue is first used", async () => {
-        await backend.server.stop();
-        const early = open(IMPATIENT);
-        const came = consumeDeliveries("late", undefined, { on: early });
-        await expect(early.deliveriesTo("late").add([delivery(1)])).rejects.toThrow(QueueUnavailableError);
-        await backend.server.start();
-        await backend.prepare();
-        await eventually(() => early.ping());
-        await eventually(() => early.deliveriesTo("late").add([delivery(1)]));
-        await eventually(() => expect(came).toHaveLength(1));
-      });
-    });
-
-    describe("endpoints", () => {
-      test("have one job at most, which one consumer runs, and are told of once it is gone", async () => {
-        const endpoints = queue.endpoints();
-        const began: string[] = [];
-        const gone: string[] = [];
-        const gate = Promise.withResolvers<void>();
-        for (const on of [queue, open()]) {
-          const consumer = on.endpoints().consume(
-            async (id) => {
-              began.push(id);
-              if (id === "ep_fails") throw new Error("told to fail");
-              if (id === "ep_held") await gate.promise;
-            },
-            { concurrency: 10, onGone: (id) => gone.push(id) },
-          );
-          consumers.push(consumer);
-        }
-        await endpoints.add(["ep_held", "ep_fails"]);
-        await eventually(() => expect(began.toSorted()).toEqual(["ep_fails", "ep_held"]));
-        await eventually(() => expect(gone).toEqual(["ep_fails"]));
-        await endpoints.add(["ep_held", "ep_fails"]);
-        await eventually(() => expect(gone).toEqual(["ep_fails", "ep_fails"]));
-        expect(began.filter((id) => id === "ep_held")).toHaveLength(1);
-        gate.resolve();
-        await eventually(() => expect(gone).toContain("ep_held"));
-        await endpoints.add(["ep_held"]);
-        await eventually(() => expect(gone.filter((id) => id === "ep_held")).toHaveLength(2));
-        expect(await backend.countJobs()).toBe(0);
       });
     });
 

@@ -37,16 +37,7 @@ export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
 export { parseCreatedAt, parseTime } from "./time.ts";
 export { wallClockMs } from "./wall-clock.ts";
-export {
-  ENDPOINTS_QUEUE,
-  EVENTS_QUEUE,
-  batchJobSchema,
-  deliveriesQueue,
-  deliveryJobSchema,
-  endpointJobSchema,
-  type BatchJob,
-  type DeliveryJob,
-} from "./queue.ts";
+export { EVENTS_QUEUE, batchJobSchema, type BatchJob } from "./queue.ts";
 export { explainCertificateError, isCertificateError } from "./config/certificate-error.ts";
 export { ConfigError } from "./config/config-error.ts";
 export { type Environment, readSecretFiles, withSecretFiles } from "./config/secret-files.ts";

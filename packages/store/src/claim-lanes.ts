@@ -1,6 +1,7 @@
+import { randomUUID } from "node:crypto";
 import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
-import { CLAIMED_COLUMNS, type ClaimRow, toClaimedDelivery } from "./claim-deliveries.ts";
-import { query, type Store } from "./create-store.ts";
+import { type ClaimRow, describeClaimed, toClaimedDelivery } from "./claim-deliveries.ts";
+import { type Queryable, query } from "./create-store.ts";
 import { IS_OPEN, UNTIL_NOW } from "./wake-lanes.ts";
 
 type Claim = Parameters<EngineStore["claimLanes"]>[0];
@@ -57,7 +58,7 @@ const SPARE_LANES = 10;
  * at only if its count of changes is what the statement saw: then nothing of what is decided here has changed in between.
  * (FOR UPDATE reads the newest row. Deliveries that were added in between are not known yet, and wake the lane later.)
  */
-function claimText({ order, onDead }: Pick<Claim, "order" | "onDead">, wakes: string): string {
+function claimText({ order, onDead }: Pick<Claim, "order" | "onDead">): string {
   const newest = order === "newest-wins";
   const states = ["running", "pending", "retrying", ...(onDead === "block" ? ["dead"] : [])];
   const notOvertaken = (of: string): string =>
@@ -67,7 +68,7 @@ function claimText({ order, onDead }: Pick<Claim, "order" | "onDead">, wakes: st
       SELECT day, seq, lane, lane_at, next_attempt_at FROM penstock.deliveries
        WHERE subscriber = $1 AND state IN ${OPEN} AND lane IS NOT NULL AND next_attempt_at <= now()
          AND ${UNTIL_NOW} AND (interruptions > 0) = $4 AND (SELECT paused_at FROM penstock.handlers WHERE name = $1) IS NULL
-         ${wakes}
+       ORDER BY next_attempt_at LIMIT $5
     ), wanted AS MATERIALIZED (
       SELECT w.lane, w.since, l.changes, l.applied_at, l.applied_seq
         FROM (SELECT lane, min(next_attempt_at) AS since FROM wakes
@@ -95,7 +96,7 @@ function claimText({ order, onDead }: Pick<Claim, "order" | "onDead">, wakes: st
         FROM heads
     ), ${newest ? SKIP_OVERTAKEN : ""} taken AS (
       UPDATE penstock.deliveries d
-         SET state = 'running', token = coalesce($6::uuid, gen_random_uuid()), attempts = d.attempts + 1,
+         SET state = 'running', token = $6, attempts = d.attempts + 1,
              next_attempt_at = NULL, lease_until = now() + make_interval(secs => $3::float8 / 1000), changed_at = now(),
              late = coalesce((h.lane_at, h.seq) < (h.applied_at, h.applied_seq), false)
         FROM turns h
@@ -122,58 +123,22 @@ function claimText({ order, onDead }: Pick<Claim, "order" | "onDead">, wakes: st
              + ${newest ? "(SELECT count(*) FROM overtaken)" : "0"} AS moved
     )
     SELECT done.moved::int, claimed.*
-      FROM done LEFT JOIN (SELECT ${CLAIMED_COLUMNS} FROM taken d) AS claimed ON true`;
+      FROM done LEFT JOIN (${describeClaimed("taken")}) AS claimed ON true`;
 }
 
 type LaneRow = { moved: number } & (ClaimRow | { seq: null });
 
 /** Takes the heads of lanes that were woken; see EngineStore.claimLanes. */
-export async function claimLanes(store: Store, claim: Claim): Promise<ClaimedDelivery[]> {
-  const { subscriber, order, onDead, limit, leaseMs, interrupted } = claim;
-  const text = claimText(claim, "ORDER BY next_attempt_at LIMIT $5");
-  const statement = { name: `penstock-claim-lanes-${order}-${onDead}`, text };
+export async function claimLanes(db: Queryable, claim: Claim): Promise<ClaimedDelivery[]> {
+  const { subscriber, order, onDead, limit, leaseMs, token = randomUUID(), interrupted } = claim;
+  const statement = { name: `penstock-claim-lanes-${order}-${onDead}`, text: claimText(claim) };
   const claimed: ClaimedDelivery[] = [];
   for (;;) {
     const wanted = limit - claimed.length;
-    const values = [subscriber, wanted, leaseMs, interrupted, 3 * wanted + 30, null];
-    const { rows } = await query<LaneRow>(store.pool, statement, values);
+    const values = [subscriber, wanted, leaseMs, interrupted, 3 * wanted + 30, token];
+    const { rows } = await query<LaneRow>(db, statement, values);
     for (const row of rows) if (row.seq !== null) claimed.push(toClaimedDelivery(row));
     // Lanes that were opened are there now, and what was laid to rest has made way for more.
     if (claimed.length >= limit || (rows[0]?.moved ?? 0) === 0) return claimed;
   }
-}
-
-/**
- * Takes the head of the lane that a delivery wakes, by a token of the caller's, and says which it is; also when this very
- * claim has taken it already, and its answer got lost. Null when there is none to run.
- */
-export async function claimLaneOf(
-  store: Store,
-  { day, seq }: { readonly day: string; readonly seq: number },
-  claim: Omit<Claim, "limit"> & { readonly token: string },
-): Promise<{ day: string; seq: number } | null> {
-  const { subscriber, order, onDead, leaseMs, interrupted, token } = claim;
-  const text = claimText(claim, "AND seq = $5 AND day = $7");
-  const statement = { name: `penstock-claim-lane-of-${order}-${onDead}`, text };
-  for (;;) {
-    const { rows } = await query<LaneRow>(store.pool, statement, [
-      subscriber,
-      1,
-      leaseMs,
-      interrupted,
-      seq,
-      token,
-      day,
-    ]);
-    const [row] = rows;
-    if (row !== undefined && row.seq !== null) return { day: row.day, seq: Number(row.seq) };
-    if (row === undefined || row.moved === 0) break;
-  }
-  const { rows } = await query<{ day: string; seq: string }>(
-    store.pool,
-    `SELECT day::text, seq::text FROM penstock.deliveries
-      WHERE subscriber = $1 AND state = 'running' AND state <> 'succeeded' AND token = $2`,
-    [subscriber, token],
-  );
-  return rows[0] === undefined ? null : { day: rows[0].day, seq: Number(rows[0].seq) };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { EndpointDisablement, EngineStore, OpenedEndpoint } from "@penstock/engine";
-import { type EndpointDisabled, OWN_SOURCE } from "@penstock/schemas";
+import { ENDPOINT_PREFIX, type EndpointDisabled, OWN_SOURCE } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
 import { insertBatch } from "./insert-batch.ts";
 import { transaction } from "./transaction.ts";
@@ -12,6 +12,14 @@ const FEWEST_FAILURES = 10;
 /** That an endpoint `e` with its row `h` in handlers may be delivered to. */
 export const IS_OPEN_ENDPOINT =
   "h.paused_at IS NULL AND e.disabled_at IS NULL AND (e.parked_until IS NULL OR e.parked_until <= now())";
+
+/** That nothing keeps the deliveries of subscriber $1 from being started. One that nobody registered can only be a handler. */
+export const IS_OPEN_SUBSCRIBER = `
+  coalesce((SELECT ${IS_OPEN_ENDPOINT} FROM penstock.handlers h LEFT JOIN penstock.endpoints e ON e.id = h.name
+             WHERE h.name = $1 LIMIT 1), NOT starts_with($1, '${ENDPOINT_PREFIX}'))`;
+
+/** That no worker has endpoint `e`. */
+export const IS_FREE_ENDPOINT = "(e.leased_until IS NULL OR e.leased_until <= now())";
 
 interface OpenRow {
   filter: OpenedEndpoint["filter"];
@@ -28,23 +36,32 @@ interface OpenRow {
   has_lanes: boolean;
 }
 
-/** An endpoint that may be delivered to now; see EngineStore.openEndpoint. */
-export async function openEndpoint(store: Store, id: string): Promise<OpenedEndpoint | null> {
+/** Leases an endpoint that may be delivered to now; see EngineStore.openEndpoint. */
+export async function openEndpoint(
+  store: Store,
+  id: string,
+  { token, leaseMs }: Parameters<EngineStore["openEndpoint"]>[1],
+): Promise<OpenedEndpoint | null> {
   const { rows } = await query<OpenRow>(
     store.pool,
     {
       name: "penstock-open-endpoint",
       text: `
+        WITH leased AS (
+          UPDATE penstock.endpoints e SET leased_by = $2, leased_until = now() + make_interval(secs => $3::float8 / 1000)
+            FROM penstock.handlers h
+           WHERE e.id = $1 AND h.name = e.id AND ${IS_OPEN_ENDPOINT} AND (e.leased_by = $2 OR ${IS_FREE_ENDPOINT})
+          RETURNING e.*
+        )
         SELECT e.filter, e.lane, e.url, e.header_name, e.secret,
                CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
                e.concurrency, e.rate_per_second, e.schedule_ms, e.failures, e.parks,
                EXISTS (SELECT FROM penstock.deliveries
                         WHERE subscriber = $1 AND state IN ('pending', 'retrying') AND lane IS NOT NULL
                           AND next_attempt_at IS NOT NULL AND ${UNTIL_NOW} OFFSET 0) AS has_lanes
-          FROM penstock.endpoints e JOIN penstock.handlers h ON h.name = e.id
-         WHERE e.id = $1 AND ${IS_OPEN_ENDPOINT}`,
+          FROM leased e`,
     },
-    [id],
+    [id, token, leaseMs],
   );
   const [row] = rows;
   if (row === undefined) return null;
@@ -86,6 +103,15 @@ export async function noteEndpointHealth(
   if (row === undefined || !(row.by_count || row.by_time)) return null;
   const inARow = `it has failed ${row.failures} times in a row`;
   return { reason: row.by_count ? inARow : `${inARow}, for ${Math.round(row.failing_for_s / 60)} minutes` };
+}
+
+/** Lets an endpoint go; see EngineStore.closeEndpoint. */
+export async function closeEndpoint(store: Store, id: string, token: string): Promise<void> {
+  await query(
+    store.pool,
+    "UPDATE penstock.endpoints SET leased_by = NULL, leased_until = now() WHERE id = $1 AND leased_by = $2",
+    [id, token],
+  );
 }
 
 /** Disables an endpoint and makes the event that tells of it; see EngineStore.disableEndpoint. */

@@ -4,7 +4,7 @@ import type pg from "pg";
 import { nextReplayPage, settleQuarantined } from "./advance-replay.ts";
 import { query } from "./create-store.ts";
 import { finishWithin } from "./finish-deliveries.ts";
-import { finishDelivery, lockDeliveries } from "./finish-delivery.ts";
+import { lockDeliveries } from "./lock-deliveries.ts";
 import type { HandlerRoles } from "./handler-roles.ts";
 import { runBehindSavepoint } from "./handler-savepoint.ts";
 import type { ReadRegistered } from "./endpoint-subscriptions.ts";
@@ -50,8 +50,8 @@ export function createEngineTransaction(
       await begun;
       return locked;
     },
-    finishDeliveries: (finished) => finishWithin(client, workerName, finished),
-    finishDelivery: (delivery, result) => finishDelivery(client, workerName, delivery, result),
+    finishDeliveries: async (finished) =>
+      (await finishWithin(client, workerName, finished)).map(({ delivery }) => delivery),
     async nextReplayPage() {
       await begun;
       return nextReplayPage(client);

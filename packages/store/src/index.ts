@@ -29,7 +29,7 @@ export {
   updateEndpoint,
 } from "./endpoints.ts";
 export { dismissQuarantined } from "./dismiss-quarantined.ts";
-export { type DueDelivery, findDueDeliveries } from "./find-due-deliveries.ts";
+export { findDueHandlers } from "./find-due-handlers.ts";
 export { findDueEndpoints } from "./find-due-endpoints.ts";
 export { findUnqueuedBatches } from "./find-unqueued-batches.ts";
 export { findHandlerRoles, type HandlerRoles } from "./handler-roles.ts";

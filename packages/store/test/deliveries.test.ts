@@ -3,8 +3,8 @@ import {
   type DeliveryChange,
   createEngineStore,
   createReplay,
-  findDueDeliveries,
   findDueEndpoints,
+  findDueHandlers,
   listDeliveries,
   listEvents,
   type NewReplay,
@@ -233,26 +233,26 @@ describe("on a million deliveries", () => {
     expect(mostRowsLeftOut(plans)).toBeLessThanOrEqual(2_000);
   });
 
-  test("what is due of a handler is found by as many rows as are asked for, and by none while it is paused", async () => {
-    await store.pool.query("INSERT INTO penstock.handlers (name, kind, types) VALUES ('a', 'effect', '{}')");
+  test("handlers for which something is due are found without a look at what waits, and none that is paused", async () => {
+    await store.pool.query(
+      "INSERT INTO penstock.handlers (name, kind, types) VALUES ('a', 'effect', '{}'), ('c', 'effect', '{}')",
+    );
     await seed(500_000, "CASE WHEN s = 'a' AND e.seq % 2 = 0 THEN 'retrying' ELSE 'succeeded' END");
     await store.pool.query(
       "UPDATE penstock.deliveries SET next_attempt_at = now() - seq * interval '1 ms' WHERE state = 'retrying'",
     );
     await store.pool.query("ANALYZE penstock.deliveries; ANALYZE penstock.handlers");
-    const found = await withPlans(store, async (alone) => {
-      // More often than Postgres plans a named statement anew.
-      for (let turn = 0; turn < 7; turn++) {
-        const due = await findDueDeliveries(alone, "a", 500);
-        expect(due.slice(0, 2).map(({ seq }) => seq)).toEqual([500_000, 499_998]);
-        expect(due).toHaveLength(500);
-      }
-    });
-    expect(mostRowsIn(found.plans)).toBeLessThanOrEqual(500);
-    await pauseHandler(store, "a", true);
-    const { result, plans } = await withPlans(store, (alone) => findDueDeliveries(alone, "a", 500));
-    expect(result).toEqual([]);
-    expect(mostRowsIn(plans)).toBeLessThanOrEqual(1);
+    for (const paused of [false, true]) {
+      await pauseHandler(store, "a", paused);
+      const { plans } = await withPlans(store, async (alone) => {
+        // More often than Postgres plans a named statement anew.
+        for (let turn = 0; turn < 7; turn++) {
+          expect(await findDueHandlers(alone, ["a", "c", "unknown"])).toEqual(paused ? [] : ["a"]);
+        }
+      });
+      expect(plansThatScan(plans)).toEqual([]);
+      expect(mostRowsIn(plans)).toBeLessThanOrEqual(3);
+    }
   });
 
   test("what is due of an endpoint is claimed by a plan made once, and those with nothing due are not looked at", async () => {
@@ -268,17 +268,18 @@ describe("on a million deliveries", () => {
       ANALYZE penstock.deliveries, penstock.events, penstock.handlers, penstock.endpoints`);
     const claims = await withPlans(store, async (alone) => {
       for (let turn = 0; turn < 7; turn++) {
-        const claimed = await createEngineStore(alone, "test").claimForEndpoint("a", {
+        const { claimed } = await createEngineStore(alone, "test").claimForOutside({
+          subscriber: "a",
           limit: 48,
           leaseMs: 60_000,
-          lanes: false,
+          lanes: null,
         });
         expect(claimed.map(({ delivery }) => delivery.seq).toSorted((a, b) => b - a)).toEqual(
           Array.from({ length: 48 }, (_, n) => 50_000 - turn * 48 - n),
         );
       }
       const { rows } = await alone.pool.query(
-        "SELECT generic_plans > 0 AS once FROM pg_prepared_statements WHERE name = 'penstock-claim-for-endpoint'",
+        "SELECT generic_plans > 0 AS once FROM pg_prepared_statements WHERE name = 'penstock-claim-deliveries'",
       );
       expect(rows).toEqual([{ once: true }]);
     });
@@ -286,7 +287,7 @@ describe("on a million deliveries", () => {
     expect(mostRowsIn(claims.plans)).toBeLessThanOrEqual(48);
     for (const paused of [false, true]) {
       await pauseHandler(store, "a", paused);
-      const { result, plans } = await withPlans(store, (alone) => findDueEndpoints(alone, null));
+      const { result, plans } = await withPlans(store, (alone) => findDueEndpoints(alone, null, 100));
       expect(result).toEqual(paused ? [] : ["a"]);
       expect(plansThatScan(plans)).toEqual([]);
       expect(mostRowsIn(plans)).toBeLessThanOrEqual(5);

@@ -124,7 +124,9 @@ async function createDeliveries(db: Kysely<unknown>): Promise<void> {
       types_seen jsonb NOT NULL DEFAULT '{}',
       paused_at timestamptz,                      -- null while it runs
       lane_order text CHECK (lane_order IN ('strict', 'newest-wins')), -- how its deliveries are put in lanes; null without
-      on_dead text CHECK (on_dead IN ('block', 'continue'))
+      on_dead text CHECK (on_dead IN ('block', 'continue')),
+      rate_since timestamptz,                     -- where it has a rate limit: when the last period began,
+      rate_started integer NOT NULL DEFAULT 0     -- and how many deliveries were started in that
     );
     -- Every batch reads who handles what, and endpoints can be thousands.
     CREATE INDEX handlers_code ON handlers (name) WHERE kind <> 'endpoint';
@@ -287,7 +289,9 @@ async function createEndpoints(db: Kysely<unknown>): Promise<void> {
       parks integer NOT NULL DEFAULT 0,    -- how often in a row it was left alone for a while
       parked_until timestamptz,            -- nothing but one try once it is over
       disabled_at timestamptz,
-      disabled_reason text
+      disabled_reason text,
+      leased_by uuid,                      -- the run of a worker that delivers to it, one at a time
+      leased_until timestamptz             -- or when the last one let go
     );
     CREATE INDEX endpoints_tenant ON endpoints (tenant) WHERE tenant IS NOT NULL;
 

@@ -1,10 +1,12 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { toTraceparent } from "@penstock/telemetry";
-import { decodeEvent } from "./decode-event.ts";
-import { deliveryResult, pendingDelivery, tellFailures, type Tried } from "./delivery-result.ts";
-import { afterDeliveries, looksDown, type Sign } from "./endpoint-health.ts";
-import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "./endpoint-subscription.ts";
-import type { EngineContext, Outbound } from "./engine-context.ts";
+import { claim as claimDeliveries } from "../claim.ts";
+import { decodeEvent } from "../decode-event.ts";
+import { deliveryResult, pendingDelivery, type Tried } from "../delivery-result.ts";
+import { afterDeliveries, looksDown, type Sign } from "../endpoint-health.ts";
+import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "../endpoint-subscription.ts";
+import type { EngineContext, Outbound } from "../engine-context.ts";
 import type {
   ClaimedDelivery,
   ClaimedEffect,
@@ -12,11 +14,12 @@ import type {
   EndpointDisablement,
   EndpointHealth,
   OpenedEndpoint,
-} from "./engine-store.ts";
-import { describeError, EndpointError } from "./errors.ts";
-import { insist, whileAvailable } from "./outage-pause.ts";
-import { postDelivery } from "./post-delivery.ts";
-import { traceAttempt } from "./trace-attempt.ts";
+} from "../engine-store.ts";
+import { describeError, EndpointError } from "../errors.ts";
+import { insist, whileAvailable } from "../outage-pause.ts";
+import { postDelivery } from "../post-delivery.ts";
+import { settle as settleDeliveries } from "../settle.ts";
+import { traceAttempt } from "../trace-attempt.ts";
 
 /** One attempt and five retries: within 30 s at first, within 16 minutes all of them. */
 const RETRY = { attempts: 6, baseMs: 30_000, capMs: 3_600_000 };
@@ -29,8 +32,8 @@ const QUICK_MS = 1_000;
 const MOST_AHEAD = 1_000;
 /** After so long its settings are read again, or another endpoint has its turn. */
 const TURN_MS = 5_000;
-/** A queue that forgot what it held may have given the endpoint to another, too: two runs must not go on beside each other. */
-const LONGEST_RUN_MS = 60_000;
+/** How long the endpoint of a worker that is gone is left alone; each turn begins the lease anew. */
+const ENDPOINT_LEASE_MS = 20_000;
 /** While requests are under way, how often is looked for what has become due meanwhile. */
 const LOOK_AGAIN_MS = 250;
 /** How long one that cannot be signed for is left alone. */
@@ -42,6 +45,9 @@ const UNSIGNED_MS = 60_000;
 const MOST_UNSAVED = 100;
 /** While others are under way, how long a result may wait for theirs. */
 const SETTLE_WITHIN_MS = 5;
+
+/** Of each lane its head, and nothing past a dead letter that was let go on. */
+const IN_ORDER = { order: "strict", onDead: "continue" } as const;
 
 interface Ended {
   readonly delivery: ClaimedDelivery;
@@ -59,12 +65,13 @@ type Signing = OpenedEndpoint & { readonly openedSecrets: readonly string[] };
  * turn, or it fails: after five failures in a row it is left alone for a while, ever longer, and then one delivery tells
  * whether it is back. So what waits for an endpoint that is down costs nothing, neither time nor its tries.
  *
- * Turn by turn it goes by the settings of then, and asks whether it is to make room (`makesRoom`), which it does after a
- * minute in any case: then it begins no more, and waits for the slowest request under way.
+ * Turn by turn it renews its lease of the endpoint, goes by the settings of then, and asks whether it is to make room
+ * (`makesRoom`): then it begins no more, and waits for the slowest request under way. Returns whether it made room.
  *
  * Claims and results go in batches: while requests are under way, one statement writes what has ended, and another takes
- * what is next, ahead of its turn where the endpoint is well; what then cannot be begun is handed back. Nobody else should
- * run the same endpoint meanwhile: its limits are kept here. Should somebody, they are exceeded, and nothing else happens.
+ * what is next, ahead of its turn where the endpoint is well; what then cannot be begun is handed back. The endpoint is
+ * leased, since its limits are kept here: where its lease runs out in an outage, they may be exceeded, and nothing else
+ * happens.
  *
  * Postgres away: claims and results wait for it, and no attempt is lost. `closing` aborted: begins no more, and ends what
  * is under way; the engine's signal: gives that up, uncounted.
@@ -74,17 +81,25 @@ export async function runEndpoint(
   id: string,
   closing: AbortSignal,
   makesRoom: () => boolean = () => false,
-): Promise<void> {
+): Promise<boolean> {
   const { outbound } = engine;
-  if (outbound === null) return;
-  const endpoint = await open(engine, outbound, id);
-  if (endpoint === null) return;
-  await createRun(engine, outbound, endpoint, closing, makesRoom)();
+  if (outbound === null) return false;
+  const token = randomUUID();
+  const endpoint = await open(engine, outbound, id, token);
+  if (endpoint === null) return false;
+  try {
+    return await createRun(engine, outbound, endpoint, { token, closing, makesRoom })();
+  } finally {
+    await engine.store.closeEndpoint(id, token).catch((error: unknown) => {
+      engine.log.warn({ endpoint: id, err: error }, "an endpoint could not be let go, its lease will run out");
+    });
+  }
 }
 
 /** Null when there is nothing to do: it is gone, paused, disabled, left alone for a while, or cannot be signed for. */
-async function open(engine: EngineContext, outbound: Outbound, id: string): Promise<Signing | null> {
-  const endpoint = await whileAvailable(engine, () => engine.store.openEndpoint(id));
+async function open(engine: EngineContext, outbound: Outbound, id: string, token: string): Promise<Signing | null> {
+  const lease = { token, leaseMs: ENDPOINT_LEASE_MS };
+  const endpoint = await whileAvailable(engine, () => engine.store.openEndpoint(id, lease));
   if (endpoint === null) return null;
   const [newest = "", ...older] = endpoint.secrets;
   try {
@@ -115,8 +130,7 @@ function createRun(
   engine: EngineContext,
   outbound: Outbound,
   opened: Signing,
-  closing: AbortSignal,
-  makesRoom: () => boolean,
+  { token, closing, makesRoom }: { token: string; closing: AbortSignal; makesRoom: () => boolean },
 ) {
   const { store, log, claimedAhead } = engine;
   const { id } = opened;
@@ -124,7 +138,6 @@ function createRun(
   let endpoint = opened;
   let pace = engine.paceOf(id, opened.ratePerSecond);
   let turnEnds = performance.now() + TURN_MS;
-  const runEnds = performance.now() + LONGEST_RUN_MS;
   /** Claimed ahead, and not begun. */
   const waiting: ClaimedEffect[] = [];
   let underWay = 0;
@@ -168,10 +181,12 @@ function createRun(
   async function claim(): Promise<void> {
     looksAgain = false;
     const limit = Math.min(free(), pace.room());
-    const options = { limit, leaseMs: LEASE_MS, lanes: endpoint.lane !== null || endpoint.hasLanes };
+    const lanes = endpoint.lane !== null || endpoint.hasLanes ? IN_ORDER : null;
     const reserved = Math.max(0, limit - Math.max(0, most() - underWay - waiting.length));
     claimedAhead.count += reserved;
-    const claimed = await whileAvailable(engine, () => store.claimForEndpoint(id, options)).finally(() => {
+    const { claimed } = await claimDeliveries(engine, id, (token) =>
+      store.claimForOutside({ subscriber: id, limit, leaseMs: LEASE_MS, token, lanes }),
+    ).finally(() => {
       claimedAhead.count -= reserved;
     });
     pace.took(claimed.length);
@@ -189,7 +204,7 @@ function createRun(
 
   /** What it was opened with may have changed, and what is under way can take long: others are not to wait for either. */
   async function reopen(): Promise<void> {
-    const again = await open(engine, outbound, id);
+    const again = await open(engine, outbound, id, token);
     isOver = again === null;
     if (again === null) return;
     const wereMore = again.concurrency < endpoint.concurrency;
@@ -272,20 +287,9 @@ function createRun(
       });
     }
     if (finished.length > 0) {
-      const written = await insist(engine, () => store.finishDeliveries(finished)).finally(() => {
+      await settleDeliveries(engine, finished).finally(() => {
         unsaved -= finished.length;
       });
-      const ours = new Set(written);
-      tellFailures(
-        engine,
-        finished.filter(({ delivery }) => ours.has(delivery)).map(({ result }) => result),
-      );
-      const lost = finished.length - written.length;
-      if (lost > 0)
-        log.warn(
-          { endpoint: id, deliveries: lost },
-          "deliveries were not this worker's any more, what came of them was not written",
-        );
     }
     // Of a lane the next is due once the one before has ended.
     if (finished.some(({ delivery, result }) => delivery.lane !== null || result.lane)) mayBeMore = true;
@@ -330,11 +334,13 @@ function createRun(
       });
   }
 
-  async function run(): Promise<void> {
+  /** Returns whether it made room. */
+  async function run(): Promise<boolean> {
+    let hasMadeRoom = false;
     for (;;) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
       if (mayBegin() && performance.now() >= turnEnds && !isReopening) {
-        if (makesRoom() || performance.now() >= runEnds) isOver = true;
+        if (makesRoom()) isOver = hasMadeRoom = true;
         else {
           isReopening = true;
           beside(reopen, () => (isReopening = false));
@@ -361,19 +367,19 @@ function createRun(
       }
       if (failure !== null) throw failure.error;
       const waitMs = mayBegin() && mayBeMore ? pace.waitMs() : 0;
-      if (waitMs === 0) return;
+      if (waitMs === 0) return hasMadeRoom;
       await delay(waitMs, undefined, { signal: closing }).catch(() => undefined);
     }
   }
 
-  return async function (): Promise<void> {
+  return async function (): Promise<boolean> {
     const lookAgain = setInterval(() => {
       mayBeMore = true;
       looksAgain = true;
       wake();
     }, LOOK_AGAIN_MS);
     try {
-      await run();
+      return await run();
     } finally {
       clearInterval(lookAgain);
     }

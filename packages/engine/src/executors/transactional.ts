@@ -9,25 +9,27 @@ import {
   toTraceparent,
   withSpan,
 } from "@penstock/telemetry";
-import { decodeDelivery } from "./decode-delivery.ts";
-import type { DecodedEvent } from "./decode-event.ts";
-import { deliveryResult, tellFailures, type Tried } from "./delivery-result.ts";
-import type { EngineContext } from "./engine-context.ts";
+import { claim } from "../claim.ts";
+import { decodeDelivery } from "../decode-delivery.ts";
+import type { DecodedEvent } from "../decode-event.ts";
+import { deliveryResult, tellFailures, type Tried } from "../delivery-result.ts";
+import type { EngineContext } from "../engine-context.ts";
 import type {
   ClaimedDelivery,
   DeliveryResult,
   EngineTransaction,
   FinishedDelivery,
   LockedDelivery,
-} from "./engine-store.ts";
-import { codeOf, isConflict, isUnavailable } from "./errors.ts";
-import { type EventTraces, traceEvents } from "./event-traces.ts";
-import { handBack } from "./hand-back.ts";
-import { laneRuleOf } from "./lane.ts";
-import { createOutagePause, insist } from "./outage-pause.ts";
-import { runHandler, runHandlerOnce } from "./run-handler.ts";
-import { bySubject } from "./subject-order.ts";
-import { traceAttempt } from "./trace-attempt.ts";
+} from "../engine-store.ts";
+import { codeOf, isConflict, isUnavailable } from "../errors.ts";
+import { type EventTraces, traceEvents } from "../event-traces.ts";
+import { gather } from "../gather.ts";
+import { handBack } from "../hand-back.ts";
+import { laneRuleOf } from "../lane.ts";
+import { createOutagePause, insist } from "../outage-pause.ts";
+import { runHandler, runHandlerOnce } from "../run-handler.ts";
+import { bySubject } from "../subject-order.ts";
+import { traceAttempt } from "../trace-attempt.ts";
 
 /** What a delivery's lease is longer than its handler's time-out: for what comes before and after the handler. */
 const LEASE_SLACK_MS = 10_000;
@@ -72,8 +74,8 @@ export async function runDueDeliveries(engine: EngineContext, limit: number, nam
     const most = apart ? Math.min(limit, share) : limit;
     // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs. Alike, since one call of
     // a handler is told of one attempt, for one replay.
-    const claim = { subscriber: name, limit: most, leaseMs: leaseOf(handler), interrupted: false, alike: !apart };
-    const claimed = await engine.store.claimDeliveries(claim);
+    const which = { subscriber: name, limit: most, leaseMs: leaseOf(handler), interrupted: false, alike: !apart };
+    const claimed = await claim(engine, name, (token) => engine.store.claimDeliveries({ ...which, token }));
     if (apart || claimed.length === 1) await runAll(engine, claimed);
     else if (claimed.length > 1) await runTogether(engine, handler, claimed);
     if (apart) engine.demotions.ranApart(name, claimed.length);
@@ -105,13 +107,29 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
     for (const handler of engine.transactional) {
       if (engine.signal.aborted) return false;
       const one = { subscriber: handler.name, limit: 1, leaseMs: leaseOf(handler), interrupted: true };
-      const [delivery] = await engine.store.claimDeliveries(one);
-      const claimed = delivery ? [delivery] : await engine.store.claimLanes({ ...laneRuleOf(handler), ...one });
+      const claimed = await claim(engine, handler.name, async (token) => {
+        const delivery = await engine.store.claimDeliveries({ ...one, token });
+        return delivery.length > 0 ? delivery : engine.store.claimLanes({ ...laneRuleOf(handler), ...one, token });
+      });
       await runAll(engine, claimed);
       if (claimed.length > 0) return true;
     }
     return false;
   });
+}
+
+/** Takes the head of a lane of a handler that is due; null when there is none. What is asked for at once is one claim. */
+export function createHeadClaims(
+  engine: Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">,
+  handler: TransactionalHandler,
+): () => Promise<ClaimedDelivery | null> {
+  const heads = { ...laneRuleOf(handler), subscriber: handler.name, leaseMs: leaseOf(handler), interrupted: false };
+  return gather(async (asked: readonly undefined[]) => {
+    const claimed = await claim(engine, handler.name, (token) =>
+      engine.store.claimLanes({ ...heads, limit: asked.length, token }),
+    );
+    return asked.map((_, at) => claimed[at] ?? null);
+  }) as () => Promise<ClaimedDelivery | null>;
 }
 
 async function runAll(engine: EngineContext, claimed: readonly ClaimedDelivery[]): Promise<void> {
@@ -275,7 +293,8 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
 
     async function write(of: DeliveryResult): Promise<DeliveryResult> {
       // The row is locked since lockDeliveries saw the token, so nobody can have taken it in between.
-      if (!(await tx.finishDelivery(delivery, of))) throw new Error("delivery was taken by another worker");
+      const written = await tx.finishDeliveries([{ delivery, result: of }]);
+      if (written.length === 0) throw new Error("delivery was taken by another worker");
       return of;
     }
   });
@@ -296,7 +315,8 @@ async function recordFailure(
     const [locked] = await tx.lockDeliveries([delivery], Infinity);
     if (locked === undefined) return null;
     const failed = deliveryResult(engine, handler, locked.event, { ok: false, error }, tried);
-    return (await tx.finishDelivery(delivery, failed)) ? failed : null;
+    const written = await tx.finishDeliveries([{ delivery, result: failed }]);
+    return written.length > 0 ? failed : null;
   });
   if (result !== null) tellFailures(engine, [result]);
 }

@@ -1,0 +1,100 @@
+import type { Engine } from "@penstock/engine";
+import type { EventQueue, QueueConsumer, QueuedBatches } from "@penstock/queue";
+import { findUnqueuedBatches } from "@penstock/store";
+import {
+  activeSpan,
+  instruments,
+  type Logger,
+  newTrace,
+  onceInAWhile,
+  type SpanOptions,
+  withSpan,
+} from "@penstock/telemetry";
+import { inShort } from "../in-short.ts";
+import { loop, type Service, type Workplace } from "./service.ts";
+
+/** How long an event may be pending before its job is looked after, in milliseconds. */
+const SWEEP_AFTER_MS = 3_000;
+const SWEEP_EVERY_MS = 2_000;
+/** From then on a pending event is not waiting for its job: a job of a worker that vanished is another's in half of that. */
+const STUCK_AFTER_MS = 60_000;
+/** More batches than that are a backlog, which jobs work off from its oldest event on. */
+const STUCK_AT_ONCE = 5;
+
+/** Processes batches as their jobs come, and makes up for jobs that were lost. `kick` hears what they left to be delivered. */
+export function runBatches(
+  workplace: Workplace,
+  queue: EventQueue,
+  concurrency: number,
+  kick: (waiting: readonly string[]) => void,
+): Service & { readonly consumer: QueueConsumer } {
+  const { engine, store, log, closing } = workplace;
+  const sayQueueTrouble = onceInAWhile();
+  const process = (pointer: QueuedBatches): Promise<void> => processBatches(engine, log, pointer, kick, closing);
+  const consumer = queue.consume(process, {
+    concurrency,
+    // Each connection reports each attempt to connect again: a second of an outage would be fifty stack traces.
+    onError: (error) =>
+      sayQueueTrouble(() => log.warn(inShort(error), "the queue reported an error, its client goes on by itself")),
+  });
+
+  /** Adds jobs for batches that are still pending: their job was never added, or the queue lost it. */
+  async function sweep(): Promise<void> {
+    const batches = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS });
+    if (batches.length === 0) return;
+    await withSpan("sweep", { parent: newTrace, attributes: { "penstock.batches": batches.length } }, () =>
+      queue.add(batches.map((batch) => [batch])),
+    );
+    instruments.swept().add(batches.length);
+    log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
+    if (batches.length <= STUCK_AT_ONCE) await runStuck();
+  }
+
+  /**
+   * Runs a batch whose job is still said to be a vanished worker's, without its job. BullMQ on Postgres goes by hosts' clocks: where
+   * they are an hour apart, that lasts an hour.
+   */
+  async function runStuck(): Promise<void> {
+    const batches = await findUnqueuedBatches(store, { olderThanMs: STUCK_AFTER_MS, maxBatches: 1 });
+    if (batches.length === 0) return;
+    log.warn({ batches }, "a batch is pending although its job should be done or taken up again, it is run without");
+    await process({ batches, startedBefore: 1 });
+  }
+
+  return { consumer, done: loop(workplace, SWEEP_EVERY_MS, "sweep", sweep) };
+}
+
+/** Batches can hold more than one transaction takes, and there may be a backlog: goes on until a claim finds all. */
+async function processBatches(
+  engine: Engine,
+  log: Logger,
+  { batches, startedBefore }: QueuedBatches,
+  kick: (waiting: readonly string[]) => void,
+  closing: AbortSignal,
+): Promise<void> {
+  const job = activeSpan();
+  const attributes = { "penstock.batch": batches[0] ?? 0 };
+  let span: SpanOptions = { attributes };
+  for (let pointer = { batches, startedBefore }; ; pointer = { batches, startedBefore: 0 }) {
+    const startedAt = performance.now();
+    const { more, waiting, ...report } = await withSpan("process batch", span, async (current) => {
+      const done = await engine.processBatch(pointer);
+      current.setAttribute("messaging.batch.message_count", done.events);
+      return done;
+    }).catch((error: unknown) => {
+      // Said here: the queue drops a job that failed without a word.
+      log.warn({ batches, err: error }, "batches were not processed, what is pending is taken up again");
+      throw error;
+    });
+    kick(waiting);
+    // A backlog can be a million events: one trace of all its transactions would be too large for anybody.
+    span = { attributes, parent: newTrace, links: [job?.spanContext() ?? null] };
+    if (report.batches === 0) return;
+    instruments.batchEvents().record(report.events, { stage: "process" });
+    if (report.quarantined > 0) instruments.quarantined().add(report.quarantined);
+    const durationMs = Math.round(performance.now() - startedAt);
+    log.info({ ...report, durationMs }, "batches processed");
+    if (report.duplicates > 0) instruments.duplicates().add(report.duplicates);
+    if (!more || closing.aborted) return;
+  }
+}
