@@ -1,6 +1,7 @@
 import type { Handler } from "@penstock/handler-sdk";
-import { query, type Queryable, type Store } from "./create-store.ts";
+import { command, query, type Queryable, type Store } from "./create-store.ts";
 import { MigrationFailedError, MigrationsPendingError } from "./errors.ts";
+import { sql, statement } from "./sql.ts";
 
 /** Our migrations, in order. Apart from what they do, which brings Kysely: ingest only asks whether they were applied. */
 const MIGRATIONS = ["0001-baseline"] as const;
@@ -21,12 +22,17 @@ export function refuseEarlier(applied: readonly string[]): void {
   );
 }
 
+const EXISTS = statement({
+  rows: { exists: "bool" },
+  text: sql`SELECT to_regclass(${{ table: "text" }}) IS NOT NULL AS exists`,
+});
+
 /** The names of the migrations that a schema has had. */
 export async function readApplied(db: Queryable, schema: string): Promise<string[]> {
   const table = `${schema}.kysely_migration`;
-  const { rows } = await query<{ exists: boolean }>(db, "SELECT to_regclass($1) IS NOT NULL AS exists", [table]);
+  const { rows } = await query(db, EXISTS, { table });
   if (!rows[0]?.exists) return [];
-  const applied = await query<{ name: string }>(db, `SELECT name FROM "${schema}".kysely_migration`);
+  const applied = await command<{ name: string }>(db, `SELECT name FROM "${schema}".kysely_migration`);
   return applied.rows.map(({ name }) => name);
 }
 

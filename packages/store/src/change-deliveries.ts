@@ -1,11 +1,11 @@
 import { ENDPOINT_PREFIX } from "@penstock/schemas";
-import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
 import type { DeliveryStateName } from "./delivery-filter.ts";
 import { keepEnd } from "./keep-end.ts";
 import type { DeliveryCursor } from "./list-deliveries.ts";
+import { sql, statement } from "./sql.ts";
 import { transaction } from "./transaction.ts";
-import { type LaneKey, lockLanes, wakeLanes } from "./wake-lanes.ts";
+import { lockLanes, wakeLanes } from "./wake-lanes.ts";
 
 /** What an operator can do with deliveries. */
 export type DeliveryChange = "retry" | "skip" | "cancel";
@@ -35,7 +35,35 @@ const ONLY: Readonly<Record<DeliveryChange, string>> = {
   cancel: "true",
 };
 
-const WANTED = "(SELECT * FROM unnest($1::date[], $2::bigint[], $3::text[]) AS w (day, seq, subscriber)) AS wanted";
+const WANTED = sql`
+  (SELECT * FROM unnest(${{ days: "date[]", seqs: "int8[]", subscribers: "text[]" }}) AS w (day, seq, subscriber)) AS wanted`;
+
+const changeBy = (change: DeliveryChange) =>
+  statement({
+    rows: { day: "text", seq: "int8", subscriber: "text" },
+    text: sql`
+      WITH before AS MATERIALIZED (
+        SELECT d.* FROM ${WANTED} JOIN penstock.deliveries d
+            ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
+         WHERE d.state = ANY(${{ changeable: "text[]" }}) AND ${ONLY[change]} FOR UPDATE OF d
+      ), kept AS (${keepEnd("before d")}
+      ), noted AS (
+        INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id)
+        SELECT day, seq, subscriber, attempts, now(), now(), ${{ done: "text", by: "text" }}, replay_id FROM before
+      )
+      UPDATE penstock.deliveries d SET ${SET[change]}, changed_at = now() FROM before b
+       WHERE d.day = b.day AND d.seq = b.seq AND d.subscriber = b.subscriber
+      RETURNING d.day::text, d.seq, d.subscriber`,
+  });
+const CHANGE = { retry: changeBy("retry"), skip: changeBy("skip"), cancel: changeBy("cancel") };
+
+const LANES_OF = statement({
+  rows: { subscriber: "text", lane: "text" },
+  text: sql`
+    SELECT DISTINCT d.subscriber, d.lane FROM ${WANTED}
+      JOIN penstock.deliveries d ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
+     WHERE d.lane IS NOT NULL`,
+});
 
 /**
  * Changes deliveries that are in a state which allows it, and returns those that were changed. One that a worker claims at
@@ -49,43 +77,18 @@ export async function changeDeliveries(
   { by = `deliveries ${change}` }: { readonly by?: string } = {},
 ): Promise<DeliveryCursor[]> {
   if (deliveries.length === 0) return [];
-  const wanted = [
-    deliveries.map(({ day }) => day),
-    deliveries.map(({ seq }) => seq),
-    deliveries.map(({ subscriber }) => subscriber),
-  ];
+  const wanted = {
+    days: deliveries.map(({ day }) => day),
+    seqs: deliveries.map(({ seq }) => seq),
+    subscribers: deliveries.map(({ subscriber }) => subscriber),
+  };
   return transaction(store, async (client) => {
     // Before the deliveries, in the order in which a claim takes them.
-    const lanes = await lanesOf(client, wanted);
+    const { rows: lanes } = await query(client, LANES_OF, wanted);
     await lockLanes(client, lanes);
-    const { rows } = await query<{ day: string; seq: string; subscriber: string }>(
-      client,
-      `WITH before AS MATERIALIZED (
-         SELECT d.* FROM ${WANTED} JOIN penstock.deliveries d
-             ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
-          WHERE d.state = ANY($4::text[]) AND ${ONLY[change]} FOR UPDATE OF d
-       ), kept AS (${keepEnd("before d")}
-       ), noted AS (
-         INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id)
-         SELECT day, seq, subscriber, attempts, now(), now(), $5, $6, replay_id FROM before
-       )
-       UPDATE penstock.deliveries d SET ${SET[change]}, changed_at = now() FROM before b
-        WHERE d.day = b.day AND d.seq = b.seq AND d.subscriber = b.subscriber
-       RETURNING d.day::text, d.seq::text, d.subscriber`,
-      [...wanted, [...CHANGEABLE[change]], DONE[change], by],
-    );
+    const values = { ...wanted, changeable: CHANGEABLE[change], done: DONE[change], by };
+    const { rows } = await query(client, CHANGE[change], values);
     await wakeLanes(client, lanes);
     return rows.map(({ seq, ...row }) => ({ ...row, seq: Number(seq) }));
   });
-}
-
-async function lanesOf(client: pg.PoolClient, wanted: readonly unknown[]): Promise<LaneKey[]> {
-  const { rows } = await query<{ subscriber: string; lane: string }>(
-    client,
-    `SELECT DISTINCT d.subscriber, d.lane FROM ${WANTED}
-       JOIN penstock.deliveries d ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
-      WHERE d.lane IS NOT NULL`,
-    [...wanted],
-  );
-  return rows;
 }

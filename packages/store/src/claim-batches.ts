@@ -2,6 +2,7 @@ import type { BatchClaim } from "@penstock/engine";
 import type pg from "pg";
 import type { BatchRow } from "./batch-format.ts";
 import { query } from "./create-store.ts";
+import { sql, statement } from "./sql.ts";
 
 /** So many of the oldest tell how many events a batch has at present. */
 const SAMPLE = 10;
@@ -12,43 +13,43 @@ const SAMPLE = 10;
 // Both tables are looked up by key, row by row, whatever their statistics say: to read the whole of a day for some of its
 // batches looks cheap to Postgres until that day is large (hence ANY of an array, and LIMIT 1, which also costs a fifth less
 // than OFFSET 0: it makes a plan for the first row and not for all that might be).
-const CLAIM = {
+const CLAIM = statement({
   name: "penstock-claim-batches",
-  text: `
+  rows: { batch: "text", day: "text", received_us: "text", meta: "text", bodies: "bytea", more: "bool" },
+  text: sql`
     WITH own AS MATERIALIZED (
       SELECT batch, day, events, bytes FROM penstock.pending
-       WHERE batch = ANY ($1::int8[]) ORDER BY batch FOR UPDATE SKIP LOCKED
+       WHERE batch = ANY (${{ batches: "int8[]" }}) ORDER BY batch FOR UPDATE SKIP LOCKED
     ), room AS MATERIALIZED (
-      SELECT CASE WHEN $4 THEN 0 ELSE
-               ceil(greatest(0, $2::int - (SELECT coalesce(sum(events), 0) FROM own))
+      SELECT CASE WHEN ${{ onlyThese: "bool" }} THEN 0 ELSE
+               ceil(greatest(0, ${{ maxEvents: "int4" }} - (SELECT coalesce(sum(events), 0) FROM own))
                     / (SELECT greatest(1, avg(events))
                          FROM (SELECT events FROM penstock.pending ORDER BY batch LIMIT ${SAMPLE}) AS sample)) END AS batches
     ), oldest AS MATERIALIZED (
       SELECT batch, day, events, bytes FROM penstock.pending
-       WHERE batch <> ALL ($1::int8[]) ORDER BY batch LIMIT (SELECT batches FROM room) FOR UPDATE SKIP LOCKED
+       WHERE batch <> ALL (${{ batches: "int8[]" }}) ORDER BY batch LIMIT (SELECT batches FROM room) FOR UPDATE SKIP LOCKED
     ), found AS (
       SELECT (SELECT count(*) FROM own) + count(*) AS batches,
-             count(*) >= (SELECT batches FROM room) AND NOT $4 AS may_be_more FROM oldest
+             count(*) >= (SELECT batches FROM room) AND NOT ${{ onlyThese: "bool" }} AS may_be_more FROM oldest
     ), fitting AS MATERIALIZED (
       SELECT batch, day FROM (
         SELECT batch, day, row_number() OVER w AS nth, sum(events) OVER w AS events, sum(bytes) OVER w AS bytes
           FROM (SELECT 0 AS part, * FROM own UNION ALL SELECT 1, * FROM oldest) AS candidates
         WINDOW w AS (ORDER BY part, batch)
-      ) AS running WHERE nth = 1 OR (events <= $2 AND bytes <= $3)
+      ) AS running WHERE nth = 1 OR (events <= ${{ maxEvents: "int4" }} AND bytes <= ${{ maxBytes: "int8" }})
     )
     SELECT b.batch::text, b.day::text, (extract(epoch FROM b.received_at) * 1000000)::int8::text AS received_us,
            b.meta, b.bodies,
            (SELECT may_be_more OR batches > (SELECT count(*) FROM fitting) FROM found) AS more
       FROM fitting f, LATERAL (SELECT * FROM penstock.batches WHERE day = f.day AND batch = f.batch LIMIT 1) AS b
      ORDER BY b.batch`,
-};
+});
 
 /** Locks pending batches for one transaction, and reads them; see EngineTransaction.claimBatches. */
 export async function claimBatches(
   client: pg.PoolClient,
   { batches, onlyThese = false, maxEvents, maxBytes }: BatchClaim,
 ): Promise<{ readonly rows: readonly BatchRow[]; readonly more: boolean }> {
-  const values = [batches, maxEvents, maxBytes, onlyThese];
-  const { rows } = await query<BatchRow & { more: boolean }>(client, CLAIM, values);
+  const { rows } = await query(client, CLAIM, { batches, onlyThese, maxEvents, maxBytes });
   return { rows, more: rows[0]?.more ?? false };
 }

@@ -1,8 +1,9 @@
-import { query, type Store } from "./create-store.ts";
+import { command, query, type Store } from "./create-store.ts";
 import type { NewReplay } from "./create-replay.ts";
 import { eventMatches } from "./delivery-filter.ts";
 import { isMeant, wantsType } from "./replayed-subscribers.ts";
 import { codeOf } from "./errors.ts";
+import { column, type Sql, sql, statement } from "./sql.ts";
 import { transaction } from "./transaction.ts";
 
 /** What a replay would run, were it created now. */
@@ -27,49 +28,53 @@ const TIME_OUT = "5s";
 // whole tables.
 const stateOf =
   "(SELECT o.state FROM penstock.deliveries o WHERE o.day = e.day AND o.seq = e.seq AND o.subscriber = h.name)";
-const ofEvents = (delivery: string): string => `
+const handler = sql`${{ handler: "text?" }}`;
+const state = sql`${{ state: "text?" }}`;
+const ofEvents = (delivery: string) => sql`
   SELECT h.name, h.kind, e.received_at, e.day, e.seq FROM penstock.events e CROSS JOIN penstock.handlers h
-   WHERE ${eventMatches("e")} AND ${isMeant("$8", "h")} AND ${wantsType("e.type", "h")}
+   WHERE ${eventMatches("e")} AND ${isMeant(handler, "h")} AND ${wantsType("e.type", "h")}
      AND (SELECT q.seq FROM penstock.quarantine q WHERE q.day = e.day AND q.seq = e.seq) IS NULL
-     AND ${delivery}`;
+     AND ${state} IS NULL AND ${delivery}`;
 const ROW_OF = "CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e";
-const OF_STATE = `
+const OF_STATE = sql`
   SELECT h.name, h.kind, e.received_at, e.day, e.seq
     FROM penstock.deliveries d ${ROW_OF} JOIN penstock.handlers h ON h.name = d.subscriber
-   WHERE d.state = $9 AND ${isMeant("$8", "h")} AND ${eventMatches("d")}`;
-const QUARANTINED = `
+   WHERE d.state = ${state} AND ${isMeant(handler, "h")} AND ${eventMatches("d")}`;
+const QUARANTINED = sql`
   SELECT NULL, NULL, e.received_at, e.day, e.seq FROM penstock.quarantine d ${ROW_OF}
-   WHERE ${eventMatches("d")} AND (d.dismissed_at IS NULL OR $6 IS NOT NULL)
-     AND $8::text IS NULL AND $9::text IS NULL`;
+   WHERE ${eventMatches("d")} AND (d.dismissed_at IS NULL OR ${{ seqs: "int8[]?" }} IS NOT NULL)
+     AND ${handler} IS NULL AND ${state} IS NULL`;
+
+const ENDED = ofEvents(`${stateOf} IN ('succeeded', 'dead')`);
+
+const countOf = <Values>(found: Sql<Values>) =>
+  statement({
+    rows: { name: "text?", kind: column<string>("text"), count: "int4", oldest: "timestamptz" },
+    text: sql`
+      SELECT name, kind, count(*)::int, min(received_at) AS oldest
+        FROM (${found} ORDER BY day, seq LIMIT ${REPLAY_COUNT_LIMIT}) AS f (name, kind, received_at, day, seq)
+       GROUP BY 1, 2 ORDER BY 1`,
+  });
+const COUNT = {
+  ended: countOf(ENDED),
+  endedOrQuarantined: countOf(sql`${ENDED} UNION ALL ${QUARANTINED}`),
+  ofState: countOf(OF_STATE),
+  missing: countOf(ofEvents(`${stateOf} IS NULL`)),
+  quarantined: countOf(QUARANTINED),
+};
 
 /** Counts what a replay would run; null when that takes too long to tell. */
 export async function countReplay(
   store: Store,
   { source, type, since, until, subject, handler, state, event, among }: Omit<NewReplay, "id" | "request">,
 ): Promise<ReplayCount | null> {
-  const ended = ofEvents(`$9::text IS NULL AND ${stateOf} IN ('succeeded', 'dead')`);
-  const found =
-    among === "quarantined"
-      ? QUARANTINED
-      : among === "missing"
-        ? ofEvents(`$9::text IS NULL AND ${stateOf} IS NULL`)
-        : state !== undefined
-          ? OF_STATE
-          : event !== undefined
-            ? `${ended} UNION ALL ${QUARANTINED}`
-            : ended;
-  const key = [event && [event.seq], event && [event.day]];
-  const values = [source, type, since, until, subject, ...key, handler, state].map((value) => value ?? null);
+  const unnamed = state !== undefined ? "ofState" : event !== undefined ? "endedOrQuarantined" : "ended";
+  const pointer = { seqs: event && [event.seq], days: event && [event.day] };
+  const values = { source, type, since, until, subject, ...pointer, handler, state };
   try {
     return await transaction(store, async (client) => {
-      await query(client, `SET LOCAL statement_timeout = '${TIME_OUT}'`);
-      const { rows } = await query<{ name: string | null; kind: string; count: number; oldest: Date }>(
-        client,
-        `SELECT name, kind, count(*)::int, min(received_at) AS oldest
-           FROM (${found} ORDER BY day, seq LIMIT ${REPLAY_COUNT_LIMIT}) AS f (name, kind, received_at, day, seq)
-          GROUP BY 1, 2 ORDER BY 1`,
-        values,
-      );
+      await command(client, `SET LOCAL statement_timeout = '${TIME_OUT}'`);
+      const { rows } = await query(client, COUNT[among ?? unnamed], values);
       return {
         total: rows.reduce((sum, { count }) => sum + count, 0),
         handlers: rows.flatMap(({ name, kind, count }) => (name === null ? [] : [{ name, kind, count }])),

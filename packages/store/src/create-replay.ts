@@ -4,6 +4,7 @@ import { query, type Store } from "./create-store.ts";
 import type { DeliveryFilter } from "./delivery-filter.ts";
 import type { EventPointer } from "./find-events.ts";
 import { insertBatch } from "./insert-batch.ts";
+import { sql, statement } from "./sql.ts";
 import { transaction } from "./transaction.ts";
 
 /**
@@ -32,39 +33,42 @@ export interface NewReplay extends Omit<DeliveryFilter, "event"> {
 /** `new`: it runs now. `same`: it was created before. `different`: another one has this id. */
 export type ReplayOutcome = "new" | "same" | "different";
 
-const CREATE = `
-  INSERT INTO penstock.replays (id, request, reason, source, type, since, until, subject, handler, state, event_day,
-                                event_seq, among, again, rate)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-      ON CONFLICT (id) DO NOTHING`;
+const CREATE = statement({
+  text: sql`
+    INSERT INTO penstock.replays (id, request, reason, source, type, since, until, subject, handler, state, event_day,
+                                  event_seq, among, again, rate)
+    VALUES (${{ id: "text", request: "jsonb", reason: "text?", source: "text?", type: "text?", since: "timestamptz?" }},
+            ${{ until: "timestamptz?", subject: "text?", handler: "text?", state: "text?", day: "date?" }},
+            ${{ seq: "int8?", among: "text?", again: "bool", rate: "int4?" }})
+        ON CONFLICT (id) DO NOTHING`,
+});
 
 /** It has nothing to hand out: its one event is processed as any other. */
-const MADE = `
-  UPDATE penstock.replays SET body_seq = $2, exhausted = true, matched = 1, enqueued = 1 WHERE id = $1`;
+const MADE = statement({
+  text: sql`
+    UPDATE penstock.replays SET body_seq = ${{ seq: "int8" }}, exhausted = true, matched = 1, enqueued = 1
+     WHERE id = ${{ id: "text" }}`,
+});
+
+const IS_SAME = statement({
+  rows: { same: "bool" },
+  text: sql`SELECT request = ${{ request: "jsonb" }} AS same FROM penstock.replays WHERE id = ${{ id: "text" }}`,
+});
 
 /** Creates a replay, which workers then run. Once for an id, however often it is asked for. */
 export async function createReplay(store: Store, replay: NewReplay): Promise<ReplayOutcome> {
-  const { id, request, reason, source, type, since, until, subject, handler, state, event, among, again, rate } =
-    replay;
-  const values: unknown[] = [id, JSON.stringify(request), reason, source, type, since, until, subject, handler, state];
-  values.push(event?.day, event?.seq, among, again ?? false, rate);
+  const { id, reason, source, type, since, until, subject, handler, state, event, among, again = false, rate } = replay;
+  const request = JSON.stringify(replay.request);
+  const filter = { source, type, since, until, subject, handler, state, day: event?.day, seq: event?.seq, among };
   const isNew = await transaction(store, async (client) => {
-    const { rowCount } = await query(
-      client,
-      CREATE,
-      values.map((value) => value ?? null),
-    );
+    const { rowCount } = await query(client, CREATE, { id, request, reason, ...filter, again, rate });
     if (rowCount === 1 && replay.body !== undefined) {
       const batch = await insertBatch(client, [{ ...replay.body, replay: { id, of: event?.seq ?? 0 } }]);
-      await query(client, MADE, [id, batch * BATCH_EVENTS]);
+      await query(client, MADE, { id, seq: batch * BATCH_EVENTS });
     }
     return rowCount === 1;
   });
   if (isNew) return "new";
-  const { rows } = await query<{ same: boolean }>(
-    store.pool,
-    "SELECT request = $2::jsonb AS same FROM penstock.replays WHERE id = $1",
-    [id, JSON.stringify(request)],
-  );
+  const { rows } = await query(store.pool, IS_SAME, { id, request });
   return rows[0]?.same === true ? "same" : "different";
 }

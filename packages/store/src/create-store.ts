@@ -3,6 +3,7 @@ import { detached } from "@penstock/telemetry";
 import type pg from "pg";
 import { toStoreError } from "./errors.ts";
 import { openPool } from "./open-pool.ts";
+import type { Statement } from "./sql.ts";
 
 export interface StoreOptions {
   readonly connectionString: string;
@@ -73,7 +74,7 @@ export function createStore(options: StoreOptions): Store {
     pool,
     sources: options.sources ?? [],
     async ping() {
-      await query(pool, "SELECT 1");
+      await command(pool, "SELECT 1");
     },
     async waitUntilAvailable(signal) {
       for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
@@ -96,14 +97,43 @@ export function createStore(options: StoreOptions): Store {
 /** Anything that runs SQL: a pool, or one connection of it. */
 export type Queryable = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
 
-/** Runs one statement. @throws DatabaseUnavailableError when Postgres is away; else what Postgres said. */
+/** Runs one statement, with its values by name. @throws DatabaseUnavailableError when Postgres is away; else what Postgres said. */
+export async function query<Values, Row extends pg.QueryResultRow>(
+  db: Queryable,
+  declared: Statement<Values, Row>,
+  ...values: unknown extends Values ? [] : [values: Values]
+): Promise<pg.QueryResult<Row>>;
+/** Runs a text, with its values by number. */
 export async function query<Row extends pg.QueryResultRow>(
   db: Queryable,
-  sql: string | { name: string; text: string },
-  values: unknown[] = [],
+  text: string | { name: string; text: string },
+  values?: unknown[],
+): Promise<pg.QueryResult<Row>>;
+export async function query(
+  db: Queryable,
+  sql: string | { name: string; text: string } | Statement,
+  values?: unknown,
+): Promise<pg.QueryResult> {
+  try {
+    if (typeof sql === "string") return await db.query(sql, (values ?? []) as unknown[]);
+    if (!("config" in sql)) return await db.query({ ...sql, values: values as unknown[] });
+    const byName = values as Readonly<Record<string, unknown>>;
+    return await db.query({ ...sql.config, values: sql.parameters.map(({ name }) => byName[name]) });
+  } catch (error) {
+    throw toStoreError(error);
+  }
+}
+
+/**
+ * Runs a text that is no declared statement: BEGIN and COMMIT, settings, rights, and what names a schema or a table that is
+ * known only now. @throws as {@link query} does.
+ */
+export async function command<Row extends pg.QueryResultRow>(
+  db: Queryable,
+  text: string,
 ): Promise<pg.QueryResult<Row>> {
   try {
-    return await (typeof sql === "string" ? db.query<Row>(sql, values) : db.query<Row>({ ...sql, values }));
+    return await db.query<Row>(text);
   } catch (error) {
     throw toStoreError(error);
   }

@@ -1,5 +1,6 @@
 import type { Store } from "./create-store.ts";
 import { findEvents } from "./find-events.ts";
+import { sql } from "./sql.ts";
 
 export const DELIVERY_STATES = ["pending", "running", "succeeded", "retrying", "dead", "skipped", "cancelled"] as const;
 
@@ -21,25 +22,28 @@ export interface DeliveryFilter {
   readonly event?: string;
 }
 
-/**
- * The part of a filter that is about events `e`; its parameters are $1 to $7. Where the rows are looked for by another
- * table that is partitioned as they are, `key` is that table.
- */
-export function eventMatches(key: "d" | "e"): string {
-  return `
-  ($1::text IS NULL OR e.source = $1) AND ($2::text IS NULL OR e.type = $2)
-  AND ($3::timestamptz IS NULL OR (${key}.day >= ($3 AT TIME ZONE 'UTC')::date AND e.received_at >= $3))
-  AND ($4::timestamptz IS NULL OR (${key}.day <= ($4 AT TIME ZONE 'UTC')::date AND e.received_at < $4))
-  AND ($5::text IS NULL OR e.subjects @> ARRAY[$5])
-  AND ($6::bigint[] IS NULL OR (${key}.day = ANY($7::date[]) AND ${key}.seq = ANY($6)))`;
-}
+const source = { source: "text?" } as const;
+const type = { type: "text?" } as const;
+export const since = { since: "timestamptz?" } as const;
+export const until = { until: "timestamptz?" } as const;
+const subject = { subject: "text?" } as const;
+export const seqs = { seqs: "int8[]?" } as const;
 
-/** The parameters of {@link eventMatches}. */
-export async function toEventParameters(
-  store: Store,
-  { source, type, since, until, subject, event }: DeliveryFilter,
-): Promise<unknown[]> {
+/**
+ * The part of a filter that is about events `e`. Where the rows are looked for by another table that is partitioned as they
+ * are, `key` is that table.
+ */
+export const eventMatches = (key: "d" | "e") => sql`
+  (${source} IS NULL OR e.source = ${source}) AND (${type} IS NULL OR e.type = ${type})
+  AND (${since} IS NULL OR (${key}.day >= (${since} AT TIME ZONE 'UTC')::date AND e.received_at >= ${since}))
+  AND (${until} IS NULL OR (${key}.day <= (${until} AT TIME ZONE 'UTC')::date AND e.received_at < ${until}))
+  AND (${subject} IS NULL OR e.subjects @> ARRAY[${subject}])
+  AND (${seqs} IS NULL OR (${key}.day = ANY(${{ days: "date[]?" }}) AND ${key}.seq = ANY(${seqs})))`;
+
+/** The values of {@link eventMatches}. */
+export async function toEventValues(store: Store, filter: DeliveryFilter) {
+  const { source, type, since, until, subject, event } = filter;
   const named = event === undefined ? null : await findEvents(store, event, source);
-  const pointers = [named?.map(({ seq }) => seq), named?.map(({ day }) => day)];
-  return [source, type, since, until, subject, ...pointers].map((value) => value ?? null);
+  const [seqs, days] = [named?.map(({ seq }) => seq), named?.map(({ day }) => day)];
+  return { source, type, since, until, subject, seqs, days };
 }

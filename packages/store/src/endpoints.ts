@@ -1,6 +1,7 @@
 import { type EndpointSettings, SKIPPED_WHILE_DISABLED } from "@penstock/schemas";
 import type pg from "pg";
 import { query, type Store } from "./create-store.ts";
+import { column, type RowOf, sql, statement } from "./sql.ts";
 import { transaction } from "./transaction.ts";
 
 /**
@@ -39,42 +40,56 @@ const SKIPPED_LOOKED_AT = 10_000;
 // Each change of who gets what counts; see endpoint_changes.
 const COUNTED = "counted AS (UPDATE penstock.endpoint_changes SET n = n + 1)";
 
-const COLUMNS = [
-  "url",
-  "description",
-  "tenant",
-  "filter",
-  "lane",
-  "header_name",
-  "concurrency",
-  "rate_per_second",
-  "schedule_ms",
-  "disable_after_ms",
-  "disable_after_failures",
-] as const;
+const SETTINGS = {
+  url: "text",
+  description: "text?",
+  tenant: "text?",
+  filter: "jsonb?",
+  lane: "text?",
+  header_name: "text?",
+  concurrency: "int4",
+  rate_per_second: "int4?",
+  schedule_ms: "float8[]?",
+  disable_after_ms: "float8",
+  disable_after_failures: "int4?",
+} as const;
+const COLUMNS = Object.keys(SETTINGS);
 
-const valuesOf = (settings: EndpointSettings): unknown[] => [
-  settings.url,
-  settings.description,
-  settings.tenant,
-  settings.filter && JSON.stringify(settings.filter),
-  settings.lane,
-  settings.headerName,
-  settings.concurrency,
-  settings.ratePerSecond,
-  settings.scheduleMs,
-  settings.disableAfterMs,
-  settings.disableAfterFailures,
-];
+const valuesOf = (settings: EndpointSettings) => ({
+  url: settings.url,
+  description: settings.description,
+  tenant: settings.tenant,
+  filter: settings.filter && JSON.stringify(settings.filter),
+  lane: settings.lane,
+  header_name: settings.headerName,
+  concurrency: settings.concurrency,
+  rate_per_second: settings.ratePerSecond,
+  schedule_ms: settings.scheduleMs,
+  disable_after_ms: settings.disableAfterMs,
+  disable_after_failures: settings.disableAfterFailures,
+});
+
+const id = { id: "text" } as const;
+const inLanes = { inLanes: "bool" } as const;
+
+const WRITE_SUBSCRIBER = statement({
+  text: sql`
+    INSERT INTO penstock.handlers (name, kind, types, lane_order, on_dead)
+    SELECT ${id}, 'endpoint', ${{ types: "text[]" }}, CASE WHEN ${inLanes} THEN 'strict' END,
+           CASE WHEN ${inLanes} THEN 'continue' END
+        ON CONFLICT (name) DO UPDATE
+       SET types = excluded.types, lane_order = excluded.lane_order, on_dead = excluded.on_dead`,
+});
 
 const writeSubscriber = (client: pg.PoolClient, id: string, { types, lane }: EndpointSettings): Promise<unknown> =>
-  query(
-    client,
-    `INSERT INTO penstock.handlers (name, kind, types, lane_order, on_dead)
-     SELECT $1, 'endpoint', $2, CASE WHEN $3 THEN 'strict' END, CASE WHEN $3 THEN 'continue' END
-         ON CONFLICT (name) DO UPDATE SET types = excluded.types, lane_order = excluded.lane_order, on_dead = excluded.on_dead`,
-    [id, types, lane !== null],
-  );
+  query(client, WRITE_SUBSCRIBER, { id, types, inLanes: lane !== null });
+
+const CREATE = statement({
+  text: sql`
+    WITH ${COUNTED}
+    INSERT INTO penstock.endpoints (id, secret, ${COLUMNS.join(", ")})
+    VALUES (${{ id: "text", secret: "text", ...SETTINGS }})`,
+});
 
 /** Creates an endpoint, with its secret sealed. It gets what is processed from now on. */
 export async function createEndpoint(
@@ -83,31 +98,36 @@ export async function createEndpoint(
 ): Promise<void> {
   await transaction(store, async (client) => {
     await writeSubscriber(client, id, settings);
-    const values = [id, secret, ...valuesOf(settings)];
-    await query(
-      client,
-      `WITH ${COUNTED}
-       INSERT INTO penstock.endpoints (id, secret, ${COLUMNS.join(", ")})
-       VALUES (${values.map((_, at) => `$${at + 1}`).join(", ")})`,
-      values,
-    );
+    await query(client, CREATE, { id, secret, ...valuesOf(settings) });
   });
 }
+
+const UPDATE = statement({
+  text: sql`
+    WITH ${COUNTED}
+    UPDATE penstock.endpoints SET (${COLUMNS.join(", ")}) = ROW (${SETTINGS}) WHERE id = ${id}`,
+});
 
 /** Changes what is set for an endpoint; false when there is none. */
 export async function updateEndpoint(store: Store, id: string, settings: EndpointSettings): Promise<boolean> {
   return transaction(store, async (client) => {
-    const { rowCount } = await query(
-      client,
-      `WITH ${COUNTED}
-       UPDATE penstock.endpoints SET ${COLUMNS.map((column, at) => `${column} = $${at + 2}`).join(", ")} WHERE id = $1`,
-      [id, ...valuesOf(settings)],
-    );
+    const { rowCount } = await query(client, UPDATE, { id, ...valuesOf(settings) });
     if (rowCount !== 1) return false;
     await writeSubscriber(client, id, settings);
     return true;
   });
 }
+
+const secret = { secret: "text" } as const;
+const overlapMs = { overlapMs: "float8" } as const;
+
+const ROTATE = statement({
+  text: sql`
+    UPDATE penstock.endpoints
+       SET secret = ${secret}, previous_secret = CASE WHEN ${overlapMs} > 0 THEN secret END,
+           previous_until = CASE WHEN ${overlapMs} > 0 THEN now() + make_interval(secs => ${overlapMs} / 1000) END
+     WHERE id = ${id}`,
+});
 
 /** Gives an endpoint a new secret, sealed; the one before signs, too, for so long. False when there is no such endpoint. */
 export async function rotateEndpointSecret(
@@ -115,16 +135,24 @@ export async function rotateEndpointSecret(
   id: string,
   { secret, overlapMs }: { readonly secret: string; readonly overlapMs: number },
 ): Promise<boolean> {
-  const { rowCount } = await query(
-    store.pool,
-    `UPDATE penstock.endpoints
-        SET secret = $2, previous_secret = CASE WHEN $3::float8 > 0 THEN secret END,
-            previous_until = CASE WHEN $3::float8 > 0 THEN now() + make_interval(secs => $3::float8 / 1000) END
-      WHERE id = $1`,
-    [id, secret, overlapMs],
-  );
+  const { rowCount } = await query(store.pool, ROTATE, { id, secret, overlapMs });
   return rowCount === 1;
 }
+
+const secretsOf = (lock: string) =>
+  statement({
+    rows: { secret: "text", previous: "text?" },
+    text: sql`
+      SELECT secret, CASE WHEN previous_until > now() THEN previous_secret END AS previous
+        FROM penstock.endpoints WHERE id = ${id} ${lock}`,
+  });
+const SECRETS = secretsOf("");
+const LOCK_SECRETS = secretsOf("FOR UPDATE");
+
+const RESEAL = statement({
+  text: sql`
+    UPDATE penstock.endpoints SET secret = ${secret}, previous_secret = ${{ previous: "text?" }} WHERE id = ${id}`,
+});
 
 /**
  * Seals the secrets of an endpoint anew, and forgets one whose time to sign is over; false when there is no such endpoint.
@@ -137,85 +165,92 @@ export async function resealEndpointSecrets(
   reseal: (sealed: string) => string,
 ): Promise<boolean> {
   return transaction(store, async (client) => {
-    const { rows } = await query<{ secret: string; previous: string | null }>(
-      client,
-      `SELECT secret, CASE WHEN previous_until > now() THEN previous_secret END AS previous
-         FROM penstock.endpoints WHERE id = $1 FOR UPDATE`,
-      [id],
-    );
-    const [row] = rows;
+    const [row] = (await query(client, LOCK_SECRETS, { id })).rows;
     if (row === undefined) return false;
-    await query(client, "UPDATE penstock.endpoints SET secret = $2, previous_secret = $3 WHERE id = $1", [
-      id,
-      reseal(row.secret),
-      row.previous === null ? null : reseal(row.previous),
-    ]);
+    const previous = row.previous === null ? null : reseal(row.previous);
+    await query(client, RESEAL, { id, secret: reseal(row.secret), previous });
     return true;
   });
 }
 
 /** The sealed secrets of an endpoint that sign, the newest first; none when there is no such endpoint. */
 export async function readEndpointSecrets(store: Store, id: string): Promise<string[]> {
-  const { rows } = await query<{ secret: string; previous: string | null }>(
-    store.pool,
-    `SELECT secret, CASE WHEN previous_until > now() THEN previous_secret END AS previous
-       FROM penstock.endpoints WHERE id = $1`,
-    [id],
-  );
+  const { rows } = await query(store.pool, SECRETS, { id });
   return rows.flatMap(({ secret, previous }) => (previous === null ? [secret] : [secret, previous]));
 }
 
+const RESUME = statement({
+  text: sql`
+    WITH ${COUNTED}, resumed AS (
+      UPDATE penstock.handlers SET paused_at = NULL WHERE name = ${id} AND kind = 'endpoint'
+    )
+    UPDATE penstock.endpoints
+       SET disabled_at = NULL, disabled_reason = NULL, parked_until = NULL, failures = 0, parks = 0, failing_since = NULL
+     WHERE id = ${id}`,
+});
+
 /** Lets a paused or disabled endpoint go on, and one that is left alone, at once; false when there is none. */
 export async function resumeEndpoint(store: Store, id: string): Promise<boolean> {
-  const { rowCount } = await query(
-    store.pool,
-    `WITH ${COUNTED}, resumed AS (
-       UPDATE penstock.handlers SET paused_at = NULL WHERE name = $1 AND kind = 'endpoint'
-     )
-     UPDATE penstock.endpoints
-        SET disabled_at = NULL, disabled_reason = NULL, parked_until = NULL, failures = 0, parks = 0, failing_since = NULL
-      WHERE id = $1`,
-    [id],
-  );
+  const { rowCount } = await query(store.pool, RESUME, { id });
   return rowCount === 1;
 }
+
+const DELETE = statement({
+  text: sql`WITH ${COUNTED} DELETE FROM penstock.handlers WHERE name = ${id} AND kind = 'endpoint'`,
+});
 
 /** Forgets an endpoint; what was delivered to it stays on record. False when there was none. */
 export async function deleteEndpoint(store: Store, id: string): Promise<boolean> {
-  const { rowCount } = await query(
-    store.pool,
-    `WITH ${COUNTED} DELETE FROM penstock.handlers WHERE name = $1 AND kind = 'endpoint'`,
-    [id],
-  );
+  const { rowCount } = await query(store.pool, DELETE, { id });
   return rowCount === 1;
 }
 
-interface Row {
-  id: string;
-  types: string[];
-  url: string;
-  description: string | null;
-  tenant: string | null;
-  filter: EndpointSettings["filter"];
-  lane: string | null;
-  header_name: string | null;
-  concurrency: number;
-  rate_per_second: number | null;
-  schedule_ms: number[] | null;
-  disable_after_ms: number;
-  disable_after_failures: number | null;
-  created_at: Date;
-  previous_until: Date | null;
-  failures: number;
-  failing_since: Date | null;
-  last_error: string | null;
-  parked_until: Date | null;
-  paused_at: Date | null;
-  disabled_at: Date | null;
-  disabled_reason: string | null;
-  deliveries: Record<string, number> | null;
-  skipped_while_disabled: number;
-}
+const wanted = { id: "text?" } as const;
+const tenant = { tenant: "text?" } as const;
+const after = { after: "text?" } as const;
+
+const LIST = statement({
+  rows: {
+    id: "text",
+    types: "text[]",
+    ...SETTINGS,
+    filter: column<EndpointSettings["filter"]>("jsonb"),
+    created_at: "timestamptz",
+    previous_until: "timestamptz?",
+    failures: "int4",
+    failing_since: "timestamptz?",
+    last_error: "text?",
+    parked_until: "timestamptz?",
+    paused_at: "timestamptz?",
+    disabled_at: "timestamptz?",
+    disabled_reason: "text?",
+    deliveries: column<Record<string, number> | null>("jsonb"),
+    skipped_while_disabled: "int4",
+  },
+  text: sql`
+    SELECT e.id, h.types, ${COLUMNS.map((column) => `e.${column}`).join(", ")}, e.created_at,
+           CASE WHEN e.previous_until > now() THEN e.previous_until END AS previous_until,
+           e.failures, e.failing_since, e.last_error, CASE WHEN e.parked_until > now() THEN e.parked_until END AS parked_until,
+           h.paused_at, e.disabled_at, e.disabled_reason,
+           (SELECT jsonb_object_agg(wanted, n)
+              FROM unnest(ARRAY['pending', 'running', 'retrying', 'dead', 'skipped']) AS wanted,
+                   LATERAL (SELECT count(*)::int AS n FROM (
+                              SELECT FROM penstock.deliveries
+                               WHERE subscriber = e.id AND state = wanted AND state <> 'succeeded'
+                               LIMIT ${ENDPOINT_COUNT_LIMIT}) AS some_of) AS counted) AS deliveries,
+           (SELECT count(*) FILTER (WHERE skip_reason = '${SKIPPED_WHILE_DISABLED}')::int
+              FROM (SELECT skip_reason FROM penstock.deliveries WHERE subscriber = e.id AND state = 'skipped'
+                     LIMIT ${SKIPPED_LOOKED_AT}) AS some_of) AS skipped_while_disabled
+      FROM (SELECT * FROM penstock.endpoints
+             WHERE (${wanted} IS NULL OR id = ${wanted}) AND (${tenant} IS NULL OR tenant = ${tenant})
+               AND (${after} IS NULL
+                  OR (created_at, id) > (SELECT created_at, id FROM penstock.endpoints WHERE id = ${after}))
+             ORDER BY created_at, id LIMIT ${{ limit: "int8" }}) AS e
+      JOIN penstock.handlers h ON h.name = e.id
+     ORDER BY e.created_at, e.id`,
+});
+
+type Row = RowOf<typeof LIST>;
 
 /** The endpoints that match, those that were added first first; after the one with this id, page by page. */
 export async function listEndpoints(
@@ -232,29 +267,7 @@ export async function listEndpoints(
     readonly limit?: number;
   } = {},
 ): Promise<EndpointRow[]> {
-  const { rows } = await query<Row>(
-    store.pool,
-    `SELECT e.id, h.types, ${COLUMNS.map((column) => `e.${column}`).join(", ")}, e.created_at,
-            CASE WHEN e.previous_until > now() THEN e.previous_until END AS previous_until,
-            e.failures, e.failing_since, e.last_error, CASE WHEN e.parked_until > now() THEN e.parked_until END AS parked_until,
-            h.paused_at, e.disabled_at, e.disabled_reason,
-            (SELECT jsonb_object_agg(wanted, n)
-               FROM unnest(ARRAY['pending', 'running', 'retrying', 'dead', 'skipped']) AS wanted,
-                    LATERAL (SELECT count(*)::int AS n FROM (
-                               SELECT FROM penstock.deliveries
-                                WHERE subscriber = e.id AND state = wanted AND state <> 'succeeded'
-                                LIMIT ${ENDPOINT_COUNT_LIMIT}) AS some_of) AS counted) AS deliveries,
-            (SELECT count(*) FILTER (WHERE skip_reason = $5)::int
-               FROM (SELECT skip_reason FROM penstock.deliveries WHERE subscriber = e.id AND state = 'skipped'
-                      LIMIT ${SKIPPED_LOOKED_AT}) AS some_of) AS skipped_while_disabled
-       FROM (SELECT * FROM penstock.endpoints
-              WHERE ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR tenant = $2)
-                AND ($3::text IS NULL OR (created_at, id) > (SELECT created_at, id FROM penstock.endpoints WHERE id = $3))
-              ORDER BY created_at, id LIMIT $4) AS e
-       JOIN penstock.handlers h ON h.name = e.id
-      ORDER BY e.created_at, e.id`,
-    [id ?? null, tenant ?? null, after?.id ?? null, limit, SKIPPED_WHILE_DISABLED],
-  );
+  const { rows } = await query(store.pool, LIST, { id, tenant, after: after?.id, limit });
   return rows.map(toEndpointRow);
 }
 

@@ -13,6 +13,7 @@ import { recordEndpointDeliveries } from "./record-endpoint-deliveries.ts";
 import { findEffect, recordEffect } from "./record-effect.ts";
 import { readEvent } from "./read-events.ts";
 import { takeBatches } from "./record-events.ts";
+import { sql, statement } from "./sql.ts";
 import type { TransactionControl } from "./transaction.ts";
 
 interface Workplace {
@@ -61,18 +62,19 @@ export function createEngineTransaction(
   };
 }
 
+const QUARANTINE = statement({
+  text: sql`
+    INSERT INTO penstock.quarantine (seq, day, reason, detail)
+    SELECT * FROM unnest(${{ seqs: "int8[]", days: "date[]", reasons: "text[]", details: "text[]" }})`,
+});
+
 async function recordQuarantine(client: pg.PoolClient, records: readonly QuarantineRecord[]): Promise<void> {
   if (records.length === 0) return;
-  await query(
-    client,
-    `INSERT INTO penstock.quarantine (seq, day, reason, detail)
-     SELECT * FROM unnest($1::bigint[], $2::date[], $3::text[], $4::text[])`,
-    [
-      records.map(({ event }) => event.seq),
-      records.map(({ event }) => event.day),
-      records.map(({ reason }) => reason),
-      // It can name a key of the body.
-      records.map(({ detail }) => (detail === null ? null : toStorableText(detail))),
-    ],
-  );
+  await query(client, QUARANTINE, {
+    seqs: records.map(({ event }) => event.seq),
+    days: records.map(({ event }) => event.day),
+    reasons: records.map(({ reason }) => reason),
+    // It can name a key of the body.
+    details: records.map(({ detail }) => (detail === null ? null : toStorableText(detail))),
+  });
 }

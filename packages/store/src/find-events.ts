@@ -2,6 +2,7 @@ import { OWN_SOURCE, toStorableText } from "@penstock/schemas";
 import { keyOfId } from "@penstock/sources";
 import { query, type Store } from "./create-store.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
+import { sql, statement } from "./sql.ts";
 
 /** Where an event lies. */
 export interface EventPointer {
@@ -11,19 +12,25 @@ export interface EventPointer {
 
 // By the ledger, whose key is made of source and id, so that no event pays for an index by id. Those that the ledger has
 // under another key, or whose id is stored other than it was sent, have a small index of their own (0008).
-const FIND = `
-  SELECT day::text, seq::text FROM (
-    SELECT k.day, k.seq FROM penstock.event_keys k WHERE k.key = ANY($1::bytea[])
-    UNION
-    SELECT e.day, e.seq FROM penstock.events e
-     WHERE e.event_id = $2 AND (e.problem = 'id-conflict' OR octet_length(e.event_id) >= 256
-                                OR strpos(e.event_id, U&'\\FFFD') > 0)
-       AND ($3::text IS NULL OR e.source = $3)
-    UNION
-    SELECT e.day, e.seq
-      FROM (${PARTITION_DAYS}) AS partition JOIN penstock.events e ON e.day = partition.day AND e.seq = $4::bigint
-     WHERE $4::bigint IS NOT NULL AND ($3::text IS NULL OR e.source = $3)
-  ) AS found ORDER BY found.seq DESC LIMIT 100`;
+const source = { source: "text?" } as const;
+const seq = { seq: "int8?" } as const;
+
+const FIND = statement({
+  rows: { day: "text", seq: "int8" },
+  text: sql`
+    SELECT day::text, seq FROM (
+      SELECT k.day, k.seq FROM penstock.event_keys k WHERE k.key = ANY(${{ keys: "bytea[]" }})
+      UNION
+      SELECT e.day, e.seq FROM penstock.events e
+       WHERE e.event_id = ${{ id: "text?" }} AND (e.problem = 'id-conflict' OR octet_length(e.event_id) >= 256
+                                  OR strpos(e.event_id, U&'\\FFFD') > 0)
+         AND (${source} IS NULL OR e.source = ${source})
+      UNION
+      SELECT e.day, e.seq
+        FROM (${PARTITION_DAYS}) AS partition JOIN penstock.events e ON e.day = partition.day AND e.seq = ${seq}
+       WHERE ${seq} IS NOT NULL AND (${source} IS NULL OR e.source = ${source})
+    ) AS found ORDER BY seq DESC LIMIT 100`,
+});
 
 const SEQ = /^seq:(\d{1,15})$/;
 
@@ -53,11 +60,6 @@ async function find(
   const keys = id === undefined ? [] : sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
   // Postgres text holds neither a NUL nor half a character, so no id that is stored does.
   const stored = id === undefined ? null : toStorableText(id);
-  const { rows } = await query<{ day: string; seq: string }>(store.pool, FIND, [
-    keys,
-    stored,
-    source ?? null,
-    seq ?? null,
-  ]);
+  const { rows } = await query(store.pool, FIND, { keys, id: stored, source, seq });
   return rows.map(({ day, seq }) => ({ day, seq: Number(seq) }));
 }

@@ -1,6 +1,7 @@
 import { query, type Store } from "./create-store.ts";
-import { type DeliveryFilter, eventMatches, toEventParameters } from "./delivery-filter.ts";
+import { type DeliveryFilter, eventMatches, seqs, since, toEventValues, until } from "./delivery-filter.ts";
 import type { EventPointer } from "./find-events.ts";
+import { column, sql, statement } from "./sql.ts";
 
 /** Which events are meant: of these types. */
 export interface TypesFilter extends Omit<DeliveryFilter, "handler" | "state"> {
@@ -19,32 +20,37 @@ export interface FoundEvent extends EventPointer {
 const SCAN = 10_000;
 
 // Neither types nor subjects have an index: to look for a rare one is to go through the archive.
-const FIND = `
-  WITH scanned AS MATERIALIZED (
-    SELECT e.day, e.seq, e.event_id, e.type, (e.type = ANY($8::text[]) AND ${eventMatches("e")}) AS matches
-      FROM penstock.events e
-     WHERE ($3::timestamptz IS NULL OR e.day >= ($3 AT TIME ZONE 'UTC')::date)
-       AND ($4::timestamptz IS NULL OR e.day <= ($4 AT TIME ZONE 'UTC')::date)
-       AND ($6::bigint[] IS NULL OR (e.day = ANY($7::date[]) AND e.seq = ANY($6)))
-       AND ($9::date IS NULL OR (e.day <= $9 AND (e.day, e.seq) < ($9, $10::bigint)))
-     ORDER BY e.day DESC, e.seq DESC LIMIT $11
-  ), found AS (
-    SELECT s.day, s.seq, s.event_id, s.type FROM scanned s
-     WHERE s.matches
-       AND ($6 IS NOT NULL OR (SELECT q.seq FROM penstock.quarantine q WHERE q.day = s.day AND q.seq = s.seq) IS NULL)
-     ORDER BY s.day DESC, s.seq DESC LIMIT $12
-  )
-  SELECT coalesce((SELECT jsonb_agg(jsonb_build_object('day', day, 'seq', seq, 'id', event_id, 'type', type)
-                                    ORDER BY day DESC, seq DESC) FROM found), '[]') AS found,
-         last.day::text, last.seq::text, (SELECT count(*) FROM scanned) = $11 AS more
-    FROM (SELECT day, seq FROM scanned ORDER BY day, seq LIMIT 1) AS last`;
+const beforeDay = { beforeDay: "date?" } as const;
+const scanned = { scanned: "int4" } as const;
 
-interface Page {
-  found: FoundEvent[];
-  day: string;
-  seq: string;
-  more: boolean;
-}
+const FIND = statement({
+  rows: {
+    found: column<FoundEvent[]>("jsonb"),
+    // Where the next page begins.
+    day: "text",
+    seq: "int8",
+    more: "bool",
+  },
+  text: sql`
+    WITH scanned AS MATERIALIZED (
+      SELECT e.day, e.seq, e.event_id, e.type, (e.type = ANY(${{ types: "text[]" }}) AND ${eventMatches("e")}) AS matches
+        FROM penstock.events e
+       WHERE (${since} IS NULL OR e.day >= (${since} AT TIME ZONE 'UTC')::date)
+         AND (${until} IS NULL OR e.day <= (${until} AT TIME ZONE 'UTC')::date)
+         AND (${seqs} IS NULL OR (e.day = ANY(${{ days: "date[]?" }}) AND e.seq = ANY(${seqs})))
+         AND (${beforeDay} IS NULL OR (e.day <= ${beforeDay} AND (e.day, e.seq) < (${beforeDay}, ${{ beforeSeq: "int8?" }})))
+       ORDER BY e.day DESC, e.seq DESC LIMIT ${scanned}
+    ), found AS (
+      SELECT s.day, s.seq, s.event_id, s.type FROM scanned s
+       WHERE s.matches
+         AND (${seqs} IS NOT NULL OR (SELECT q.seq FROM penstock.quarantine q WHERE q.day = s.day AND q.seq = s.seq) IS NULL)
+       ORDER BY s.day DESC, s.seq DESC LIMIT ${{ wanted: "int8" }}
+    )
+    SELECT coalesce((SELECT jsonb_agg(jsonb_build_object('day', day, 'seq', seq, 'id', event_id, 'type', type)
+                                      ORDER BY day DESC, seq DESC) FROM found), '[]') AS found,
+           last.day::text, last.seq, (SELECT count(*) FROM scanned) = ${scanned} AS more
+      FROM (SELECT day, seq FROM scanned ORDER BY day, seq LIMIT 1) AS last`,
+});
 
 /**
  * The newest events of some types that match, the newest first, except what is in quarantine; one that is named is found
@@ -56,12 +62,12 @@ export async function findOfTypes(
   signal: AbortSignal,
   scan = SCAN,
 ): Promise<FoundEvent[]> {
-  const matching = [...(await toEventParameters(store, filter)), types];
+  const matching = { ...(await toEventValues(store, filter)), types, scanned: scan };
   const found: FoundEvent[] = [];
-  let before: { readonly day: string | null; readonly seq: string | null } = { day: null, seq: null };
+  let before: { readonly day: string; readonly seq: string } | undefined;
   while (found.length < limit && !signal.aborted) {
-    const values = [...matching, before.day, before.seq, scan, limit - found.length];
-    const [page] = (await query<Page>(store.pool, FIND, values)).rows;
+    const cursor = { beforeDay: before?.day, beforeSeq: before?.seq, wanted: limit - found.length };
+    const [page] = (await query(store.pool, FIND, { ...matching, ...cursor })).rows;
     if (page === undefined) break;
     found.push(...page.found);
     if (!page.more) break;

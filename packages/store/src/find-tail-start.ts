@@ -1,5 +1,6 @@
 import { query, type Store } from "./create-store.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
+import { sql, statement } from "./sql.ts";
 
 /**
  * Longer than a transaction takes that inserts a batch. An event's time is that of its transaction's start, the number of
@@ -7,21 +8,32 @@ import { PARTITION_DAYS } from "./partitions.ts";
  */
 const SLACK_MS = 300_000;
 
+const before = { before: "timestamptz" } as const;
+
 /** The newest event of the days before the one in which it was. */
-const NEWEST_BEFORE = `
-  SELECT e.seq::text
-    FROM (${PARTITION_DAYS}) AS partition
-   CROSS JOIN LATERAL (SELECT seq FROM penstock.events WHERE day = partition.day ORDER BY seq DESC LIMIT 1) AS e
-   WHERE partition.day < ($1::timestamptz AT TIME ZONE 'UTC')::date
-   ORDER BY partition.day DESC LIMIT 1`;
+const NEWEST_BEFORE = statement({
+  rows: { seq: "int8" },
+  text: sql`
+    SELECT e.seq
+      FROM (${PARTITION_DAYS}) AS partition
+     CROSS JOIN LATERAL (SELECT seq FROM penstock.events WHERE day = partition.day ORDER BY seq DESC LIMIT 1) AS e
+     WHERE partition.day < (${before} AT TIME ZONE 'UTC')::date
+     ORDER BY partition.day DESC LIMIT 1`,
+});
 
-const NEWEST_OF_DAY = `
-  SELECT seq::text FROM penstock.events e WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date
-   ORDER BY e.day DESC, e.seq DESC LIMIT 1`;
+const NEWEST_OF_DAY = statement({
+  rows: { seq: "int8" },
+  text: sql`
+    SELECT seq FROM penstock.events e WHERE day = (${before} AT TIME ZONE 'UTC')::date
+     ORDER BY e.day DESC, e.seq DESC LIMIT 1`,
+});
 
-const NEXT_OF_DAY = `
-  SELECT seq::text, received_at < $2::timestamptz AS earlier FROM penstock.events e
-   WHERE day = ($2::timestamptz AT TIME ZONE 'UTC')::date AND seq >= $1::bigint ORDER BY e.day, e.seq LIMIT 1`;
+const NEXT_OF_DAY = statement({
+  rows: { seq: "int8", earlier: "bool" },
+  text: sql`
+    SELECT seq, received_at < ${before} AS earlier FROM penstock.events e
+     WHERE day = (${before} AT TIME ZONE 'UTC')::date AND seq >= ${{ from: "int8" }} ORDER BY e.day, e.seq LIMIT 1`,
+});
 
 /**
  * The seq after which everything lies that was received since then, and little else: `tailEvents` is to leave that out.
@@ -29,25 +41,17 @@ const NEXT_OF_DAY = `
  */
 export async function findTailStart(store: Store, since: Date): Promise<number> {
   const before = new Date(since.getTime() - SLACK_MS);
-  const [newestBefore, newest] = [
-    await first(store, NEWEST_BEFORE, [before]),
-    await first(store, NEWEST_OF_DAY, [before]),
-  ];
+  const [newestBefore] = (await query(store.pool, NEWEST_BEFORE, { before })).rows;
+  const [newest] = (await query(store.pool, NEWEST_OF_DAY, { before })).rows;
   // By halves, within the day in which it was. Only an event that came before is ever taken for the start, so that it
   // does no harm that times are not quite in the order of seqs.
-  let start = newestBefore ?? 0;
-  let end = (newest ?? start) + 1;
+  let start = Number(newestBefore?.seq ?? 0);
+  let end = Number(newest?.seq ?? start) + 1;
   while (end - start > 1) {
     const middle = Math.floor((start + end) / 2);
-    const { rows } = await query<{ seq: string; earlier: boolean }>(store.pool, NEXT_OF_DAY, [middle, before]);
-    const [row] = rows;
+    const [row] = (await query(store.pool, NEXT_OF_DAY, { from: middle, before })).rows;
     if (row?.earlier) start = Number(row.seq);
     else end = middle;
   }
   return start;
-}
-
-async function first(store: Store, sql: string, values: unknown[]): Promise<number | undefined> {
-  const { rows } = await query<{ seq: string }>(store.pool, sql, values);
-  return rows[0] === undefined ? undefined : Number(rows[0].seq);
 }

@@ -1,12 +1,14 @@
 import { query, type Store } from "./create-store.ts";
+import { sql, statement } from "./sql.ts";
 
 // Takes no locks: a job that is there already stays as it is, and a row that was locked here would be skipped by a claim.
-const FIND = {
+const FIND = statement({
   name: "penstock-find-unqueued",
-  text: `
-    SELECT batch::text FROM penstock.pending
-     WHERE accepted_at < now() - make_interval(secs => $1::float8 / 1000) ORDER BY pending.batch LIMIT $2`,
-};
+  rows: { batch: "int8" },
+  text: sql`
+    SELECT batch FROM penstock.pending
+     WHERE accepted_at < now() - make_interval(secs => ${{ olderThanMs: "float8" }} / 1000) ORDER BY batch LIMIT ${{ maxBatches: "int4" }}`,
+});
 
 /**
  * The oldest batches that have been pending for longer than `olderThanMs`: their job waits its turn, or runs, or was never
@@ -16,6 +18,6 @@ export async function findUnqueuedBatches(
   store: Store,
   { olderThanMs, maxBatches = 200 }: { olderThanMs: number; maxBatches?: number },
 ): Promise<number[]> {
-  const { rows } = await query<{ batch: string }>(store.pool, FIND, [olderThanMs, maxBatches]);
+  const { rows } = await query(store.pool, FIND, { olderThanMs, maxBatches });
   return rows.map(({ batch }) => Number(batch));
 }

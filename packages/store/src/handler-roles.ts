@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { TransactionalHandler } from "@penstock/handler-sdk";
 import type pg from "pg";
-import { query, type Store } from "./create-store.ts";
+import { command, query, type Store } from "./create-store.ts";
 import { HandlerAccessError } from "./errors.ts";
+import { sql, statement } from "./sql.ts";
 import { transaction } from "./transaction.ts";
 
 /** The role that a handler's statements run as, by its schema. Of a handler that is missing they run as everything else does. */
@@ -10,6 +11,16 @@ export type HandlerRoles = ReadonlyMap<string, string>;
 
 /** What decides what a handler may see. */
 export type HandlerAccess = Pick<TransactionalHandler, "name" | "schema" | "reads" | "writes">;
+
+const LOCK = statement({
+  rows: { pg_advisory_xact_lock: "void" },
+  text: sql`SELECT pg_advisory_xact_lock(hashtextextended('penstock handler roles', 0))`,
+});
+
+const MAY = statement({
+  rows: { may: "bool" },
+  text: sql`SELECT rolcreaterole OR rolsuper AS may FROM pg_catalog.pg_roles WHERE rolname = current_user`,
+});
 
 /**
  * Makes a role for each handler, and grants it its own schema and what it declares, and nothing else: what it no longer
@@ -20,42 +31,52 @@ export type HandlerAccess = Pick<TransactionalHandler, "name" | "schema" | "read
 export async function ensureHandlerRoles(store: Store, handlers: readonly HandlerAccess[]): Promise<void> {
   if (handlers.length === 0) return;
   await transaction(store, async (client) => {
-    await query(client, "SELECT pg_advisory_xact_lock(hashtextextended('penstock handler roles', 0))");
-    const { rows } = await query<{ may: boolean }>(
-      client,
-      "SELECT rolcreaterole OR rolsuper AS may FROM pg_catalog.pg_roles WHERE rolname = current_user",
-    );
+    await query(client, LOCK);
+    const { rows } = await query(client, MAY);
     if (rows[0]?.may !== true) return;
     for (const handler of handlers) await grant(client, await ensureRole(client, handler.schema), handler);
   });
 }
 
+const schema = { schema: "text" } as const;
+
+const NAME_ROLE = statement({
+  rows: { role: "text" },
+  text: sql`
+    INSERT INTO penstock.handler_roles (schema, role)
+    VALUES (${schema}, left(current_database(), 26) || '_' || left(${schema}, 26) || '_' || ${{ suffix: "text" }})
+        ON CONFLICT (schema) DO UPDATE SET schema = excluded.schema
+    RETURNING role`,
+});
+
+const FIND_ROLE = statement({
+  text: sql`SELECT FROM pg_catalog.pg_roles WHERE rolname = ${{ role: "text" }}`,
+});
+
 async function ensureRole(client: pg.PoolClient, schema: string): Promise<string> {
-  const { rows } = await query<{ role: string }>(
-    client,
-    `INSERT INTO penstock.handler_roles (schema, role)
-     VALUES ($1, left(current_database(), 26) || '_' || left($1, 26) || '_' || $2)
-         ON CONFLICT (schema) DO UPDATE SET schema = excluded.schema
-     RETURNING role`,
-    [schema, randomBytes(4).toString("hex")],
-  );
+  const { rows } = await query(client, NAME_ROLE, { schema, suffix: randomBytes(4).toString("hex") });
   const role = rows[0]?.role ?? "";
-  const found = await query(client, "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", [role]);
+  const found = await query(client, FIND_ROLE, { role });
   // Missing also where a dump was restored on another server.
-  if (found.rowCount === 0) await query(client, `CREATE ROLE ${quote(role)} NOLOGIN`);
-  await query(client, `GRANT ${quote(role)} TO CURRENT_USER`);
+  if (found.rowCount === 0) await command(client, `CREATE ROLE ${quote(role)} NOLOGIN`);
+  await command(client, `GRANT ${quote(role)} TO CURRENT_USER`);
   return role;
 }
 
+const role = { role: "text" } as const;
+
+const RIGHTS = statement({
+  rows: { schema: "text", exists: "bool", held: "bool" },
+  text: sql`
+    SELECT coalesce(w.schema, n.nspname) AS schema, n.nspname IS NOT NULL AS exists,
+           coalesce(EXISTS (SELECT FROM aclexplode(n.nspacl) AS a WHERE a.grantee = ${role}::regrole), false) AS held
+      FROM unnest(${{ schemas: "text[]" }}) AS w (schema) FULL JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
+     WHERE w.schema IS NOT NULL OR EXISTS (SELECT FROM aclexplode(n.nspacl) AS a WHERE a.grantee = ${role}::regrole)`,
+});
+
 async function grant(client: pg.PoolClient, role: string, handler: HandlerAccess): Promise<void> {
-  const { rows } = await query<{ schema: string; exists: boolean; held: boolean }>(
-    client,
-    `SELECT coalesce(w.schema, n.nspname) AS schema, n.nspname IS NOT NULL AS exists,
-            coalesce(EXISTS (SELECT FROM aclexplode(n.nspacl) AS a WHERE a.grantee = $2::regrole), false) AS held
-       FROM unnest($1::text[]) AS w (schema) FULL JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
-      WHERE w.schema IS NOT NULL OR EXISTS (SELECT FROM aclexplode(n.nspacl) AS a WHERE a.grantee = $2::regrole)`,
-    [[handler.schema, ...handler.reads, ...handler.writes], quote(role)],
-  );
+  const schemas = [handler.schema, ...handler.reads, ...handler.writes];
+  const { rows } = await query(client, RIGHTS, { schemas, role: quote(role) });
   const to = quote(role);
   for (const { schema, exists, held } of rows) {
     const writes = schema === handler.schema || handler.writes.includes(schema);
@@ -84,7 +105,7 @@ async function grant(client: pg.PoolClient, role: string, handler: HandlerAccess
         statements.push(`ALTER DEFAULT PRIVILEGES IN SCHEMA ${quoted} GRANT ${what} ON ${kind} TO ${to}`);
       }
     }
-    await query(client, statements.join("; ")).catch((cause: unknown) => {
+    await command(client, statements.join("; ")).catch((cause: unknown) => {
       const message = cause instanceof Error ? cause.message : String(cause);
       throw new HandlerAccessError(`handler ${handler.name} could not be given schema ${schema}: ${message}`, {
         cause,
@@ -93,14 +114,17 @@ async function grant(client: pg.PoolClient, role: string, handler: HandlerAccess
   }
 }
 
+const FIND = statement({
+  rows: { schema: "text", role: "text" },
+  text: sql`
+    SELECT h.schema, h.role FROM penstock.handler_roles h JOIN pg_catalog.pg_roles r ON r.rolname = h.role
+     WHERE pg_has_role(session_user, r.oid,
+                       CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)`,
+});
+
 /** The roles that this connection may take on, by schema. */
 export async function findHandlerRoles(store: Store): Promise<HandlerRoles> {
-  const { rows } = await query<{ schema: string; role: string }>(
-    store.pool,
-    `SELECT h.schema, h.role FROM penstock.handler_roles h JOIN pg_catalog.pg_roles r ON r.rolname = h.role
-      WHERE pg_has_role(session_user, r.oid,
-                        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)`,
-  );
+  const { rows } = await query(store.pool, FIND);
   return new Map(rows.map(({ schema, role }) => [schema, role]));
 }
 

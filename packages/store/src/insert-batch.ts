@@ -3,23 +3,25 @@ import { packBatch } from "./batch-format.ts";
 import { query, type Queryable, type Store } from "./create-store.ts";
 import { DatabaseUnavailableError } from "./errors.ts";
 import { ensurePartitions, isMissingPartition } from "./partitions.ts";
+import { sql, statement } from "./sql.ts";
 
 // The number is drawn after the transaction has its xid (the select list is evaluated from left to right): see
 // tail-events.ts.
-const INSERT = {
+const INSERT = statement({
   name: "penstock-insert-batch",
-  text: `
+  rows: { batch: "text" },
+  text: sql`
     WITH given AS MATERIALIZED (
       SELECT pg_current_xact_id() AS xid, nextval('penstock.batch_number') AS batch,
              (now() AT TIME ZONE 'UTC')::date AS day
     ), stored AS (
       INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
-      SELECT day, batch, now(), $3::int, $2, $1 FROM given
+      SELECT day, batch, now(), ${{ events: "int4", meta: "text", bodies: "bytea" }} FROM given
     )
     INSERT INTO penstock.pending (batch, day, events, bytes, accepted_at)
-    SELECT batch, day, $3::int, octet_length($1::bytea), now() FROM given
+    SELECT batch, day, ${{ events: "int4" }}, octet_length(${{ bodies: "bytea" }}), now() FROM given
     RETURNING batch::text`,
-};
+});
 
 /**
  * Stores events as one batch that is to be processed, and returns its number. What is a duplicate, its worker finds out.
@@ -27,8 +29,7 @@ const INSERT = {
  * @throws RangeError when there are none, or too many for one.
  */
 export async function insertBatch(db: Queryable, events: readonly NewEvent[]): Promise<number> {
-  const { meta, bodies, events: count } = packBatch(events);
-  const { rows } = await query<{ batch: string }>(db, INSERT, [bodies, meta, count]);
+  const { rows } = await query(db, INSERT, packBatch(events));
   return Number(rows[0]?.batch);
 }
 

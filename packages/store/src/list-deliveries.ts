@@ -1,6 +1,7 @@
 import { query, type Store } from "./create-store.ts";
-import { type DeliveryFilter, type DeliveryStateName, eventMatches, toEventParameters } from "./delivery-filter.ts";
+import { type DeliveryFilter, type DeliveryStateName, eventMatches, toEventValues } from "./delivery-filter.ts";
 import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
+import { column, sql, statement } from "./sql.ts";
 
 /** Where a page ended: the next one goes on below. */
 export interface DeliveryCursor {
@@ -39,26 +40,48 @@ export interface DeliveryRow extends DeliveryCursor {
 /** An attempt `a` that is a try which failed. */
 export const IS_FAILURE = "a.outcome IN ('failed', 'timed-out', 'interrupted')";
 
-interface Row {
-  day: string;
-  seq: string;
-  subscriber: string;
-  event_id: string | null;
-  type: string | null;
-  source: string;
-  state: DeliveryStateName;
-  attempts: number;
-  next_attempt_at: Date | null;
-  held_by: HeldBy | null;
-  received_at: Date;
-  changed_at: Date;
-  error: string | null;
-  lane: string | null;
-  late: boolean;
-  skip_reason: string | null;
-  replay_id: string | null;
-  generation: number;
-}
+const handler = { handler: "text?" } as const;
+const state = { state: "text?" } as const;
+const afterDay = { afterDay: "date?" } as const;
+
+const LIST = statement({
+  rows: {
+    day: "text",
+    seq: "int8",
+    subscriber: "text",
+    event_id: "text?",
+    type: "text?",
+    source: "text",
+    state: column<DeliveryStateName>("text"),
+    attempts: "int2",
+    next_attempt_at: "timestamptz?",
+    held_by: column<HeldBy | null>("text"),
+    received_at: "timestamptz",
+    changed_at: "timestamptz",
+    lane: "text?",
+    late: "bool",
+    skip_reason: "text?",
+    replay_id: "text?",
+    generation: "int2",
+    error: "text?",
+  },
+  text: sql`
+    SELECT d.day::text, d.seq, d.subscriber, e.event_id, e.type, e.source, d.state, d.attempts,
+           ${nextAttemptOf("d", "s")} AS next_attempt_at, s.held_by, e.received_at, d.changed_at, d.lane, d.late,
+           CASE WHEN d.state = 'skipped' THEN d.skip_reason END AS skip_reason, d.replay_id, d.generation,
+           (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
+             WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND ${IS_FAILURE}
+             ORDER BY a.started_at DESC LIMIT 1) AS error
+      FROM penstock.deliveries d
+           -- By LIMIT, row by row: of a join the planner would expect next to no rows, and read whole tables for them.
+           CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e
+           LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
+     WHERE ${eventMatches("d")}
+       AND (${handler} IS NULL OR d.subscriber = ${handler}) AND (${state} IS NULL OR d.state = ${state})
+       AND (${afterDay} IS NULL
+            OR (d.day, d.seq, d.subscriber) < (${afterDay}, ${{ afterSeq: "int8?", afterSubscriber: "text?" }}))
+     ORDER BY d.day DESC, d.seq DESC, d.subscriber DESC LIMIT ${{ limit: "int8" }}`,
+});
 
 /**
  * The deliveries that match, the newest events' first. Pages by (day, seq, subscriber), which is the order of the primary
@@ -69,32 +92,15 @@ export async function listDeliveries(
   filter: DeliveryFilter = {},
   { limit = 20, after }: { readonly limit?: number; readonly after?: DeliveryCursor } = {},
 ): Promise<DeliveryRow[]> {
-  const { rows } = await query<Row>(
-    store.pool,
-    `SELECT d.day::text, d.seq::text, d.subscriber, e.event_id, e.type, e.source, d.state, d.attempts,
-            ${nextAttemptOf("d", "s")} AS next_attempt_at, s.held_by, e.received_at, d.changed_at, d.lane, d.late,
-            CASE WHEN d.state = 'skipped' THEN d.skip_reason END AS skip_reason, d.replay_id, d.generation,
-            (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
-              WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND ${IS_FAILURE}
-              ORDER BY a.started_at DESC LIMIT 1) AS error
-       FROM penstock.deliveries d
-            -- By LIMIT, row by row: of a join the planner would expect next to no rows, and read whole tables for them.
-            CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e
-            LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
-      WHERE ${eventMatches("d")}
-        AND ($8::text IS NULL OR d.subscriber = $8) AND ($9::text IS NULL OR d.state = $9)
-        AND ($10::date IS NULL OR (d.day, d.seq, d.subscriber) < ($10, $11::bigint, $12::text))
-      ORDER BY d.day DESC, d.seq DESC, d.subscriber DESC LIMIT $13`,
-    [
-      ...(await toEventParameters(store, filter)),
-      filter.handler ?? null,
-      filter.state ?? null,
-      after?.day ?? null,
-      after?.seq ?? null,
-      after?.subscriber ?? null,
-      limit,
-    ],
-  );
+  const { rows } = await query(store.pool, LIST, {
+    ...(await toEventValues(store, filter)),
+    handler: filter.handler,
+    state: filter.state,
+    afterDay: after?.day,
+    afterSeq: after?.seq,
+    afterSubscriber: after?.subscriber,
+    limit,
+  });
   return rows.map((row) => ({
     day: row.day,
     seq: Number(row.seq),

@@ -1,9 +1,10 @@
 import { toStorableText } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
-import { type DeliveryFilter, eventMatches, toEventParameters } from "./delivery-filter.ts";
+import { type DeliveryFilter, eventMatches, since, toEventValues, until } from "./delivery-filter.ts";
 import { findEvents, readIdOrSeq } from "./find-events.ts";
 import { readBody, readEvents } from "./read-events.ts";
 import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
+import { column, type RowOf, type Sql, sql, statement } from "./sql.ts";
 
 /** What a subscriber made of an event. */
 export interface DeliverySummary {
@@ -59,28 +60,27 @@ const MOST_SHOWN = 20;
 const SHOWN_CHARACTERS = 256;
 const NO_BODY = Buffer.alloc(0);
 
-interface SummaryRow {
-  seq: string;
-  day: string;
-  source: string;
-  event_id: string | null;
-  type: string | null;
-  status: EventSummary["status"];
-  received_at: Date;
-  created_at: Date | null;
-  bytes: number;
-  reason: string | null;
-  detail: string | null;
-  dismissed_at: Date | null;
-  mended_by: EventSummary["mendedBy"];
-  deliveries: DeliverySummary[];
-  replay_id: string | null;
-  replay_of: string | null;
-}
-
+const SUMMARY_ROW = {
+  seq: "int8",
+  day: "text",
+  source: "text",
+  event_id: "text?",
+  type: "text?",
+  received_at: "timestamptz",
+  created_at: "timestamptz?",
+  bytes: "int4",
+  reason: "text?",
+  detail: "text?",
+  dismissed_at: "timestamptz?",
+  replay_id: "text?",
+  replay_of: "int8?",
+  mended_by: column<EventSummary["mendedBy"]>("jsonb"),
+  status: column<EventSummary["status"]>("text"),
+  deliveries: column<DeliverySummary[]>("jsonb"),
+} as const;
 const SUMMARY = `
-  e.seq::text, e.day::text, e.source, e.event_id, e.type, e.received_at, e.created_at, e.body_bytes AS bytes,
-  q.reason, q.detail, q.dismissed_at, e.replay_id, e.replay_of::text,
+  e.seq, e.day::text, e.source, e.event_id, e.type, e.received_at, e.created_at, e.body_bytes AS bytes,
+  q.reason, q.detail, q.dismissed_at, e.replay_id, e.replay_of,
   CASE WHEN q.seq IS NOT NULL THEN (
     SELECT jsonb_build_object('seq', m.seq, 'id', m.event_id) FROM penstock.events m
      WHERE m.replay_of = e.seq AND m.day >= e.day ORDER BY m.seq DESC LIMIT 1) END AS mended_by,
@@ -97,38 +97,71 @@ const EVENTS = "penstock.events e";
 const STATUS_JOIN = `
   LEFT JOIN LATERAL (SELECT * FROM penstock.quarantine WHERE day = e.day AND seq = e.seq LIMIT 1) AS q ON true`;
 
+const handler = { handler: "text?" } as const;
+const state = { state: "text?" } as const;
+const beforeDay = { beforeDay: "date?" } as const;
+const status = { status: "text?" } as const;
+
 interface Look {
-  readonly from: string;
+  readonly from: Sql;
   /** The table that leads. */
   readonly key: "e" | "k";
   /** The condition on deliveries. */
-  readonly deliveries: string;
+  readonly deliveries: Sql;
 }
 
-/** Where to look first, and what must hold of deliveries: $8 is the handler, $9 the state, $10 and $11 the cursor. */
-function lookFor({ handler, state, status, open }: EventFilter): Look {
-  // Where they are few, their keys come first: to look at each event whether it is one of them is to read them all.
-  const by = (keys: string): string => `
-    (${keys} ORDER BY day DESC, seq DESC) AS k
-    CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = k.day AND seq = k.seq LIMIT 1) AS e`;
-  const ofDelivery = "($8::text IS NULL OR d.subscriber = $8) AND ($9::text IS NULL OR d.state = $9)";
-  const exists = `EXISTS (SELECT FROM penstock.deliveries d WHERE d.day = e.day AND d.seq = e.seq AND ${ofDelivery})`;
-  const anyDelivery = handler === undefined && state === undefined;
-  const unasked = "$8::text IS NULL AND $9::text IS NULL";
-  if (status === "quarantined") {
-    // They have no deliveries: of a handler are those that it would get.
-    const wanted = "e.type = ANY((SELECT types FROM penstock.handlers WHERE name = $8)::text[]) AND $9::text IS NULL";
-    const deliveries = anyDelivery ? unasked : state === undefined ? wanted : exists;
-    const which = open ? "WHERE dismissed_at IS NULL" : "";
-    return { from: by(`SELECT day, seq FROM penstock.quarantine ${which}`), key: "k", deliveries };
-  }
-  if (anyDelivery) return { from: EVENTS, key: "e", deliveries: unasked };
-  const keys = `
-    SELECT DISTINCT day, seq FROM penstock.deliveries d
-     WHERE ${ofDelivery}
-       AND ($3::timestamptz IS NULL OR d.day >= ($3 AT TIME ZONE 'UTC')::date)
-       AND ($4::timestamptz IS NULL OR d.day <= ($4 AT TIME ZONE 'UTC')::date)`;
-  return { from: by(keys), key: "k", deliveries: "true" };
+const listOf = ({ from, key, deliveries }: Look) =>
+  statement({
+    rows: SUMMARY_ROW,
+    text: sql`
+      SELECT ${SUMMARY} FROM ${from} ${STATUS_JOIN}
+       WHERE ${eventMatches("e")} AND ${deliveries}
+         AND (${beforeDay} IS NULL
+              OR (${key}.day <= ${beforeDay} AND (${key}.day, ${key}.seq) < (${beforeDay}, ${{ beforeSeq: "int8?" }})))
+         AND (${status} IS NULL OR ${status} = CASE WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END)
+       ORDER BY ${key}.day DESC, ${key}.seq DESC LIMIT ${{ limit: "int8" }}`,
+  });
+
+// Where they are few, their keys come first: to look at each event whether it is one of them is to read them all.
+const by = (keys: Sql): Sql => sql`
+  (${keys} ORDER BY day DESC, seq DESC) AS k
+  CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = k.day AND seq = k.seq LIMIT 1) AS e`;
+const UNASKED = sql`${handler} IS NULL AND ${state} IS NULL`;
+const OF_DELIVERY = sql`(${handler} IS NULL OR d.subscriber = ${handler}) AND (${state} IS NULL OR d.state = ${state})`;
+
+// Those in quarantine have no deliveries: of a handler are those that it would get.
+const inQuarantine = (which: string) => {
+  const look = { from: by(sql`SELECT day, seq FROM penstock.quarantine ${which}`), key: "k" } as const;
+  const wanted = sql`e.type = ANY((SELECT types FROM penstock.handlers WHERE name = ${handler})::text[]) AND ${state} IS NULL`;
+  const exists = sql`EXISTS (SELECT FROM penstock.deliveries d WHERE d.day = e.day AND d.seq = e.seq AND ${OF_DELIVERY})`;
+  return {
+    all: listOf({ ...look, deliveries: UNASKED }),
+    ofHandler: listOf({ ...look, deliveries: wanted }),
+    ofState: listOf({ ...look, deliveries: exists }),
+  };
+};
+
+/** By where to look first. */
+const LIST = {
+  events: listOf({ from: sql`${EVENTS}`, key: "e", deliveries: UNASKED }),
+  ofDeliveries: listOf({
+    from: by(sql`
+      SELECT DISTINCT day, seq FROM penstock.deliveries d
+       WHERE ${OF_DELIVERY}
+         AND (${since} IS NULL OR d.day >= (${since} AT TIME ZONE 'UTC')::date)
+         AND (${until} IS NULL OR d.day <= (${until} AT TIME ZONE 'UTC')::date)`),
+    key: "k",
+    deliveries: sql`true`,
+  }),
+  quarantined: inQuarantine(""),
+  inOpenQuarantine: inQuarantine("WHERE dismissed_at IS NULL"),
+};
+
+function listFor({ handler, state, status, open }: EventFilter) {
+  const isOfAny = handler === undefined && state === undefined;
+  if (status !== "quarantined") return isOfAny ? LIST.events : LIST.ofDeliveries;
+  const list = open ? LIST.inOpenQuarantine : LIST.quarantined;
+  return isOfAny ? list.all : state === undefined ? list.ofHandler : list.ofState;
 }
 
 /**
@@ -146,45 +179,52 @@ export async function listEvents(store: Store, filter: EventFilter = {}): Promis
 }
 
 async function listProcessed(store: Store, filter: EventFilter): Promise<EventSummary[]> {
-  const { from, key, deliveries } = lookFor(filter);
-  const { rows } = await query<SummaryRow>(
-    store.pool,
-    `SELECT ${SUMMARY} FROM ${from} ${STATUS_JOIN}
-      WHERE ${eventMatches("e")} AND ${deliveries}
-        AND ($10::date IS NULL OR (${key}.day <= $10 AND (${key}.day, ${key}.seq) < ($10, $11::bigint)))
-        AND ($12::text IS NULL OR $12 = CASE WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END)
-      ORDER BY ${key}.day DESC, ${key}.seq DESC LIMIT $13`,
-    [
-      ...(await toEventParameters(store, filter)),
-      filter.handler ?? null,
-      filter.state ?? null,
-      filter.before?.day ?? null,
-      filter.before?.seq ?? null,
-      filter.status ?? null,
-      filter.limit ?? 20,
-    ],
-  );
+  const { handler, state, before, status, limit = 20 } = filter;
+  const cursor = { beforeDay: before?.day, beforeSeq: before?.seq };
+  const values = { ...(await toEventValues(store, filter)), handler, state, status, ...cursor, limit };
+  const { rows } = await query(store.pool, listFor(filter), values);
   return rows.map(toSummary);
 }
 
 // Batch by batch, the newest first, until there are enough: the nested loop keeps that order.
-const WAITING = `
-  SELECT e.seq::text, e.day::text, e.source, e.event_id, e.type, 'pending' AS status, e.received_at, e.created_at,
-         e.body_bytes AS bytes, e.body_at, e.traceparent, e.replay_id, e.replay_of::text
-    FROM (SELECT day, batch FROM penstock.pending
-           WHERE $8::bigint IS NULL OR batch <= $8 / 1024 ORDER BY batch DESC) AS p,
-         LATERAL (SELECT b FROM penstock.batches b WHERE b.day = p.day AND b.batch = p.batch LIMIT 1) AS b,
-         LATERAL (SELECT * FROM penstock.events_of(b.b) ORDER BY seq DESC) AS e
-   WHERE ($1::text IS NULL OR e.source = $1) AND ($2::text IS NULL OR e.type = $2)
-     AND ($3::timestamptz IS NULL OR e.received_at >= $3) AND ($4::timestamptz IS NULL OR e.received_at < $4)
-     AND ($5::text IS NULL OR e.subjects @> ARRAY[$5]) AND ($6::text IS NULL OR e.event_id = $6)
-     AND ($7::bigint IS NULL OR e.seq = $7) AND ($8 IS NULL OR e.seq < $8)
-   LIMIT $9`;
+const source = { source: "text?" } as const;
+const type = { type: "text?" } as const;
+const subject = { subject: "text?" } as const;
+const id = { id: "text?" } as const;
+const seq = { seq: "int8?" } as const;
+const before = { before: "int8?" } as const;
 
-interface WaitingRow extends SummaryRow {
-  body_at: number;
-  traceparent: string | null;
-}
+const WAITING = statement({
+  rows: {
+    seq: "int8",
+    day: "text",
+    source: "text",
+    event_id: "text?",
+    type: "text?",
+    status: column<"pending">("text"),
+    received_at: "timestamptz",
+    created_at: "timestamptz?",
+    bytes: "int4",
+    body_at: "int4",
+    traceparent: "text?",
+    replay_id: "text?",
+    replay_of: "int8?",
+  },
+  text: sql`
+    SELECT e.seq, e.day::text, e.source, e.event_id, e.type, 'pending' AS status, e.received_at, e.created_at,
+           e.body_bytes AS bytes, e.body_at, e.traceparent, e.replay_id, e.replay_of
+      FROM (SELECT day, batch FROM penstock.pending
+             WHERE ${before} IS NULL OR batch <= ${before} / 1024 ORDER BY batch DESC) AS p,
+           LATERAL (SELECT b FROM penstock.batches b WHERE b.day = p.day AND b.batch = p.batch LIMIT 1) AS b,
+           LATERAL (SELECT * FROM penstock.events_of(b.b) ORDER BY seq DESC) AS e
+     WHERE (${source} IS NULL OR e.source = ${source}) AND (${type} IS NULL OR e.type = ${type})
+       AND (${since} IS NULL OR e.received_at >= ${since}) AND (${until} IS NULL OR e.received_at < ${until})
+       AND (${subject} IS NULL OR e.subjects @> ARRAY[${subject}]) AND (${id} IS NULL OR e.event_id = ${id})
+       AND (${seq} IS NULL OR e.seq = ${seq}) AND (${before} IS NULL OR e.seq < ${before})
+     LIMIT ${{ limit: "int8" }}`,
+});
+
+type WaitingRow = RowOf<typeof WAITING>;
 
 /** Events that match in batches that nobody has processed, the newest first; of copies nobody knows yet that they are. */
 async function findWaiting(store: Store, filter: EventFilter): Promise<WaitingRow[]> {
@@ -193,15 +233,9 @@ async function findWaiting(store: Store, filter: EventFilter): Promise<WaitingRo
   if (filter.status !== undefined && filter.status !== "pending") return [];
   const { id, seq } = event === undefined ? {} : readIdOrSeq(event);
   const find = async (of: { id?: string | undefined; seq?: number | undefined }): Promise<WaitingRow[]> => {
-    const named = [of.id === undefined ? undefined : toStorableText(of.id.slice(0, SHOWN_CHARACTERS)), of.seq];
-    const values = [source, type, since, until, subject, ...named, before?.seq, limit];
-    return (
-      await query<WaitingRow>(
-        store.pool,
-        WAITING,
-        values.map((value) => value ?? null),
-      )
-    ).rows;
+    const named = { id: of.id === undefined ? null : toStorableText(of.id.slice(0, SHOWN_CHARACTERS)), seq: of.seq };
+    const values = { source, type, since, until, subject, ...named, before: before?.seq, limit };
+    return (await query(store.pool, WAITING, values)).rows;
   };
   const found = await find(id === undefined ? { seq } : { id });
   return found.length === 0 && id !== undefined && seq !== undefined ? find({ seq }) : found;
@@ -235,22 +269,28 @@ export interface EventDetail extends EventSummary {
   readonly body: Buffer;
 }
 
+const SHOW = statement({
+  rows: { ...SUMMARY_ROW, traceparent: "text?", attempts: column<AttemptSummary[]>("jsonb") },
+  text: sql`
+    SELECT ${SUMMARY}, e.traceparent,
+           coalesce((SELECT jsonb_agg(jsonb_build_object(
+                              'subscriber', a.subscriber, 'attempt', a.attempt, 'startedAt', a.started_at,
+                              'endedAt', a.ended_at, 'outcome', a.outcome, 'errorClass', a.error_class,
+                              'errorMessage', a.error_message, 'worker', a.worker, 'replay', a.replay_id)
+                            ORDER BY a.ended_at, a.started_at)
+                       FROM penstock.attempts a WHERE a.day = e.day AND a.seq = e.seq), '[]') AS attempts
+      FROM ${EVENTS} ${STATUS_JOIN}
+     WHERE e.day = ANY(${{ days: "date[]" }}) AND e.seq = ANY(${{ seqs: "int8[]" }}) ORDER BY e.seq`,
+});
+
 /** Events with this id, or the one with this seq, oldest first; see {@link findEvents}. */
 export async function showEvents(store: Store, idOrSeq: string): Promise<EventDetail[]> {
   const waiting = await findWaiting(store, { event: idOrSeq, limit: MOST_SHOWN });
   const found = (await findEvents(store, idOrSeq)).slice(-MOST_SHOWN);
-  const { rows } = await query<SummaryRow & { traceparent: string | null; attempts: AttemptSummary[] }>(
-    store.pool,
-    `SELECT ${SUMMARY}, e.traceparent,
-            coalesce((SELECT jsonb_agg(jsonb_build_object(
-                               'subscriber', a.subscriber, 'attempt', a.attempt, 'startedAt', a.started_at,
-                               'endedAt', a.ended_at, 'outcome', a.outcome, 'errorClass', a.error_class,
-                               'errorMessage', a.error_message, 'worker', a.worker, 'replay', a.replay_id)
-                             ORDER BY a.ended_at, a.started_at)
-                        FROM penstock.attempts a WHERE a.day = e.day AND a.seq = e.seq), '[]') AS attempts
-       FROM ${EVENTS} ${STATUS_JOIN} WHERE e.day = ANY($1::date[]) AND e.seq = ANY($2::bigint[]) ORDER BY e.seq`,
-    [found.map(({ day }) => day), found.map(({ seq }) => seq)],
-  );
+  const { rows } = await query(store.pool, SHOW, {
+    days: found.map(({ day }) => day),
+    seqs: found.map(({ seq }) => seq),
+  });
   const bodies = new Map((await readEvents(store.pool, found)).map(({ seq, body }) => [seq, body]));
   const details = rows.map((row): EventDetail => {
     const { attempts, traceparent } = row;
@@ -265,7 +305,7 @@ export async function showEvents(store: Store, idOrSeq: string): Promise<EventDe
   return details.toSorted((a, b) => a.seq - b.seq);
 }
 
-function toSummary(row: SummaryRow): EventSummary {
+function toSummary(row: RowOf<typeof LIST.events>): EventSummary {
   return {
     seq: Number(row.seq),
     day: row.day,

@@ -1,4 +1,5 @@
 import { query, type Store } from "./create-store.ts";
+import { column, type RowOf, sql, statement } from "./sql.ts";
 
 /** A replay and how far it is. */
 export interface ReplayRow {
@@ -35,20 +36,6 @@ export interface ReplayDetail extends ReplayRow {
   };
 }
 
-interface Row {
-  id: string;
-  status: ReplayRow["status"];
-  request: Record<string, unknown>;
-  reason: string | null;
-  matched: string;
-  enqueued: string;
-  undone: string;
-  exhausted: boolean;
-  open: string;
-  created_at: Date;
-  ended_at: Date | null;
-}
-
 // The deliveries of an event that was made of another body are not marked each: the event is.
 const STATES = `
   SELECT d.state FROM penstock.deliveries d WHERE d.replay_id = r.id
@@ -58,50 +45,68 @@ const STATES = `
   UNION ALL
   SELECT 'pending' FROM penstock.pending p WHERE p.batch = r.body_seq / 1024`;
 
+const ROW = {
+  id: "text",
+  status: column<ReplayRow["status"]>("text"),
+  request: column<Record<string, unknown>>("jsonb"),
+  reason: "text?",
+  matched: "int8",
+  enqueued: "int8",
+  undone: "int8",
+  exhausted: "bool",
+  created_at: "timestamptz",
+  ended_at: "timestamptz?",
+  open: "int8",
+} as const;
 const COLUMNS = `
-  r.id, r.status, r.request, r.reason, r.matched::text, r.enqueued::text, r.undone::text, r.exhausted, r.created_at, r.ended_at,
-  (SELECT count(*) FROM (${STATES}) AS s WHERE s.state IN ('pending', 'running', 'retrying'))::text AS open`;
+  r.id, r.status, r.request, r.reason, r.matched, r.enqueued, r.undone, r.exhausted, r.created_at, r.ended_at,
+  (SELECT count(*) FROM (${STATES}) AS s WHERE s.state IN ('pending', 'running', 'retrying')) AS open`;
+
+const before = { before: "timestamptz?" } as const;
+
+const LIST = statement({
+  rows: ROW,
+  text: sql`
+    SELECT ${COLUMNS} FROM penstock.replays r
+     WHERE ${before} IS NULL OR (r.created_at, r.id) < (${before}, ${{ beforeId: "text?" }})
+     ORDER BY r.created_at DESC, r.id DESC LIMIT ${{ limit: "int8" }}`,
+});
 
 /** Replays, the newest first. */
 export async function listReplays(
   store: Store,
   { limit = 20, before }: { readonly limit?: number; readonly before?: ReplayRow } = {},
 ): Promise<ReplayRow[]> {
-  const { rows } = await query<Row>(
-    store.pool,
-    `SELECT ${COLUMNS} FROM penstock.replays r
-      WHERE $1::timestamptz IS NULL OR (r.created_at, r.id) < ($1, $2::text)
-      ORDER BY r.created_at DESC, r.id DESC LIMIT $3`,
-    [before?.createdAt ?? null, before?.id ?? null, limit],
-  );
+  const values = { before: before?.createdAt, beforeId: before?.id, limit };
+  const { rows } = await query(store.pool, LIST, values);
   return rows.map(toReplay);
 }
 
+const SHOW = statement({
+  rows: { ...ROW, states: column<Record<string, number> | null>("jsonb"), paused: "text[]", in_lanes: "int4" },
+  text: sql`
+    SELECT ${COLUMNS},
+           (SELECT jsonb_object_agg(state, n) FROM (
+              SELECT s.state, count(*) AS n FROM (${STATES}) AS s GROUP BY s.state) AS c) AS states,
+           ARRAY(SELECT h.name FROM penstock.handlers h
+                  WHERE h.paused_at IS NOT NULL AND EXISTS (
+                        SELECT FROM penstock.deliveries d
+                         WHERE d.replay_id = r.id AND d.state IN ('pending', 'retrying') AND d.subscriber = h.name)
+                  ORDER BY 1) AS paused,
+           (SELECT count(*)::int FROM penstock.deliveries d
+             WHERE d.replay_id = r.id AND d.state = 'pending' AND d.lane IS NOT NULL AND d.next_attempt_at IS NULL)
+             AS in_lanes
+      FROM penstock.replays r WHERE r.id = ${{ id: "text" }}`,
+});
+
 /** One replay, with what its deliveries are now; null when there is none of this id. */
 export async function showReplay(store: Store, id: string): Promise<ReplayDetail | null> {
-  type Shown = Row & { states: Record<string, number> | null; paused: string[]; in_lanes: number };
-  const { rows } = await query<Shown>(
-    store.pool,
-    `SELECT ${COLUMNS},
-            (SELECT jsonb_object_agg(state, n) FROM (
-               SELECT s.state, count(*) AS n FROM (${STATES}) AS s GROUP BY s.state) AS c) AS states,
-            ARRAY(SELECT h.name FROM penstock.handlers h
-                   WHERE h.paused_at IS NOT NULL AND EXISTS (
-                         SELECT FROM penstock.deliveries d
-                          WHERE d.replay_id = r.id AND d.state IN ('pending', 'retrying') AND d.subscriber = h.name)
-                   ORDER BY 1) AS paused,
-            (SELECT count(*)::int FROM penstock.deliveries d
-              WHERE d.replay_id = r.id AND d.state = 'pending' AND d.lane IS NOT NULL AND d.next_attempt_at IS NULL)
-              AS in_lanes
-       FROM penstock.replays r WHERE r.id = $1`,
-    [id],
-  );
-  const [row] = rows;
+  const [row] = (await query(store.pool, SHOW, { id })).rows;
   if (row === undefined) return null;
   return { ...toReplay(row), states: row.states ?? {}, heldUpBy: { paused: row.paused, inLanes: row.in_lanes } };
 }
 
-function toReplay(row: Row): ReplayRow {
+function toReplay(row: RowOf<typeof LIST>): ReplayRow {
   const [matched, enqueued, undone] = [Number(row.matched), Number(row.enqueued), Number(row.undone)];
   return {
     id: row.id,

@@ -7,6 +7,7 @@ import { type MigrationName, readApplied, refuseEarlier } from "./assert-migrate
 import { ensureHandlerRoles, type HandlerAccess } from "./handler-roles.ts";
 import * as baseline from "./migrations/0001-baseline.ts";
 import { ensurePartitions } from "./partitions.ts";
+import { sql, statement } from "./sql.ts";
 
 /** Ours. Forward only: data that was acknowledged is never migrated away. */
 const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
@@ -94,17 +95,20 @@ async function migrateSchema(store: Store, { schema, migrations }: Migrated): Pr
   }
 }
 
+const SERVER = statement({
+  rows: { version: "int4", name: "name", encoding: "text" },
+  text: sql`
+    SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS name,
+           current_setting('server_encoding') AS encoding`,
+});
+
 /**
  * Checks that a database can hold what is to be made in it, before anything is. `variable` names where its URL comes from.
  *
  * @throws MigrationFailedError
  */
 export async function assertUsable(db: Queryable, variable: "DATABASE_URL" | "QUEUE_URL"): Promise<void> {
-  const { rows } = await query<{ version: number; name: string; encoding: string }>(
-    db,
-    `SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS name,
-            current_setting('server_encoding') AS encoding`,
-  );
+  const { rows } = await query(db, SERVER);
   const { version = 0, name = "", encoding = "" } = rows[0] ?? {};
   if (version < MINIMUM_POSTGRES) {
     throw new MigrationFailedError(`Postgres ${version} is too old: Penstock needs ${MINIMUM_POSTGRES} or later`);

@@ -1,6 +1,7 @@
 import type pg from "pg";
-import { connect, query, type Store } from "./create-store.ts";
+import { command, connect, query, type Store } from "./create-store.ts";
 import { codeOf } from "./errors.ts";
+import { sql, statement } from "./sql.ts";
 
 /** The tables that have a partition for each day. */
 const PARTITIONED = ["batches", "events", "deliveries", "attempts"] as const;
@@ -17,24 +18,27 @@ export const PARTITION_DAYS = `
 /** How many days ahead partitions are made. */
 const DAYS_AHEAD = 7;
 
+const MISSING = statement({
+  rows: { parent: "text", day: "text", next: "text", name: "text" },
+  text: sql`
+    SELECT parent, day::text, (day + 1)::text AS next, parent || '_' || to_char(day, 'YYYYMMDD') AS name
+      FROM unnest(${{ parents: "text[]" }}) AS parent,
+           LATERAL (SELECT (now() AT TIME ZONE 'UTC')::date + i AS day
+                      FROM generate_series(0, ${{ daysAhead: "int4" }}) AS i) AS days
+     WHERE NOT EXISTS (
+             SELECT FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class c ON c.oid = inhrelid
+              WHERE inhparent = ('penstock.' || parent)::regclass
+                AND c.relname = parent || '_' || to_char(day, 'YYYYMMDD'))
+     ORDER BY days.day, parent`,
+});
+
 /**
  * Makes the partitions of today (UTC, by the clock of Postgres) and of the days ahead that do not exist yet, and returns
  * their names. Safe to run from several processes at once. Each is made apart and then attached, which waits for no
  * reader; `CREATE TABLE … PARTITION OF` would.
  */
 export async function ensurePartitions(store: Store, daysAhead = DAYS_AHEAD): Promise<string[]> {
-  const { rows } = await query<{ parent: string; day: string; next: string; name: string }>(
-    store.pool,
-    `SELECT parent, day::text, (day + 1)::text AS next, parent || '_' || to_char(day, 'YYYYMMDD') AS name
-       FROM unnest($1::text[]) AS parent,
-            LATERAL (SELECT (now() AT TIME ZONE 'UTC')::date + i AS day FROM generate_series(0, $2::int) AS i) AS days
-      WHERE NOT EXISTS (
-              SELECT FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class c ON c.oid = inhrelid
-               WHERE inhparent = ('penstock.' || parent)::regclass
-                 AND c.relname = parent || '_' || to_char(day, 'YYYYMMDD'))
-      ORDER BY day, parent`,
-    [[...PARTITIONED], daysAhead],
-  );
+  const { rows } = await query(store.pool, MISSING, { parents: PARTITIONED, daysAhead });
   if (rows.length === 0) return [];
   const client = await connect(store);
   let failed = true;
@@ -48,28 +52,35 @@ export async function ensurePartitions(store: Store, daysAhead = DAYS_AHEAD): Pr
   }
 }
 
+// One at a time, whoever asks: two that attach the same table would deadlock.
+const LOCK = statement({
+  rows: { pg_advisory_xact_lock: "void" },
+  text: sql`SELECT pg_advisory_xact_lock(hashtext('penstock.partitions'))`,
+});
+
+// Where another table has its name, the statement that makes it says so.
+const IS_ATTACHED = statement({
+  text: sql`SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = to_regclass(${{ table: "text" }})`,
+});
+
 async function makePartition(
   client: pg.PoolClient,
   { parent, day, next, name }: { parent: string; day: string; next: string; name: string },
 ): Promise<boolean> {
   try {
-    await query(client, "BEGIN");
-    // One at a time, whoever asks: two that attach the same table would deadlock.
-    await query(client, "SELECT pg_advisory_xact_lock(hashtext('penstock.partitions'))");
-    // Another table of its name is none: then the next statement says so.
-    const attached = await query(client, "SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = to_regclass($1)", [
-      `penstock.${name}`,
-    ]);
+    await command(client, "BEGIN");
+    await query(client, LOCK);
+    const attached = await query(client, IS_ATTACHED, { table: `penstock.${name}` });
     if (attached.rowCount !== 0) {
-      await query(client, "ROLLBACK");
+      await command(client, "ROLLBACK");
       return false;
     }
-    await query(client, `CREATE TABLE penstock.${name} (LIKE penstock.${parent} INCLUDING ALL)`);
-    await query(
+    await command(client, `CREATE TABLE penstock.${name} (LIKE penstock.${parent} INCLUDING ALL)`);
+    await command(
       client,
       `ALTER TABLE penstock.${parent} ATTACH PARTITION penstock.${name} FOR VALUES FROM ('${day}') TO ('${next}')`,
     );
-    await query(client, "COMMIT");
+    await command(client, "COMMIT");
     return true;
   } catch (error) {
     await client.query("ROLLBACK").catch(() => undefined);

@@ -1,5 +1,6 @@
 import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "./create-store.ts";
+import { column, sql, statement } from "./sql.ts";
 
 /** What waits to be done, as of now. */
 export interface Backlog {
@@ -20,10 +21,11 @@ const BATCH_LIMIT = 100_000;
 const DELIVERIES_LIMIT = 100_000;
 
 // State by state, by the index of what has not succeeded.
-const READ = {
+const READ = statement({
   name: "penstock-read-backlog",
-  text: `
-    SELECT (SELECT coalesce(sum(events), 0)::int FROM (SELECT events FROM penstock.pending LIMIT $1) AS counted) AS pending,
+  rows: { pending: "int4", oldest: "float8?", deliveries: column<Backlog["deliveries"]>("jsonb") },
+  text: sql`
+    SELECT (SELECT coalesce(sum(events), 0)::int FROM (SELECT events FROM penstock.pending LIMIT ${BATCH_LIMIT}) AS counted) AS pending,
            (SELECT greatest(0, extract(epoch FROM now() - accepted_at))::float8
               FROM penstock.pending ORDER BY batch LIMIT 1) AS oldest,
            (SELECT coalesce(jsonb_agg(d), '[]') FROM (
@@ -31,18 +33,13 @@ const READ = {
                      state, count(*)::int AS count
                 FROM unnest(ARRAY['pending', 'running', 'retrying', 'dead']) AS states (wanted),
                      LATERAL (SELECT subscriber, state FROM penstock.deliveries
-                               WHERE state = wanted AND state <> 'succeeded' LIMIT $2) AS some_of
+                               WHERE state = wanted AND state <> 'succeeded' LIMIT ${DELIVERIES_LIMIT}) AS some_of
                GROUP BY 1, 2) AS d) AS deliveries`,
-};
+});
 
 /** Reads what waits to be done, for metrics. */
 export async function readBacklog(store: Store): Promise<Backlog> {
-  const { rows } = await query<{ pending: number; oldest: number | null; deliveries: Backlog["deliveries"] }>(
-    store.pool,
-    READ,
-    [BATCH_LIMIT, DELIVERIES_LIMIT],
-  );
-  const [row] = rows;
+  const [row] = (await query(store.pool, READ)).rows;
   return {
     pendingEvents: row?.pending ?? 0,
     oldestPendingSeconds: row?.oldest ?? 0,

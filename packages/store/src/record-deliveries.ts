@@ -1,20 +1,21 @@
 import type { DeliveryResult } from "@penstock/engine";
 import type pg from "pg";
 import { query } from "./create-store.ts";
+import { sql, statement } from "./sql.ts";
 
 // No ON CONFLICT: a delivery that is there already means that the effect is, too. The transaction must fail then.
 // By the clock and not by now(), which is when the transaction began: a wait would be over before the handler was.
-const INSERT = {
+const INSERT = statement({
   name: "penstock-record-deliveries",
-  text: `
+  text: sql`
     INSERT INTO penstock.deliveries
            (day, seq, subscriber, state, attempts, changed_at, next_attempt_at, lane, lane_at)
     SELECT day, seq, subscriber, state, attempts, clock_timestamp(),
            clock_timestamp() + make_interval(secs => retry_in_ms / 1000), lane, lane_at
-      FROM unnest($1::date[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::float8[], $7::text[],
-                  $8::timestamptz[])
+      FROM unnest(${{ days: "date[]", seqs: "int8[]", subscribers: "text[]", states: "text[]", attempts: "int2[]" }},
+                  ${{ retriesInMs: "float8[]", lanes: "text[]", lanesAt: "timestamptz[]" }})
            AS d (day, seq, subscriber, state, attempts, retry_in_ms, lane, lane_at)`,
-};
+});
 
 /** Writes the first record of deliveries, and their attempts where those are worth a row. */
 export async function recordDeliveries(
@@ -30,18 +31,31 @@ export async function recordDeliveries(
     const name = `${subscriber} ${lane.key}`;
     return !woken.has(name) && woken.add(name) !== undefined;
   };
-  const recorded = query(client, INSERT, [
-    results.map(({ event }) => event.day),
-    results.map(({ event }) => event.seq),
-    results.map(({ subscriber }) => subscriber),
-    results.map(({ state }) => state),
-    results.map(({ attempts }) => attempts),
-    results.map((result) => (isFirstOfLane(result) ? (result.retryInMs ?? null) : null)),
-    results.map(({ lane }) => lane?.key ?? null),
-    results.map(({ lane }) => lane?.at ?? null),
-  ]);
+  const recorded = query(client, INSERT, {
+    days: results.map(({ event }) => event.day),
+    seqs: results.map(({ event }) => event.seq),
+    subscribers: results.map(({ subscriber }) => subscriber),
+    states: results.map(({ state }) => state),
+    attempts: results.map(({ attempts }) => attempts),
+    retriesInMs: results.map((result) => (isFirstOfLane(result) ? result.retryInMs : null)),
+    lanes: results.map(({ lane }) => lane?.key),
+    lanesAt: results.map(({ lane }) => lane?.at),
+  });
   await Promise.all([recorded, recordAttempts(client, workerName, results)]);
 }
+
+const INSERT_ATTEMPTS = statement({
+  text: sql`
+    INSERT INTO penstock.attempts
+           (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, traceparent,
+            worker, replay_id)
+    SELECT day, seq, subscriber, attempt, started_at, greatest(started_at, clock_timestamp()), outcome, error_class,
+           error_message, traceparent, ${{ worker: "text", replayId: "text?" }}
+      FROM unnest(${{ days: "date[]", seqs: "int8[]", subscribers: "text[]", attempts: "int2[]" }},
+                  ${{ startedAt: "timestamptz[]", outcomes: "text[]", errorClasses: "text[]", errorMessages: "text[]" }},
+                  ${{ traceparents: "text[]" }})
+           AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message, traceparent)`,
+});
 
 /** Writes the attempts of deliveries that carry one, and of which replay they are. */
 export async function recordAttempts(
@@ -52,28 +66,17 @@ export async function recordAttempts(
 ): Promise<void> {
   const tried = results.flatMap((result) => (result.attempt ? [{ ...result, attempt: result.attempt }] : []));
   if (tried.length === 0) return;
-  await query(
-    client,
-    `INSERT INTO penstock.attempts
-            (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, traceparent,
-             worker, replay_id)
-     SELECT day, seq, subscriber, attempt, started_at, greatest(started_at, clock_timestamp()), outcome, error_class,
-            error_message, traceparent, $10, $11
-       FROM unnest($1::date[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[],
-                   $8::text[], $9::text[])
-            AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message, traceparent)`,
-    [
-      tried.map(({ event }) => event.day),
-      tried.map(({ event }) => event.seq),
-      tried.map(({ subscriber }) => subscriber),
-      tried.map(({ attempts }) => attempts),
-      tried.map(({ attempt }) => attempt.startedAt),
-      tried.map(({ attempt }) => attempt.outcome),
-      tried.map(({ attempt }) => attempt.errorClass),
-      tried.map(({ attempt }) => attempt.errorMessage),
-      tried.map(({ attempt }) => attempt.traceparent),
-      workerName,
-      replayId,
-    ],
-  );
+  await query(client, INSERT_ATTEMPTS, {
+    worker: workerName,
+    replayId,
+    days: tried.map(({ event }) => event.day),
+    seqs: tried.map(({ event }) => event.seq),
+    subscribers: tried.map(({ subscriber }) => subscriber),
+    attempts: tried.map(({ attempts }) => attempts),
+    startedAt: tried.map(({ attempt }) => attempt.startedAt),
+    outcomes: tried.map(({ attempt }) => attempt.outcome),
+    errorClasses: tried.map(({ attempt }) => attempt.errorClass),
+    errorMessages: tried.map(({ attempt }) => attempt.errorMessage),
+    traceparents: tried.map(({ attempt }) => attempt.traceparent),
+  });
 }

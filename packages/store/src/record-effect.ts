@@ -1,20 +1,23 @@
 import type { ClaimedDelivery } from "@penstock/engine";
 import type pg from "pg";
 import { query } from "./create-store.ts";
+import { sql, statement } from "./sql.ts";
 
 // The delivery is locked: its lease must not be taken between the look at the token and the record.
-const RECORD = {
+const RECORD = statement({
   name: "penstock-record-effect",
-  text: `
+  rows: { recorded: "bool" },
+  text: sql`
     WITH held AS (
       SELECT seq, subscriber, generation FROM penstock.deliveries
-       WHERE day = $1 AND seq = $2 AND subscriber = $3 AND token = $4 AND state = 'running' FOR SHARE
+       WHERE day = ${{ day: "date" }} AND seq = ${{ seq: "int8" }} AND subscriber = ${{ subscriber: "text" }}
+         AND token = ${{ token: "uuid" }} AND state = 'running' FOR SHARE
     ), recorded AS (
       INSERT INTO penstock.effects (seq, subscriber, generation, key, result)
-      SELECT seq, subscriber, generation, $5, $6 FROM held ON CONFLICT DO NOTHING RETURNING 1
+      SELECT seq, subscriber, generation, ${{ key: "text", json: "jsonb" }} FROM held ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM recorded) AS recorded FROM held`,
-};
+});
 
 /**
  * Records what was done once for a delivery; `lost` when the token no longer matches, and nothing was recorded. A record
@@ -26,10 +29,18 @@ export async function recordEffect(
   key: string,
   json: string,
 ): Promise<"recorded" | "there" | "lost"> {
-  const { rows } = await query<{ recorded: boolean }>(client, RECORD, [day, seq, subscriber, token, key, json]);
+  const { rows } = await query(client, RECORD, { day, seq, subscriber, token, key, json });
   if (rows[0] === undefined) return "lost";
   return rows[0].recorded ? "recorded" : "there";
 }
+
+const FIND = statement({
+  rows: { result: "text" },
+  text: sql`
+    SELECT result::text FROM penstock.effects
+     WHERE seq = ${{ seq: "int8" }} AND subscriber = ${{ subscriber: "text" }} AND generation = ${{ generation: "int2" }}
+       AND key = ${{ key: "text" }}`,
+});
 
 /** What is recorded of a delivery under a key; see EngineTransaction.findEffect. */
 export async function findEffect(
@@ -37,10 +48,6 @@ export async function findEffect(
   { seq, subscriber, generation }: ClaimedDelivery,
   key: string,
 ): Promise<string | null> {
-  const { rows } = await query<{ result: string }>(
-    client,
-    "SELECT result::text FROM penstock.effects WHERE seq = $1 AND subscriber = $2 AND generation = $3 AND key = $4",
-    [seq, subscriber, generation, key],
-  );
+  const { rows } = await query(client, FIND, { seq, subscriber, generation, key });
   return rows[0]?.result ?? null;
 }

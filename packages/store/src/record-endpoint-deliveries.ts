@@ -1,20 +1,22 @@
 import type { EndpointDelivery } from "@penstock/engine";
 import type pg from "pg";
 import { query } from "./create-store.ts";
+import { sql, statement } from "./sql.ts";
 
 const AT_ONCE = 5_000;
 
 // As record-deliveries.ts, without ON CONFLICT.
-const INSERT = {
+const INSERT = statement({
   name: "penstock-record-endpoint-deliveries",
-  text: `
+  text: sql`
     INSERT INTO penstock.deliveries
            (day, seq, subscriber, state, changed_at, next_attempt_at, lane, lane_at, skip_reason)
     SELECT day, seq, subscriber, CASE WHEN skip_reason IS NULL THEN 'pending' ELSE 'skipped' END, clock_timestamp(),
            CASE WHEN wakes THEN clock_timestamp() END, lane, lane_at, skip_reason
-      FROM unnest($1::date[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::boolean[])
+      FROM unnest(${{ days: "date[]", seqs: "int8[]", subscribers: "text[]", lanes: "text[]", lanesAt: "timestamptz[]" }},
+                  ${{ skipReasons: "text[]", wakes: "bool[]" }})
            AS d (day, seq, subscriber, lane, lane_at, skip_reason, wakes)`,
-};
+});
 
 /** Writes deliveries to endpoints, a piece at a time; see EngineTransaction.recordEndpointDeliveries. */
 export async function recordEndpointDeliveries(
@@ -31,15 +33,15 @@ export async function recordEndpointDeliveries(
   };
   let piece: EndpointDelivery[] = [];
   const write = async (): Promise<void> => {
-    await query(client, INSERT, [
-      piece.map(({ event }) => event.day),
-      piece.map(({ event }) => event.seq),
-      piece.map(({ subscriber }) => subscriber),
-      piece.map(({ lane }) => lane?.key ?? null),
-      piece.map(({ lane }) => lane?.at ?? null),
-      piece.map(({ skipReason }) => skipReason),
-      piece.map(wakes),
-    ]);
+    await query(client, INSERT, {
+      days: piece.map(({ event }) => event.day),
+      seqs: piece.map(({ event }) => event.seq),
+      subscribers: piece.map(({ subscriber }) => subscriber),
+      lanes: piece.map(({ lane }) => lane?.key),
+      lanesAt: piece.map(({ lane }) => lane?.at),
+      skipReasons: piece.map(({ skipReason }) => skipReason),
+      wakes: piece.map(wakes),
+    });
     piece = [];
   };
   for (const delivery of deliveries) {

@@ -4,25 +4,31 @@ import { type BatchRow, toConflict, type UnpackedEvent, unpackBatch } from "./ba
 import { claimBatches } from "./claim-batches.ts";
 import { query } from "./create-store.ts";
 import { readReplays } from "./replay-columns.ts";
+import { column, sql, statement } from "./sql.ts";
 
 // The ledger first: a duplicate must lose there. Sorted by key, since two transactions that insert the same keys in
 // different orders deadlock. A key that another transaction has inserted and not committed is waited for.
 // Keys and hashes travel as one run of bytes each, cut up here: arrays of bytea are twice as long.
-const RECORD = {
+const batches = { batches: "int8[]" } as const;
+const count = { count: "int4" } as const;
+
+const RECORD = statement({
   name: "penstock-record-events",
-  text: `
+  rows: { fresh: "int4", seqs: column<string[] | null>("text[]") },
+  text: sql`
     WITH given AS MATERIALIZED (
-      SELECT substr($1::bytea, 32 * (nth - 1)::int + 1, 32) AS key,
-             substr($2::bytea, 32 * (nth - 1)::int + 1, 32) AS body_hash,
+      SELECT substr(${{ keys: "bytea" }}, 32 * (nth - 1)::int + 1, 32) AS key,
+             substr(${{ bodyHashes: "bytea" }}, 32 * (nth - 1)::int + 1, 32) AS body_hash,
              seq, b.day, timestamptz 'epoch' + b.received_us * interval '1 microsecond' AS received_at,
              source, event_id, type, problem, traceparent, subjects::text[] AS subjects,
              to_timestamp(created_ms / 1000) + created_ms % 1000 * interval '1 millisecond' AS created_at,
              body_at, body_bytes, replay_id, replay_of
-        FROM unnest($3::int8[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::text[], $9::text[], $10::text[],
-                    $11::int[], $12::int[], $13::text[], $14::int8[]) WITH ORDINALITY
+        FROM unnest(${{ seqs: "int8[]", sources: "text[]", ids: "text[]", types: "text[]", createdMs: "int8[]" }},
+                    ${{ subjects: "text[]", problems: "text[]", traceparents: "text[]", bodiesAt: "int4[]" }},
+                    ${{ bodiesBytes: "int4[]", replayIds: "text[]", replaysOf: "int8[]" }}) WITH ORDINALITY
              AS g (seq, source, event_id, type, created_ms, subjects, problem, traceparent, body_at, body_bytes,
                    replay_id, replay_of, nth)
-        JOIN unnest($15::int8[], $16::date[], $17::int8[]) AS b (batch, day, received_us) ON b.batch = g.seq / 1024
+        JOIN unnest(${batches}, ${{ days: "date[]", receivedUs: "int8[]" }}) AS b (batch, day, received_us) ON b.batch = g.seq / 1024
     ), fresh AS (
       INSERT INTO penstock.event_keys (key, seq, day, body_hash)
       SELECT key, seq, day, body_hash FROM given ORDER BY key
@@ -36,16 +42,17 @@ const RECORD = {
              body_bytes, replay_id, replay_of
         FROM given JOIN fresh USING (seq)
     ), taken AS (
-      DELETE FROM penstock.pending WHERE batch = ANY ($15)
+      DELETE FROM penstock.pending WHERE batch = ANY (${batches})
     )
-    SELECT count(*)::int AS fresh, CASE WHEN count(*) < $18::int THEN array_agg(seq::text) END AS seqs FROM fresh`,
-};
+    SELECT count(*)::int AS fresh, CASE WHEN count(*) < ${count} THEN array_agg(seq::text) END AS seqs FROM fresh`,
+});
 
-const HASHES = {
+const HASHES = statement({
   name: "penstock-body-hashes",
-  text: `SELECT encode(key, 'hex') AS key, encode(body_hash, 'hex') AS body_hash
-           FROM penstock.event_keys WHERE key = ANY ($1::bytea[])`,
-};
+  rows: { key: "text", body_hash: "text" },
+  text: sql`SELECT encode(key, 'hex') AS key, encode(body_hash, 'hex') AS body_hash
+           FROM penstock.event_keys WHERE key = ANY (${{ keys: "bytea[]" }})`,
+});
 
 /** Takes pending batches and records which of their events are new; see EngineTransaction.claimBatches. */
 export async function takeBatches(
@@ -121,26 +128,26 @@ async function insert(
   batches: readonly BatchRow[],
   events: readonly UnpackedEvent[],
 ): Promise<UnpackedEvent[]> {
-  const { rows } = await query<{ fresh: number; seqs: string[] | null }>(client, RECORD, [
-    `\\x${events.map(({ key }) => key).join("")}`,
-    `\\x${events.map(({ bodyHash }) => bodyHash).join("")}`,
-    events.map(({ seq }) => seq),
-    events.map(({ source }) => source),
-    events.map(({ id }) => id),
-    events.map(({ type }) => type),
-    events.map(({ createdAt }) => createdAt?.getTime() ?? null),
-    events.map(({ subjects }) => toArrayLiteral(subjects)),
-    events.map(({ problem }) => problem),
-    events.map(({ traceparent }) => traceparent),
-    events.map(({ bodyAt }) => bodyAt),
-    events.map(({ body }) => body.length),
-    events.map(({ replayId }) => replayId),
-    events.map(({ replayOf }) => replayOf),
-    batches.map(({ batch }) => batch),
-    batches.map(({ day }) => day),
-    batches.map(({ received_us }) => received_us),
-    events.length,
-  ]);
+  const { rows } = await query(client, RECORD, {
+    keys: `\\x${events.map(({ key }) => key).join("")}`,
+    bodyHashes: `\\x${events.map(({ bodyHash }) => bodyHash).join("")}`,
+    seqs: events.map(({ seq }) => seq),
+    sources: events.map(({ source }) => source),
+    ids: events.map(({ id }) => id),
+    types: events.map(({ type }) => type),
+    createdMs: events.map(({ createdAt }) => createdAt?.getTime()),
+    subjects: events.map(({ subjects }) => toArrayLiteral(subjects)),
+    problems: events.map(({ problem }) => problem),
+    traceparents: events.map(({ traceparent }) => traceparent),
+    bodiesAt: events.map(({ bodyAt }) => bodyAt),
+    bodiesBytes: events.map(({ body }) => body.length),
+    replayIds: events.map(({ replayId }) => replayId),
+    replaysOf: events.map(({ replayOf }) => replayOf),
+    batches: batches.map(({ batch }) => batch),
+    days: batches.map(({ day }) => day),
+    receivedUs: batches.map(({ received_us }) => received_us),
+    count: events.length,
+  });
   const [row] = rows;
   if (row?.fresh === events.length) return [...events];
   const seqs = new Set(row?.seqs?.map(Number));
@@ -154,10 +161,15 @@ function toArrayLiteral(items: readonly string[]): string {
 
 /** The hash of the body that each key was first seen with. */
 async function readHashes(client: pg.PoolClient, keys: readonly string[]): Promise<Map<string, string>> {
-  const values = [keys.map((key) => Buffer.from(key, "hex"))];
-  const { rows } = await query<{ key: string; body_hash: string }>(client, HASHES, values);
+  const { rows } = await query(client, HASHES, { keys: keys.map((key) => Buffer.from(key, "hex")) });
   return new Map(rows.map(({ key, body_hash }) => [key, body_hash]));
 }
+
+const DROP = statement({
+  text: sql`
+    DELETE FROM penstock.batches b USING unnest(${{ days: "date[]", batches: "int8[]" }}) AS c (day, batch)
+     WHERE b.day = c.day AND b.batch = c.batch`,
+});
 
 /** Deletes batches that hold nothing but copies: nobody will ever read them. */
 async function dropCopies(
@@ -168,10 +180,5 @@ async function dropCopies(
   const kept = new Set(recorded.map(({ seq }) => Math.floor(seq / 1_024)));
   const copies = batches.filter(({ batch }) => !kept.has(Number(batch)));
   if (copies.length === 0) return;
-  await query(
-    client,
-    `DELETE FROM penstock.batches b USING unnest($1::date[], $2::int8[]) AS c (day, batch)
-      WHERE b.day = c.day AND b.batch = c.batch`,
-    [copies.map(({ day }) => day), copies.map(({ batch }) => batch)],
-  );
+  await query(client, DROP, { days: copies.map(({ day }) => day), batches: copies.map(({ batch }) => batch) });
 }

@@ -1,9 +1,10 @@
 import type { Rehearsal, TableChanges } from "@penstock/engine";
 import type pg from "pg";
-import { query, type Store } from "./create-store.ts";
+import { command, query, type Store } from "./create-store.ts";
 import type { HandlerRoles } from "./handler-roles.ts";
 import { runBehindSavepoint } from "./handler-savepoint.ts";
 import { readEvent } from "./read-events.ts";
+import { sql, statement } from "./sql.ts";
 import { transaction } from "./transaction.ts";
 
 // Live work waits for what a rehearsal locks: not for long.
@@ -27,7 +28,7 @@ export async function rehearse<T>(
 ): Promise<T> {
   try {
     return await transaction(store, async (client): Promise<T> => {
-      await query(client, TIME_OUTS);
+      await command(client, TIME_OUTS);
       // Of transactions before, whose counts the server has not taken yet.
       const before = await countChanges(client);
       throw new RolledBack(
@@ -45,13 +46,16 @@ export async function rehearse<T>(
   }
 }
 
+const CHANGES = statement({
+  rows: { table: "text", inserted: "int4", updated: "int4", deleted: "int4" },
+  text: sql`
+    SELECT schemaname || '.' || relname AS table, n_tup_ins::int AS inserted, n_tup_upd::int AS updated,
+           n_tup_del::int AS deleted
+      FROM pg_catalog.pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY 1`,
+});
+
 async function countChanges(client: pg.PoolClient): Promise<TableChanges[]> {
-  const { rows } = await query<TableChanges>(
-    client,
-    `SELECT schemaname || '.' || relname AS table, n_tup_ins::int AS inserted, n_tup_upd::int AS updated,
-            n_tup_del::int AS deleted
-       FROM pg_catalog.pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 ORDER BY 1`,
-  );
+  const { rows } = await query(client, CHANGES);
   return rows;
 }
 

@@ -1,6 +1,7 @@
 import { query, type Store } from "./create-store.ts";
 import { type DeliveryRow, listDeliveries } from "./list-deliveries.ts";
 import { type LaneRow, listLanes } from "./list-lanes.ts";
+import { type RowOf, sql, statement } from "./sql.ts";
 
 /** One try of a delivery, or what an operator or a lane did to it in between; times as ISO 8601. */
 export interface AttemptRow {
@@ -34,13 +35,39 @@ export interface DeliveryDetail extends DeliveryRow {
   readonly attemptLog: readonly AttemptRow[];
 }
 
-interface Row extends Omit<AttemptRow, "startedAt" | "endedAt" | "worker"> {
-  worker: string;
-  seq: string;
-  subscriber: string;
-  startedAt: Date;
-  endedAt: Date;
-}
+const ofEvents = sql`day = ANY(${{ days: "date[]" }}) AND seq = ANY(${{ seqs: "int8[]" }})`;
+
+const TRACEPARENTS = statement({
+  rows: { seq: "int8", traceparent: "text?" },
+  text: sql`SELECT seq, traceparent FROM penstock.events WHERE ${ofEvents}`,
+});
+
+const ATTEMPTS = statement({
+  rows: {
+    seq: "int8",
+    subscriber: "text",
+    attempt: "int2",
+    startedAt: "timestamptz",
+    endedAt: "timestamptz",
+    outcome: "text",
+    errorClass: "text?",
+    errorMessage: "text?",
+    worker: "text",
+    traceparent: "text?",
+    replay: "text?",
+    note: "text?",
+  },
+  text: sql`
+    SELECT seq, subscriber, attempt, started_at AS "startedAt", ended_at AS "endedAt", outcome,
+           error_class AS "errorClass", error_message AS "errorMessage", worker, traceparent, replay_id AS replay, note
+      FROM penstock.attempts WHERE ${ofEvents}
+     ORDER BY ended_at, started_at, attempt`,
+});
+
+const PAUSED = statement({
+  rows: { name: "text", paused_at: "timestamptz?" },
+  text: sql`SELECT name, paused_at FROM penstock.handlers WHERE name = ANY(${{ names: "text[]" }})`,
+});
 
 /** The deliveries of an event (by its id or its seq), to one handler or to all, with all their attempts. */
 export async function showDeliveries(
@@ -52,25 +79,12 @@ export async function showDeliveries(
     { event, ...(handler !== undefined && { handler }) },
     { limit: 1_000 },
   );
-  const key = [deliveries.map(({ day }) => day), deliveries.map(({ seq }) => seq)];
-  const { rows: events } = await query<{ seq: string; traceparent: string | null }>(
-    store.pool,
-    `SELECT seq::text, traceparent FROM penstock.events WHERE day = ANY($1::date[]) AND seq = ANY($2::bigint[])`,
-    key,
-  );
-  const { rows: attempts } = await query<Row>(
-    store.pool,
-    `SELECT seq::text, subscriber, attempt, started_at AS "startedAt", ended_at AS "endedAt", outcome,
-            error_class AS "errorClass", error_message AS "errorMessage", worker, traceparent, replay_id AS replay, note
-       FROM penstock.attempts WHERE day = ANY($1::date[]) AND seq = ANY($2::bigint[])
-      ORDER BY ended_at, started_at, attempt`,
-    key,
-  );
-  const { rows: subscribers } = await query<{ name: string; paused_at: Date | null }>(
-    store.pool,
-    "SELECT name, paused_at FROM penstock.handlers WHERE name = ANY($1::text[])",
-    [deliveries.map(({ subscriber }) => subscriber)],
-  );
+  const key = { days: deliveries.map(({ day }) => day), seqs: deliveries.map(({ seq }) => seq) };
+  const { rows: events } = await query(store.pool, TRACEPARENTS, key);
+  const { rows: attempts } = await query(store.pool, ATTEMPTS, key);
+  const { rows: subscribers } = await query(store.pool, PAUSED, {
+    names: deliveries.map(({ subscriber }) => subscriber),
+  });
   const heads: (LaneRow["head"] | null)[] = [];
   for (const delivery of deliveries) heads.push(await headBefore(store, delivery));
   return deliveries.map((delivery, at) => ({
@@ -106,7 +120,8 @@ export function hasStart({ outcome, worker }: { readonly outcome: string; readon
   return isTry({ outcome }) && (worker !== "" || outcome === "interrupted");
 }
 
-function toAttempt({ seq: _seq, subscriber: _subscriber, startedAt, endedAt, worker, ...attempt }: Row): AttemptRow {
+function toAttempt(row: RowOf<typeof ATTEMPTS>): AttemptRow {
+  const { seq: _seq, subscriber: _subscriber, startedAt, endedAt, worker, ...attempt } = row;
   return {
     ...attempt,
     startedAt: hasStart({ ...attempt, worker }) ? startedAt.toISOString() : null,

@@ -4,6 +4,7 @@ import { query, type Store } from "./create-store.ts";
 import { CursorAheadError } from "./errors.ts";
 import { PARTITION_DAYS } from "./partitions.ts";
 import { readEvents } from "./read-events.ts";
+import { sql, statement } from "./sql.ts";
 
 // Events follow each other by seq, which the number of their batch decides; it is drawn before the batch is committed, and
 // its events appear when a worker has processed it. A reader that just takes what has a higher seq than the last one skips
@@ -66,38 +67,54 @@ export interface EventTail {
 const PAGE_EVENTS = 1_000;
 const PAGE_BYTES = 4 * 1_048_576;
 
-const LAST_BATCH = `SELECT (CASE WHEN is_called THEN last_value ELSE last_value - 1 END)::text AS value FROM penstock.batch_number`;
+const LAST_BATCH = statement({
+  rows: { batch: "int8" },
+  text: sql`SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END AS batch FROM penstock.batch_number`,
+});
 
-const OLDEST_PENDING = "SELECT min(batch)::text AS value FROM penstock.pending WHERE batch <= $1::bigint";
+const NEW_XID = statement({ rows: { xid: "text" }, text: sql`SELECT pg_current_xact_id()::text AS xid` });
+
+const HAVE_ENDED = statement({
+  rows: { ended: "bool" },
+  text: sql`SELECT pg_snapshot_xmin(pg_current_snapshot()) >= ${{ below: "xid8" }} AS ended`,
+});
+
+const OLDEST_PENDING = statement({
+  rows: { batch: "int8?" },
+  text: sql`SELECT min(batch) AS batch FROM penstock.pending WHERE batch <= ${{ upTo: "int8" }}`,
+});
 
 // From one day and the next, since at midnight the days of batches are not quite in the order of their numbers. LIMIT, or
 // Postgres may read a whole partition for what it takes for most of it. Not prepared: a plan that was made when a
 // day was empty would read all of it when it is not any more.
-const PAGE = `
-    SELECT seq::text, day::text, matches FROM (
+const above = sql`seq > ${{ after: "int8" }} AND seq <= ${{ upTo: "int8" }}`;
+const types = { types: "text[]?" } as const;
+const source = { source: "text?" } as const;
+const since = { since: "timestamptz?" } as const;
+
+const PAGE = statement({
+  rows: { seq: "int8", day: "text", matches: "bool" },
+  text: sql`
+    SELECT seq, day::text, matches FROM (
       SELECT e.seq, e.day,
-             ($3::text[] IS NULL OR e.type = ANY($3)) IS TRUE AND ($4::text IS NULL OR e.source = $4)
-               AND ($5::timestamptz IS NULL OR e.received_at >= $5) AS matches
+             (${types} IS NULL OR e.type = ANY(${types})) IS TRUE AND (${source} IS NULL OR e.source = ${source})
+               AND (${since} IS NULL OR e.received_at >= ${since}) AS matches
         FROM (SELECT p.day
                 FROM (${PARTITION_DAYS}) AS p
                CROSS JOIN LATERAL (SELECT FROM penstock.events
-                                    WHERE day = p.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT 1) AS any_of_it
+                                    WHERE day = p.day AND ${above} ORDER BY seq LIMIT 1) AS any_of_it
                ORDER BY p.day LIMIT 2) AS partition
        CROSS JOIN LATERAL (
          SELECT seq, day, source, type, received_at FROM penstock.events
-          WHERE day = partition.day AND seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT ${PAGE_EVENTS}
+          WHERE day = partition.day AND ${above} ORDER BY seq LIMIT ${PAGE_EVENTS}
        ) AS e
-    ) AS page ORDER BY page.seq LIMIT ${PAGE_EVENTS}`;
-
-interface PageRow {
-  seq: string;
-  day: string;
-  matches: boolean;
-}
+    ) AS page ORDER BY seq LIMIT ${PAGE_EVENTS}`,
+});
 
 /** The last seq of the batch whose number was drawn last; it may not be committed yet, or never will be. 0 before the first. */
 export async function readLastSeq(store: Store): Promise<number> {
-  return lastOf(Number(await readValue(store, LAST_BATCH)));
+  const [last] = (await query(store.pool, LAST_BATCH)).rows;
+  return lastOf(Number(last?.batch ?? 0));
 }
 
 /** The highest seq that an event of a batch can have. */
@@ -108,7 +125,7 @@ const lastOf = (batch: number): number => (batch === 0 ? 0 : batch * BATCH_EVENT
  * A batch that waits to be processed holds up what comes after it, and so does a transaction that stays open.
  */
 export function tailEvents(store: Store, options: TailFilter & { readonly after: number }): EventTail {
-  const { types = null, source = null, since = null } = options;
+  const { types, source, since } = options;
   let cursor = options.after;
   /** Up to here all batches are written. */
   let written = options.after;
@@ -122,15 +139,16 @@ export function tailEvents(store: Store, options: TailFilter & { readonly after:
       const seq = await readLastSeq(store);
       if (seq < written)
         throw new CursorAheadError(`${written} is after the last event of this database, ${seq}: is it another one's?`);
-      if (seq > written) mark = { seq, xid: await readValue(store, "SELECT pg_current_xact_id()::text AS value") };
+      const [now] = seq > written ? (await query(store.pool, NEW_XID)).rows : [];
+      if (now !== undefined) mark = { seq, xid: now.xid };
     }
-    const ended = "SELECT (pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8)::text AS value";
-    if (mark !== null && (await readValue(store, ended, [mark.xid])) === "true") {
+    if (mark !== null && (await query(store.pool, HAVE_ENDED, { below: mark.xid })).rows[0]?.ended === true) {
       written = mark.seq;
       mark = null;
     }
-    const pending = await readValue(store, OLDEST_PENDING, [Math.floor(written / BATCH_EVENTS)]);
-    settled = Math.max(settled, pending === "" ? written : Number(pending) * BATCH_EVENTS - 1);
+    const { rows } = await query(store.pool, OLDEST_PENDING, { upTo: Math.floor(written / BATCH_EVENTS) });
+    const pending = rows[0]?.batch ?? null;
+    settled = Math.max(settled, pending === null ? written : Number(pending) * BATCH_EVENTS - 1);
   }
 
   return {
@@ -143,7 +161,7 @@ export function tailEvents(store: Store, options: TailFilter & { readonly after:
         if (cursor === settled)
           return { events: [], cursor, next: mark === null && settled === written ? "none" : "soon" };
       }
-      const { rows } = await query<PageRow>(store.pool, PAGE, [cursor, settled, types, source, since]);
+      const { rows } = await query(store.pool, PAGE, { after: cursor, upTo: settled, types, source, since });
       const wanted = rows.filter(({ matches }) => matches).map(({ day, seq }) => ({ day, seq: Number(seq) }));
       const found = await readEvents(store.pool, wanted, PAGE_BYTES);
       const last = found.at(-1);
@@ -153,11 +171,6 @@ export function tailEvents(store: Store, options: TailFilter & { readonly after:
       return { events: found.map(toTailedEvent), cursor, next: cursor < settled ? "more" : "soon" };
     },
   };
-}
-
-async function readValue(store: Store, sql: string, values?: unknown[]): Promise<string> {
-  const { rows } = await query<{ value: string | null }>(store.pool, sql, values);
-  return rows[0]?.value ?? "";
 }
 
 function toTailedEvent({ seq, source, eventId, type, receivedAt, traceparent, body }: StoredEvent): TailedEvent {

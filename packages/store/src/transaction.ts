@@ -1,5 +1,5 @@
 import pg from "pg";
-import { connect, query, type Store } from "./create-store.ts";
+import { command, connect, query, type Queryable, type Store } from "./create-store.ts";
 import {
   codeOf,
   CommitFailedError,
@@ -9,6 +9,7 @@ import {
   isHandlerGivenUp,
   toStoreError,
 } from "./errors.ts";
+import { sql, statement } from "./sql.ts";
 
 /** A Postgres that takes longer to answer hangs, on any machine that is of use. */
 const AT_ONCE_MS = 2_000;
@@ -24,7 +25,16 @@ export interface TransactionControl {
   atCommit(work: () => Promise<unknown>): void;
 }
 
-const PID = { name: "penstock-pid", text: "SELECT pg_backend_pid() AS pid" };
+const PID = statement({
+  name: "penstock-pid",
+  rows: { pid: "int4" },
+  text: sql`SELECT pg_backend_pid() AS pid`,
+});
+
+const TERMINATE = statement({
+  rows: { pg_terminate_backend: "bool" },
+  text: sql`SELECT pg_terminate_backend(${{ pid: "int4" }}, 2000)`,
+});
 
 /**
  * Runs `fn` in a transaction on one connection and commits; rolls back when it throws, and destroys the connection where
@@ -55,7 +65,7 @@ export async function eagerTransaction<T>(
   let hangs = false;
   let backendPid: number | undefined;
   try {
-    const begun = Promise.all([query(client, "BEGIN"), query<{ pid: number }>(client, PID)]).then(([, { rows }]) => {
+    const begun = Promise.all([command(client, "BEGIN"), query(client, PID)]).then(([, { rows }]) => {
       backendPid = rows[0]?.pid;
     });
     begun.catch(() => undefined); // heard of below, should `fn` fail before it asks
@@ -116,11 +126,11 @@ async function hangUp(store: Store, client: pg.PoolClient, backendPid: number | 
   const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;
   stream.destroy();
   if (backendPid === undefined) return;
-  const terminated = query(store.pool, "SELECT pg_terminate_backend($1, 2000)", [backendPid]);
+  const terminated = query(store.pool, TERMINATE, { pid: backendPid });
   await terminated.catch(() => undefined); // it notices by itself, client_connection_check_interval
 }
 
-async function commit(client: Parameters<typeof query>[0]): Promise<void> {
+async function commit(client: Queryable): Promise<void> {
   let command: string;
   try {
     ({ command } = await client.query("COMMIT"));

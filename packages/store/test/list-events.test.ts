@@ -1,4 +1,4 @@
-import { commitBatch, findOfTypes, listEvents, showEvents, type Store } from "@penstock/store";
+import { commitBatch, findEvents, findOfTypes, listEvents, showEvents, type Store } from "@penstock/store";
 import { beforeAll, expect, test } from "vitest";
 import { newEvent, openMigrated, process } from "./open-test-store.ts";
 import { mostRowsIn, mostRowsLeftOut, withPlans } from "./plans.ts";
@@ -80,6 +80,17 @@ test.each([
     [eventId, problem],
   );
   expect((await showEvents(store, eventId)).map(({ seq }) => String(seq))).toEqual([rows[0]?.seq]);
+});
+
+test("of several events under one id the newest comes first, whatever the length of their numbers", async () => {
+  const id = "y".repeat(256);
+  await store.pool.query(
+    `INSERT INTO penstock.events (seq, day, received_at, source, event_id, subjects, body_at, body_bytes)
+     SELECT seq, (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', $1, '{}', 0, 0
+       FROM unnest(ARRAY[9999999, 10000000]) AS seq`,
+    [id],
+  );
+  expect((await findEvents(store, id)).map(({ seq }) => seq)).toEqual([10_000_000, 9_999_999]);
 });
 
 test("events of rare types are found in pages that look at so many events each, and no more", async () => {

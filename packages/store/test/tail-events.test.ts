@@ -87,6 +87,14 @@ test("what commits late is given when it does, and nothing before it that came a
   expect(await readAll(tail)).toEqual(["late", "early 1", "early 2"]);
 });
 
+test("events come in their order where their numbers get longer", async () => {
+  const fresh = await openMigrated();
+  onTestFinished(() => fresh.close());
+  // From the 10th batch on they have five digits.
+  for (let n = 1; n <= 12; n++) await process(fresh, [newEvent(`evt_${n}`)]);
+  expect(await readAll(tailEvents(fresh, { after: 0 }))).toEqual(Array.from({ length: 12 }, (_, n) => `evt_${n + 1}`));
+});
+
 test.each([
   ["intake", async () => void (await insert([randomUUID()]))],
   [
