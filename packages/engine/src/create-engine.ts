@@ -20,6 +20,7 @@ import { createGate } from "./gate.ts";
 import { type BatchPointer, processBatch } from "./process-batch.ts";
 import { withOwnEvents } from "./own-events.ts";
 import { createPaces } from "./pace.ts";
+import { createSetAside } from "./set-aside.ts";
 
 export interface EngineOptions {
   readonly store: EngineStore;
@@ -103,6 +104,7 @@ export function createEngine(options: EngineOptions): Engine {
     budgetOf: (events) => options.budgetMs ?? 5_000 + 25 * events,
     demotions: createDemotions(options.demoteMs),
     failing: createFailingHandlers(options.log),
+    setAside: createSetAside(),
     random: options.random ?? Math.random,
     gate: createGate(),
   };

@@ -6,6 +6,7 @@ import type { FailingHandlers } from "./failing-handlers.ts";
 import type { ClaimedDelivery, EngineStore, FinishedDelivery } from "./engine-store.ts";
 import type { Gate } from "./gate.ts";
 import type { Pace } from "./pace.ts";
+import type { SetAside } from "./set-aside.ts";
 
 /** A logger that can make children; pino's fits. */
 export interface EngineLog extends HandlerLog {
@@ -69,6 +70,8 @@ export interface EngineContext {
   readonly demotions: Demotions;
   readonly failing: FailingHandlers;
   readonly random: () => number;
+  /** Batches that could not be recorded of late, which would take down whatever they come along with. */
+  readonly setAside: SetAside;
   /** Says something of an outage once in a while. */
   readonly sayOutage: (say: () => void) => void;
   /** All work of this engine inside of transactions goes through it; whatever may be what kills the process, alone. */

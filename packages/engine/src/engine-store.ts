@@ -137,6 +137,12 @@ export interface BatchClaim {
   readonly batches: readonly number[];
   /** Whether others are left alone; else the oldest come along. Not unless given. */
   readonly onlyThese?: boolean;
+  /** Whether these are waited for where another worker holds them, as long as for any lock. Not unless given. */
+  readonly waits?: boolean;
+  /** Those that are not to come along. */
+  readonly except?: readonly number[];
+  /** Hears which batches were taken, before anything is done with them. */
+  readonly onTaken?: (batches: readonly number[]) => void;
   /** The most events and bytes of bodies; one batch always fits. */
   readonly maxEvents: number;
   readonly maxBytes: number;

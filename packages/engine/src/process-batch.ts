@@ -10,6 +10,7 @@ import {
 } from "./delivery-result.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type {
+  BatchClaim,
   ClaimedBatches,
   DeliveryResult,
   EngineTransaction,
@@ -32,6 +33,8 @@ export interface BatchPointer {
 }
 
 const MAX_CONFLICTS = 3;
+/** A worker whose loop stands still holds its batch until a watchdog ends it: longer than that, 5 s for each wait for a lock. */
+const MAX_WAITS = 20;
 
 /** From this start on nothing of a user's is called for a batch, not even what reads its events. */
 const UNTOUCHED_AFTER = 3;
@@ -58,11 +61,14 @@ type Mode = "handled" | "recorded" | "untouched";
 export async function processBatch(engine: EngineContext, pointer: BatchPointer): Promise<BatchReport> {
   const { batches, startedBefore } = pointer;
   if (startedBefore > 0) {
-    return recordEach(engine, batches, startedBefore < UNTOUCHED_AFTER ? "recorded" : "untouched");
+    const mode = startedBefore < UNTOUCHED_AFTER ? "recorded" : "untouched";
+    const own = await recordEach(engine, batches, mode);
+    // What killed its process may have come along as one of the oldest.
+    return addReports(own, await recordOldest(engine, mode));
   }
   let claimed: readonly number[] = batches;
   try {
-    return await processTogether(engine, batches, "handled", (taken) => (claimed = taken));
+    return await processTogether(engine, { batches, onTaken: (taken) => (claimed = taken) }, "handled");
   } catch (error) {
     if (engine.signal.aborted) throw error;
     engine.log.warn(
@@ -78,23 +84,33 @@ async function recordEach(engine: EngineContext, batches: readonly number[], mod
   let sum = report({ events: 0 });
   for (const batch of batches) {
     try {
-      sum = addReports(sum, await processTogether(engine, [batch], mode));
+      sum = addReports(sum, await processTogether(engine, { batches: [batch], onlyThese: true, waits: true }, mode));
     } catch (error) {
       if (engine.signal.aborted) throw error;
       engine.log.error({ batch, err: error }, "batch could not be recorded, it stays pending");
+      engine.setAside.add(batch);
     }
   }
   return sum;
 }
 
+async function recordOldest(engine: EngineContext, mode: Mode): Promise<BatchReport> {
+  let claimed: readonly number[] = [];
+  try {
+    return await processTogether(engine, { batches: [], onTaken: (taken) => (claimed = taken) }, mode);
+  } catch (error) {
+    if (engine.signal.aborted) throw error;
+    return recordEach(engine, claimed, mode);
+  }
+}
+
 async function processTogether(
   engine: EngineContext,
-  batches: readonly number[],
+  wanted: Pick<BatchClaim, "batches" | "onlyThese" | "waits" | "onTaken">,
   mode: Mode,
-  onClaim: (batches: readonly number[]) => void = () => undefined,
 ): Promise<BatchReport> {
   const { store, log, demotions } = engine;
-  const claim = { batches, onlyThese: mode !== "handled", maxEvents: engine.batchEvents, maxBytes: engine.batchBytes };
+  const { batchEvents: maxEvents, batchBytes: maxBytes } = engine;
   const pause = createOutagePause(engine);
   // For as long as this takes, however soon a demotion ends: of several handlers that hang, the first would have its turn
   // again before the last has timed out, and it would never end.
@@ -108,9 +124,9 @@ async function processTogether(
         return store.transaction(async (tx) => {
           // In one round trip, and read after the claim: a handler that was registered before an event was claimed must not
           // be forgotten.
+          const claim = { ...wanted, except: engine.setAside.list(), maxEvents, maxBytes };
           const [claimed, registered] = await Promise.all([tx.claimBatches(claim), tx.registered()]);
           events = claimed.events.length;
-          onClaim(claimed.batches);
           traces = traceEvents(claimed.events);
           return processClaimed(engine, { tx, claimed, registered, traces, mode, timedOut });
         });
@@ -127,7 +143,7 @@ async function processTogether(
         demotions.separate(error.handler, events);
         timedOut.add(error.handler);
         log.warn({ handler: error.handler }, "handler took too long, its events become deliveries of their own");
-      } else if (!isConflict(error) || ++conflicts > MAX_CONFLICTS) throw error;
+      } else if (!isConflict(error) || ++conflicts > (wanted.waits ? MAX_WAITS : MAX_CONFLICTS)) throw error;
     }
   }
 }

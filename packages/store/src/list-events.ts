@@ -186,7 +186,8 @@ async function listProcessed(store: Store, filter: EventFilter): Promise<EventSu
   return rows.map(toSummary);
 }
 
-// Batch by batch, the newest first, until there are enough: the nested loop keeps that order.
+// Batch by batch, the newest first, until there are enough: the nested loop keeps that order. Rows are made without their
+// bodies, which would be read, too, however large they are.
 const source = { source: "text?" } as const;
 const type = { type: "text?" } as const;
 const subject = { subject: "text?" } as const;
@@ -215,7 +216,8 @@ const WAITING = statement({
            e.body_bytes AS bytes, e.body_at, e.traceparent, e.replay_id, e.replay_of
       FROM (SELECT day, batch FROM penstock.pending
              WHERE ${before} IS NULL OR batch <= ${before} / 1024 ORDER BY batch DESC) AS p,
-           LATERAL (SELECT b FROM penstock.batches b WHERE b.day = p.day AND b.batch = p.batch LIMIT 1) AS b,
+           LATERAL (SELECT ROW(day, batch, received_at, events, meta, ''::bytea)::penstock.batches AS b
+                      FROM penstock.batches WHERE day = p.day AND batch = p.batch LIMIT 1) AS b,
            LATERAL (SELECT * FROM penstock.events_of(b.b) ORDER BY seq DESC) AS e
      WHERE (${source} IS NULL OR e.source = ${source}) AND (${type} IS NULL OR e.type = ${type})
        AND (${since} IS NULL OR e.received_at >= ${since}) AND (${until} IS NULL OR e.received_at < ${until})

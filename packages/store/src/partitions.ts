@@ -3,8 +3,8 @@ import { command, connect, query, type Store } from "./create-store.ts";
 import { codeOf } from "./errors.ts";
 import { sql, statement } from "./sql.ts";
 
-/** The tables that have a partition for each day. */
-const PARTITIONED = ["batches", "events", "deliveries", "attempts"] as const;
+/** The tables that have a partition for each day. What is accepted goes into the last, so that it finds the others made. */
+const PARTITIONED = ["events", "deliveries", "attempts", "batches"] as const;
 
 /**
  * The days that have a partition, as SQL: by their names, which are made below. OFFSET 0, or Postgres may put what follows
@@ -29,7 +29,7 @@ const MISSING = statement({
              SELECT FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class c ON c.oid = inhrelid
               WHERE inhparent = ('penstock.' || parent)::regclass
                 AND c.relname = parent || '_' || to_char(day, 'YYYYMMDD'))
-     ORDER BY days.day, parent`,
+     ORDER BY days.day, array_position(${{ parents: "text[]" }}, parent)`,
 });
 
 /**

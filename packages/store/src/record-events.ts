@@ -63,6 +63,7 @@ export async function takeBatches(
   const { rows, more } = await claimBatches(client, claim);
   await begun;
   const batches = rows.map(({ batch }) => Number(batch));
+  claim.onTaken?.(batches);
   if (rows.length === 0) return { batches, events: [], more, duplicates: 0, conflicts: 0 };
   const unpacked = rows.flatMap(unpackBatch);
   const recorded = await recordEvents(client, rows, unpacked);

@@ -84,31 +84,34 @@ const OLDEST_PENDING = statement({
   text: sql`SELECT min(batch) AS batch FROM penstock.pending WHERE batch <= ${{ upTo: "int8" }}`,
 });
 
-// From one day and the next, since at midnight the days of batches are not quite in the order of their numbers. LIMIT, or
-// Postgres may read a whole partition for what it takes for most of it. Not prepared: a plan that was made when a
-// day was empty would read all of it when it is not any more.
 const above = sql`seq > ${{ after: "int8" }} AND seq <= ${{ upTo: "int8" }}`;
 const types = { types: "text[]?" } as const;
 const source = { source: "text?" } as const;
 const since = { since: "timestamptz?" } as const;
 
+// From one day and the next, below where the third begins (`until`): at midnight the days of batches are not quite in the
+// order of their numbers. LIMIT, or Postgres may read a whole partition for what it takes for most of it. Not prepared: a plan
+// that was made when a day was empty would read all of it when it is not any more.
 const PAGE = statement({
-  rows: { seq: "int8", day: "text", matches: "bool" },
+  rows: { seq: "int8?", day: "text?", matches: "bool?", until: "int8" },
   text: sql`
-    SELECT seq, day::text, matches FROM (
-      SELECT e.seq, e.day,
-             (${types} IS NULL OR e.type = ANY(${types})) IS TRUE AND (${source} IS NULL OR e.source = ${source})
-               AND (${since} IS NULL OR e.received_at >= ${since}) AS matches
-        FROM (SELECT p.day
-                FROM (${PARTITION_DAYS}) AS p
-               CROSS JOIN LATERAL (SELECT FROM penstock.events
-                                    WHERE day = p.day AND ${above} ORDER BY seq LIMIT 1) AS any_of_it
-               ORDER BY p.day LIMIT 2) AS partition
-       CROSS JOIN LATERAL (
-         SELECT seq, day, source, type, received_at FROM penstock.events
-          WHERE day = partition.day AND ${above} ORDER BY seq LIMIT ${PAGE_EVENTS}
-       ) AS e
-    ) AS page ORDER BY seq LIMIT ${PAGE_EVENTS}`,
+    WITH days AS MATERIALIZED (
+      SELECT p.day, first.seq, row_number() OVER (ORDER BY p.day) AS nth
+        FROM (${PARTITION_DAYS}) AS p
+       CROSS JOIN LATERAL (SELECT seq FROM penstock.events WHERE day = p.day AND ${above} ORDER BY seq LIMIT 1) AS first
+       ORDER BY p.day LIMIT 3
+    ), bound AS (
+      SELECT coalesce((SELECT seq - 1 FROM days WHERE nth = 3), ${{ upTo: "int8" }}) AS until
+    )
+    SELECT page.seq, page.day::text,
+           (${types} IS NULL OR page.type = ANY(${types})) IS TRUE AND (${source} IS NULL OR page.source = ${source})
+             AND (${since} IS NULL OR page.received_at >= ${since}) AS matches, bound.until
+      FROM bound LEFT JOIN LATERAL (
+             SELECT e.* FROM days CROSS JOIN LATERAL (
+                      SELECT seq, day, source, type, received_at FROM penstock.events
+                       WHERE day = days.day AND ${above} ORDER BY seq LIMIT ${PAGE_EVENTS}) AS e
+              WHERE days.nth < 3 AND e.seq <= bound.until ORDER BY e.seq LIMIT ${PAGE_EVENTS}) AS page ON true
+     ORDER BY page.seq`,
 });
 
 /** The last seq of the batch whose number was drawn last; it may not be committed yet, or never will be. 0 before the first. */
@@ -162,12 +165,14 @@ export function tailEvents(store: Store, options: TailFilter & { readonly after:
           return { events: [], cursor, next: mark === null && settled === written ? "none" : "soon" };
       }
       const { rows } = await query(store.pool, PAGE, { after: cursor, upTo: settled, types, source, since });
-      const wanted = rows.filter(({ matches }) => matches).map(({ day, seq }) => ({ day, seq: Number(seq) }));
+      const looked = rows.flatMap(({ seq, day, matches }) =>
+        seq === null || day === null ? [] : [{ seq: Number(seq), day, matches: matches === true }],
+      );
+      const wanted = looked.filter(({ matches }) => matches);
       const found = await readEvents(store.pool, wanted, PAGE_BYTES);
-      const last = found.at(-1);
-      const lastRow = rows.at(-1);
+      const [last, lastLooked] = [found.at(-1), looked.at(-1)];
       if (last !== undefined && found.length < wanted.length) cursor = last.seq;
-      else cursor = rows.length === PAGE_EVENTS && lastRow !== undefined ? Number(lastRow.seq) : settled;
+      else cursor = looked.length === PAGE_EVENTS && lastLooked ? lastLooked.seq : Number(rows[0]?.until ?? settled);
       return { events: found.map(toTailedEvent), cursor, next: cursor < settled ? "more" : "soon" };
     },
   };

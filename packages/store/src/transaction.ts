@@ -21,7 +21,7 @@ export interface TransactionControl {
    * trip: one that only reads or locks. What writes has to wait for this.
    */
   readonly begun: Promise<void>;
-  /** Has work go out together with COMMIT. It must run all its statements at once; where one fails, all is rolled back. */
+  /** Has work go out ahead of COMMIT, in one round trip. It must run all its statements at once; where one fails, all is rolled back. */
   atCommit(work: () => Promise<unknown>): void;
 }
 
@@ -73,6 +73,8 @@ export async function eagerTransaction<T>(
     const result = await fn(client, { begun, atCommit: (work) => void last.push(work) });
     await begun;
     const lastWork = last.map((work) => work());
+    // What fails before it reaches the server aborts nothing there: COMMIT must not go out then.
+    await Promise.race([Promise.all(lastWork), new Promise((resolve) => setImmediate(resolve))]);
     // Of what failed the first is told: what follows only fails because of it.
     const ends = await Promise.allSettled([...lastWork, commit(client)]);
     const failed = ends.find((end) => end.status === "rejected");

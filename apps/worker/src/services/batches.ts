@@ -47,7 +47,6 @@ export function runBatches(
     );
     instruments.swept().add(batches.length);
     log.debug({ batches: batches.length }, "batches were pending for long, their jobs are there again");
-    if (batches.length <= STUCK_AT_ONCE) await runStuck();
   }
 
   /**
@@ -55,13 +54,20 @@ export function runBatches(
    * they are an hour apart, that lasts an hour.
    */
   async function runStuck(): Promise<void> {
+    const waiting = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS, maxBatches: STUCK_AT_ONCE + 1 });
+    if (waiting.length > STUCK_AT_ONCE) return;
     const batches = await findUnqueuedBatches(store, { olderThanMs: STUCK_AFTER_MS, maxBatches: 1 });
     if (batches.length === 0) return;
     log.warn({ batches }, "a batch is pending although its job should be done or taken up again, it is run without");
     await process({ batches, startedBefore: 1 });
   }
 
-  return { consumer, done: loop(workplace, SWEEP_EVERY_MS, "sweep", sweep) };
+  const loops = [
+    loop(workplace, SWEEP_EVERY_MS, "sweep", sweep),
+    // By itself: it waits where another worker holds the batch.
+    loop(workplace, SWEEP_EVERY_MS, "running a batch that is stuck", runStuck),
+  ];
+  return { consumer, done: Promise.all(loops) };
 }
 
 /** Batches can hold more than one transaction takes, and there may be a backlog: goes on until a claim finds all. */
