@@ -95,13 +95,14 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "end-to-end",
-    about: "from the webhook to the committed row, events per second, sustained",
+    about:
+      "from the webhook to the committed row: events per second, sustained, and bytes that Postgres writes for each",
     async run({ alternate, rounds, quick, seconds }) {
-      for (const payloadBytes of quick ? [SMALL] : [SMALL, LARGE]) {
-        const variants = ["idiomatic", "penstock-redis", "penstock-postgres"];
-        const cases = variants.map((variant) => ({ variant, shape: runEndToEnd, options: { payloadBytes, seconds } }));
-        await alternate(payloadBytes === SMALL ? "end to end" : "end to end 4 KiB", rounds, cases);
-      }
+      const variants = ["idiomatic", "penstock-redis", "penstock-postgres"];
+      const cases = (names: readonly string[], payloadBytes: number): Case[] =>
+        names.map((variant) => ({ variant, shape: runEndToEnd, options: { payloadBytes, seconds } }));
+      await alternate("end to end", rounds, cases([...variants, "express-graphile", "express-pgboss"], SMALL));
+      if (!quick) await alternate("end to end 4 KiB", rounds, cases(variants, LARGE));
     },
   },
   {

@@ -51,10 +51,12 @@ const NAMES: Readonly<Record<string, string>> = {
   "penstock-plain": "Penstock, an event at a time",
   bullmq: "BullMQ, a transaction per job",
   graphile: "graphile-worker, a job per event",
-  "graphile-batch": "graphile-worker, batch jobs of 200",
+  "express-graphile": "Express + graphile-worker, a job per request",
+  "graphile-batch": "graphile-worker, ready-made batches (a bound)",
   "penstock-outbound": "Penstock, deliveries to an endpoint",
   undici: "undici with an HMAC, stores nothing",
   pgboss: "pg-boss, a transaction per job",
+  "express-pgboss": "Express + pg-boss, a job per request",
   "pgboss-batch": "pg-boss, batches of 200",
 };
 
@@ -178,7 +180,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...rows.map(line)].join("\n");
 }
 
-const BAR = { height: 22, gap: 8, left: 270, width: 440 };
+const BAR = { height: 22, gap: 8, left: 320, width: 440 };
 
 /** Bars of the rates, as an SVG that can be read on a light page and on a dark one. */
 export function toSvg({ runs }: Pick<Results, "runs">): string {

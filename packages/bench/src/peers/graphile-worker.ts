@@ -1,9 +1,10 @@
 // graphile-worker with the settings of its manual's page on performance: a local queue of 500 and completions in batches.
 // A job per event in a transaction of its own, or its batch jobs: a job whose payload is an array of 200 events.
-// `graphile-worker.ts enqueue` fills the queue, `work` processes.
+// `graphile-worker.ts serve` takes webhooks in, a job per request; `enqueue` fills the queue; `work` processes.
 import { makeWorkerUtils, run } from "graphile-worker";
 import { backlog } from "./backlog.ts";
 import { APPLY_MANY, applyOne, type Event, valuesOf } from "./effect.ts";
+import { serveWebhooks } from "./express.ts";
 
 const { DATABASE_URL = "", MODE = "" } = process.env;
 const BATCH = 200;
@@ -16,6 +17,12 @@ declare global {
       events: Event[];
     }
   }
+}
+
+async function serve(): Promise<void> {
+  const utils = await makeWorkerUtils({ connectionString: DATABASE_URL });
+  await utils.migrate();
+  serveWebhooks((event) => utils.addJob("event", event));
 }
 
 async function enqueue(): Promise<void> {
@@ -56,5 +63,5 @@ async function work(): Promise<void> {
   process.once("SIGTERM", () => void runner.stop().then(() => process.exit()));
 }
 
-const commands = { work, enqueue };
+const commands = { serve, work, enqueue };
 await commands[process.argv[2] as keyof typeof commands]();
