@@ -58,7 +58,7 @@ test("a peer is represented by the best of its variants, ready-made batches are 
 
 test("what Postgres writes per event is told in bytes, and Penstock's also against what it was before", () => {
   const bytes = (name: string, wal: number, tables: number): Run =>
-    run("end to end", name, 1, 100, { bytesPerEvent: { wal, tables } });
+    run("disk", name, 1, 100, { bytesPerEvent: { wal, tables } });
   const figures = figuresOf([bytes("penstock-redis", 900, 700), bytes("idiomatic", 400, 100)]);
   const ofDisk = nest(figures)["disk"] ?? {};
   expect(ofDisk).toMatchObject({ walBytesRedis: 900, tablesBytesRedis: 700, walBytesIdiomatic: 400 });

@@ -172,7 +172,7 @@ export function figuresOf(runs: readonly Run[]): Figure[] {
     ["tables", "tables and indexes"],
   ] as const) {
     for (const [name, key] of STORING) {
-      const bytes = all("end to end", name).flatMap(({ bytesPerEvent }) => bytesPerEvent?.[kind] ?? []);
+      const bytes = all("disk", name).flatMap(({ bytesPerEvent }) => bytesPerEvent?.[kind] ?? []);
       const title = `bytes of ${what} per event, ${name}`;
       add(`disk.${kind}Bytes${key}`, title, bytes);
       const before = BEFORE.bytesPerEvent[name]?.[kind];

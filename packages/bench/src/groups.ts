@@ -44,6 +44,7 @@ export interface Group {
 const SMALL = 350;
 export const LARGE = 4096;
 const HISTORY = 10_000_000;
+const DISK_EVENTS = 20_000;
 const MEMORY_EVENTS = 1_000_000;
 const PARKED = 100_000;
 const LIGHT_PER_SECOND = 20;
@@ -103,6 +104,16 @@ export const GROUPS: readonly Group[] = [
         names.map((variant) => ({ variant, shape: runEndToEnd, options: { payloadBytes, seconds } }));
       await alternate("end to end", rounds, cases([...variants, "express-graphile", "express-pgboss"], SMALL));
       if (!quick) await alternate("end to end 4 KiB", rounds, cases(variants, LARGE));
+    },
+  },
+  {
+    name: "disk",
+    about: `bytes that Postgres writes per event, of ${DISK_EVENTS.toLocaleString("en")} from the webhook to the committed row`,
+    async run({ alternate, ownRounds, seconds }) {
+      const options = { payloadBytes: SMALL, seconds, events: DISK_EVENTS };
+      const variants = ["penstock-redis", "penstock-postgres", "idiomatic"];
+      const cases = variants.map((variant) => ({ variant, shape: runEndToEnd, options }));
+      await alternate("disk", ownRounds, cases);
     },
   },
   {

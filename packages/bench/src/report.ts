@@ -77,6 +77,10 @@ export function describeRun(run: Run): string {
   const parts = [`${format(run.perSecond).padStart(7)}/s`];
   if (run.p99Ms !== undefined) parts.push(`p50 ${format(run.p50Ms ?? 0)} p99 ${format(run.p99Ms)} ms`);
   if (run.toEffect) parts.push(`to the effect p50 ${format(run.toEffect.p50Ms)} p99 ${format(run.toEffect.p99Ms)} ms`);
+  if (run.bytesPerEvent) {
+    const { wal, tables } = run.bytesPerEvent;
+    parts.push(`bytes: WAL ${format(wal)}, tables ${format(tables)}`);
+  }
   parts.push(`CPU µs: ${cpu.join(", ")}`);
   if (run.problems.length > 0) parts.push(`VOID: ${run.problems.join("; ")}`);
   return `${run.kind.padEnd(17)} ${run.name.padEnd(26)} ${parts.join("  ")}`;

@@ -53,6 +53,8 @@ export interface RunOptions {
   readonly workers?: number;
   /** Open loop, so many events a second; unless given, closed loop. */
   readonly perSecond?: number;
+  /** Closed loop, so many events, however long they take. */
+  readonly events?: number;
   readonly env?: Readonly<Record<string, string>>;
   /** Schemas of the handlers whose effects count. */
   readonly schemas?: readonly string[];
@@ -249,7 +251,8 @@ function warmUpOf({ seconds }: RunOptions): number {
 }
 
 function paced(options: RunOptions): Pace {
-  const { perSecond, seconds } = options;
+  const { perSecond, seconds, events } = options;
+  if (events !== undefined) return { events, seconds: 600, perSecond: null };
   if (perSecond === undefined) return closedFor(options, seconds);
   return { perSecond, events: Math.ceil(perSecond * seconds), seconds: seconds + 10 };
 }

@@ -1,4 +1,5 @@
-// graphile-worker with the settings of its manual's page on performance: a local queue of 500 and completions in batches.
+// graphile-worker with the settings of its manual's page on performance: a local queue of 500, completions in batches, and
+// a delay before the next fetch when one brings too little, since else each new job makes the worker ask for jobs.
 // A job per event in a transaction of its own, or its batch jobs: a job whose payload is an array of 200 events.
 // `graphile-worker.ts serve` takes webhooks in, a job per request; `enqueue` fills the queue; `work` processes.
 import { makeWorkerUtils, run } from "graphile-worker";
@@ -46,7 +47,7 @@ async function work(): Promise<void> {
         connectionString: DATABASE_URL,
         concurrentJobs: CONCURRENCY,
         maxPoolSize: CONCURRENCY + 2,
-        localQueue: { size: 500 },
+        localQueue: { size: 500, refetchDelay: { durationMs: 100, threshold: CONCURRENCY } },
         completeJobBatchDelay: 0,
         failJobBatchDelay: 0,
       },
