@@ -49,10 +49,33 @@ test("a ratio is that of the medians, its range that of the rounds, and void run
   expect(nest(figuresOf(runs))).toEqual({ intake: { ratioToLimit: 0.45 } });
 });
 
-test("a peer is represented by the best of its variants", () => {
+test("a peer is represented by the best of its variants, ready-made batches are a bound without a target", () => {
   const rates = { "penstock-redis": 1_000, graphile: 100, "graphile-batch": 500, pgboss: 200, "pgboss-batch": 100 };
-  const runs = Object.entries(rates).map(([name, rate]) => run("process", name, 1, rate));
-  expect(nest(figuresOf(runs))["process"]).toMatchObject({ ratioToGraphile: 2, ratioToPgboss: 5 });
+  const figures = figuresOf(Object.entries(rates).map(([name, rate]) => run("process", name, 1, rate)));
+  expect(nest(figures)["process"]).toEqual({ ratioToGraphile: 10, ratioToGraphileBound: 2, ratioToPgboss: 5 });
+  expect(figures.find(({ key }) => key === "process.ratioToGraphileBound")).not.toHaveProperty("target");
+});
+
+test("what Postgres writes per event is told in bytes, and Penstock's also against what it was before", () => {
+  const bytes = (name: string, wal: number, tables: number): Run =>
+    run("disk", name, 1, 100, { bytesPerEvent: { wal, tables } });
+  const figures = figuresOf([bytes("penstock-redis", 900, 700), bytes("idiomatic", 400, 100)]);
+  const ofDisk = nest(figures)["disk"] ?? {};
+  expect(ofDisk).toMatchObject({ walBytesRedis: 900, tablesBytesRedis: 700, walBytesIdiomatic: 400 });
+  expect(ofDisk["walRatioIdiomatic"]).toBeUndefined();
+  expect(figures.find(({ key }) => key === "disk.walRatioRedis")?.target).toEqual({ atMost: 0.5 });
+});
+
+test("light load is told in milliseconds and against idiomatic", () => {
+  const light = (name: string, p50Ms: number, p99Ms: number): Run =>
+    run("light load", name, 1, 20, { toEffect: { p50Ms, p99Ms, maxMs: p99Ms } });
+  const figures = figuresOf([light("penstock-redis", 6, 9), light("idiomatic", 4, 12)]);
+  expect(nest(figures)["latency"]).toMatchObject({
+    lightRedisP50Ms: 6,
+    lightRedisP50RatioToIdiomatic: 1.5,
+    lightRedisP99RatioToIdiomatic: 0.75,
+    lightIdiomaticP99Ms: 12,
+  });
 });
 
 test("telemetry costs what it takes from the throughput, in percent", () => {

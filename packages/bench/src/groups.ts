@@ -44,6 +44,7 @@ export interface Group {
 const SMALL = 350;
 export const LARGE = 4096;
 const HISTORY = 10_000_000;
+const DISK_EVENTS = 20_000;
 const MEMORY_EVENTS = 1_000_000;
 const PARKED = 100_000;
 const LIGHT_PER_SECOND = 20;
@@ -95,13 +96,24 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "end-to-end",
-    about: "from the webhook to the committed row, events per second, sustained",
+    about:
+      "from the webhook to the committed row: events per second, sustained, and bytes that Postgres writes for each",
     async run({ alternate, rounds, quick, seconds }) {
-      for (const payloadBytes of quick ? [SMALL] : [SMALL, LARGE]) {
-        const variants = ["idiomatic", "penstock-redis", "penstock-postgres"];
-        const cases = variants.map((variant) => ({ variant, shape: runEndToEnd, options: { payloadBytes, seconds } }));
-        await alternate(payloadBytes === SMALL ? "end to end" : "end to end 4 KiB", rounds, cases);
-      }
+      const variants = ["idiomatic", "penstock-redis", "penstock-postgres"];
+      const cases = (names: readonly string[], payloadBytes: number): Case[] =>
+        names.map((variant) => ({ variant, shape: runEndToEnd, options: { payloadBytes, seconds } }));
+      await alternate("end to end", rounds, cases([...variants, "express-graphile", "express-pgboss"], SMALL));
+      if (!quick) await alternate("end to end 4 KiB", rounds, cases(variants, LARGE));
+    },
+  },
+  {
+    name: "disk",
+    about: `bytes that Postgres writes per event, of ${DISK_EVENTS.toLocaleString("en")} from the webhook to the committed row`,
+    async run({ alternate, ownRounds, seconds }) {
+      const options = { payloadBytes: SMALL, seconds, events: DISK_EVENTS };
+      const variants = ["penstock-redis", "penstock-postgres", "idiomatic"];
+      const cases = variants.map((variant) => ({ variant, shape: runEndToEnd, options }));
+      await alternate("disk", ownRounds, cases);
     },
   },
   {

@@ -51,10 +51,12 @@ const NAMES: Readonly<Record<string, string>> = {
   "penstock-plain": "Penstock, an event at a time",
   bullmq: "BullMQ, a transaction per job",
   graphile: "graphile-worker, a job per event",
-  "graphile-batch": "graphile-worker, batch jobs of 200",
+  "express-graphile": "Express + graphile-worker, a job per request",
+  "graphile-batch": "graphile-worker, ready-made batches (a bound)",
   "penstock-outbound": "Penstock, deliveries to an endpoint",
   undici: "undici with an HMAC, stores nothing",
   pgboss: "pg-boss, a transaction per job",
+  "express-pgboss": "Express + pg-boss, a job per request",
   "pgboss-batch": "pg-boss, batches of 200",
 };
 
@@ -75,6 +77,10 @@ export function describeRun(run: Run): string {
   const parts = [`${format(run.perSecond).padStart(7)}/s`];
   if (run.p99Ms !== undefined) parts.push(`p50 ${format(run.p50Ms ?? 0)} p99 ${format(run.p99Ms)} ms`);
   if (run.toEffect) parts.push(`to the effect p50 ${format(run.toEffect.p50Ms)} p99 ${format(run.toEffect.p99Ms)} ms`);
+  if (run.bytesPerEvent) {
+    const { wal, tables } = run.bytesPerEvent;
+    parts.push(`bytes: WAL ${format(wal)}, tables ${format(tables)}`);
+  }
   parts.push(`CPU µs: ${cpu.join(", ")}`);
   if (run.problems.length > 0) parts.push(`VOID: ${run.problems.join("; ")}`);
   return `${run.kind.padEnd(17)} ${run.name.padEnd(26)} ${parts.join("  ")}`;
@@ -178,7 +184,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...rows.map(line)].join("\n");
 }
 
-const BAR = { height: 22, gap: 8, left: 270, width: 440 };
+const BAR = { height: 22, gap: 8, left: 320, width: 440 };
 
 /** Bars of the rates, as an SVG that can be read on a light page and on a dark one. */
 export function toSvg({ runs }: Pick<Results, "runs">): string {

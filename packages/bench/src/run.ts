@@ -27,11 +27,20 @@ export interface Measures {
   readonly seconds: number;
   /** Processor time of each process by what it is, in microseconds per event. */
   readonly cpuUsPerEvent: Readonly<Record<string, number>>;
-  /** At the end, by what it is; of several, the largest. */
+  /** By what it is, at the end or the largest that was seen; of several processes, the largest. */
   readonly rssMiB: Readonly<Record<string, number>>;
+  /** What Postgres has written per event, from intake to the committed effect; end to end only. */
+  readonly bytesPerEvent?: BytesWritten;
   readonly books: Books;
   /** What makes the run void. */
   readonly problems: readonly string[];
+}
+
+/** Bytes of Postgres. */
+export interface BytesWritten {
+  readonly wal: number;
+  /** All tables with their indexes, but for the rows that the handlers write. */
+  readonly tables: number;
 }
 
 /** How a run is done. */
@@ -44,6 +53,8 @@ export interface RunOptions {
   readonly workers?: number;
   /** Open loop, so many events a second; unless given, closed loop. */
   readonly perSecond?: number;
+  /** Closed loop, so many events, however long they take. */
+  readonly events?: number;
   readonly env?: Readonly<Record<string, string>>;
   /** Schemas of the handlers whose effects count. */
   readonly schemas?: readonly string[];
@@ -130,11 +141,13 @@ export async function runEndToEnd(stage: Stage, variant: Variant, given: RunOpti
   const first = { ...orderOf(options, ports), ...closedFor(options, warmUpOf(options)) };
   const warmUp = await load.run(first);
   await drained(stage, first.tag, schemas, warmUp.acknowledged);
+  const bytesBefore = await bytesOf(stage);
   const clock = startClock(stage);
   const order = { ...orderOf(options, ports), ...paced(options) };
   const report = await load.run(order, clock.reset);
   await drained(stage, order.tag, schemas, report.acknowledged);
   const used = clock.read(report.acknowledged);
+  const bytes = await bytesOf(stage);
   const memory = memoryOf(stage);
   const times = await commitTimes(stage, order.tag, schemas);
   const seconds = ((times.at(-1) ?? 0) - report.startedAt) / 1000;
@@ -145,6 +158,10 @@ export async function runEndToEnd(stage: Stage, variant: Variant, given: RunOpti
     ...(options.perSecond && { toEffect: await effectTimes(stage, order.tag, report, options.perSecond) }),
     perSecond: report.acknowledged / seconds,
     seconds,
+    bytesPerEvent: {
+      wal: (bytes.wal - bytesBefore.wal) / report.acknowledged,
+      tables: (bytes.tables - bytesBefore.tables) / report.acknowledged,
+    },
     cpuUsPerEvent: used,
     rssMiB: memory,
     books,
@@ -152,7 +169,7 @@ export async function runEndToEnd(stage: Stage, variant: Variant, given: RunOpti
   };
 }
 
-/** As runEndToEnd, but so many events in bursts, with a look at the memory after each. */
+/** As runEndToEnd, but so many events in bursts, with a look at the memory after each: the largest counts. */
 export async function runMemory(
   stage: Stage,
   variant: Variant,
@@ -162,6 +179,7 @@ export async function runMemory(
   const ports = await startIngests(stage, variant, options);
   await startWorkers(stage, variant, options, 1);
   const load = await startLoad(stage);
+  const looks: Record<string, number>[] = [];
   const rssOverTime: (Record<string, number> & { events: number })[] = [];
   const clock = startClock(stage);
   const startedAt = Date.now();
@@ -176,7 +194,9 @@ export async function runMemory(
     const report = await load.run(order);
     await drained(stage, order.tag, SCHEMAS, report.acknowledged);
     total = sum(total, report);
-    rssOverTime.push({ events: total.sent, ...memoryOf(stage) });
+    const memory = memoryOf(stage);
+    looks.push(memory);
+    rssOverTime.push({ events: total.sent, ...memory });
   }
   const seconds = (Date.now() - startedAt) / 1000;
   const books = { ...total, stored: null, ...(await countAll(stage, variant, SCHEMAS)), handlers: 1 };
@@ -185,7 +205,7 @@ export async function runMemory(
     events: total.acknowledged,
     seconds,
     cpuUsPerEvent: clock.read(total.acknowledged),
-    rssMiB: memoryOf(stage),
+    rssMiB: largest(looks),
     rssOverTime,
     books,
     problems: imbalances(books),
@@ -231,7 +251,8 @@ function warmUpOf({ seconds }: RunOptions): number {
 }
 
 function paced(options: RunOptions): Pace {
-  const { perSecond, seconds } = options;
+  const { perSecond, seconds, events } = options;
+  if (events !== undefined) return { events, seconds: 600, perSecond: null };
   if (perSecond === undefined) return closedFor(options, seconds);
   return { perSecond, events: Math.ceil(perSecond * seconds), seconds: seconds + 10 };
 }
@@ -336,7 +357,27 @@ export function memoryOf(stage: Stage): Record<string, number> {
   return memory;
 }
 
+/** The largest of each role. */
+function largest(looks: readonly Record<string, number>[]): Record<string, number> {
+  const most: Record<string, number> = {};
+  for (const look of looks) {
+    for (const [role, mib] of Object.entries(look)) most[role] = Math.max(most[role] ?? 0, mib);
+  }
+  return most;
+}
+
 const isAlive = ({ child }: Program): boolean => child.exitCode === null && child.signalCode === null;
+
+/** What Postgres has written so far. Penstock's tables, those of its queue and those of peers are in one database. */
+async function bytesOf(stage: Stage): Promise<BytesWritten> {
+  const [row] = await stage.query<BytesWritten>(
+    `SELECT (pg_current_wal_lsn() - '0/0')::float8 AS wal, sum(pg_total_relation_size(c.oid))::float8 AS tables
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+        AND NOT (n.nspname LIKE 'bench%' AND c.relname IN ('effects', 'counters'))`,
+  );
+  return { wal: row?.wal ?? Number.NaN, tables: row?.tables ?? Number.NaN };
+}
 
 const tablesOf = (schemas: readonly string[], columns: string): string =>
   schemas.map((schema) => `SELECT ${columns} FROM ${schema}.effects`).join(" UNION ALL ");

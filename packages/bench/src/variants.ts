@@ -71,11 +71,12 @@ function penstock(
       },
       ready: "worker ready",
     }),
-    stored: (stage) =>
-      count(
-        stage,
-        "(SELECT FROM penstock.events JOIN penstock.event_keys USING (day, seq) UNION ALL SELECT FROM penstock.pending p JOIN penstock.batches b USING (day, batch), LATERAL penstock.events_of(b)) AS stored",
-      ),
+    async stored(stage) {
+      const [row] = await stage.query<{ n: string }>(
+        "SELECT (SELECT count(*) FROM penstock.events) + (SELECT coalesce(sum(events), 0) FROM penstock.pending) AS n",
+      );
+      return Number(row?.n);
+    },
     ledger: (stage, schemas) =>
       count(
         stage,
@@ -95,6 +96,7 @@ function peer(name: string, file: string, perSecond: number, mode = "single"): V
   return {
     name,
     perSecond,
+    serve: (stage, port, env) => program("ingest", "serve", stage, { PORT: String(port), ...env }),
     work: (stage, env) => program("worker", "work", stage, env),
     enqueue: (stage, backlog) => program("enqueue", "enqueue", stage, {}, JSON.stringify(backlog)),
     ledger: (stage) => count(stage, "bench.ledger"),
@@ -111,20 +113,13 @@ export const VARIANTS = {
     serve: (_, port) => ({ role: "ingest", file: "peers/limit.ts", env: { PORT: String(port), SECRET } }),
     ledger: () => Promise.reject(new Error("the limit stores nothing")),
   },
-  idiomatic: {
-    ...idiomatic,
-    serve: (stage, port) => ({
-      role: "ingest",
-      file: "peers/idiomatic.ts",
-      args: ["serve"],
-      env: { PORT: String(port), SECRET, REDIS_URL: stage.redis.url },
-    }),
-    stored: countJobs,
-  },
+  idiomatic: { ...idiomatic, stored: countJobs },
   bullmq: { ...idiomatic, name: "bullmq" },
   graphile: peer("graphile", "peers/graphile-worker.ts", 3_000),
+  "express-graphile": peer("express-graphile", "peers/graphile-worker.ts", 3_000),
   "graphile-batch": peer("graphile-batch", "peers/graphile-worker.ts", 20_000, "batch"),
   pgboss: peer("pgboss", "peers/pg-boss.ts", 2_500),
+  "express-pgboss": peer("express-pgboss", "peers/pg-boss.ts", 2_500),
   "pgboss-batch": peer("pgboss-batch", "peers/pg-boss.ts", 8_000, "batch"),
   "penstock-redis": penstock("penstock-redis", "redis", 15_000),
   "penstock-postgres": penstock("penstock-postgres", "postgres", 15_000),

@@ -1,33 +1,18 @@
 // What one writes by the manuals of Express and BullMQ: a job per request, a transaction per job.
 // `idiomatic.ts serve` takes webhooks in, `work` processes, `enqueue` fills the queue without a server.
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { Queue, Worker } from "bullmq";
-import express from "express";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { backlog } from "./backlog.ts";
 import { applyOne, type Event } from "./effect.ts";
+import { serveWebhooks } from "./express.ts";
 
-const { PORT = "", SECRET = "", REDIS_URL = "", DATABASE_URL = "" } = process.env;
+const { REDIS_URL = "", DATABASE_URL = "" } = process.env;
 const QUEUE = "events";
 
 function serve(): void {
   const queue = new Queue(QUEUE, { connection: new Redis(REDIS_URL) });
-  const app = express();
-  app.post("/webhooks/buzzbip", express.raw({ type: "application/json" }), async (request, response) => {
-    const body = request.body as Buffer;
-    const expected = createHmac("sha256", SECRET).update(body).digest();
-    const given = Buffer.from(request.get("X-BuzzBip-Signature") ?? "", "hex");
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-      response.status(401).end();
-      return;
-    }
-    const event = JSON.parse(body.toString()) as Event & { type: string };
-    await queue.add(event.type, event, { jobId: event.id, removeOnComplete: true });
-    response.status(200).json({ status: "accepted" });
-  });
-  app.listen(Number(PORT), "127.0.0.1", () => console.log("ready"));
-  process.once("SIGTERM", () => process.exit());
+  serveWebhooks((event) => queue.add(event.type, event, { jobId: event.id, removeOnComplete: true }));
 }
 
 function work(): void {

@@ -1,10 +1,11 @@
 // pg-boss as its manual has it for much work: full batches are followed by the next at once. Each event in a transaction
 // of its own, or all of a batch in one statement and in the same transaction as the completion of its jobs.
-// `pg-boss.ts enqueue` fills the queue, `work` processes.
+// `pg-boss.ts serve` takes webhooks in, a job per request; `enqueue` fills the queue; `work` processes.
 import pg from "pg";
 import { PgBoss } from "pg-boss";
 import { backlog } from "./backlog.ts";
 import { APPLY_MANY, applyOne, type Event, valuesOf } from "./effect.ts";
+import { serveWebhooks } from "./express.ts";
 
 const { DATABASE_URL = "", MODE = "" } = process.env;
 const QUEUE = "events";
@@ -13,6 +14,10 @@ const boss = new PgBoss({ connectionString: DATABASE_URL, max: 10 });
 boss.on("error", console.error);
 await boss.start();
 await boss.createQueue(QUEUE);
+
+function serve(): void {
+  serveWebhooks((event) => boss.send(QUEUE, event));
+}
 
 async function enqueue(): Promise<void> {
   for (const lot of backlog())
@@ -51,5 +56,5 @@ async function work(): Promise<void> {
   process.once("SIGTERM", () => void boss.stop().then(() => process.exit()));
 }
 
-const commands = { work, enqueue };
+const commands = { serve, work, enqueue };
 await commands[process.argv[2] as keyof typeof commands]();
