@@ -3,7 +3,7 @@ import { defineHandler, PermanentError, RetryAfterError } from "@penstock/handle
 import { makeEvent } from "@penstock/schemas/fixtures";
 import type { Store } from "@penstock/store";
 import { createEngineStore, findHandlerRoles, listEvents, migrate, pauseHandler } from "@penstock/store";
-import { createTestDatabase, setStrangely } from "@penstock/testing";
+import { createTestDatabase, eventually, setStrangely } from "@penstock/testing";
 import { sql } from "kysely";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
@@ -834,15 +834,32 @@ describe("a batch whose process died", () => {
   test("is recorded without a call of its handlers, each of which gets a delivery that waits", async () => {
     const ran: string[] = [];
     const handler = (name: string) => effectHandler({ name, handle: ({ id }) => void ran.push(`${name} ${id}`) });
+    await addBatch(store, [{ id: "oldest" }]);
     const batch = await addBatch(store, [{ id: "evt_1" }, { id: "evt_2", type: "contact.created" }]);
-    const neighbour = await addBatch(store, [{ id: "evt_3" }]);
     const engine = engineOn(store, [handler("a"), handler("b")]);
-    expect(await engine.processBatch(again(batch))).toMatchObject({ batches: 1, events: 2, waiting: ["a", "b"] });
+    // What killed its process may have come along as one of the oldest.
+    expect(await engine.processBatch(again(batch))).toMatchObject({ batches: 2, events: 3, waiting: ["a", "b"] });
     expect(ran).toEqual([]);
-    expect(await deliveries(store)).toEqual(["evt_1 a pending", "evt_1 b pending"]);
-    expect(await rows(store, "SELECT batch::int FROM penstock.pending")).toEqual([{ batch: neighbour }]);
-    expect(await engine.runDueDeliveries(10)).toBe(2);
-    expect(ran.toSorted()).toEqual(["a evt_1", "b evt_1"]);
+    const waiting = ["evt_1 a pending", "evt_1 b pending", "oldest a pending", "oldest b pending"];
+    expect(await deliveries(store)).toEqual(waiting);
+    expect(await engine.runDueDeliveries(10)).toBe(4);
+    expect(ran.toSorted()).toEqual(["a evt_1", "a oldest", "b evt_1", "b oldest"]);
+  });
+
+  test("is waited for while a worker that stands still holds it", async () => {
+    const batch = await addBatch(store, [{ id: "evt_1" }]);
+    let recorded: Promise<unknown> | undefined;
+    const frozen = createEngineStore(store, "frozen").transaction(async (tx) => {
+      await tx.claimBatches({ batches: [batch], onlyThese: true, maxEvents: 200, maxBytes: 1e6 });
+      recorded = engineOn(store, [effectHandler()]).processBatch(again(batch));
+      await eventually(async () => {
+        expect((await rows(store, "SELECT FROM pg_locks WHERE NOT granted")).length).toBeGreaterThan(0);
+      });
+      throw new Error("it was killed");
+    });
+    await expect(frozen).rejects.toThrow("it was killed");
+    expect(await recorded).toMatchObject({ batches: 1, events: 1 });
+    expect(await deliveries(store)).toEqual(["evt_1 effect pending"]);
   });
 
   test("three times is recorded without a call of what reads its events", async () => {

@@ -238,6 +238,36 @@ test("a start by time is found by halves, and pages are read by the primary key"
   expect(mostRowsIn(plans)).toBeLessThanOrEqual(2_000);
 });
 
+test("days with few events are gone through, each of them", async () => {
+  await using store = Object.assign(await openMigrated(), {
+    async [Symbol.asyncDispose](this: Store) {
+      await this.close();
+    },
+  });
+  for (const [at, day] of ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"].entries()) {
+    for (const table of ["events", "batches"]) {
+      const name = `penstock.${table}_${day.replaceAll("-", "")}`;
+      await store.pool.query(
+        `CREATE TABLE ${name} PARTITION OF penstock.${table} FOR VALUES FROM ('${day}') TO ('2026-01-0${at + 2}')`,
+      );
+    }
+    await store.pool.query(
+      `INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
+       SELECT $1::date, nextval('penstock.batch_number'), $1::date, 1, '[]', ''`,
+      [day],
+    );
+  }
+  await store.pool.query(`
+    INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
+    SELECT batch * 1024, day, received_at, 'buzzbip', 'of ' || day, 'x', '{}', 0, 0 FROM penstock.batches`);
+  expect(await readAll(tailEvents(store, { after: 0 }))).toEqual([
+    "of 2026-01-01",
+    "of 2026-01-02",
+    "of 2026-01-03",
+    "of 2026-01-04",
+  ]);
+});
+
 test("a tail of another database says so", async () => {
   await expect(tailEvents(store, { after: start + 1_000_000 }).read()).rejects.toMatchObject({ code: "CURSOR_AHEAD" });
 });
