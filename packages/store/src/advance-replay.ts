@@ -244,7 +244,18 @@ async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): 
   const { id, source, type, since, until, subject, handler, state, among, again, event_day, event_seq } = replay;
   const [day, nextDay] = replay.days;
   const values = {
-    ...{ id, source, type, since, until, subject, handler, state, among, again, day, nextDay },
+    id,
+    source,
+    type,
+    since,
+    until,
+    subject,
+    handler,
+    state,
+    among,
+    again,
+    day,
+    nextDay,
     seqs: event_seq === null ? null : [event_seq],
     days: event_day === null ? null : [event_day],
     cursorSeq: replay.cursor_seq,

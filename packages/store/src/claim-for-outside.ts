@@ -4,6 +4,7 @@ import { claimDeliveries } from "./claim-deliveries.ts";
 import { claimLanes } from "./claim-lanes.ts";
 import { query, type Queryable, type Store } from "./create-store.ts";
 import { readEvents } from "./read-events.ts";
+import { column, sql, statement } from "./sql.ts";
 import { transaction } from "./transaction.ts";
 
 type Claim = Parameters<EngineStore["claimForOutside"]>[0];
@@ -45,64 +46,65 @@ async function describe({ pool }: Store, claimed: readonly ClaimedDelivery[]): P
   });
 }
 
+const READ_EFFECTS = statement({
+  name: "penstock-read-effects",
+  rows: { nth: "int8", done: column<Record<string, unknown>>("json") },
+  text: sql`
+    SELECT w.nth, f.done
+      FROM unnest(${{ seqs: "int8[]", subscribers: "text[]", generations: "int2[]" }}) WITH ORDINALITY
+             AS w (seq, subscriber, generation, nth),
+           LATERAL (SELECT json_object_agg(key, result) AS done FROM penstock.effects f
+                     WHERE f.seq = w.seq AND f.subscriber = w.subscriber AND f.generation = w.generation) AS f
+     WHERE f.done IS NOT NULL`,
+});
+
 async function readEffects(db: Queryable, claimed: readonly ClaimedDelivery[]) {
   if (claimed.length === 0) return new Map<number, Record<string, unknown>>();
-  const { rows } = await query<{ nth: string; done: Record<string, unknown> }>(
-    db,
-    {
-      name: "penstock-read-effects",
-      text: `
-        SELECT w.nth, f.done
-          FROM unnest($1::int8[], $2::text[], $3::smallint[]) WITH ORDINALITY AS w (seq, subscriber, generation, nth),
-               LATERAL (SELECT json_object_agg(key, result) AS done FROM penstock.effects f
-                         WHERE f.seq = w.seq AND f.subscriber = w.subscriber AND f.generation = w.generation) AS f
-         WHERE f.done IS NOT NULL`,
-    },
-    [
-      claimed.map(({ seq }) => seq),
-      claimed.map(({ subscriber }) => subscriber),
-      claimed.map(({ generation }) => generation),
-    ],
-  );
+  const { rows } = await query(db, READ_EFFECTS, {
+    seqs: claimed.map(({ seq }) => seq),
+    subscribers: claimed.map(({ subscriber }) => subscriber),
+    generations: claimed.map(({ generation }) => generation),
+  });
   return new Map(rows.map(({ nth, done }) => [Number(nth), done]));
 }
 
 type RateLimit = NonNullable<Claim["rateLimit"]>;
 
+const handler = { handler: "text" } as const;
+const max = { max: "int4" } as const;
+const perMs = { perMs: "float8" } as const;
+
+const LOCK_RATE = statement({
+  name: "penstock-lock-rate",
+  rows: { left: "int4", waitMs: "float8" },
+  text: sql`
+    SELECT CASE WHEN until > clock_timestamp() THEN ${max} - rate_started ELSE ${max} END AS left,
+           CASE WHEN until > clock_timestamp() THEN extract(epoch FROM until - clock_timestamp()) * 1000
+                ELSE ${perMs} END::float8 AS "waitMs"
+      FROM (SELECT rate_started, rate_since + make_interval(secs => ${perMs} / 1000) AS until
+              FROM penstock.handlers WHERE name = ${handler} FOR UPDATE) AS rate`,
+});
+
 /** Locks the rate of a handler, which all workers share, and says how many may be started, and how long until more may. */
 async function lockRate(db: Queryable, handler: string, { max, perMs }: RateLimit) {
-  const { rows } = await query<{ left: number; waitMs: number }>(
-    db,
-    {
-      name: "penstock-lock-rate",
-      text: `
-        SELECT CASE WHEN until > clock_timestamp() THEN $2 - rate_started ELSE $2 END AS left,
-               CASE WHEN until > clock_timestamp() THEN extract(epoch FROM until - clock_timestamp()) * 1000 ELSE $3 END::float8
-                 AS "waitMs"
-          FROM (SELECT rate_started, rate_since + make_interval(secs => $3::float8 / 1000) AS until
-                  FROM penstock.handlers WHERE name = $1 FOR UPDATE) AS rate`,
-    },
-    [handler, max, perMs],
-  );
+  const { rows } = await query(db, LOCK_RATE, { handler, max, perMs });
   // A handler that nobody registered has no row to be counted in, and is run by no worker.
   return rows[0] ?? { left: max, waitMs: perMs };
 }
 
+const COUNT_RATE = statement({
+  name: "penstock-count-rate",
+  text: sql`
+    UPDATE penstock.handlers
+       SET (rate_since, rate_started) = (
+             SELECT CASE WHEN on_going THEN rate_since ELSE clock_timestamp() END,
+                    CASE WHEN on_going THEN rate_started ELSE 0 END + ${{ started: "int4" }}
+               FROM (SELECT coalesce(rate_since + make_interval(secs => ${perMs} / 1000) > clock_timestamp(), false)
+                              AS on_going) AS period)
+     WHERE name = ${handler}`,
+});
+
 /** Counts deliveries that were started: a period begins with the first one after the period before. */
 async function countRate(db: Queryable, handler: string, { perMs, started }: RateLimit & { readonly started: number }) {
-  await query(
-    db,
-    {
-      name: "penstock-count-rate",
-      text: `
-        UPDATE penstock.handlers
-           SET (rate_since, rate_started) = (
-                 SELECT CASE WHEN on_going THEN rate_since ELSE clock_timestamp() END,
-                        CASE WHEN on_going THEN rate_started ELSE 0 END + $3::int
-                   FROM (SELECT coalesce(rate_since + make_interval(secs => $2::float8 / 1000) > clock_timestamp(), false)
-                                  AS on_going) AS period)
-         WHERE name = $1`,
-    },
-    [handler, perMs, started],
-  );
+  await query(db, COUNT_RATE, { handler, perMs, started });
 }

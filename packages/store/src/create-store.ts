@@ -97,28 +97,15 @@ export function createStore(options: StoreOptions): Store {
 /** Anything that runs SQL: a pool, or one connection of it. */
 export type Queryable = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
 
-/** Runs one statement, with its values by name. @throws DatabaseUnavailableError when Postgres is away; else what Postgres said. */
+/** Runs a statement, with its values by name. @throws DatabaseUnavailableError when Postgres is away; else what Postgres said. */
 export async function query<Values, Row extends pg.QueryResultRow>(
   db: Queryable,
-  declared: Statement<Values, Row>,
-  ...values: unknown extends Values ? [] : [values: Values]
-): Promise<pg.QueryResult<Row>>;
-/** Runs a text, with its values by number. */
-export async function query<Row extends pg.QueryResultRow>(
-  db: Queryable,
-  text: string | { name: string; text: string },
-  values?: unknown[],
-): Promise<pg.QueryResult<Row>>;
-export async function query(
-  db: Queryable,
-  sql: string | { name: string; text: string } | Statement,
-  values?: unknown,
-): Promise<pg.QueryResult> {
+  { config, parameters }: Statement<Values, Row>,
+  ...[values]: unknown extends Values ? [] : [values: Values]
+): Promise<pg.QueryResult<Row>> {
+  const byName = (values ?? {}) as Readonly<Record<string, unknown>>;
   try {
-    if (typeof sql === "string") return await db.query(sql, (values ?? []) as unknown[]);
-    if (!("config" in sql)) return await db.query({ ...sql, values: values as unknown[] });
-    const byName = values as Readonly<Record<string, unknown>>;
-    return await db.query({ ...sql.config, values: sql.parameters.map(({ name }) => byName[name]) });
+    return await db.query<Row>({ ...config, values: parameters.map(({ name }) => byName[name]) });
   } catch (error) {
     throw toStoreError(error);
   }

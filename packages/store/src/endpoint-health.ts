@@ -14,10 +14,10 @@ const FEWEST_FAILURES = 10;
 export const IS_OPEN_ENDPOINT =
   "h.paused_at IS NULL AND e.disabled_at IS NULL AND (e.parked_until IS NULL OR e.parked_until <= now())";
 
-/** That nothing keeps the deliveries of subscriber $1 from being started. One that nobody registered can only be a handler. */
-export const IS_OPEN_SUBSCRIBER = `
+/** That nothing keeps the deliveries of a subscriber from being started. One that nobody registered can only be a handler. */
+export const IS_OPEN_SUBSCRIBER = sql`
   coalesce((SELECT ${IS_OPEN_ENDPOINT} FROM penstock.handlers h LEFT JOIN penstock.endpoints e ON e.id = h.name
-             WHERE h.name = $1 LIMIT 1), NOT starts_with($1, '${ENDPOINT_PREFIX}'))`;
+             WHERE h.name = ${{ subscriber: "text" }} LIMIT 1), NOT starts_with(${{ subscriber: "text" }}, '${ENDPOINT_PREFIX}'))`;
 
 /** That no worker has endpoint `e`. */
 export const IS_FREE_ENDPOINT = "(e.leased_until IS NULL OR e.leased_until <= now())";

@@ -1,5 +1,6 @@
 import { query, type Store } from "./create-store.ts";
 import { IS_FREE_ENDPOINT, IS_OPEN_ENDPOINT } from "./endpoint-health.ts";
+import { type Sql, sql, statement } from "./sql.ts";
 import { UNTIL_NOW } from "./wake-lanes.ts";
 
 const WAITS = `state IN ('pending', 'retrying') AND ${UNTIL_NOW}`;
@@ -8,22 +9,24 @@ const PLAIN = `${WAITS} AND lane IS NULL`;
 const WAKING = `${WAITS} AND lane IS NOT NULL AND next_attempt_at IS NOT NULL`;
 
 // OFFSET 0: or Postgres may read all that waits, or all endpoints, to look up in it.
-const openAmong = (candidates: string): string => `
+const openAmong = <Values>(candidates: string | Sql<Values>): Sql<Values> =>
+  sql`
   SELECT e.id FROM (${candidates}) AS c (id),
          LATERAL (SELECT e.id, e.leased_until FROM penstock.endpoints e JOIN penstock.handlers h ON h.name = e.id
-                   WHERE e.id = c.id AND ${IS_OPEN_ENDPOINT} AND ${IS_FREE_ENDPOINT} OFFSET 0) AS e`;
+                   WHERE e.id = c.id AND ${IS_OPEN_ENDPOINT} AND ${IS_FREE_ENDPOINT} OFFSET 0) AS e` as Sql<Values>;
 
 /** First who was let go longest ago: so each has its turn, where more are due than workers have places. */
-const THEIR_TURN = "ORDER BY e.leased_until NULLS FIRST LIMIT $1";
+const THEIR_TURN = sql`ORDER BY e.leased_until NULLS FIRST LIMIT ${{ limit: "int8" }}`;
 
 const isDue = (waits: string): string =>
   `EXISTS (SELECT FROM penstock.deliveries WHERE subscriber = e.id AND ${waits} AND next_attempt_at <= now() OFFSET 0)`;
 
-const AMONG_SOME = {
+const AMONG_SOME = statement({
   name: "penstock-are-endpoints-due",
-  text: `${openAmong("SELECT DISTINCT * FROM unnest($2::text[])")}
+  rows: { id: "text" },
+  text: sql`${openAmong(sql`SELECT DISTINCT * FROM unnest(${{ among: "text[]" }})`)}
    WHERE ${isDue(PLAIN)} OR ${isDue(WAKING)} ${THEIR_TURN}`,
-};
+});
 
 // From one subscriber for which something waits to the next by the index, which gives the first to become due of each: so
 // the many for which nothing waits are not looked at, and of the many that wait for one only the first is.
@@ -38,17 +41,18 @@ const steps = (name: string, waits: string): string => `
                      ORDER BY subscriber, next_attempt_at LIMIT 1) AS next
   )`;
 
-const ALL = {
+const ALL = statement({
   name: "penstock-find-due-endpoints",
-  text: `
+  rows: { id: "text" },
+  text: sql`
     WITH RECURSIVE ${steps("plain", PLAIN)}, ${steps("waking", WAKING)}
     ${openAmong("SELECT subscriber FROM (SELECT * FROM plain UNION ALL SELECT * FROM waking) AS f WHERE next_attempt_at <= now() GROUP BY 1")} ${THEIR_TURN}`,
-};
+});
 
 /** Endpoints, of these or of all, that may be delivered to, that no worker has, and for which something is due. Takes no locks. */
 export async function findDueEndpoints(store: Store, among: readonly string[] | null, limit = 100): Promise<string[]> {
   const { rows } = await (among === null
-    ? query<{ id: string }>(store.pool, ALL, [limit])
-    : query<{ id: string }>(store.pool, AMONG_SOME, [limit, among]));
+    ? query(store.pool, ALL, { limit })
+    : query(store.pool, AMONG_SOME, { limit, among }));
   return rows.map(({ id }) => id);
 }

@@ -24,7 +24,7 @@ type PgType = Scalar | `${Scalar}[]`;
 type Declared = PgType | `${PgType}?`;
 
 /** A column whose values are known closer than by their type in Postgres. */
-interface Column<T> {
+export interface Column<T> {
   readonly type: PgType;
   readonly value?: T;
 }

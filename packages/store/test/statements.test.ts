@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import type { Store } from "@penstock/store";
 import pg from "pg";
 import { expect, test } from "vitest";
@@ -84,20 +84,4 @@ test("every statement is what it is declared to be: its parameters, and the name
 test("no two statements are prepared under one name", () => {
   const names = declared.flatMap(({ config: { name } }) => name ?? []);
   expect(names).toEqual([...new Set(names)]);
-});
-
-/** Those that are rewritten at present. */
-const NOT_YET = new Set([
-  "claim-deliveries.ts",
-  "claim-delivery.ts",
-  "claim-for-endpoint.ts",
-  "claim-lanes.ts",
-  "find-due-deliveries.ts",
-  "find-due-endpoints.ts",
-  "finish-deliveries.ts",
-  "finish-delivery.ts",
-]);
-
-test.each(modules.filter((file) => !NOT_YET.has(file)))("%s runs what is declared, and no text", async (file) => {
-  expect(await readFile(new URL(file, src), "utf8")).not.toMatch(/(?<!function |[.\w])query(?:<|\([^,()]*,\s*["'`{])/);
 });
