@@ -1,11 +1,11 @@
 import type { Handler } from "@penstock/handler-sdk";
 import type { Source } from "@penstock/sources";
 import { onceInAWhile } from "@penstock/telemetry";
-import { advanceReplay } from "./advance-replay.ts";
-import { type BatchReport, isBatched } from "./delivery-result.ts";
-import { createDemotions } from "./demotions.ts";
-import type { EngineContext, EngineLog, Outbound } from "./engine-context.ts";
-import type { EngineStore, Reclaimed } from "./engine-store.ts";
+import { advanceReplay } from "./replay/advance-replay.ts";
+import { type BatchReport, isBatched } from "./delivery/delivery-result.ts";
+import { createDemotions } from "./handler/demotions.ts";
+import type { EngineContext, EngineLog, Outbound } from "./contract/engine-context.ts";
+import type { EngineStore, Reclaimed } from "./contract/engine-store.ts";
 import { createEffectFinish, runInterruptedEffect, type StartedEffects, startEffects } from "./executors/effect.ts";
 import { runEndpoint } from "./executors/endpoint.ts";
 import {
@@ -15,12 +15,12 @@ import {
   runInterruptedDelivery,
   runLaneHead,
 } from "./executors/transactional.ts";
-import { createFailingHandlers } from "./failing-handlers.ts";
-import { createGate } from "./gate.ts";
-import { type BatchPointer, processBatch } from "./process-batch.ts";
-import { withOwnEvents } from "./own-events.ts";
-import { createPaces } from "./pace.ts";
-import { createSetAside } from "./set-aside.ts";
+import { createFailingHandlers } from "./handler/failing-handlers.ts";
+import { createGate } from "./delivery/gate.ts";
+import { type BatchPointer, processBatch } from "./batch/process-batch.ts";
+import { withOwnEvents } from "./event/own-events.ts";
+import { createPaces } from "./delivery/pace.ts";
+import { createSetAside } from "./batch/set-aside.ts";
 
 export interface EngineOptions {
   readonly store: EngineStore;

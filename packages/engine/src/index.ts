@@ -1,9 +1,9 @@
-export { assertSources } from "./assert-sources.ts";
+export { assertSources } from "./handler/assert-sources.ts";
 export { createEngine, type Engine, type EngineOptions } from "./create-engine.ts";
-export type { DeliveryState } from "./delivery-state.ts";
-export type { BatchReport } from "./delivery-result.ts";
-export { dryRun, type DryRunReport, type DryRunStore, type Rehearsal, type TableChanges } from "./dry-run.ts";
-export type { EngineLog, Outbound } from "./engine-context.ts";
+export type { DeliveryState } from "./contract/delivery-state.ts";
+export type { BatchReport } from "./delivery/delivery-result.ts";
+export { dryRun, type DryRunReport, type DryRunStore, type Rehearsal, type TableChanges } from "./replay/dry-run.ts";
+export type { EngineLog, Outbound } from "./contract/engine-context.ts";
 export type {
   AttemptOutcome,
   BatchClaim,
@@ -31,8 +31,8 @@ export type {
   ReplayPage,
   SavepointOutcome,
   StoredEvent,
-} from "./engine-store.ts";
-export { loadConfig, LoadConfigError } from "./load-config.ts";
-export type { BatchPointer } from "./process-batch.ts";
+} from "./contract/engine-store.ts";
+export { loadConfig, LoadConfigError } from "./handler/load-config.ts";
+export type { BatchPointer } from "./batch/process-batch.ts";
 export type { StartedEffects } from "./executors/effect.ts";
-export { nextStep, type NextStep } from "./retry-policy.ts";
+export { nextStep, type NextStep } from "./delivery/retry-policy.ts";

@@ -19,7 +19,7 @@ import {
 import { eventually } from "@penstock/testing";
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
-import { isUnavailable } from "../src/errors.ts";
+import { isUnavailable } from "../src/outage/errors.ts";
 import { addBatch, engineOn, openTestStore, register, rows, runDueEffects } from "./engine-under-test.ts";
 import { createLaneHistory, type LaneEvent, type LaneHistory } from "./lane-history.ts";
 

@@ -7,4 +7,4 @@ export {
   QueueUnavailableError,
 } from "./event-queue.ts";
 export { migrateQueue, openQueue, type OpenQueuePool } from "./open-queue.ts";
-export { QUEUE_SCHEMA, type QueuePool } from "./postgres-backend.ts";
+export { QUEUE_SCHEMA, type QueuePool } from "./postgres/postgres-backend.ts";

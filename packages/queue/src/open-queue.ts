@@ -1,8 +1,8 @@
 import type { QueueConfig } from "@penstock/schemas";
 import { createEventQueue, type QueueTuning } from "./create-queue.ts";
 import type { EventQueue } from "./event-queue.ts";
-import { migratePostgresQueue, postgresBackend, type QueuePool } from "./postgres-backend.ts";
-import { redisBackend } from "./redis-backend.ts";
+import { migratePostgresQueue, postgresBackend, type QueuePool } from "./postgres/postgres-backend.ts";
+import { redisBackend } from "./redis/redis-backend.ts";
 
 /** Opens a pool of Postgres connections for BullMQ; `url` is undefined where the queue shares the store's database. */
 export type OpenQueuePool = (url: string | undefined, maxConnections: number) => QueuePool;

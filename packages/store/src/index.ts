@@ -1,11 +1,11 @@
-export { CHANGEABLE, changeDeliveries, type DeliveryChange } from "./change-deliveries.ts";
-export { cancelOrphaned } from "./cancel-orphaned.ts";
-export { cancelReplay, type CancelledReplay } from "./cancel-replay.ts";
-export { countReplay, REPLAY_COUNT_LIMIT, type ReplayCount } from "./count-replay.ts";
-export { createEngineStore } from "./create-engine-store.ts";
-export { createQueuePool } from "./create-queue-pool.ts";
-export { createReplay, type NewReplay, type ReplayOutcome } from "./create-replay.ts";
-export { createStore, type Store, type StoreOptions } from "./create-store.ts";
+export { CHANGEABLE, changeDeliveries, type DeliveryChange } from "./deliveries/change-deliveries.ts";
+export { cancelOrphaned } from "./endpoints/cancel-orphaned.ts";
+export { cancelReplay, type CancelledReplay } from "./replay/cancel-replay.ts";
+export { countReplay, REPLAY_COUNT_LIMIT, type ReplayCount } from "./replay/count-replay.ts";
+export { createEngineStore } from "./engine/create-engine-store.ts";
+export { createQueuePool } from "./connection/create-queue-pool.ts";
+export { createReplay, type NewReplay, type ReplayOutcome } from "./replay/create-replay.ts";
+export { createStore, type Store, type StoreOptions } from "./connection/create-store.ts";
 export {
   CommitFailedError,
   CursorAheadError,
@@ -14,7 +14,7 @@ export {
   HandlerAccessError,
   MigrationFailedError,
   MigrationsPendingError,
-} from "./errors.ts";
+} from "./connection/errors.ts";
 export {
   createEndpoint,
   deleteEndpoint,
@@ -27,18 +27,18 @@ export {
   resumeEndpoint,
   rotateEndpointSecret,
   updateEndpoint,
-} from "./endpoints.ts";
-export { dismissQuarantined } from "./dismiss-quarantined.ts";
-export { findDueHandlers } from "./find-due-handlers.ts";
-export { findDueEndpoints } from "./find-due-endpoints.ts";
-export { findUnqueuedBatches } from "./find-unqueued-batches.ts";
-export { findHandlerRoles, type HandlerRoles } from "./handler-roles.ts";
-export { commitBatch } from "./insert-batch.ts";
-export { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "./delivery-filter.ts";
-export { findTailStart } from "./find-tail-start.ts";
-export { findEvents, type EventPointer } from "./find-events.ts";
-export { findOfTypes, type FoundEvent } from "./find-of-types.ts";
-export { type DeliveryCursor, type DeliveryRow, listDeliveries } from "./list-deliveries.ts";
+} from "./endpoints/endpoints.ts";
+export { dismissQuarantined } from "./operators/dismiss-quarantined.ts";
+export { findDueHandlers } from "./deliveries/find-due-handlers.ts";
+export { findDueEndpoints } from "./endpoints/find-due-endpoints.ts";
+export { findUnqueuedBatches } from "./events/find-unqueued-batches.ts";
+export { findHandlerRoles, type HandlerRoles } from "./handlers/handler-roles.ts";
+export { commitBatch } from "./events/insert-batch.ts";
+export { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "./deliveries/delivery-filter.ts";
+export { findTailStart } from "./events/find-tail-start.ts";
+export { findEvents, type EventPointer } from "./events/find-events.ts";
+export { findOfTypes, type FoundEvent } from "./events/find-of-types.ts";
+export { type DeliveryCursor, type DeliveryRow, listDeliveries } from "./deliveries/list-deliveries.ts";
 export {
   type AttemptSummary,
   type DeliverySummary,
@@ -47,15 +47,15 @@ export {
   type EventSummary,
   listEvents,
   showEvents,
-} from "./list-events.ts";
-export { LANE_COUNT_LIMIT, type LaneFilter, type LaneRow, type LaneState, listLanes } from "./list-lanes.ts";
-export { listEffects } from "./list-effects.ts";
-export { listReplays, type ReplayDetail, type ReplayRow, showReplay } from "./list-replays.ts";
-export { assertMigrated } from "./assert-migrated.ts";
-export { assertUsable, hasTransactions, migrate, MINIMUM_POSTGRES } from "./migrate.ts";
-export { ensurePartitions } from "./partitions.ts";
-export { rehearse } from "./rehearse.ts";
-export { observeBacklog } from "./observe-backlog.ts";
+} from "./events/list-events.ts";
+export { LANE_COUNT_LIMIT, type LaneFilter, type LaneRow, type LaneState, listLanes } from "./deliveries/list-lanes.ts";
+export { listEffects } from "./deliveries/list-effects.ts";
+export { listReplays, type ReplayDetail, type ReplayRow, showReplay } from "./replay/list-replays.ts";
+export { assertMigrated } from "./schema/assert-migrated.ts";
+export { assertUsable, hasTransactions, migrate, MINIMUM_POSTGRES } from "./schema/migrate.ts";
+export { ensurePartitions } from "./schema/partitions.ts";
+export { rehearse } from "./replay/rehearse.ts";
+export { observeBacklog } from "./events/observe-backlog.ts";
 export {
   countWaiting,
   type HandlerRow,
@@ -64,8 +64,8 @@ export {
   pauseHandler,
   removeHandler,
   type WaitingCount,
-} from "./registered-handlers.ts";
-export { type AttemptRow, type DeliveryDetail, hasStart, isTry, showDeliveries } from "./show-deliveries.ts";
+} from "./handlers/registered-handlers.ts";
+export { type AttemptRow, type DeliveryDetail, hasStart, isTry, showDeliveries } from "./deliveries/show-deliveries.ts";
 export {
   type EventTail,
   readLastSeq,
@@ -73,4 +73,4 @@ export {
   tailEvents,
   type TailFilter,
   type TailPage,
-} from "./tail-events.ts";
+} from "./events/tail-events.ts";

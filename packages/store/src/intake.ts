@@ -1,6 +1,6 @@
 // What ingest needs of the store, and no more: the rest brings Kysely, 28 MB of memory.
-export { assertMigrated } from "./assert-migrated.ts";
-export { createQueuePool } from "./create-queue-pool.ts";
-export { createStore, type Store } from "./create-store.ts";
-export { commitBatch } from "./insert-batch.ts";
-export { observeBacklog } from "./observe-backlog.ts";
+export { assertMigrated } from "./schema/assert-migrated.ts";
+export { createQueuePool } from "./connection/create-queue-pool.ts";
+export { createStore, type Store } from "./connection/create-store.ts";
+export { commitBatch } from "./events/insert-batch.ts";
+export { observeBacklog } from "./events/observe-backlog.ts";

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import type { Store } from "@penstock/store";
 import pg from "pg";
 import { expect, test } from "vitest";
-import { declared, type Statement } from "../src/sql.ts";
+import { declared, type Statement } from "../src/connection/sql.ts";
 import { openMigrated } from "./open-test-store.ts";
 
 const src = new URL("../src/", import.meta.url);

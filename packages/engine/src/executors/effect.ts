@@ -1,21 +1,21 @@
 import type { HandlerLog } from "@penstock/handler-sdk";
 import { eventAttributes, markFailed, type Span, toTraceparent, unsampledTrace, withSpan } from "@penstock/telemetry";
-import { claim } from "../claim.ts";
-import { createOnce } from "../create-once.ts";
-import { decodeDelivery } from "../decode-delivery.ts";
-import type { DecodedEvent } from "../decode-event.ts";
-import { deliveryResult, type Tried } from "../delivery-result.ts";
-import type { Effect, EngineContext } from "../engine-context.ts";
-import type { Claim, ClaimedEffect, FinishedDelivery, LaneRule } from "../engine-store.ts";
-import { codeOf, isUnavailable } from "../errors.ts";
-import { gather } from "../gather.ts";
-import { handBack } from "../hand-back.ts";
-import { idempotencyKey } from "../idempotency-key.ts";
-import { laneRuleOf } from "../lane.ts";
-import type { HandlerOutcome } from "../run-handler.ts";
-import { settle } from "../settle.ts";
-import { traceAttempt } from "../trace-attempt.ts";
-import { withDeadline } from "../with-deadline.ts";
+import { claim } from "../delivery/claim.ts";
+import { createOnce } from "../handler/create-once.ts";
+import { decodeDelivery } from "../delivery/decode-delivery.ts";
+import type { DecodedEvent } from "../event/decode-event.ts";
+import { deliveryResult, type Tried } from "../delivery/delivery-result.ts";
+import type { Effect, EngineContext } from "../contract/engine-context.ts";
+import type { Claim, ClaimedEffect, FinishedDelivery, LaneRule } from "../contract/engine-store.ts";
+import { codeOf, isUnavailable } from "../outage/errors.ts";
+import { gather } from "../delivery/gather.ts";
+import { handBack } from "../delivery/hand-back.ts";
+import { idempotencyKey } from "../event/idempotency-key.ts";
+import { laneRuleOf } from "../handler/lane.ts";
+import type { HandlerOutcome } from "../handler/run-handler.ts";
+import { settle } from "../delivery/settle.ts";
+import { traceAttempt } from "../delivery/trace-attempt.ts";
+import { withDeadline } from "../handler/with-deadline.ts";
 
 /** How much longer than the handler's time-out a worker may hold a delivery, so that only a lost worker loses it. */
 const LEASE_SLACK_MS = 30_000;

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { toTraceparent } from "@penstock/telemetry";
-import { claim as claimDeliveries } from "../claim.ts";
-import { decodeEvent } from "../decode-event.ts";
-import { deliveryResult, pendingDelivery, type Tried } from "../delivery-result.ts";
-import { afterDeliveries, looksDown, type Sign } from "../endpoint-health.ts";
-import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "../endpoint-subscription.ts";
-import type { EngineContext, Outbound } from "../engine-context.ts";
+import { claim as claimDeliveries } from "../delivery/claim.ts";
+import { decodeEvent } from "../event/decode-event.ts";
+import { deliveryResult, pendingDelivery, type Tried } from "../delivery/delivery-result.ts";
+import { afterDeliveries, looksDown, type Sign } from "./endpoint-health.ts";
+import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "./endpoint-subscription.ts";
+import type { EngineContext, Outbound } from "../contract/engine-context.ts";
 import type {
   ClaimedDelivery,
   ClaimedEffect,
@@ -14,12 +14,12 @@ import type {
   EndpointDisablement,
   EndpointHealth,
   OpenedEndpoint,
-} from "../engine-store.ts";
-import { describeError, EndpointError } from "../errors.ts";
-import { insist, whileAvailable } from "../outage-pause.ts";
-import { postDelivery } from "../post-delivery.ts";
-import { settle as settleDeliveries } from "../settle.ts";
-import { traceAttempt } from "../trace-attempt.ts";
+} from "../contract/engine-store.ts";
+import { describeError, EndpointError } from "../outage/errors.ts";
+import { insist, whileAvailable } from "../outage/outage-pause.ts";
+import { postDelivery } from "./post-delivery.ts";
+import { settle as settleDeliveries } from "../delivery/settle.ts";
+import { traceAttempt } from "../delivery/trace-attempt.ts";
 
 /** One attempt and five retries: within 30 s at first, within 16 minutes all of them. */
 const RETRY = { attempts: 6, baseMs: 30_000, capMs: 3_600_000 };

@@ -9,27 +9,27 @@ import {
   toTraceparent,
   withSpan,
 } from "@penstock/telemetry";
-import { claim } from "../claim.ts";
-import { decodeDelivery } from "../decode-delivery.ts";
-import type { DecodedEvent } from "../decode-event.ts";
-import { deliveryResult, tellFailures, type Tried } from "../delivery-result.ts";
-import type { EngineContext } from "../engine-context.ts";
+import { claim } from "../delivery/claim.ts";
+import { decodeDelivery } from "../delivery/decode-delivery.ts";
+import type { DecodedEvent } from "../event/decode-event.ts";
+import { deliveryResult, tellFailures, type Tried } from "../delivery/delivery-result.ts";
+import type { EngineContext } from "../contract/engine-context.ts";
 import type {
   ClaimedDelivery,
   DeliveryResult,
   EngineTransaction,
   FinishedDelivery,
   LockedDelivery,
-} from "../engine-store.ts";
-import { codeOf, isConflict, isUnavailable } from "../errors.ts";
-import { type EventTraces, traceEvents } from "../event-traces.ts";
-import { gather } from "../gather.ts";
-import { handBack } from "../hand-back.ts";
-import { laneRuleOf } from "../lane.ts";
-import { createOutagePause, insist } from "../outage-pause.ts";
-import { runHandler, runHandlerOnce } from "../run-handler.ts";
-import { bySubject } from "../subject-order.ts";
-import { traceAttempt } from "../trace-attempt.ts";
+} from "../contract/engine-store.ts";
+import { codeOf, isConflict, isUnavailable } from "../outage/errors.ts";
+import { type EventTraces, traceEvents } from "../event/event-traces.ts";
+import { gather } from "../delivery/gather.ts";
+import { handBack } from "../delivery/hand-back.ts";
+import { laneRuleOf } from "../handler/lane.ts";
+import { createOutagePause, insist } from "../outage/outage-pause.ts";
+import { runHandler, runHandlerOnce } from "../handler/run-handler.ts";
+import { bySubject } from "../event/subject-order.ts";
+import { traceAttempt } from "../delivery/trace-attempt.ts";
 
 /** What a delivery's lease is longer than its handler's time-out: for what comes before and after the handler. */
 const LEASE_SLACK_MS = 10_000;

@@ -1,0 +1,164 @@
+import { isTracing, markFailed, noTrace, startSpan, unsampledTrace, withSpan } from "@penstock/telemetry";
+import type { BatchContext, HandlerLog, Replay, TransactionalHandler } from "@penstock/handler-sdk";
+import type { Transaction } from "kysely";
+import type { DecodedEvent } from "../event/decode-event.ts";
+import type { EngineTransaction, SavepointOutcome } from "../contract/engine-store.ts";
+import { FAILING_AFTER } from "./failing-handlers.ts";
+import { ConflictError, isConflict, isUnavailable } from "../outage/errors.ts";
+import type { EventTraces } from "../event/event-traces.ts";
+import { idempotencyKey } from "../event/idempotency-key.ts";
+import { withDeadline } from "./with-deadline.ts";
+
+/** What a handler made of one event. `deferred`: it had no turn, since the budget was used up or too many in a row had failed. */
+export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
+
+export interface HandlerRun {
+  readonly tx: Pick<EngineTransaction, "savepoint">;
+  readonly handler: TransactionalHandler;
+  readonly events: readonly DecodedEvent[];
+  /** Where the handler's spans belong. */
+  readonly traces: Pick<EventTraces, "contextOf">;
+  /** Which try this is, the same for all its events. */
+  readonly attempt: number;
+  /** How often what it did is being done anew; 0 unless told. */
+  readonly generation?: number;
+  /** The replay that has it run, unless its event was made for one. */
+  readonly replay?: Replay | null;
+  /** How long the handler may hold up this transaction, in milliseconds; checked between events. */
+  readonly budgetMs: number;
+  readonly signal: AbortSignal;
+  readonly log: HandlerLog & { child(fields: object): HandlerLog };
+}
+
+/** What a handler made of its events, in their order, and how long it held up the transaction for that. */
+export interface HandlerResult {
+  readonly outcomes: readonly HandlerOutcome[];
+  readonly tookMs: number;
+}
+
+/**
+ * Runs a handler for events of one transaction: all behind one savepoint, and when that fails, each behind its own, so
+ * that only the culprits fail, until it fails at so many in a row that all seem to be. The pass that failed is not counted
+ * as time that the handler took: it tells of the culprit alone, and is bounded by the budget and one time-out.
+ *
+ * @throws HandlerTimeoutError when a call took too long: the transaction is lost and is to be run without this handler.
+ * @throws ConflictError when another transaction was in the way: the transaction is to be run again.
+ * @throws HandlerAbandonedError, or the signal's reason, when that is aborted: the transaction is lost.
+ */
+export async function runHandler(run: HandlerRun): Promise<HandlerResult> {
+  const { events, budgetMs } = run;
+  let startedAt = performance.now();
+  const tookMs = (): number => performance.now() - startedAt;
+  let handled = events.length;
+  const together = await attempt(run, async (tx) => {
+    handled = await handleTogether(run, tx);
+  });
+  if (together.ok) {
+    return { outcomes: events.map((_, at) => (at < handled ? together : { ok: "deferred" })), tookMs: tookMs() };
+  }
+  if (events.length === 1) return { outcomes: [together], tookMs: tookMs() };
+  startedAt = performance.now();
+  const outcomes: HandlerOutcome[] = [];
+  let failuresInARow = 0;
+  for (const decoded of events) {
+    if ((outcomes.length > 0 && tookMs() > budgetMs) || failuresInARow >= FAILING_AFTER) break;
+    const outcome = await attempt(run, (tx) => handleOne(run, tx, decoded));
+    failuresInARow = outcome.ok ? 0 : failuresInARow + 1;
+    outcomes.push(outcome);
+  }
+  return { outcomes: events.map((_, at) => outcomes[at] ?? { ok: "deferred" }), tookMs: tookMs() };
+}
+
+/** Runs a handler for one event, which has no neighbours to hold up. */
+export async function runHandlerOnce(
+  run: Omit<HandlerRun, "events" | "budgetMs"> & { readonly event: DecodedEvent },
+): Promise<HandlerOutcome> {
+  const { outcomes } = await runHandler({ ...run, events: [run.event], budgetMs: Infinity });
+  return outcomes[0] ?? { ok: false, error: new Error("the handler had no outcome") };
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
+async function attempt(run: HandlerRun, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome> {
+  const outcome = await run.tx.savepoint(run.handler.schema, fn);
+  // Told to stop: what it threw then says nothing of the event, which is run again by another worker.
+  if (!outcome.ok && run.signal.aborted) throw run.signal.reason;
+  // Rows that another transaction holds stay held by what this one did before: only starting over gets out of the way.
+  if (!outcome.ok && isConflict(outcome.error)) throw new ConflictError("conflict", { cause: outcome.error });
+  return outcome;
+}
+
+/** Returns how many of the events were handled before the budget was used up. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
+async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<number> {
+  const { handler, events, log } = run;
+  // A call for many could not be told which replay has it run.
+  const isReplayed = run.replay != null || events.some(({ stored }) => stored.replay !== null);
+  if (handler.handleBatch && events.length > 1 && !isReplayed) {
+    const batch = events.map(({ event }) => event);
+    await inBatchSpan(run, () =>
+      withDeadline(handler, run.signal, isInterruption, (signal) =>
+        handler.handleBatch?.(batch, { tx, log, signal } satisfies BatchContext<unknown>),
+      ),
+    );
+    return events.length;
+  }
+  const startedAt = performance.now();
+  for (const [at, decoded] of events.entries()) {
+    if (at > 0 && performance.now() - startedAt > run.budgetMs) return at;
+    await handleOne(run, tx, decoded);
+  }
+  return events.length;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
+async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored }: DecodedEvent): Promise<void> {
+  const { handler, attempt } = run;
+  let log: HandlerLog | undefined;
+  const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
+  await withSpan(spanName(handler), { attributes, parent: run.traces.contextOf(stored) }, () =>
+    withDeadline(handler, run.signal, isInterruption, (signal) =>
+      handler.handle(event, {
+        tx,
+        signal,
+        attempt,
+        replay: run.replay ?? stored.replay,
+        // Made on first use: most handlers log nothing, and a child logger costs more than the rest of this call.
+        get log() {
+          const trace = unsampledTrace(stored.traceparent);
+          return (log ??= run.log.child({ eventId: event.id, seq: event.seq, ...trace }));
+        },
+        idempotencyKey: idempotencyKey(handler.name, event, run.generation ?? 0),
+      }),
+    ),
+  );
+}
+
+/** A conflict or an outage is no failure of the handler's. */
+const isInterruption = (error: unknown): boolean => isConflict(error) || isUnavailable(error);
+
+const spanName = ({ name }: { name: string }): string => `handle ${name}`;
+
+/**
+ * The SQL of a `handleBatch` belongs to all of its events, so to the batch's trace. In each event's own the call is a span
+ * that links there.
+ */
+async function inBatchSpan(run: HandlerRun, call: () => Promise<void>): Promise<void> {
+  const { handler, events, traces, attempt } = run;
+  const attributes = { "penstock.handler": handler.name, "messaging.batch.message_count": events.length };
+  await withSpan(spanName(handler), { attributes }, async (span) => {
+    const own = { attributes: { "penstock.handler": handler.name, "penstock.attempt": attempt } };
+    const links = [span.spanContext()];
+    const parents = isTracing() ? events.map(({ stored }) => traces.contextOf(stored)) : [];
+    const spans = parents
+      .filter((parent) => parent !== noTrace)
+      .map((parent) => startSpan(spanName(handler), { ...own, links, parent }));
+    try {
+      await call();
+    } catch (error) {
+      for (const each of spans) markFailed(each, error);
+      throw error;
+    } finally {
+      for (const each of spans) each.end();
+    }
+  });
+}

@@ -1,0 +1,124 @@
+import { query, type Store } from "../connection/create-store.ts";
+import { type DeliveryFilter, type DeliveryStateName, eventMatches, toEventValues } from "./delivery-filter.ts";
+import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
+import { column, sql, statement } from "../connection/sql.ts";
+
+/** Where a page ended: the next one goes on below. */
+export interface DeliveryCursor {
+  readonly day: string;
+  readonly seq: number;
+  readonly subscriber: string;
+}
+
+/** A delivery as operators see it. */
+export interface DeliveryRow extends DeliveryCursor {
+  readonly eventId: string | null;
+  readonly type: string | null;
+  readonly source: string;
+  readonly state: DeliveryStateName;
+  readonly attempts: number;
+  /** Not before its endpoint is tried again, should that be left alone for a while. */
+  readonly nextAttemptAt: string | null;
+  /** What keeps it from being started though it is due; null while nothing does. */
+  readonly heldBy: HeldBy | null;
+  readonly receivedAt: string;
+  readonly changedAt: string;
+  /** Of the last attempt that failed; null when none has. */
+  readonly error: string | null;
+  /** Its lane; null without. */
+  readonly lane: string | null;
+  /** Whether its lane had applied a newer event before. */
+  readonly late: boolean;
+  /** Why it was skipped, when no operator did. */
+  readonly skipReason: string | null;
+  /** The last replay that has done it again. */
+  readonly replay: string | null;
+  /** How often its effects are done anew; at first 0. */
+  readonly generation: number;
+}
+
+/** An attempt `a` that is a try which failed. */
+export const IS_FAILURE = "a.outcome IN ('failed', 'timed-out', 'interrupted')";
+
+const handler = { handler: "text?" } as const;
+const state = { state: "text?" } as const;
+const afterDay = { afterDay: "date?" } as const;
+
+const LIST = statement({
+  rows: {
+    day: "text",
+    seq: "int8",
+    subscriber: "text",
+    event_id: "text?",
+    type: "text?",
+    source: "text",
+    state: column<DeliveryStateName>("text"),
+    attempts: "int2",
+    next_attempt_at: "timestamptz?",
+    held_by: column<HeldBy | null>("text"),
+    received_at: "timestamptz",
+    changed_at: "timestamptz",
+    lane: "text?",
+    late: "bool",
+    skip_reason: "text?",
+    replay_id: "text?",
+    generation: "int2",
+    error: "text?",
+  },
+  text: sql`
+    SELECT d.day::text, d.seq, d.subscriber, e.event_id, e.type, e.source, d.state, d.attempts,
+           ${nextAttemptOf("d", "s")} AS next_attempt_at, s.held_by, e.received_at, d.changed_at, d.lane, d.late,
+           CASE WHEN d.state = 'skipped' THEN d.skip_reason END AS skip_reason, d.replay_id, d.generation,
+           (SELECT coalesce(a.error_class || ': ', '') || a.error_message FROM penstock.attempts a
+             WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND ${IS_FAILURE}
+             ORDER BY a.started_at DESC LIMIT 1) AS error
+      FROM penstock.deliveries d
+           -- By LIMIT, row by row: of a join the planner would expect next to no rows, and read whole tables for them.
+           CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e
+           LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
+     WHERE ${eventMatches("d")}
+       AND (${handler} IS NULL OR d.subscriber = ${handler}) AND (${state} IS NULL OR d.state = ${state})
+       AND (${afterDay} IS NULL
+            OR (d.day, d.seq, d.subscriber) < (${afterDay}, ${{ afterSeq: "int8?", afterSubscriber: "text?" }}))
+     ORDER BY d.day DESC, d.seq DESC, d.subscriber DESC LIMIT ${{ limit: "int8" }}`,
+});
+
+/**
+ * The deliveries that match, the newest events' first. Pages by (day, seq, subscriber), which is the order of the primary
+ * key: a page costs the same wherever it lies.
+ */
+export async function listDeliveries(
+  store: Store,
+  filter: DeliveryFilter = {},
+  { limit = 20, after }: { readonly limit?: number; readonly after?: DeliveryCursor } = {},
+): Promise<DeliveryRow[]> {
+  const { rows } = await query(store.pool, LIST, {
+    ...(await toEventValues(store, filter)),
+    handler: filter.handler,
+    state: filter.state,
+    afterDay: after?.day,
+    afterSeq: after?.seq,
+    afterSubscriber: after?.subscriber,
+    limit,
+  });
+  return rows.map((row) => ({
+    day: row.day,
+    seq: Number(row.seq),
+    subscriber: row.subscriber,
+    eventId: row.event_id,
+    type: row.type,
+    source: row.source,
+    state: row.state,
+    attempts: row.attempts,
+    nextAttemptAt: row.next_attempt_at?.toISOString() ?? null,
+    heldBy: row.held_by,
+    receivedAt: row.received_at.toISOString(),
+    changedAt: row.changed_at.toISOString(),
+    error: row.error,
+    lane: row.lane,
+    late: row.late,
+    skipReason: row.skip_reason,
+    replay: row.replay_id,
+    generation: row.generation,
+  }));
+}

@@ -1,0 +1,53 @@
+import type { ClaimedDelivery } from "@penstock/engine";
+import type pg from "pg";
+import { query } from "../connection/create-store.ts";
+import { sql, statement } from "../connection/sql.ts";
+
+// The delivery is locked: its lease must not be taken between the look at the token and the record.
+const RECORD = statement({
+  name: "penstock-record-effect",
+  rows: { recorded: "bool" },
+  text: sql`
+    WITH held AS (
+      SELECT seq, subscriber, generation FROM penstock.deliveries
+       WHERE day = ${{ day: "date" }} AND seq = ${{ seq: "int8" }} AND subscriber = ${{ subscriber: "text" }}
+         AND token = ${{ token: "uuid" }} AND state = 'running' FOR SHARE
+    ), recorded AS (
+      INSERT INTO penstock.effects (seq, subscriber, generation, key, result)
+      SELECT seq, subscriber, generation, ${{ key: "text", json: "jsonb" }} FROM held ON CONFLICT DO NOTHING RETURNING 1
+    )
+    SELECT EXISTS (SELECT FROM recorded) AS recorded FROM held`,
+});
+
+/**
+ * Records what was done once for a delivery; `lost` when the token no longer matches, and nothing was recorded. A record
+ * that is `there` already is this attempt's own, whose answer got lost.
+ */
+export async function recordEffect(
+  client: pg.Pool | pg.PoolClient,
+  { day, seq, subscriber, token }: ClaimedDelivery,
+  key: string,
+  json: string,
+): Promise<"recorded" | "there" | "lost"> {
+  const { rows } = await query(client, RECORD, { day, seq, subscriber, token, key, json });
+  if (rows[0] === undefined) return "lost";
+  return rows[0].recorded ? "recorded" : "there";
+}
+
+const FIND = statement({
+  rows: { result: "text" },
+  text: sql`
+    SELECT result::text FROM penstock.effects
+     WHERE seq = ${{ seq: "int8" }} AND subscriber = ${{ subscriber: "text" }} AND generation = ${{ generation: "int2" }}
+       AND key = ${{ key: "text" }}`,
+});
+
+/** What is recorded of a delivery under a key; see EngineTransaction.findEffect. */
+export async function findEffect(
+  client: pg.PoolClient,
+  { seq, subscriber, generation }: ClaimedDelivery,
+  key: string,
+): Promise<string | null> {
+  const { rows } = await query(client, FIND, { seq, subscriber, generation, key });
+  return rows[0]?.result ?? null;
+}

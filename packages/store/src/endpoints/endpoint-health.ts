@@ -1,0 +1,170 @@
+import { randomUUID } from "node:crypto";
+import type { EndpointDisablement, EngineStore, OpenedEndpoint } from "@penstock/engine";
+import { ENDPOINT_PREFIX, type EndpointDisabled, OWN_SOURCE } from "@penstock/schemas";
+import { query, type Store } from "../connection/create-store.ts";
+import { insertBatch } from "../events/insert-batch.ts";
+import { column, sql, statement } from "../connection/sql.ts";
+import { transaction } from "../connection/transaction.ts";
+import { UNTIL_NOW } from "../deliveries/wake-lanes.ts";
+
+/** With fewer failures in a row, one that is seldom delivered to would be disabled for a single bad day. */
+const FEWEST_FAILURES = 10;
+
+/** That an endpoint `e` with its row `h` in handlers may be delivered to. */
+export const IS_OPEN_ENDPOINT =
+  "h.paused_at IS NULL AND e.disabled_at IS NULL AND (e.parked_until IS NULL OR e.parked_until <= now())";
+
+/** That nothing keeps the deliveries of a subscriber from being started. One that nobody registered can only be a handler. */
+export const IS_OPEN_SUBSCRIBER = sql`
+  coalesce((SELECT ${IS_OPEN_ENDPOINT} FROM penstock.handlers h LEFT JOIN penstock.endpoints e ON e.id = h.name
+             WHERE h.name = ${{ subscriber: "text" }} LIMIT 1), NOT starts_with(${{ subscriber: "text" }}, '${ENDPOINT_PREFIX}'))`;
+
+/** That no worker has endpoint `e`. */
+export const IS_FREE_ENDPOINT = "(e.leased_until IS NULL OR e.leased_until <= now())";
+
+const id = { id: "text" } as const;
+
+const OPEN = statement({
+  name: "penstock-open-endpoint",
+  rows: {
+    filter: column<OpenedEndpoint["filter"]>("jsonb"),
+    lane: "text?",
+    url: "text",
+    header_name: "text?",
+    secret: "text",
+    previous_secret: "text?",
+    concurrency: "int4",
+    rate_per_second: "int4?",
+    schedule_ms: "float8[]?",
+    failures: "int4",
+    parks: "int4",
+    has_lanes: "bool",
+  },
+  text: sql`
+    WITH leased AS (
+      UPDATE penstock.endpoints e
+         SET leased_by = ${{ token: "uuid" }}, leased_until = now() + make_interval(secs => ${{ leaseMs: "float8" }} / 1000)
+        FROM penstock.handlers h
+       WHERE e.id = ${id} AND h.name = e.id AND ${IS_OPEN_ENDPOINT}
+         AND (e.leased_by = ${{ token: "uuid" }} OR ${IS_FREE_ENDPOINT})
+      RETURNING e.*
+    )
+    SELECT e.filter, e.lane, e.url, e.header_name, e.secret,
+           CASE WHEN e.previous_until > now() THEN e.previous_secret END AS previous_secret,
+           e.concurrency, e.rate_per_second, e.schedule_ms, e.failures, e.parks,
+           EXISTS (SELECT FROM penstock.deliveries
+                    WHERE subscriber = ${id} AND state IN ('pending', 'retrying') AND lane IS NOT NULL
+                      AND next_attempt_at IS NOT NULL AND ${UNTIL_NOW} OFFSET 0) AS has_lanes
+      FROM leased e`,
+});
+
+/** Leases an endpoint that may be delivered to now; see EngineStore.openEndpoint. */
+export async function openEndpoint(
+  store: Store,
+  id: string,
+  { token, leaseMs }: Parameters<EngineStore["openEndpoint"]>[1],
+): Promise<OpenedEndpoint | null> {
+  const [row] = (await query(store.pool, OPEN, { id, token, leaseMs })).rows;
+  if (row === undefined) return null;
+  return {
+    id,
+    filter: row.filter,
+    lane: row.lane,
+    url: row.url,
+    headerName: row.header_name,
+    secrets: row.previous_secret === null ? [row.secret] : [row.secret, row.previous_secret],
+    concurrency: row.concurrency,
+    ratePerSecond: row.rate_per_second,
+    scheduleMs: row.schedule_ms,
+    hasLanes: row.has_lanes,
+    health: { failures: row.failures, parks: row.parks },
+  };
+}
+
+const failures = { failures: "int4" } as const;
+
+const NOTE = statement({
+  rows: { failures: "int4", failing_for_s: "float8", by_count: "bool", by_time: "bool" },
+  text: sql`
+    UPDATE penstock.endpoints
+       SET failures = ${failures}, parks = ${{ parks: "int4" }}, last_error = coalesce(${{ lastError: "text?" }}, last_error),
+           failing_since = CASE WHEN ${failures} > 0 THEN coalesce(failing_since, now()) END,
+           parked_until = now() + make_interval(secs => ${{ parkForMs: "float8?" }} / 1000)
+     WHERE id = ${id}
+    RETURNING failures, extract(epoch FROM now() - failing_since)::float8 AS failing_for_s,
+              coalesce(failures >= disable_after_failures, false) AS by_count,
+              failures >= ${FEWEST_FAILURES} AND failing_since <= now() - make_interval(secs => disable_after_ms / 1000)
+                AS by_time`,
+});
+
+/** Writes how an endpoint fares; see EngineStore.noteEndpointHealth. */
+export async function noteEndpointHealth(
+  store: Store,
+  id: string,
+  { failures, parks, parkForMs, lastError }: Parameters<EngineStore["noteEndpointHealth"]>[1],
+): Promise<EndpointDisablement | null> {
+  const [row] = (await query(store.pool, NOTE, { id, failures, parks, parkForMs, lastError })).rows;
+  if (row === undefined || !(row.by_count || row.by_time)) return null;
+  const inARow = `it has failed ${row.failures} times in a row`;
+  return { reason: row.by_count ? inARow : `${inARow}, for ${Math.round(row.failing_for_s / 60)} minutes` };
+}
+
+const CLOSE = statement({
+  text: sql`
+    UPDATE penstock.endpoints SET leased_by = NULL, leased_until = now()
+     WHERE id = ${id} AND leased_by = ${{ token: "uuid" }}`,
+});
+
+/** Lets an endpoint go; see EngineStore.closeEndpoint. */
+export async function closeEndpoint(store: Store, id: string, token: string): Promise<void> {
+  await query(store.pool, CLOSE, { id, token });
+}
+
+const DISABLE = statement({
+  rows: { url: "text", tenant: "text?", failures: "int4", failing_since: "timestamptz?", disabled_at: "timestamptz" },
+  text: sql`
+    WITH counted AS (UPDATE penstock.endpoint_changes SET n = n + 1)
+    UPDATE penstock.endpoints SET disabled_at = now(), disabled_reason = ${{ reason: "text" }}, parked_until = NULL
+     WHERE id = ${id} AND disabled_at IS NULL
+    RETURNING url, tenant, failures, failing_since, disabled_at`,
+});
+
+/** Disables an endpoint and makes the event that tells of it; see EngineStore.disableEndpoint. */
+export async function disableEndpoint(store: Store, id: string, { reason }: EndpointDisablement): Promise<boolean> {
+  return transaction(store, async (client) => {
+    const [row] = (await query(client, DISABLE, { id, reason })).rows;
+    if (row === undefined) return false;
+    const data: EndpointDisabled = {
+      endpointId: id,
+      url: row.url,
+      tenant: row.tenant,
+      reason,
+      failures: row.failures,
+      failingSince: row.failing_since?.toISOString() ?? null,
+    };
+    const eventId = `evt_${randomUUID().replaceAll("-", "")}`;
+    const body = JSON.stringify({
+      id: eventId,
+      type: "endpoint.disabled",
+      createdAt: row.disabled_at.toISOString(),
+      data,
+    });
+    // As intake stores what it has accepted; the sweep gives it a job.
+    await insertBatch(client, [
+      {
+        source: OWN_SOURCE,
+        eventId,
+        key: null,
+        type: "endpoint.disabled",
+        createdAt: row.disabled_at,
+        subjects: [id],
+        problem: null,
+        traceparent: null,
+        bodyVaries: false,
+        body: Buffer.from(body),
+        replay: null,
+      },
+    ]);
+    return true;
+  });
+}

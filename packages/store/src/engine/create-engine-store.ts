@@ -1,0 +1,45 @@
+import type { EngineStore } from "@penstock/engine";
+import { claimDeliveries } from "../deliveries/claim-deliveries.ts";
+import { claimForOutside } from "../deliveries/claim-for-outside.ts";
+import { claimLanes } from "../deliveries/claim-lanes.ts";
+import type { Store } from "../connection/create-store.ts";
+import { createEngineTransaction } from "./engine-transaction.ts";
+import { closeEndpoint, disableEndpoint, noteEndpointHealth, openEndpoint } from "../endpoints/endpoint-health.ts";
+import { createRegisteredReader } from "../handlers/endpoint-subscriptions.ts";
+import { finishDeliveries } from "../deliveries/finish-deliveries.ts";
+import type { HandlerRoles } from "../handlers/handler-roles.ts";
+import {
+  isInterruptedDue,
+  reclaimDeliveries,
+  releaseClaim,
+  releaseDeliveries,
+} from "../deliveries/reclaim-deliveries.ts";
+import { recordEffect } from "../deliveries/record-effect.ts";
+import { registerHandlers } from "../handlers/registered-handlers.ts";
+import { eagerTransaction } from "../connection/transaction.ts";
+
+/** The store as the engine wants it. `workerName` stands in the rows of attempts; `roles` keep handlers apart. */
+export function createEngineStore(store: Store, workerName: string, roles: HandlerRoles = new Map()): EngineStore {
+  const readRegistered = createRegisteredReader();
+  return {
+    transaction: (fn) =>
+      eagerTransaction(store, (client, control) =>
+        fn(createEngineTransaction(client, control, { workerName, roles, readRegistered })),
+      ),
+    waitUntilAvailable: (signal) => store.waitUntilAvailable(signal),
+    claimDeliveries: (options) => claimDeliveries(store.pool, options),
+    claimLanes: (options) => claimLanes(store.pool, options),
+    claimForOutside: (options) => claimForOutside(store, options),
+    releaseClaim: (claim) => releaseClaim(store, claim),
+    recordEffect: async (delivery, key, json) => (await recordEffect(store.pool, delivery, key, json)) !== "lost",
+    openEndpoint: (id, lease) => openEndpoint(store, id, lease),
+    closeEndpoint: (id, token) => closeEndpoint(store, id, token),
+    finishDeliveries: (finished) => finishDeliveries(store, workerName, finished),
+    noteEndpointHealth: (id, health) => noteEndpointHealth(store, id, health),
+    disableEndpoint: (id, disablement) => disableEndpoint(store, id, disablement),
+    isInterruptedDue: (subscribers) => isInterruptedDue(store, subscribers),
+    releaseDeliveries: (deliveries, options) => releaseDeliveries(store, deliveries, options),
+    reclaimDeliveries: (options) => reclaimDeliveries(store, workerName, options),
+    registerHandlers: (handlers) => registerHandlers(store, handlers),
+  };
+}

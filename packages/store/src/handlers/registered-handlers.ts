@@ -1,0 +1,184 @@
+import type { EngineStore } from "@penstock/engine";
+import { query, type Store } from "../connection/create-store.ts";
+import { type Sql, sql, statement } from "../connection/sql.ts";
+
+/** How long a type is waited for after the last worker that subscribed to it, in minutes. */
+const TYPES_KEPT_MINUTES = 10;
+
+/**
+ * Adds what a worker subscribes to, `own`, to what all workers of handler `h` do, and drops what none has for ten minutes. Time
+ * in which the handler had no worker at all does not count: else the first one back, of an older version, would drop what a
+ * newer one is about to subscribe to. (Workers say every 20 s that they are there.)
+ */
+const mergeTypes = <Values>(own: string | Sql<Values>): Sql<Values> =>
+  sql`
+  (types, types_seen) = (
+    SELECT coalesce(array_agg(type ORDER BY type), '{}'), coalesce(jsonb_object_agg(type, at), '{}')
+      FROM (SELECT type, seen::timestamptz + CASE WHEN h.seen_at < now() - interval '1 minute' THEN now() - h.seen_at
+                                                  ELSE '0' END AS at
+              FROM jsonb_each_text(h.types_seen) AS old (type, seen) WHERE type <> ALL (${own})
+             UNION ALL
+            SELECT type, now() FROM unnest(${own}) AS mine (type)) AS every
+     WHERE at > now() - interval '${TYPES_KEPT_MINUTES} minutes'),
+  registered_at = CASE WHEN ${own} <@ h.types THEN h.registered_at END,
+  seen_at = now()` as Sql<Values>;
+
+const REGISTER = statement({
+  text: sql`
+    INSERT INTO penstock.handlers AS h (name, kind, types, types_seen, lane_order, on_dead)
+    SELECT g->>'name', g->>'kind', types, (SELECT coalesce(jsonb_object_agg(type, now()), '{}') FROM unnest(types) AS t (type)),
+           g->'lanes'->>'order', g->'lanes'->>'onDead'
+      FROM jsonb_array_elements(${{ handlers: "jsonb" }}) AS g,
+           LATERAL (SELECT ARRAY(SELECT DISTINCT jsonb_array_elements_text(g->'types') ORDER BY 1) AS types) AS own
+     ORDER BY 1
+        ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, lane_order = excluded.lane_order,
+           on_dead = excluded.on_dead, ${mergeTypes("excluded.types")}`,
+});
+
+/**
+ * Writes the handlers that a worker runs and what they subscribe to. Versions of a handler can run side by side, so its types
+ * are those of all its workers.
+ */
+export async function registerHandlers(
+  store: Store,
+  handlers: Parameters<EngineStore["registerHandlers"]>[0],
+): Promise<void> {
+  await query(store.pool, REGISTER, { handlers: JSON.stringify(handlers) });
+  await settleRegistration(
+    store,
+    handlers.map(({ name }) => name),
+  );
+}
+
+const MARK_SEEN = statement({
+  text: sql`
+    UPDATE penstock.handlers h SET ${mergeTypes(sql`${{ types: "text[]" }}`)} WHERE name = ${{ name: "text" }}`,
+});
+
+/** Says that a worker with these handlers is still there. */
+export async function markHandlersSeen(
+  store: Store,
+  handlers: readonly { readonly name: string; readonly types: readonly string[] }[],
+): Promise<void> {
+  // Each in a transaction of its own: a worker that waits for a row holds no other.
+  for (const { name, types } of handlers) await query(store.pool, MARK_SEEN, { name, types });
+  await settleRegistration(
+    store,
+    handlers.map(({ name }) => name),
+  );
+}
+
+const SETTLE = statement({
+  text: sql`
+    UPDATE penstock.handlers SET registered_at = clock_timestamp()
+     WHERE name = ANY(${{ names: "text[]" }}) AND registered_at IS NULL`,
+});
+
+/**
+ * Says since when handlers are registered. Batches see a registration once it has committed, which can be long after its
+ * transaction began; so the time is taken after that, in a transaction of its own. A worker that dies in between leaves it to
+ * the next one that is there.
+ */
+async function settleRegistration(store: Store, names: readonly string[]): Promise<void> {
+  await query(store.pool, SETTLE, { names });
+}
+
+/** A handler that some worker has registered. */
+export interface HandlerRow {
+  readonly name: string;
+  readonly kind: string;
+  /** What its workers subscribe to, all versions taken together. */
+  readonly types: string[];
+  /** From then on every accepted event of its types gets a delivery; null while it is being registered. */
+  readonly registeredAt: Date | null;
+  /** When a worker with it was last seen. */
+  readonly seenAt: Date;
+  /** Since when it is paused; null while it runs. */
+  readonly pausedAt: Date | null;
+}
+
+const LIST = statement({
+  rows: {
+    name: "text",
+    kind: "text",
+    types: "text[]",
+    registeredAt: "timestamptz?",
+    seenAt: "timestamptz",
+    pausedAt: "timestamptz?",
+  },
+  text: sql`
+    SELECT name, kind, types, registered_at AS "registeredAt", seen_at AS "seenAt", paused_at AS "pausedAt"
+      FROM penstock.handlers WHERE kind <> 'endpoint' ORDER BY name`,
+});
+
+/** All registered handlers by name; endpoints are none. */
+export async function listHandlers(store: Store): Promise<HandlerRow[]> {
+  const { rows } = await query(store.pool, LIST);
+  return rows;
+}
+
+/** What pausing a handler, or letting it go on, has done. */
+export interface PauseOutcome {
+  /** False when it was so already. */
+  readonly changed: boolean;
+  /** Since when it is paused, or was until now; null when neither. */
+  readonly since: Date | null;
+}
+
+const PAUSE = statement({
+  rows: { before: "timestamptz?", after: "timestamptz?" },
+  text: sql`
+    UPDATE penstock.handlers h
+       SET paused_at = CASE WHEN ${{ paused: "bool" }} THEN coalesce(h.paused_at, now()) END
+      FROM (SELECT name, paused_at FROM penstock.handlers WHERE name = ${{ name: "text" }} FOR UPDATE) AS was
+     WHERE h.name = was.name
+    RETURNING was.paused_at AS before, h.paused_at AS after`,
+});
+
+/**
+ * Pauses a handler, or lets it go on: while it is paused, nothing of it is started by any worker, and its events are kept
+ * as pending deliveries. What runs already is not stopped. Null when there is no such handler.
+ */
+export async function pauseHandler(store: Store, name: string, paused: boolean): Promise<PauseOutcome | null> {
+  const [row] = (await query(store.pool, PAUSE, { name, paused })).rows;
+  if (row === undefined) return null;
+  return { changed: (row.before === null) !== (row.after === null), since: row.after ?? row.before };
+}
+
+/** How many deliveries of a handler are in a state, counted up to a limit. */
+export interface WaitingCount {
+  readonly subscriber: string;
+  readonly state: string;
+  readonly count: number;
+}
+
+const COUNT = statement({
+  rows: { subscriber: "text", state: "text", count: "int4" },
+  text: sql`
+    SELECT h.name AS subscriber, wanted AS state, n.count
+      FROM penstock.handlers h, unnest(ARRAY['pending', 'running', 'retrying', 'dead']) AS wanted,
+           LATERAL (SELECT count(*)::int FROM (
+                      SELECT FROM penstock.deliveries
+                       WHERE subscriber = h.name AND state = wanted AND state <> 'succeeded'
+                       LIMIT ${{ limit: "int8" }}) AS some_of) AS n
+     WHERE h.kind <> 'endpoint' AND n.count > 0 ORDER BY 1, 2`,
+});
+
+/**
+ * What has not succeeded of each registered handler, by state; of each state up to `limit`, since a million may wait. States
+ * without any are left out.
+ */
+export async function countWaiting(store: Store, limit: number): Promise<WaitingCount[]> {
+  const { rows } = await query(store.pool, COUNT, { limit });
+  return rows;
+}
+
+const REMOVE = statement({
+  text: sql`DELETE FROM penstock.handlers WHERE name = ${{ name: "text" }} AND kind <> 'endpoint'`,
+});
+
+/** Forgets a handler that is gone for good: events no longer wait for it. Returns false when there was none. */
+export async function removeHandler(store: Store, name: string): Promise<boolean> {
+  const { rowCount } = await query(store.pool, REMOVE, { name });
+  return rowCount === 1;
+}

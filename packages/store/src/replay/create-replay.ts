@@ -1,0 +1,74 @@
+import type { NewEvent } from "@penstock/intake";
+import { BATCH_EVENTS } from "../events/batch-format.ts";
+import { query, type Store } from "../connection/create-store.ts";
+import type { DeliveryFilter } from "../deliveries/delivery-filter.ts";
+import type { EventPointer } from "../events/find-events.ts";
+import { insertBatch } from "../events/insert-batch.ts";
+import { sql, statement } from "../connection/sql.ts";
+import { transaction } from "../connection/transaction.ts";
+
+/**
+ * What a replay takes, and how. Without a state, deliveries that succeeded or are dead: what was skipped or cancelled was so
+ * on purpose. Only `missing` makes deliveries that a handler never had.
+ */
+export interface NewReplay extends Omit<DeliveryFilter, "event"> {
+  readonly id: string;
+  /** What was asked for, in the words of whoever asked: the same id with another request is refused. */
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly reason?: string;
+  readonly event?: EventPointer;
+  /**
+   * `missing`: where a handler has no delivery yet, and nowhere else; `quarantined`: events in quarantine, and no others.
+   * Without it, one that is named is taken from quarantine, and of many none.
+   */
+  readonly among?: "missing" | "quarantined";
+  /** Whether effects are done again, too. */
+  readonly again?: boolean;
+  /** Deliveries per second. */
+  readonly rate?: number;
+  /** An event of its own, made of the one that is replayed, to be processed as a new one. */
+  readonly body?: NewEvent;
+}
+
+/** `new`: it runs now. `same`: it was created before. `different`: another one has this id. */
+export type ReplayOutcome = "new" | "same" | "different";
+
+const CREATE = statement({
+  text: sql`
+    INSERT INTO penstock.replays (id, request, reason, source, type, since, until, subject, handler, state, event_day,
+                                  event_seq, among, again, rate)
+    VALUES (${{ id: "text", request: "jsonb", reason: "text?", source: "text?", type: "text?", since: "timestamptz?" }},
+            ${{ until: "timestamptz?", subject: "text?", handler: "text?", state: "text?", day: "date?" }},
+            ${{ seq: "int8?", among: "text?", again: "bool", rate: "int4?" }})
+        ON CONFLICT (id) DO NOTHING`,
+});
+
+/** It has nothing to hand out: its one event is processed as any other. */
+const MADE = statement({
+  text: sql`
+    UPDATE penstock.replays SET body_seq = ${{ seq: "int8" }}, exhausted = true, matched = 1, enqueued = 1
+     WHERE id = ${{ id: "text" }}`,
+});
+
+const IS_SAME = statement({
+  rows: { same: "bool" },
+  text: sql`SELECT request = ${{ request: "jsonb" }} AS same FROM penstock.replays WHERE id = ${{ id: "text" }}`,
+});
+
+/** Creates a replay, which workers then run. Once for an id, however often it is asked for. */
+export async function createReplay(store: Store, replay: NewReplay): Promise<ReplayOutcome> {
+  const { id, reason, source, type, since, until, subject, handler, state, event, among, again = false, rate } = replay;
+  const request = JSON.stringify(replay.request);
+  const filter = { source, type, since, until, subject, handler, state, day: event?.day, seq: event?.seq, among };
+  const isNew = await transaction(store, async (client) => {
+    const { rowCount } = await query(client, CREATE, { id, request, reason, ...filter, again, rate });
+    if (rowCount === 1 && replay.body !== undefined) {
+      const batch = await insertBatch(client, [{ ...replay.body, replay: { id, of: event?.seq ?? 0 } }]);
+      await query(client, MADE, { id, seq: batch * BATCH_EVENTS });
+    }
+    return rowCount === 1;
+  });
+  if (isNew) return "new";
+  const { rows } = await query(store.pool, IS_SAME, { id, request });
+  return rows[0]?.same === true ? "same" : "different";
+}
