@@ -6,16 +6,15 @@
  *   `pending` where it did not, since it is an effect handler, has lanes, is paused, was demoted, or is not this worker's.
  *   Of an endpoint (`recordEndpointDeliveries`): `pending`, or `skipped` while it is disabled.
  * - `pending`, `retrying` → `running`, once due and while the handler is not paused: claimed by a worker under a lease, with
- *   a token that only it knows, and the attempt is counted. Transactional ones are claimed by poll (`claimDeliveries`),
- *   those of effect handlers one by one, each as its job of the queue comes up (`claimDelivery`). Of a lane only the head,
- *   and none while another of it runs (`claimLanes`). Those of an endpoint many at once (`claimForEndpoint`).
- * - `running` → `succeeded`, `retrying`, `dead` (`finishDelivery`, `finishDeliveries`): the result. → `pending` by the same, with no attempt
+ *   a token that only it knows, and the attempt is counted (`claimDeliveries`). Of a lane only the head, and none while
+ *   another of it runs (`claimLanes`). Effect handlers and endpoints claim by both, with the events (`claimForOutside`).
+ * - `running` → `succeeded`, `retrying`, `dead` (`finishDeliveries`): the result. → `pending` by the same, with no attempt
  *   counted: an event of a type that this worker's version of the handler does not know, or one that takes its place in a
  *   lane only now. → `pending`, or `retrying` after earlier tries, with no attempt counted: it shared a transaction and had no
  *   turn there, since the handler's time was used up or all before it failed. Where the token matches, only. Of endpoints
  *   also → `skipped`: a replay's, which the filter does not let through.
  * - `running` → `pending`, or `retrying` after earlier tries (`releaseDeliveries`): handed back with no attempt counted, by a
- *   worker that stops, after an outage, or where it shared a transaction that was lost. Where the token matches, only.
+ *   worker that stops, after an outage, where the claim's answer got lost (`releaseClaim`), or where it shared a transaction that was lost. Where the token matches, only.
  * - `running` → `retrying`, `dead` (`reclaimDeliveries`): its lease ran out, so its worker has vanished. An `interrupted`
  *   attempt; the third one is the last.
  * - `pending`, `retrying` → `skipped` (`claimLanes`): overtaken in a lane where the newest wins.
