@@ -14,7 +14,7 @@ const RECORD = statement({
          AND token = ${{ token: "uuid" }} AND state = 'running' FOR SHARE
     ), recorded AS (
       INSERT INTO penstock.effects (seq, subscriber, generation, key, result)
-      SELECT seq, subscriber, generation, ${{ key: "text", json: "jsonb" }} FROM held ON CONFLICT DO NOTHING RETURNING 1
+      SELECT seq, subscriber, generation, ${{ key: "text", json: "json" }} FROM held ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM recorded) AS recorded FROM held`,
 });
