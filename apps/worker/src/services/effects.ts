@@ -32,7 +32,7 @@ export function runEffects(workplace: Workplace, effects: readonly EffectHandler
 }
 
 async function runEffect(
-  { engine, store, log, closing }: Workplace,
+  { engine, log, closing }: Workplace,
   { name, concurrency, lanes }: EffectHandler,
   bell: Bell,
 ): Promise<void> {
