@@ -361,7 +361,7 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
       let told = 0;
       const engine = start({ lane: (event) => (told++, event.data.contactId) });
       const batch = await addBatch(store, [{ id: "a" }]);
-      await engine.processBatch({ batches: [batch], startedBefore: 1 });
+      await engine.processBatch({ batches: [batch], startedBefore: 3 });
       expect(told).toBe(0);
       expect(await deliveries(store)).toEqual(["a laned pending"]);
       await runAll(engine);
