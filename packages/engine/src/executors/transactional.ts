@@ -24,9 +24,9 @@ import type {
 import { codeOf, isConflict, isUnavailable } from "../outage/errors.ts";
 import { type EventTraces, traceEvents } from "../event/event-traces.ts";
 import { gather } from "../delivery/gather.ts";
-import { handBack } from "../delivery/hand-back.ts";
+import { handBack, release } from "../delivery/hand-back.ts";
 import { laneRuleOf } from "../handler/lane.ts";
-import { createOutagePause, insist } from "../outage/outage-pause.ts";
+import { createOutagePause } from "../outage/outage-pause.ts";
 import { runHandler, runHandlerOnce } from "../handler/run-handler.ts";
 import { bySubject } from "../event/subject-order.ts";
 import { traceAttempt } from "../delivery/trace-attempt.ts";
@@ -38,7 +38,7 @@ const LEASE_SLACK_MS = 10_000;
  * How long a worker may hold a delivery of a transactional handler. Once the handler runs, the row is locked besides, and a
  * lease that ran out is not taken: so the lease need not outlast what a lock, another try or a slow machine takes.
  */
-const leaseOf = ({ timeoutMs }: Pick<TransactionalHandler, "timeoutMs">): number => timeoutMs + LEASE_SLACK_MS;
+export const leaseOf = ({ timeoutMs }: Pick<TransactionalHandler, "timeoutMs">): number => timeoutMs + LEASE_SLACK_MS;
 
 /** A delivery whose worker vanished this often while running it is dead: it may be what kills them. */
 export const MAX_INTERRUPTIONS = 3;
@@ -191,11 +191,6 @@ async function runTogether(
       return release(engine, deliveries);
     }
   }
-}
-
-/** Gives deliveries back untried, to be claimed again at once. */
-async function release(engine: EngineContext, deliveries: readonly ClaimedDelivery[]): Promise<void> {
-  if (deliveries.length > 0) await insist(engine, () => engine.store.releaseDeliveries(deliveries));
 }
 
 interface Together {
