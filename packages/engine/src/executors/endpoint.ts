@@ -84,7 +84,12 @@ export async function runEndpoint(
 }
 
 /** Null when there is nothing to do: it is gone, paused, disabled, left alone for a while, or cannot be signed for. */
-async function open(engine: EngineContext, outbound: Outbound, id: string, token: string): Promise<SigningEndpoint | null> {
+async function open(
+  engine: EngineContext,
+  outbound: Outbound,
+  id: string,
+  token: string,
+): Promise<SigningEndpoint | null> {
   const lease = { token, leaseMs: ENDPOINT_LEASE_MS };
   const endpoint = await whileAvailable(engine, () => engine.store.openEndpoint(id, lease));
   if (endpoint === null) return null;
@@ -160,7 +165,8 @@ function createRun(
     return Math.max(0, Math.min(most() * (isQuick ? AHEAD : 1), MOST_AHEAD - others));
   };
   const free = (): number => most() + ahead() - underWay - waiting.length;
-  const holdsBack = (): boolean => looksDown(failedInARow) && (underWay > 0 || ended.length > 0 || busy.has("settling"));
+  const holdsBack = (): boolean =>
+    looksDown(failedInARow) && (underWay > 0 || ended.length > 0 || busy.has("settling"));
 
   async function claim(): Promise<void> {
     looksAgain = false;
@@ -244,7 +250,11 @@ function createRun(
     const { parkForMs, ...fares } = afterDeliveries(before, signs, engine.random);
     health = fares;
     // What was under way when it was parked changes nothing of that, however it ended.
-    if (phase === "parked" || (parkForMs === null && fares.failures === before.failures && fares.parks === before.parks)) return;
+    if (
+      phase === "parked" ||
+      (parkForMs === null && fares.failures === before.failures && fares.parks === before.parks)
+    )
+      return;
     if (parkForMs !== null) moveTo("parked");
     const last = batch.findLast(({ sign }) => sign?.ok === false)?.error;
     const lastError = last === undefined ? null : toLine(last);

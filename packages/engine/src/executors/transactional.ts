@@ -38,7 +38,7 @@ const LEASE_SLACK_MS = 10_000;
  * How long a worker may hold a delivery of a transactional handler. Once the handler runs, the row is locked besides, and a
  * lease that ran out is not taken: so the lease need not outlast what a lock, another try or a slow machine takes.
  */
-export const leaseOf = ({ timeoutMs }: Pick<TransactionalHandler, "timeoutMs">): number => timeoutMs + LEASE_SLACK_MS;
+const leaseOf = ({ timeoutMs }: Pick<TransactionalHandler, "timeoutMs">): number => timeoutMs + LEASE_SLACK_MS;
 
 /** A delivery whose worker vanished this often while running it is dead: it may be what kills them. */
 export const MAX_INTERRUPTIONS = 3;
