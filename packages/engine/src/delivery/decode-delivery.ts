@@ -8,6 +8,23 @@ import { laneOf } from "../handler/lane.ts";
 /** How long a delivery rests that this worker's version of the handler does not know, so that another can have it. */
 const NOT_FOR_US_MS = 10_000;
 
+type DecodedDelivery =
+  { readonly ok: true; readonly decoded: DecodedEvent } | { readonly ok: false; readonly result: DeliveryResult };
+
+/** Turns the event of a delivery into what any subscriber sees. One that is not understood any more has failed. */
+export function decodeFor(
+  engine: Pick<EngineContext, "random" | "findSource">,
+  subscriber: Pick<Handler, "name" | "retry">,
+  stored: StoredEvent,
+  tried: Tried,
+): DecodedDelivery {
+  const decoding = decodeEvent(stored, engine.findSource);
+  if (decoding.ok) return decoding;
+  // Understood when it was delivered, not any more: a schema became stricter. Kept, and said.
+  const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
+  return { ok: false, result: deliveryResult(engine, subscriber, stored, { ok: false, error }, tried) };
+}
+
 /** Turns the event of a delivery into what its handler sees, or says what becomes of the delivery instead. */
 export function decodeDelivery(
   engine: EngineContext,
@@ -15,13 +32,9 @@ export function decodeDelivery(
   { lane }: Pick<ClaimedDelivery, "lane">,
   stored: StoredEvent,
   tried: Tried,
-): { readonly ok: true; readonly decoded: DecodedEvent } | { readonly ok: false; readonly result: DeliveryResult } {
-  const decoding = decodeEvent(stored, engine.findSource);
-  if (!decoding.ok) {
-    // Understood when it was delivered, not any more: a schema became stricter. Kept, and said.
-    const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
-    return { ok: false, result: deliveryResult(engine, handler, stored, { ok: false, error }, tried) };
-  }
+): DecodedDelivery {
+  const decoding = decodeFor(engine, handler, stored, tried);
+  if (!decoding.ok) return decoding;
   if (!wants(handler, decoding.decoded.event)) {
     // Left by a worker with a newer version of the handler: for such a one it waits.
     const waiting = { ...pendingDelivery(stored, handler.name), retryInMs: NOT_FOR_US_MS };

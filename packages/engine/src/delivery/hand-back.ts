@@ -1,29 +1,31 @@
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { ClaimedDelivery } from "../contract/engine-store.ts";
-import { isConflict, isUnavailable } from "../outage/errors.ts";
-import { createOutagePause } from "../outage/outage-pause.ts";
+import { createOutagePause, insist } from "../outage/outage-pause.ts";
 
 /** How long a delivery rests that an outage cut off: while the disk is full it can be claimed, again and again. */
 const OUTAGE_REST_MS = 2_000;
 
-/** Gives deliveries back with no attempt counted: the worker stops, or Postgres cannot go on. */
+/** Gives deliveries back untried, to be claimed again at once or after a rest. Never rejects. */
+export async function release(
+  engine: EngineContext,
+  deliveries: readonly ClaimedDelivery[],
+  options?: { readonly restMs: number },
+): Promise<void> {
+  if (deliveries.length === 0) return;
+  try {
+    await insist(engine, () => engine.store.releaseDeliveries(deliveries, options));
+  } catch (error) {
+    const seqs = deliveries.map(({ seq }) => seq);
+    engine.log.warn({ seqs, err: error }, "deliveries could not be handed back, their leases will run out");
+  }
+}
+
+/** Gives deliveries back with no attempt counted, once an outage is over, or when the worker stops. */
 export async function handBack(
   engine: EngineContext,
   deliveries: readonly ClaimedDelivery[],
   error: unknown,
 ): Promise<void> {
-  const pause = createOutagePause(engine);
-  for (let cause = error; ;) {
-    if (!engine.signal.aborted) await pause(cause).catch(() => undefined);
-    const restMs = engine.signal.aborted ? 0 : OUTAGE_REST_MS;
-    try {
-      return await engine.store.releaseDeliveries(deliveries, { restMs });
-    } catch (refusal) {
-      cause = refusal;
-      if (!engine.signal.aborted && (isUnavailable(refusal) || isConflict(refusal))) continue;
-      const seqs = deliveries.map(({ seq }) => seq);
-      engine.log.warn({ seqs, err: refusal }, "deliveries could not be handed back, their leases will run out");
-      return;
-    }
-  }
+  if (!engine.signal.aborted) await createOutagePause(engine)(error).catch(() => undefined);
+  await release(engine, deliveries, { restMs: engine.signal.aborted ? 0 : OUTAGE_REST_MS });
 }

@@ -1,28 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { toTraceparent } from "@penstock/telemetry";
 import { claim as claimDeliveries } from "../delivery/claim.ts";
-import { decodeEvent } from "../event/decode-event.ts";
-import { deliveryResult, pendingDelivery, type Tried } from "../delivery/delivery-result.ts";
-import { afterDeliveries, looksDown, type Sign } from "./endpoint-health.ts";
-import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "./endpoint-subscription.ts";
+import { afterDeliveries, looksDown } from "./endpoint-health.ts";
 import type { EngineContext, Outbound } from "../contract/engine-context.ts";
-import type {
-  ClaimedDelivery,
-  ClaimedEffect,
-  DeliveryResult,
-  EndpointDisablement,
-  EndpointHealth,
-  OpenedEndpoint,
-} from "../contract/engine-store.ts";
+import type { ClaimedEffect, EndpointDisablement, EndpointHealth } from "../contract/engine-store.ts";
 import { describeError, EndpointError } from "../outage/errors.ts";
+import { release } from "../delivery/hand-back.ts";
 import { insist, whileAvailable } from "../outage/outage-pause.ts";
-import { postDelivery } from "./post-delivery.ts";
 import { settle as settleDeliveries } from "../delivery/settle.ts";
-import { traceAttempt } from "../delivery/trace-attempt.ts";
+import { type Ended, type SigningEndpoint, toEnded, tryEndpoint } from "./try-endpoint.ts";
 
-/** One attempt and five retries: within 30 s at first, within 16 minutes all of them. */
-const RETRY = { attempts: 6, baseMs: 30_000, capMs: 3_600_000 };
 /** A request takes ten seconds at most, and at most three wait before it; only a worker that is gone loses its delivery. */
 const LEASE_MS = 60_000;
 /** How many claims ahead there may be for one under way, where answers come within {@link QUICK_MS}. */
@@ -49,16 +36,16 @@ const SETTLE_WITHIN_MS = 5;
 /** Of each lane its head, and nothing past a dead letter that was let go on. */
 const IN_ORDER = { order: "strict", onDead: "continue" } as const;
 
-interface Ended {
-  readonly delivery: ClaimedDelivery;
-  /** Null: handed back untried. */
-  readonly result: DeliveryResult | null;
-  /** What it tells of the endpoint; null where nothing was sent. */
-  readonly sign: Sign | null;
-  readonly error: unknown;
-}
-
-type Signing = OpenedEndpoint & { readonly openedSecrets: readonly string[] };
+/**
+ * The phases of a run. It moves down this list only, and from each it ends once what was begun has ended and is written.
+ *
+ * - delivering: claims, begins, writes results. At first.
+ * - ending: begins no more. Another endpoint needs its place, or nothing is to be delivered any more, e.g. it was paused.
+ * - parked: begins no more. The endpoint fails, and stays parked however what is under way ends.
+ * - disabled: begins no more, and notes nothing of the endpoint's health.
+ */
+const PHASES = ["delivering", "ending", "parked", "disabled"] as const;
+type Phase = (typeof PHASES)[number];
 
 /**
  * Delivers what is due for an endpoint, as many side by side as it may have, until nothing is, or somebody else needs its
@@ -97,7 +84,12 @@ export async function runEndpoint(
 }
 
 /** Null when there is nothing to do: it is gone, paused, disabled, left alone for a while, or cannot be signed for. */
-async function open(engine: EngineContext, outbound: Outbound, id: string, token: string): Promise<Signing | null> {
+async function open(
+  engine: EngineContext,
+  outbound: Outbound,
+  id: string,
+  token: string,
+): Promise<SigningEndpoint | null> {
   const lease = { token, leaseMs: ENDPOINT_LEASE_MS };
   const endpoint = await whileAvailable(engine, () => engine.store.openEndpoint(id, lease));
   if (endpoint === null) return null;
@@ -129,7 +121,7 @@ async function open(engine: EngineContext, outbound: Outbound, id: string, token
 function createRun(
   engine: EngineContext,
   outbound: Outbound,
-  opened: Signing,
+  opened: SigningEndpoint,
   { token, closing, makesRoom }: { token: string; closing: AbortSignal; makesRoom: () => boolean },
 ) {
   const { store, log, claimedAhead } = engine;
@@ -144,25 +136,23 @@ function createRun(
   let ended: Ended[] = [];
   /** How many were sent and are not written yet. */
   let unsaved = 0;
-  let isClaiming = false;
-  let isSettling = false;
-  let isReopening = false;
+  /** What is done beside the requests. */
+  const busy = new Set<"claiming" | "settling" | "reopening">();
+  let phase: Phase = "delivering";
   let health: EndpointHealth = endpoint.health;
   /** How many failed in a row up to now, the last of which may not be in `health` yet. */
   let failedInARow = health.failures;
-  /** For the rest of this run, whatever comes of what is under way. */
-  let isParked = false;
-  let isDisabled = false;
-  /** Somebody else needs its turn, or it is not to be delivered to any more. */
-  let isOver = false;
   let isQuick = false;
   let mayBeMore = true;
   let looksAgain = false;
   let failure: { readonly error: unknown } | null = null;
   let wake = (): void => undefined;
 
+  const moveTo = (next: Phase): void => {
+    if (PHASES.indexOf(next) > PHASES.indexOf(phase)) phase = next;
+  };
   const mayBegin = (): boolean =>
-    !closing.aborted && !engine.signal.aborted && !isParked && !isOver && failure === null;
+    phase === "delivering" && !closing.aborted && !engine.signal.aborted && failure === null;
   // After it was left alone, one tells whether it is back.
   const most = (): number => (health.parks > 0 ? 1 : endpoint.concurrency);
   // What is claimed while the others are under way, so that none waits for a claim. Only where it is likely to be begun,
@@ -174,9 +164,9 @@ function createRun(
     const others = claimedAhead.count - waiting.length;
     return Math.max(0, Math.min(most() * (isQuick ? AHEAD : 1), MOST_AHEAD - others));
   };
-  const subscriber = () => ({ name: id, retry: retryOf(endpoint) });
   const free = (): number => most() + ahead() - underWay - waiting.length;
-  const holdsBack = (): boolean => looksDown(failedInARow) && (underWay > 0 || ended.length > 0 || isSettling);
+  const holdsBack = (): boolean =>
+    looksDown(failedInARow) && (underWay > 0 || ended.length > 0 || busy.has("settling"));
 
   async function claim(): Promise<void> {
     looksAgain = false;
@@ -197,7 +187,7 @@ function createRun(
 
   /** Few and large claims, since the statement costs more than what it takes; from time to time whatever there is room for. */
   function wantsMore(): boolean {
-    if (isClaiming || !mayBeMore || !mayBegin() || holdsBack()) return false;
+    if (busy.has("claiming") || !mayBeMore || !mayBegin() || holdsBack()) return false;
     const least = looksAgain ? 1 : Math.ceil(ahead() > 0 ? (most() + ahead()) / 2 : most() / 4);
     return free() >= least && pace.room() >= 1;
   }
@@ -205,8 +195,7 @@ function createRun(
   /** What it was opened with may have changed, and what is under way can take long: others are not to wait for either. */
   async function reopen(): Promise<void> {
     const again = await open(engine, outbound, id, token);
-    isOver = again === null;
-    if (again === null) return;
+    if (again === null) return moveTo("ending");
     const wereMore = again.concurrency < endpoint.concurrency;
     endpoint = again;
     pace = engine.paceOf(id, again.ratePerSecond);
@@ -225,7 +214,7 @@ function createRun(
   function begin(claimed: ClaimedEffect): void {
     underWay++;
     const begunAt = performance.now();
-    void deliver(claimed).then((one) => {
+    void tryEndpoint(engine, outbound, endpoint, claimed).then((one) => {
       underWay--;
       isQuick = performance.now() - begunAt < QUICK_MS;
       ended.push(one);
@@ -233,44 +222,6 @@ function createRun(
       if (one.sign !== null) failedInARow = one.sign.ok ? 0 : failedInARow + 1;
       wake();
     });
-  }
-
-  /** Never rejects. */
-  async function deliver(claimed: ClaimedEffect): Promise<Ended> {
-    const { delivery, event: stored } = claimed;
-    const { attempt, onRecord } = delivery;
-    const startedAt = new Date();
-    try {
-      return await traceAttempt(delivery, (span) =>
-        tryDelivery(claimed, { attempt, startedAt, traceparent: toTraceparent(span), onRecord }),
-      );
-    } catch (error) {
-      const tried: Tried = { attempt, startedAt, traceparent: null, onRecord };
-      return toEnded(delivery, deliveryResult(engine, subscriber(), stored, { ok: false, error }, tried));
-    }
-  }
-
-  async function tryDelivery({ delivery, event: stored }: ClaimedEffect, tried: Tried): Promise<Ended> {
-    const decoding = decodeEvent(stored, engine.findSource);
-    if (!decoding.ok) {
-      const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
-      return toEnded(delivery, deliveryResult(engine, subscriber(), stored, { ok: false, error }, tried));
-    }
-    const { decoded } = decoding;
-    const untried = { ...pendingDelivery(stored, id), attempts: tried.attempt - 1 };
-    if (!passesFilter(endpoint, decoded)) {
-      return toEnded(delivery, { ...untried, state: "skipped", skipReason: SKIPPED_BY_FILTER });
-    }
-    // Made by a replay, which cannot tell lanes: it takes its place now.
-    const place = delivery.lane === null ? endpointLane(endpoint, decoded) : null;
-    if (place !== null) return toEnded(delivery, { ...untried, lane: place });
-    const outcome = await postDelivery(engine, outbound, endpoint, delivery, decoded);
-    if (outcome === "aborted") return toEnded(delivery, null);
-    const result = deliveryResult(engine, subscriber(), stored, outcome, tried);
-    const error = outcome.ok === false ? outcome.error : undefined;
-    const asked = error instanceof EndpointError ? error.retryAfterMs : null;
-    const retryAfterMs = asked === null ? null : Math.min(asked, RETRY.capMs);
-    return { delivery, result, sign: { ok: outcome.ok === true, retryAfterMs }, error };
   }
 
   /** Writes what has ended. */
@@ -281,32 +232,30 @@ function createRun(
     ended = [];
     const finished = batch.flatMap(({ delivery, result }) => (result === null ? [] : [{ delivery, result }]));
     const back = batch.flatMap(({ delivery, result }) => (result === null ? [delivery] : []));
-    if (back.length > 0) {
-      await insist(engine, () => store.releaseDeliveries(back)).catch((error: unknown) => {
-        log.warn({ endpoint: id, err: error }, "deliveries could not be handed back, their leases will run out");
-      });
-    }
-    if (finished.length > 0) {
-      await settleDeliveries(engine, finished).finally(() => {
-        unsaved -= finished.length;
-      });
-    }
+    await release(engine, back);
+    await settleDeliveries(engine, finished).finally(() => {
+      unsaved -= finished.length;
+    });
     // Of a lane the next is due once the one before has ended.
     if (finished.some(({ delivery, result }) => delivery.lane !== null || result.lane)) mayBeMore = true;
     await noteHealth(batch);
   }
 
   async function noteHealth(batch: readonly Ended[]): Promise<void> {
-    const signs = signsOf(batch);
-    if (signs.length === 0 || isDisabled) return;
+    const signs = batch.flatMap(({ sign }) => (sign === null ? [] : [sign]));
+    if (signs.length === 0 || phase === "disabled") return;
     const gone = batch.find(({ error }) => error instanceof EndpointError && error.code === "PERMANENT");
     if (gone !== undefined) return disable({ reason: "it answered 410 Gone" });
     const before = health;
     const { parkForMs, ...fares } = afterDeliveries(before, signs, engine.random);
     health = fares;
     // What was under way when it was parked changes nothing of that, however it ended.
-    if (isParked || (parkForMs === null && fares.failures === before.failures && fares.parks === before.parks)) return;
-    isParked = parkForMs !== null;
+    if (
+      phase === "parked" ||
+      (parkForMs === null && fares.failures === before.failures && fares.parks === before.parks)
+    )
+      return;
+    if (parkForMs !== null) moveTo("parked");
     const last = batch.findLast(({ sign }) => sign?.ok === false)?.error;
     const lastError = last === undefined ? null : toLine(last);
     const disablement = await insist(engine, () => store.noteEndpointHealth(id, { ...fares, parkForMs, lastError }));
@@ -317,19 +266,19 @@ function createRun(
   }
 
   async function disable(disablement: EndpointDisablement): Promise<void> {
-    isDisabled = true;
-    isParked = true;
+    moveTo("disabled");
     if (await insist(engine, () => store.disableEndpoint(id, disablement))) {
       log.error({ endpoint: id, ...disablement }, "endpoint is disabled: `penstock endpoints resume` enables it again");
     }
   }
 
   /** Does one thing beside the others. What it fails with ends the run, once all that was begun has ended. */
-  function beside(work: () => Promise<void>, done: () => void): void {
+  function beside(what: "claiming" | "settling" | "reopening", work: () => Promise<void>): void {
+    busy.add(what);
     void work()
       .catch((error: unknown) => (failure ??= { error }))
       .finally(() => {
-        done();
+        busy.delete(what);
         wake();
       });
   }
@@ -339,12 +288,10 @@ function createRun(
     let hasMadeRoom = false;
     for (;;) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
-      if (mayBegin() && performance.now() >= turnEnds && !isReopening) {
-        if (makesRoom()) isOver = hasMadeRoom = true;
-        else {
-          isReopening = true;
-          beside(reopen, () => (isReopening = false));
-        }
+      if (mayBegin() && performance.now() >= turnEnds && !busy.has("reopening")) {
+        hasMadeRoom = makesRoom();
+        if (hasMadeRoom) moveTo("ending");
+        else beside("reopening", reopen);
       }
       if (!mayBegin()) handBack(0);
       while (mayBegin() && underWay < most() && unsaved < MOST_UNSAVED && !holdsBack()) {
@@ -353,15 +300,9 @@ function createRun(
         claimedAhead.count--;
         begin(next);
       }
-      if (ended.length > 0 && !isSettling) {
-        isSettling = true;
-        beside(settle, () => (isSettling = false));
-      }
-      if (wantsMore()) {
-        isClaiming = true;
-        beside(claim, () => (isClaiming = false));
-      }
-      if (underWay > 0 || waiting.length > 0 || ended.length > 0 || isSettling || isClaiming || isReopening) {
+      if (ended.length > 0 && !busy.has("settling")) beside("settling", settle);
+      if (wantsMore()) beside("claiming", claim);
+      if (underWay > 0 || waiting.length > 0 || ended.length > 0 || busy.size > 0) {
         await woken;
         continue;
       }
@@ -386,20 +327,7 @@ function createRun(
   };
 }
 
-function retryOf({ scheduleMs }: OpenedEndpoint) {
-  return scheduleMs === null ? RETRY : { ...RETRY, attempts: scheduleMs.length + 1, scheduleMs };
-}
-
 function toLine(error: unknown): string {
   const { errorClass, errorMessage } = describeError(error);
   return `${errorClass}: ${errorMessage}`.slice(0, 300);
-}
-
-function signsOf(ended: readonly Ended[]): Sign[] {
-  return ended.flatMap(({ sign }) => (sign === null ? [] : [sign]));
-}
-
-/** What became of a delivery for which nothing was sent. */
-function toEnded(delivery: ClaimedDelivery, result: DeliveryResult | null): Ended {
-  return { delivery, result, sign: null, error: undefined };
 }

@@ -24,9 +24,9 @@ import type {
 import { codeOf, isConflict, isUnavailable } from "../outage/errors.ts";
 import { type EventTraces, traceEvents } from "../event/event-traces.ts";
 import { gather } from "../delivery/gather.ts";
-import { handBack } from "../delivery/hand-back.ts";
+import { handBack, release } from "../delivery/hand-back.ts";
 import { laneRuleOf } from "../handler/lane.ts";
-import { createOutagePause, insist } from "../outage/outage-pause.ts";
+import { createOutagePause } from "../outage/outage-pause.ts";
 import { runHandler, runHandlerOnce } from "../handler/run-handler.ts";
 import { bySubject } from "../event/subject-order.ts";
 import { traceAttempt } from "../delivery/trace-attempt.ts";
@@ -191,11 +191,6 @@ async function runTogether(
       return release(engine, deliveries);
     }
   }
-}
-
-/** Gives deliveries back untried, to be claimed again at once. */
-async function release(engine: EngineContext, deliveries: readonly ClaimedDelivery[]): Promise<void> {
-  if (deliveries.length > 0) await insist(engine, () => engine.store.releaseDeliveries(deliveries));
 }
 
 interface Together {

@@ -3,15 +3,8 @@ import type { EffectContext } from "@penstock/handler-sdk";
 import type { Transaction } from "kysely";
 import type { Effect, EngineContext } from "../contract/engine-context.ts";
 import type { ClaimedEffect } from "../contract/engine-store.ts";
-import {
-  CalledTooLateError,
-  ConflictError,
-  isConflict,
-  isUnavailable,
-  LeaseLostError,
-  placeOf,
-} from "../outage/errors.ts";
-import { createOutagePause, insist } from "../outage/outage-pause.ts";
+import { CalledTooLateError, ConflictError, isUnavailable, LeaseLostError, placeOf } from "../outage/errors.ts";
+import { insist, whileAvailable } from "../outage/outage-pause.ts";
 
 /** `ctx.once` and `ctx.transaction` of one attempt. */
 export interface Once {
@@ -82,17 +75,16 @@ export function createOnce(
 
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see Once
   async function commit(key: string, signal: AbortSignal, fn: (tx: Transaction<any>) => Promise<unknown>) {
-    const pause = createOutagePause(engine);
-    for (let round = 1; ; round++) {
+    let rounds = 0;
+    return whileAvailable(engine, async () => {
       assertOpen();
       try {
-        return JSON.parse(await commitOnce(key, signal, fn, round > 1)) as unknown;
+        return JSON.parse(await commitOnce(key, signal, fn, ++rounds > 1)) as unknown;
       } catch (error) {
-        if (!(isUnavailable(error) || isConflict(error))) throw error;
         if (isUnavailable(error)) outage = error;
-        await pause(error);
+        throw error;
       }
-    }
+    });
   }
 
   /** One try, which may commit without our hearing of it: `again` looks whether one before has. */

@@ -104,6 +104,11 @@ export function isConflict(error: unknown): boolean {
   return code !== undefined && (CONFLICTS.has(code) || code === "CONFLICT");
 }
 
+/** True when Postgres or another transaction was in the way: nothing is wrong with what was tried, try it again. */
+export function isNobodysFault(error: unknown): boolean {
+  return isUnavailable(error) || isConflict(error);
+}
+
 /** What the record of an attempt keeps of an error: its class and message, never a payload. Takes whatever was thrown. */
 export function describeError(error: unknown): { errorClass: string; errorMessage: string } {
   const errorClass = error instanceof Error ? classOf(error) : typeof error;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { EngineContext } from "../contract/engine-context.ts";
-import { codeOf, describeError, isConflict, isUnavailable } from "./errors.ts";
+import { codeOf, describeError, isNobodysFault } from "./errors.ts";
 
 type OutageContext = Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">;
 
@@ -30,33 +30,30 @@ export function createOutagePause(engine: OutageContext) {
   };
 }
 
-/**
- * Does something that must not be left undone: again while Postgres cannot go on or another transaction is in the way, and
- * one last time when the worker stops.
- */
-export async function insist<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
-  const pause = createOutagePause(engine);
-  for (;;) {
-    const last = engine.signal.aborted;
-    try {
-      return await work();
-    } catch (error) {
-      if (last || !(isUnavailable(error) || isConflict(error))) throw error;
-      await pause(error).catch(() => undefined); // aborted: one last try
-    }
-  }
+/** Does something that must not be left undone: see `whileAvailable`, and one last time when the worker stops. */
+export function insist<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
+  return tryAgain(engine, work, { atLast: true });
 }
 
-/** Does it again once Postgres can go on and no other transaction is in the way. @throws when the engine's signal is aborted meanwhile. */
-export async function whileAvailable<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
+/**
+ * Does something again while it fails by nobody's fault: once Postgres can go on and no other transaction is in the way.
+ *
+ * @throws the signal's reason when the engine's signal is aborted meanwhile.
+ */
+export function whileAvailable<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
+  return tryAgain(engine, work, { atLast: false });
+}
+
+async function tryAgain<T>(engine: OutageContext, work: () => Promise<T>, { atLast }: { atLast: boolean }): Promise<T> {
   const pause = createOutagePause(engine);
   for (;;) {
-    engine.signal.throwIfAborted();
+    const isLast = engine.signal.aborted;
+    if (!atLast) engine.signal.throwIfAborted();
     try {
       return await work();
     } catch (error) {
-      if (!(isUnavailable(error) || isConflict(error))) throw error;
-      await pause(error);
+      if (isLast || !isNobodysFault(error)) throw error;
+      await pause(error).catch(() => undefined); // aborted: the next round is the last, or none
     }
   }
 }
