@@ -71,7 +71,7 @@ export const instruments = {
     labels: ["outcome"],
     boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   }),
-  /** Seconds a job waited, by queue: events, endpoints, or that of the deliveries to an effect handler. */
+  /** Seconds a job waited in the queue of batches, `events`. */
   queueLag: histogram({
     name: "penstock.queue.lag",
     unit: "s",
