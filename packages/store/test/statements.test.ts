@@ -6,7 +6,9 @@ import { declared, type Statement } from "../src/connection/sql.ts";
 import { openMigrated } from "./open-test-store.ts";
 
 const src = new URL("../src/", import.meta.url);
-const modules = (await readdir(src, { recursive: true })).filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"));
+const modules = (await readdir(src, { recursive: true })).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".test.ts"),
+);
 for (const file of modules) await import(new URL(file, src).href);
 
 /** What a statement takes and gives: the types of its parameters, and names and types of its columns. */

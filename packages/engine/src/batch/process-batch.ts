@@ -176,7 +176,9 @@ async function processClaimed(
   const counts = { batches: batches.length, events: claimed.events.length, duplicates, conflicts, more };
   if (claimed.events.length === 0) return { report: report(counts), results: [], tries, slow };
   const { decoded, quarantine } = decodeAll(engine, claimed.events, mode, traces);
-  const results = deliveriesOfTheirOwn(engine, registered.handlers, decoded, traces, { tellLanes: mode !== "untouched" });
+  const results = deliveriesOfTheirOwn(engine, registered.handlers, decoded, traces, {
+    tellLanes: mode !== "untouched",
+  });
   const paused = new Set(registered.handlers.filter((handler) => handler.paused).map(({ name }) => name));
   for (const handler of engine.batched) {
     if (paused.has(handler.name)) continue;
