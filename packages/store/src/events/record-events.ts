@@ -1,6 +1,6 @@
 import type { BatchClaim, ClaimedBatches, StoredEvent } from "@penstock/engine";
 import type pg from "pg";
-import { type BatchRow, toConflict, type UnpackedEvent, unpackBatch } from "./batch-format.ts";
+import { BATCH_EVENTS, type BatchRow, toConflict, type UnpackedEvent, unpackBatch } from "./batch-format.ts";
 import { claimBatches } from "./claim-batches.ts";
 import { query } from "../connection/create-store.ts";
 import { readReplays } from "../replay/replay-columns.ts";
@@ -83,7 +83,7 @@ export async function takeBatches(
       type,
       subject: subjects[0] ?? null,
       createdAt,
-      receivedAt: new Date(receivedAt.get(Math.floor(seq / 1_024)) ?? NaN),
+      receivedAt: new Date(receivedAt.get(Math.floor(seq / BATCH_EVENTS)) ?? NaN),
       body,
       problem,
       traceparent,
@@ -178,7 +178,7 @@ async function dropCopies(
   batches: readonly BatchRow[],
   recorded: readonly UnpackedEvent[],
 ): Promise<void> {
-  const kept = new Set(recorded.map(({ seq }) => Math.floor(seq / 1_024)));
+  const kept = new Set(recorded.map(({ seq }) => Math.floor(seq / BATCH_EVENTS)));
   const copies = batches.filter(({ batch }) => !kept.has(Number(batch)));
   if (copies.length === 0) return;
   await query(client, DROP, { days: copies.map(({ day }) => day), batches: copies.map(({ batch }) => batch) });
