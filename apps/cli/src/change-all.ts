@@ -26,7 +26,7 @@ export interface Changes {
  */
 export async function changeAll(
   store: Store,
-  { stop, output }: Pick<CliContext, "stop" | "output">,
+  { stop, output, actor }: Pick<CliContext, "stop" | "output" | "actor">,
   change: DeliveryChange,
   filter: DeliveryFilter,
   { by, isMeant = () => true }: { readonly by?: string; readonly isMeant?: (row: DeliveryRow) => boolean } = {},
@@ -40,7 +40,7 @@ export async function changeAll(
       const page: DeliveryRow[] = await listDeliveries(store, filter, { limit: PAGE, ...(after && { after }) });
       const meant = page.filter((row) => CHANGEABLE[change].includes(row.state) && isMeant(row));
       if (stop.aborted) left += meant.length;
-      else changed += (await changeDeliveries(store, change, meant, by === undefined ? {} : { by })).length;
+      else changed += (await changeDeliveries(store, change, meant, { actor, ...(by !== undefined && { by }) })).length;
       after = page.at(-1);
       if (after === undefined || page.length < PAGE) break;
     }

@@ -15,6 +15,8 @@ export interface CliContext {
   /** Where the user typed the command, which npm hides from the process: what paths on the command line are relative to. */
   readonly typedIn: string;
   readonly output: Output;
+  /** Who changes things, for the audit log: what PENSTOCK_ACTOR says, else `cli:<user of the system>@<host>`. */
+  readonly actor: string;
   /**
    * Aborted by the first Ctrl-C, SIGTERM or SIGHUP: stop in order. Until a command reads this, a signal ends the process
    * at once.

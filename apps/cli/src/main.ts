@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
 import { withSecretFiles } from "@penstock/schemas";
 import type { CliContext } from "./cli-context.ts";
 import { describeError } from "./describe-error.ts";
@@ -37,6 +38,15 @@ process.stderr.on("error", () => undefined);
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
+
+function findUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid-${process.getuid?.() ?? "unknown"}`; // the user of an image may have no entry in /etc/passwd
+  }
+}
+
 const ctx: CliContext = {
   version,
   penstock: process.env["PENSTOCK_COMMAND"] || "npm run penstock --",
@@ -48,6 +58,7 @@ const ctx: CliContext = {
   cwd: process.cwd(),
   typedIn: process.env["INIT_CWD"] ?? process.cwd(),
   output: createOutput(process.stdout, process.stderr),
+  actor: process.env["PENSTOCK_ACTOR"] || `cli:${findUser()}@${hostname()}`,
   get stop() {
     listenToSignals();
     return stop.signal;

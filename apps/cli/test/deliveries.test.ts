@@ -144,3 +144,23 @@ test.each([
 ])("penstock %j ends with %i", async (args, code) => {
   expect((await penstock.call(args)).code).toBe(code);
 });
+
+test("what an operator changes is in the audit log, with who it was", async () => {
+  await sendFailing("evt_audited");
+  await penstock.call(["deliveries", "skip", "evt_audited"], { PENSTOCK_ACTOR: "ada" });
+  await penstock.call(["handlers", "pause", "picky"], { PENSTOCK_ACTOR: "ada" });
+  await penstock.run(["handlers", "resume", "picky"]);
+  const { stdout } = await penstock.call(["audit", "list", "--json", "--limit", "3"]);
+  expect(parseLines(stdout)).toMatchObject([
+    { actor: expect.stringMatching(/^cli:.+@.+$/), action: "handlers.resume", target: "picky" },
+    { actor: "ada", action: "handlers.pause", target: "picky" },
+    { actor: "ada", action: "deliveries.skip", target: expect.stringMatching(/^seq:\d+ picky$/) },
+  ]);
+  const table = await penstock.call(["audit", "list", "--actor", "ada", "--limit", "1"]);
+  expect(table.stdout[0]).toMatch(/^ID +AT +ACTOR +ACTION +TARGET +DETAIL$/);
+  expect(table.stdout[1]).toMatch(/ada +handlers\.pause +picky$/);
+  const next = /--before \d+/.exec(table.stderr.join())?.[0].split(" ") ?? [];
+  const page = await penstock.call(["audit", "list", "--actor", "ada", ...next]);
+  expect(page.stdout[1]).toMatch(/deliveries\.skip +seq:\d+ picky +by deliveries skip, deliveries 1/);
+  expect((await penstock.call(["audit", "list", "--actor", "nobody"])).stderr).toEqual(["No entry matches."]);
+});

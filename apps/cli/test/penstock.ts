@@ -80,6 +80,7 @@ export async function createPenstock(common: Record<string, string> = {}, cwd?: 
       cwd: cwd ?? process.cwd(),
       typedIn: cwd ?? process.cwd(),
       output: createOutput(stdout, stderr),
+      actor: env["PENSTOCK_ACTOR"] ?? "cli:tester@test",
       stop: stop.signal,
       stopNow: new AbortController().signal,
       node: { execPath: process.execPath, args: process.execArgv },

@@ -73,14 +73,14 @@ describe("effect handlers", () => {
     "that are paused start nothing, while the others go on, and catch up afterwards",
     async () => {
       await start();
-      await pauseHandler(store, "mail", true);
-      await pauseHandler(store, "slow", true);
+      await pauseHandler(store, "mail", true, "test");
+      await pauseHandler(store, "slow", true, "test");
       const ids = await workplace.add(["hello", "hello"]);
       await eventually(async () => {
         expect(await workplace.states()).toEqual(["mail pending 2", "notify succeeded 2", "slow pending 2"]);
       }, soon);
-      await pauseHandler(store, "mail", false);
-      await pauseHandler(store, "slow", false);
+      await pauseHandler(store, "mail", false, "test");
+      await pauseHandler(store, "slow", false, "test");
       await eventually(allDone(ids), soon);
       expect(outside.toldBy("mail").toSorted()).toEqual(ids.toSorted());
     },

@@ -27,7 +27,7 @@ const start = () => workplace.start({ ...SOON, PENSTOCK_MASTER_KEY: masterKey, O
 async function addEndpoint(id: string, settings: Partial<EndpointSettings>): Promise<void> {
   const secret = parseMasterKeys(masterKey).seal(generateSecret(), id);
   const url = `${sink.url}/${id}`;
-  await createEndpoint(workplace.store, { id, secret, settings: { ...ENDPOINT_DEFAULTS, url, ...settings } });
+  await createEndpoint(workplace.store, { id, secret, settings: { ...ENDPOINT_DEFAULTS, url, ...settings } }, "test");
 }
 
 const endpointOf = ({ path }: Sink["received"][number]): string => path.split("/").at(-1) ?? "";

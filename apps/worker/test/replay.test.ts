@@ -40,7 +40,7 @@ const OFTEN = { timeoutMs: 600_000, intervalMs: 50 };
 
 test("a replay of 20,000 events outlives its workers, memory flat and what waits bounded: none is lost, none is done twice", async () => {
   await addDead(EVENTS);
-  await createReplay(store, { id: "all", request: {}, handler: "b-plain", state: "dead" });
+  await createReplay(store, { id: "all", request: {}, handler: "b-plain", state: "dead" }, "test");
   for (const until of [1_000, 3_000, 5_000]) {
     const worker = await workplace.start();
     await eventually(async () => expect((await effects()).all).toBeGreaterThan(until), PATIENCE);

@@ -221,7 +221,7 @@ async function addEndpoint(
   given: Pick<EndpointSettings, "url"> & Partial<EndpointSettings>,
 ): Promise<void> {
   const settings = { ...ENDPOINT_DEFAULTS, ...given };
-  await createEndpoint(store, { id, secret: parseMasterKeys(key).seal(generateSecret(), id), settings });
+  await createEndpoint(store, { id, secret: parseMasterKeys(key).seal(generateSecret(), id), settings }, "test");
 }
 
 /** Commits events as intake does and adds their job; `onCommit` hears when the answer was there. Returns their ids. */

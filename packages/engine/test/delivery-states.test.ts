@@ -77,7 +77,8 @@ const lanes = { order: "strict", onDead: "block" } as const;
 const claim = () => engineStore.claimDeliveries(fresh);
 const claimForOutside = () => engineStore.claimForOutside({ ...fresh, lanes });
 const token = randomUUID();
-const change = (what: "retry" | "skip" | "cancel") => (subject: Subject) => changeDeliveries(store, what, [subject]);
+const change = (what: "retry" | "skip" | "cancel") => (subject: Subject) =>
+  changeDeliveries(store, what, [subject], { actor: "test" });
 const sql = (set: string) => store.pool.query(`UPDATE penstock.deliveries SET ${set}`);
 const reclaim = () => engineStore.reclaimDeliveries({ maxInterruptions: 3, afterOutageMs: 0 });
 
@@ -102,7 +103,7 @@ test.each<Step>([
     },
     {
       step: `what is paused is not claimed (${act.name})`,
-      given: () => pauseHandler(store, "h", true),
+      given: () => pauseHandler(store, "h", true, "test"),
       act,
       arrows: {},
     },

@@ -281,10 +281,10 @@ function createTrial(kind: Handler["kind"], rule: Rule, events: readonly Fate[],
     const [found] = event === undefined ? [] : await listDeliveries(store, { event: event.id });
     if (event === undefined || found === undefined) return;
     history.add(what === "replay" ? "retry" : what, event);
-    if (what !== "replay") return void (await changeDeliveries(store, what, [found]));
+    if (what !== "replay") return void (await changeDeliveries(store, what, [found], { actor: "test" }));
     // What has succeeded would have a second effect, as it should.
     const state = found.state === "skipped" || found.state === "cancelled" ? found.state : "dead";
-    await createReplay(store, { id: randomUUID(), request: {}, event: found, state });
+    await createReplay(store, { id: randomUUID(), request: {}, event: found, state }, "test");
     while (await (await worker()).advanceReplay());
   }
 

@@ -83,7 +83,9 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
   }
 
   async function change(what: DeliveryChange, event: string): Promise<void> {
-    expect(await changeDeliveries(store, what, await listDeliveries(store, { event }))).toHaveLength(1);
+    expect(await changeDeliveries(store, what, await listDeliveries(store, { event }), { actor: "test" })).toHaveLength(
+      1,
+    );
   }
 
   const start = (declared?: Declared, options?: Partial<EngineOptions>): Engine =>
@@ -472,12 +474,12 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
     await accept(engine, { id: "e1", createdAt: at(1) });
     await runAll(engine);
     await change("skip", "e1");
-    await createReplay(store, { id: "again", request: {}, state: "skipped" });
+    await createReplay(store, { id: "again", request: {}, state: "skipped" }, "test");
     while (await engine.advanceReplay());
     await accept(engine, { id: "e2", createdAt: at(2) });
     await runAll(engine);
     expect(calls).toEqual(["e1!", "e1!"]);
-    expect(await cancelReplay(store, "again")).toEqual({ undone: 0, cancelled: 1 });
+    expect(await cancelReplay(store, "again", "test")).toEqual({ undone: 0, cancelled: 1 });
     await runAll(engine);
     expect(calls).toEqual(["e1!", "e1!", "e2"]);
   });
@@ -490,15 +492,15 @@ describe.each(["transactional", "effect"] as const)("lanes of a handler of kind 
     await runAll(engine);
     await accept(engine, { id: "e2", createdAt: at(2) });
     await runAll(engine);
-    await createReplay(store, { id: "all", request: {} });
+    await createReplay(store, { id: "all", request: {} }, "test");
     while (await engine.advanceReplay());
     await runAll(engine);
     // The older one would undo what the newer one has done.
     expect(calls).toEqual(["e1", "e2", "e2"]);
-    await createReplay(store, { id: "once more", request: {} });
+    await createReplay(store, { id: "once more", request: {} }, "test");
     while (await engine.advanceReplay());
     // The older one is skipped now, which a replay leaves at that.
-    expect(await cancelReplay(store, "once more")).toEqual({ undone: 1, cancelled: 0 });
+    expect(await cancelReplay(store, "once more", "test")).toEqual({ undone: 1, cancelled: 0 });
     await accept(engine, { id: "e3", createdAt: at(3) });
     await runAll(engine);
     expect(calls).toEqual(["e1", "e2", "e2", "e3"]);

@@ -810,12 +810,12 @@ describe("who handles what", () => {
       const handlers = [effectHandler({ name: "other" }), effectHandler({ name: "paused" })];
       const theirs = createEngineStore(store, "w");
       await theirs.registerHandlers(handlers.map(({ name, kind, on }) => ({ name, kind, types: on })));
-      await pauseHandler(store, "paused", true);
+      await pauseHandler(store, "paused", true, "test");
       const engine = engineOn(store, handlers);
       await engine.processBatch({ batches: [await addBatch(store, [{ id: "evt_1" }])], startedBefore });
       await engine.runDueDeliveries(10);
       expect(await deliveries(store)).toEqual(["evt_1 other succeeded", "evt_1 paused pending"]);
-      await pauseHandler(store, "paused", false);
+      await pauseHandler(store, "paused", false, "test");
       expect(await engine.runDueDeliveries(10)).toBe(1);
       expect(await effects(store)).toEqual(["other evt_1", "paused evt_1"]);
     },

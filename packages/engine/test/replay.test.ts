@@ -78,7 +78,7 @@ async function create(replay: Partial<NewReplay> = {}): Promise<string> {
   const id = replay.id ?? randomUUID();
   const count = await countReplay(store, replay);
   if (replay.body === undefined && count?.quarantined === 0) counted.set(id, count.total);
-  expect(await createReplay(store, { request: {}, ...replay, id })).toBe("new");
+  expect(await createReplay(store, { request: {}, ...replay, id }, "test")).toBe("new");
   return id;
 }
 
@@ -136,7 +136,7 @@ describe("a replay", () => {
       return shown!.attemptLog.map(({ outcome, replay, worker }) => [outcome, replay, worker].join(" ").trim());
     };
     const change = async (what: DeliveryChange): Promise<void> => {
-      expect(await changeDeliveries(store, what, await listDeliveries(store))).toHaveLength(1);
+      expect(await changeDeliveries(store, what, await listDeliveries(store), { actor: "test" })).toHaveLength(1);
     };
     expect(await history()).toEqual(["succeeded"]);
     failing = true;
@@ -147,7 +147,7 @@ describe("a replay", () => {
     expect(await engine.runDueDeliveries(10)).toBe(1);
     await create({ id: "r2" });
     while (await engine.advanceReplay());
-    expect(await cancelReplay(store, "r2")).toEqual({ undone: 1, cancelled: 0 });
+    expect(await cancelReplay(store, "r2", "test")).toEqual({ undone: 1, cancelled: 0 });
     const whole = [
       "succeeded",
       "failed r1 test-worker",
@@ -161,7 +161,7 @@ describe("a replay", () => {
     while (await engine.advanceReplay());
     await change("cancel");
     await change("retry");
-    expect(await cancelReplay(store, "r3")).toEqual({ undone: 0, cancelled: 1 });
+    expect(await cancelReplay(store, "r3", "test")).toEqual({ undone: 0, cancelled: 1 });
     expect((await history()).slice(whole.length)).toEqual([
       "cancelled r3 deliveries cancel",
       "retried r3 deliveries retry",
@@ -431,14 +431,14 @@ describe("a replay", () => {
     const missing = await create({ handler: "new", among: "missing" });
     while (await engine.advanceReplay());
     expect(await deliveries(store)).toEqual(states(["e1", "e2", "e3"], "a pending", "new pending"));
-    expect(await cancelReplay(store, id)).toEqual({ undone: 3, cancelled: 0 });
-    expect(await cancelReplay(store, missing)).toEqual({ undone: 3, cancelled: 0 });
+    expect(await cancelReplay(store, id, "test")).toEqual({ undone: 3, cancelled: 0 });
+    expect(await cancelReplay(store, missing, "test")).toEqual({ undone: 3, cancelled: 0 });
     expect(await asItWas()).toEqual(before);
     await store.pool.query("UPDATE penstock.deliveries SET state = 'skipped', skip_reason = 'overtaken'");
     const [skipped] = await listDeliveries(store);
     const third = await create({ state: "skipped" });
     while (await engine.advanceReplay());
-    expect(await cancelReplay(store, third)).toEqual({ undone: 3, cancelled: 0 });
+    expect(await cancelReplay(store, third, "test")).toEqual({ undone: 3, cancelled: 0 });
     expect((await listDeliveries(store))[0]).toEqual(skipped);
     failing = false;
     seen = [];
@@ -451,7 +451,7 @@ describe("a replay", () => {
       undone: 3,
       done: 0,
     });
-    expect(await cancelReplay(store, id)).toBeNull();
+    expect(await cancelReplay(store, id, "test")).toBeNull();
   });
 
   test("that is cancelled does not take back what was done anew before a worker was stopped", async () => {
@@ -468,16 +468,16 @@ describe("a replay", () => {
     await engineStore.recordEffect(claimed!, "post", "null");
     await engineStore.releaseDeliveries([claimed!]);
     // Were it put back, the next `again` would take that record for its own, and do nothing.
-    expect(await cancelReplay(store, id)).toEqual({ undone: 0, cancelled: 1 });
+    expect(await cancelReplay(store, id, "test")).toEqual({ undone: 0, cancelled: 1 });
     await runToEnd(engine, await create({ again: true, state: "cancelled" }));
     expect(new Set(keys).size).toBe(2);
   });
 
   test("is created once for an id, and another one of this id is told apart", async () => {
     const replay = { id: "fix-1", request: { handler: "a" }, handler: "a" };
-    expect(await createReplay(store, replay)).toBe("new");
-    expect(await createReplay(store, replay)).toBe("same");
-    expect(await createReplay(store, { ...replay, request: { handler: "b" } })).toBe("different");
+    expect(await createReplay(store, replay, "test")).toBe("new");
+    expect(await createReplay(store, replay, "test")).toBe("same");
+    expect(await createReplay(store, { ...replay, request: { handler: "b" } }, "test")).toBe("different");
     expect(await listReplays(store)).toHaveLength(1);
   });
 

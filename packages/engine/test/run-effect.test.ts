@@ -428,12 +428,12 @@ describe("a handler that is paused, or limited", () => {
     const ran: string[] = [];
     const { run, engine, handler } = await given(({ id }) => ran.push(id), { ids: ["before"] });
     await createEngineStore(store, "w").registerHandlers([{ name: handler.name, kind: "effect", types: handler.on }]);
-    expect(await pauseHandler(store, "outside", true)).toMatchObject({ changed: true });
+    expect(await pauseHandler(store, "outside", true, "test")).toMatchObject({ changed: true });
     expect(await run()).toBe(0);
     await engine.processBatch({ batches: [await addBatch(store, [{ id: "during" }])], startedBefore: 0 });
     expect(ran).toEqual([]);
     expect(await deliveries(store)).toEqual(["before outside pending", "during outside pending"]);
-    await pauseHandler(store, "outside", false);
+    await pauseHandler(store, "outside", false, "test");
     expect(await run()).toBe(2);
     expect(ran.toSorted()).toEqual(["before", "during"]);
   });
@@ -457,7 +457,7 @@ describe("a handler that is paused, or limited", () => {
   });
 
   test("that nobody has registered cannot be paused", async () => {
-    expect(await pauseHandler(store, "nobody", true)).toBeNull();
+    expect(await pauseHandler(store, "nobody", true, "test")).toBeNull();
   });
 });
 

@@ -70,7 +70,7 @@ afterEach(async () => {
 
 async function addEndpoint(id: string, settings: Partial<EndpointSettings> = {}): Promise<void> {
   const all = { ...ENDPOINT_DEFAULTS, url: sink.url, ...settings };
-  await createEndpoint(store, { id, secret: keyring.seal(secret, id), settings: all });
+  await createEndpoint(store, { id, secret: keyring.seal(secret, id), settings: all }, "test");
 }
 
 /** Commits and processes events. */
@@ -126,7 +126,7 @@ describe("what is sent", () => {
   test("while a secret is rotated both sign, and the old one no longer when its time is over", async () => {
     await addEndpoint("ep_1", { headerName: "X-Acme" });
     const next = generateSecret();
-    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 60_000 });
+    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 60_000 }, "test");
     await process([{ id: "evt_1" }]);
     await runAll();
     await store.pool.query("UPDATE penstock.endpoints SET previous_until = now()");
@@ -163,7 +163,7 @@ describe("what is sent", () => {
     }
 
     await verifyAll("before");
-    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 3_600_000 });
+    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 3_600_000 }, "test");
     await verifyAll("overlap");
     await store.pool.query("UPDATE penstock.endpoints SET previous_until = now()");
     await verifyAll("after");
@@ -182,17 +182,21 @@ describe("what is sent", () => {
   test("an event gets no job of an endpoint that was added after it was processed, changed ones get what they want now", async () => {
     await addEndpoint("ep_1", { types: ["contact.created"] });
     await process([{ id: "evt_1" }]);
-    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, types: ["message.received"] });
+    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, types: ["message.received"] }, "test");
     await addEndpoint("ep_2");
     await process([{ id: "evt_2" }]);
     expect(await deliveries(store)).toEqual(["evt_2 ep_1 pending", "evt_2 ep_2 pending"]);
-    await deleteEndpoint(store, "ep_2");
+    await deleteEndpoint(store, "ep_2", "test");
     await process([{ id: "evt_3" }]);
     expect(await deliveries(store)).not.toContain("evt_3 ep_2 pending");
   });
 
   test("one whose secret cannot be opened gets nothing, and what waits for it stays", async () => {
-    await createEndpoint(store, { id: "ep_1", secret: "v1.0.x", settings: { ...ENDPOINT_DEFAULTS, url: sink.url } });
+    await createEndpoint(
+      store,
+      { id: "ep_1", secret: "v1.0.x", settings: { ...ENDPOINT_DEFAULTS, url: sink.url } },
+      "test",
+    );
     await process([{ id: "evt_1" }]);
     await engine.runEndpoint("ep_1", never);
     expect(sink.received).toEqual([]);
@@ -493,7 +497,7 @@ describe("failures", () => {
     });
     await process([{ id: "evt_2" }]);
     expect(await deliveries(store)).toContain("evt_2 ep_1 skipped");
-    expect(await resumeEndpoint(store, "ep_1")).toBe(true);
+    expect(await resumeEndpoint(store, "ep_1", "test")).toBe(true);
     sink.answer = accept;
     await process([{ id: "evt_3" }]);
     await runAll();
@@ -554,7 +558,7 @@ describe("limits and order", () => {
     await process(Array.from({ length: 30 }, () => ({})));
     await runAll();
     expect(sink.seen.most).toBe(3);
-    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, ratePerSecond: 20 });
+    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, ratePerSecond: 20 }, "test");
     sink.answer = accept;
     await process(Array.from({ length: 60 }, () => ({})));
     const before = sink.received.length;
@@ -614,7 +618,7 @@ describe("limits and order", () => {
     const run = engine.runEndpoint("ep_1", never);
     await eventually(() => expect(held).toHaveLength(1));
     const next = generateSecret();
-    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 0 });
+    await rotateEndpointSecret(store, "ep_1", { secret: keyring.seal(next, "ep_1"), overlapMs: 0 }, "test");
     // For longer than a turn.
     await new Promise((resolve) => setTimeout(resolve, 5_500));
     await process([{ id: "evt_meanwhile" }]);
@@ -661,7 +665,7 @@ describe("limits and order", () => {
         await rows<{ n: number }>(store, "SELECT count(*)::int AS n FROM penstock.deliveries WHERE state = 'running'")
       )[0]!.n;
     await eventually(async () => expect(await running()).toBeGreaterThan(10));
-    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, concurrency: 2 });
+    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url, concurrency: 2 }, "test");
     await eventually(async () => expect(await running()).toBe(10), { timeoutMs: 20_000 });
     hold = false;
     for (const end of held) end();
@@ -713,7 +717,7 @@ describe("operators", () => {
   test("what waits in lanes goes out also when the lanes are taken away", async () => {
     await addEndpoint("ep_1", { lane: "data.contactId" });
     await process([{ id: "evt_1" }, { id: "evt_2" }]);
-    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url });
+    await updateEndpoint(store, "ep_1", { ...ENDPOINT_DEFAULTS, url: sink.url }, "test");
     await runAll();
     expect(idsOf(sink).toSorted()).toEqual(["evt_1", "evt_2"]);
   });
@@ -723,17 +727,17 @@ describe("operators", () => {
     await process(Array.from({ length: 50 }, (_, n) => ({ id: `evt_${n}` })));
     sink.answer = (response, _, nth) => {
       if (nth > 1) return void response.writeHead(500).end();
-      pauseHandler(store, "ep_1", true).then(
+      pauseHandler(store, "ep_1", true, "test").then(
         () => response.end(),
         () => undefined,
       );
     };
     await engine.runEndpoint("ep_1", never);
     expect(sink.received.length).toBeLessThan(10);
-    await resumeEndpoint(store, "ep_1");
+    await resumeEndpoint(store, "ep_1", "test");
     const before = sink.received.length;
     sink.answer = (response) => {
-      deleteEndpoint(store, "ep_1").then(
+      deleteEndpoint(store, "ep_1", "test").then(
         () => response.writeHead(500).end(),
         () => undefined,
       );
@@ -747,11 +751,11 @@ describe("operators", () => {
 
   test("while it is paused what it would get waits, and then goes out", async () => {
     await addEndpoint("ep_1");
-    await pauseHandler(store, "ep_1", true);
+    await pauseHandler(store, "ep_1", true, "test");
     await process([{ id: "evt_1" }]);
     await runAll();
     expect(sink.received).toEqual([]);
-    await resumeEndpoint(store, "ep_1");
+    await resumeEndpoint(store, "ep_1", "test");
     await runAll();
     expect(idsOf(sink)).toEqual(["evt_1"]);
   });
@@ -765,7 +769,7 @@ describe("operators", () => {
     await process([{ id: "evt_1" }]);
     await runAll();
     const replay = async (id: string, more: object): Promise<void> => {
-      await createReplay(store, { id, request: {}, ...more });
+      await createReplay(store, { id, request: {}, ...more }, "test");
       while (await engine.advanceReplay());
       await engine.runDueDeliveries(10);
       await runAll();

@@ -215,14 +215,8 @@ export async function testHandler(
       if (found.length === 0) throw new Error(`no event ${id} was sent`);
       for (const pointer of found) {
         const request = { event: id, again, number: ++replays };
-        await createReplay(store, {
-          id: `replay-${replays}`,
-          request,
-          event: pointer,
-          handler: handler.name,
-          again,
-          ...(reason !== undefined && { reason }),
-        });
+        const asked = { id: `replay-${replays}`, request, event: pointer, handler: handler.name, again };
+        await createReplay(store, { ...asked, ...(reason !== undefined && { reason }) }, "test");
       }
     },
     rows: async (table) => {

@@ -1,4 +1,5 @@
 export { CHANGEABLE, changeDeliveries, type DeliveryChange } from "./deliveries/change-deliveries.ts";
+export { type AuditFilter, type AuditRow, listAudit, recordAudit } from "./operators/audit-log.ts";
 export { cancelOrphaned } from "./endpoints/cancel-orphaned.ts";
 export { cancelReplay, type CancelledReplay } from "./replay/cancel-replay.ts";
 export { countReplay, REPLAY_COUNT_LIMIT, type ReplayCount } from "./replay/count-replay.ts";
@@ -25,6 +26,7 @@ export {
   readEndpointSecrets,
   resealEndpointSecrets,
   resumeEndpoint,
+  revealEndpointSecret,
   rotateEndpointSecret,
   updateEndpoint,
 } from "./endpoints/endpoints.ts";

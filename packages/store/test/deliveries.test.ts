@@ -120,14 +120,14 @@ describe("changing deliveries", () => {
   ])("%s makes of %s: %s", async (change, before, after) => {
     await seed(1, `'${before}'`);
     const [b] = await listDeliveries(store, { handler: "b" });
-    const changed = await changeDeliveries(store, change, [b!]);
+    const changed = await changeDeliveries(store, change, [b!], { actor: "test" });
     expect(await states()).toEqual([`a1 ${before} 3`, `b1 ${after}`]);
     expect(changed).toHaveLength(after.startsWith(before) ? 0 : 1);
   });
 
   test("what is to be retried is due at once, with its attempts kept on record", async () => {
     await seed(1);
-    await changeDeliveries(store, "retry", await listDeliveries(store, { handler: "a" }));
+    await changeDeliveries(store, "retry", await listDeliveries(store, { handler: "a" }), { actor: "test" });
     const { rows } = await store.pool.query(
       "SELECT subscriber FROM penstock.deliveries WHERE state = 'pending' AND next_attempt_at <= now()",
     );
@@ -221,7 +221,8 @@ describe("on a million deliveries", () => {
       { among: "quarantined" },
       { type: "nothing" },
     ];
-    for (const [at, replay] of replays.entries()) await createReplay(store, { ...replay, id: `r${at}`, request: {} });
+    for (const [at, replay] of replays.entries())
+      await createReplay(store, { ...replay, id: `r${at}`, request: {} }, "test");
     const { plans } = await withPlans(store, async (alone) => {
       const engineStore = createEngineStore(alone, "test");
       for (let page = 0; page < 2 * replays.length; page++) {
@@ -243,7 +244,7 @@ describe("on a million deliveries", () => {
     );
     await store.pool.query("ANALYZE penstock.deliveries; ANALYZE penstock.handlers");
     for (const paused of [false, true]) {
-      await pauseHandler(store, "a", paused);
+      await pauseHandler(store, "a", paused, "test");
       const { plans } = await withPlans(store, async (alone) => {
         // More often than Postgres plans a named statement anew.
         for (let turn = 0; turn < 7; turn++) {
@@ -286,7 +287,7 @@ describe("on a million deliveries", () => {
     expect(plansThatScan(claims.plans)).toEqual([]);
     expect(mostRowsIn(claims.plans)).toBeLessThanOrEqual(48);
     for (const paused of [false, true]) {
-      await pauseHandler(store, "a", paused);
+      await pauseHandler(store, "a", paused, "test");
       const { result, plans } = await withPlans(store, (alone) => findDueEndpoints(alone, null, 100));
       expect(result).toEqual(paused ? [] : ["a"]);
       expect(plansThatScan(plans)).toEqual([]);

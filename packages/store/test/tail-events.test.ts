@@ -103,7 +103,7 @@ test.each([
       const id = randomUUID();
       const body = newEvent(id);
       const event = { day: "2026-06-01", seq: 1 };
-      await createReplay(store, { id, request: {}, event, body });
+      await createReplay(store, { id, request: {}, event, body }, "test");
     },
   ],
 ])("%s has its xid before it draws a number", async (_, write) => {

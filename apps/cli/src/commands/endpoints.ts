@@ -19,6 +19,7 @@ import {
   readEndpointSecrets,
   resealEndpointSecrets,
   resumeEndpoint,
+  revealEndpointSecret,
   rotateEndpointSecret,
   type Store,
   updateEndpoint,
@@ -85,7 +86,7 @@ function registerAdd(endpoints: Command, ctx: CliContext): void {
       const id = ENDPOINT_PREFIX + randomBytes(8).toString("hex");
       const secret = generateSecret();
       const row = await withStore(ctx, async (store) => {
-        await createEndpoint(store, { id, secret: keyring.seal(secret, id), settings });
+        await createEndpoint(store, { id, secret: keyring.seal(secret, id), settings }, ctx.actor);
         return findEndpoint(ctx, store, id);
       });
       if (json) return ctx.output.json({ ...row, secret });
@@ -150,7 +151,7 @@ function registerUpdate(endpoints: Command, ctx: CliContext): void {
         const before = toSettingsOf(await findEndpoint(ctx, store, id));
         const settings = await toSettings(ctx, { ...before, ...(url !== undefined && { url }) }, options);
         if (url !== undefined) await assertAllowed(outbound, settings);
-        await updateEndpoint(store, id, settings);
+        await updateEndpoint(store, id, settings, ctx.actor);
         return findEndpoint(ctx, store, id);
       });
       if (json) return ctx.output.json(row);
@@ -167,12 +168,10 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints secret ep_0123456789abcdef`)
     .action(async (id: string) => {
       const keyring = openKeyring(await findOutboundConfig(ctx));
-      const [sealed] = await withStore(ctx, async (store) => {
-        await findEndpoint(ctx, store, id);
-        return readEndpointSecrets(store, id);
-      });
-      if (sealed === undefined) throw new CliError(noEndpoint(ctx, id));
-      ctx.output.result(keyring.open(sealed, id));
+      const open = (sealed: string): string => keyring.open(sealed, id);
+      const secret = await withStore(ctx, (store) => revealEndpointSecret(store, id, open, ctx.actor));
+      if (secret === null) throw new CliError(noEndpoint(ctx, id));
+      ctx.output.result(secret);
     });
 
   endpoints
@@ -208,7 +207,7 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
             ctx.output.say("The old one cannot be opened with this master key, and signs no longer.");
           }
           const overlap = before === undefined ? 0 : overlapMs;
-          await rotateEndpointSecret(store, id, { secret: keyring.seal(secret, id), overlapMs: overlap });
+          await rotateEndpointSecret(store, id, { secret: keyring.seal(secret, id), overlapMs: overlap }, ctx.actor);
           return findEndpoint(ctx, store, id);
         });
         if (json) return ctx.output.json({ ...row, secret });
@@ -245,7 +244,8 @@ function registerReseal(endpoints: Command, ctx: CliContext): void {
             break;
           }
           try {
-            if (await resealEndpointSecrets(store, id, (one) => keyring.seal(keyring.open(one, id), id))) count++;
+            const reseal = (one: string): string => keyring.seal(keyring.open(one, id), id);
+            if (await resealEndpointSecrets(store, id, reseal, ctx.actor)) count++;
           } catch (error) {
             if (!(error instanceof SealError)) throw error;
             lost.push(`${id}: ${error.message}`);
@@ -280,7 +280,7 @@ function registerPause(endpoints: Command, ctx: CliContext): void {
     .action(async (id: string, { json }: Json) => {
       const row = await withStore(ctx, async (store) => {
         await findEndpoint(ctx, store, id);
-        await pauseHandler(store, id, true);
+        await pauseHandler(store, id, true, ctx.actor);
         return findEndpoint(ctx, store, id);
       });
       if (json) return ctx.output.json(row);
@@ -302,7 +302,7 @@ function registerResume(endpoints: Command, ctx: CliContext): void {
     .action(async (id: string, { json }: Json) => {
       const { before, row } = await withStore(ctx, async (store) => {
         const before = await findEndpoint(ctx, store, id);
-        await resumeEndpoint(store, id);
+        await resumeEndpoint(store, id, ctx.actor);
         return { before, row: await findEndpoint(ctx, store, id) };
       });
       if (json) return ctx.output.json(row);
@@ -418,7 +418,7 @@ function registerDelete(endpoints: Command, ctx: CliContext): void {
             `${id} (${printable(url)}) would be forgotten, and ${waiting} deliveries that wait cancelled: add --yes.`,
           );
         }
-        await deleteEndpoint(store, id);
+        await deleteEndpoint(store, id, ctx.actor);
         const by = "endpoints delete";
         return addChanges(
           await changeAll(store, ctx, "cancel", { handler: id, state: "pending" }, { by }),

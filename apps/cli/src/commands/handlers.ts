@@ -73,7 +73,7 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
       assertNoEndpoint(ctx, name, "delete");
       if (!yes)
         throw new UsageError(`Events would no longer wait for handler ${printable(name)}: add --yes to remove it.`);
-      const removed = await withStore(ctx, (store) => removeHandler(store, name));
+      const removed = await withStore(ctx, (store) => removeHandler(store, name, ctx.actor));
       if (!removed) throw new CliError(noHandler(ctx, name));
       ctx.output.result(`removed ${printable(name)}`);
     });
@@ -94,7 +94,7 @@ function registerPause(handlers: Command, ctx: CliContext, what: "pause" | "resu
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} handlers ${what} inbox`)
     .action(async (name: string, { json }: { json?: true }) => {
       assertNoEndpoint(ctx, name, what);
-      const found = await withStore(ctx, (store) => pauseHandler(store, name, paused));
+      const found = await withStore(ctx, (store) => pauseHandler(store, name, paused, ctx.actor));
       if (found === null) throw new CliError(noHandler(ctx, name));
       const { changed, since } = found;
       if (json) return ctx.output.json({ handler: name, paused, changed, since });

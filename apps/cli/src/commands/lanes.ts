@@ -79,7 +79,7 @@ async function unblock(ctx: CliContext, store: Store, handler: string, lane: str
     const advice = found.head.state === "running" ? "" : ` To skip that: \`${command}\`.`;
     throw new CliError(`${refusal}${advice}`);
   }
-  const changed = await changeDeliveries(store, "skip", [found.head], { by: "lanes unblock" });
+  const changed = await changeDeliveries(store, "skip", [found.head], { actor: ctx.actor, by: "lanes unblock" });
   if (changed.length === 0) throw new CliError(`${name} has just changed, nothing was skipped: look at it again.`);
   return found;
 }

@@ -47,7 +47,7 @@ export function registerQuarantine(program: Command, ctx: CliContext): void {
     .action(async (event: string) => {
       await withStore(ctx, async (store) => {
         const pointer = await findOneEvent(ctx, store, event);
-        if (await dismissQuarantined(store, pointer)) return;
+        if (await dismissQuarantined(store, pointer, ctx.actor)) return;
         const [found] = await listEvents(store, { event: `seq:${pointer.seq}`, limit: 1 });
         const what = found?.quarantine?.dismissedAt
           ? `was dismissed already, at ${found.quarantine.dismissedAt}`

@@ -93,7 +93,7 @@ function registerCreate(replay: Command, ctx: CliContext): void {
         if (event === undefined && !yes) {
           throw new UsageError(`${matching} ${adviceToLook(ctx, options)}, then add --yes.`.trim());
         }
-        const created = await createReplay(store, wanted);
+        const created = await createReplay(store, wanted, ctx.actor);
         if (created === "different") {
           throw new CliError(
             `There is another replay ${printable(wanted.id)}: it was created with other options. See \`${ctx.penstock} replay status ${printable(wanted.id)}\`, or choose another --id.`,
@@ -241,7 +241,7 @@ function registerCancel(replay: Command, ctx: CliContext): void {
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} replay cancel fix-inbox`)
     .action(async (id: string, { json }: { json?: true }) => {
       const { cancelled, found } = await withStore(ctx, async (store) => ({
-        cancelled: await cancelReplay(store, id),
+        cancelled: await cancelReplay(store, id, ctx.actor),
         found: await showReplay(store, id),
       }));
       if (found === null) throw new CliError(unknown(ctx, id));

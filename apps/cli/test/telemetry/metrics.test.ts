@@ -59,11 +59,9 @@ test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP",
   const receiver = await openSink();
   onTestFinished(() => receiver.close());
   const system = await startSystem({ PENSTOCK_MASTER_KEY: key, OUTBOUND_ALLOW: "127.0.0.0/8" });
-  await createEndpoint(system.store, {
-    id: "ep_1",
-    secret: parseMasterKeys(key).seal(generateSecret(), "ep_1"),
-    settings: { ...ENDPOINT_DEFAULTS, url: receiver.url },
-  });
+  const secret = parseMasterKeys(key).seal(generateSecret(), "ep_1");
+  const settings = { ...ENDPOINT_DEFAULTS, url: receiver.url };
+  await createEndpoint(system.store, { id: "ep_1", secret, settings }, "test");
   const twice = makeEvent("contact.created");
   for (const event of [twice, twice]) await system.send(event);
   await system.send({ ...makeEvent("message.sent"), type: "made.up" } as never);

@@ -5,6 +5,7 @@ import { keepEnd } from "./keep-end.ts";
 import type { DeliveryCursor } from "./list-deliveries.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
+import { type AuditEntry, recordAudit } from "../operators/audit-log.ts";
 import { lockLanes, wakeLanes } from "./wake-lanes.ts";
 
 /** What an operator can do with deliveries. */
@@ -68,13 +69,14 @@ const LANES_OF = statement({
 /**
  * Changes deliveries that are in a state which allows it, and returns those that were changed. One that a worker claims at
  * the same time is waited for, and left alone when it runs then; so is one of a deleted endpoint that was to be retried.
- * Lanes that waited for one of them go on. Each is put on record, with `by`: what did it, for people.
+ * Lanes that waited for one of them go on. Each is put on record, with `by`: what did it, for people. Those that were changed
+ * make one entry of the audit log.
  */
 export async function changeDeliveries(
   store: Store,
   change: DeliveryChange,
   deliveries: readonly DeliveryCursor[],
-  { by = `deliveries ${change}` }: { readonly by?: string } = {},
+  { actor, by = `deliveries ${change}` }: { readonly actor: string; readonly by?: string },
 ): Promise<DeliveryCursor[]> {
   if (deliveries.length === 0) return [];
   const wanted = {
@@ -89,6 +91,21 @@ export async function changeDeliveries(
     const values = { ...wanted, changeable: CHANGEABLE[change], done: DONE[change], by };
     const { rows } = await query(client, CHANGE[change], values);
     await wakeLanes(client, lanes);
-    return rows.map(({ seq, ...row }) => ({ ...row, seq: Number(seq) }));
+    const changed = rows.map(({ seq, ...row }) => ({ ...row, seq: Number(seq) }));
+    if (changed.length > 0) await recordAudit(client, toAudit(change, changed, { actor, by }));
+    return changed;
   });
+}
+
+/** Of more deliveries than these the audit log has the number, and the records of attempts have the rest. */
+const NAMED = 20;
+
+function toAudit(
+  change: DeliveryChange,
+  changed: readonly DeliveryCursor[],
+  { actor, by }: { readonly actor: string; readonly by: string },
+): AuditEntry {
+  const names = changed.slice(0, NAMED).map(({ seq, subscriber }) => `seq:${seq} ${subscriber}`);
+  const target = changed.length === 1 ? (names[0] ?? "") : `${changed.length} deliveries`;
+  return { actor, action: `deliveries.${change}`, target, detail: { by, deliveries: changed.length, first: names } };
 }

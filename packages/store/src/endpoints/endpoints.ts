@@ -3,6 +3,7 @@ import type pg from "pg";
 import { query, type Store } from "../connection/create-store.ts";
 import { column, type RowOf, sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
+import { recordAudit } from "../operators/audit-log.ts";
 
 /**
  * `active`: what is due is sent. `failing`: it has failed, and is left alone for a while before the next try. `paused`: by an
@@ -95,10 +96,12 @@ const CREATE = statement({
 export async function createEndpoint(
   store: Store,
   { id, secret, settings }: { readonly id: string; readonly secret: string; readonly settings: EndpointSettings },
+  actor: string,
 ): Promise<void> {
   await transaction(store, async (client) => {
     await writeSubscriber(client, id, settings);
     await query(client, CREATE, { id, secret, ...valuesOf(settings) });
+    await recordAudit(client, { actor, action: "endpoints.add", target: id, detail: { ...settings } });
   });
 }
 
@@ -109,11 +112,17 @@ const UPDATE = statement({
 });
 
 /** Changes what is set for an endpoint; false when there is none. */
-export async function updateEndpoint(store: Store, id: string, settings: EndpointSettings): Promise<boolean> {
+export async function updateEndpoint(
+  store: Store,
+  id: string,
+  settings: EndpointSettings,
+  actor: string,
+): Promise<boolean> {
   return transaction(store, async (client) => {
     const { rowCount } = await query(client, UPDATE, { id, ...valuesOf(settings) });
     if (rowCount !== 1) return false;
     await writeSubscriber(client, id, settings);
+    await recordAudit(client, { actor, action: "endpoints.update", target: id, detail: { ...settings } });
     return true;
   });
 }
@@ -134,9 +143,14 @@ export async function rotateEndpointSecret(
   store: Store,
   id: string,
   { secret, overlapMs }: { readonly secret: string; readonly overlapMs: number },
+  actor: string,
 ): Promise<boolean> {
-  const { rowCount } = await query(store.pool, ROTATE, { id, secret, overlapMs });
-  return rowCount === 1;
+  return transaction(store, async (client) => {
+    const { rowCount } = await query(client, ROTATE, { id, secret, overlapMs });
+    if (rowCount !== 1) return false;
+    await recordAudit(client, { actor, action: "endpoints.rotate", target: id, detail: { overlapMs } });
+    return true;
+  });
 }
 
 const secretsOf = (lock: string) =>
@@ -163,12 +177,14 @@ export async function resealEndpointSecrets(
   store: Store,
   id: string,
   reseal: (sealed: string) => string,
+  actor: string,
 ): Promise<boolean> {
   return transaction(store, async (client) => {
     const [row] = (await query(client, LOCK_SECRETS, { id })).rows;
     if (row === undefined) return false;
     const previous = row.previous === null ? null : reseal(row.previous);
     await query(client, RESEAL, { id, secret: reseal(row.secret), previous });
+    await recordAudit(client, { actor, action: "endpoints.reseal", target: id });
     return true;
   });
 }
@@ -177,6 +193,25 @@ export async function resealEndpointSecrets(
 export async function readEndpointSecrets(store: Store, id: string): Promise<string[]> {
   const { rows } = await query(store.pool, SECRETS, { id });
   return rows.flatMap(({ secret, previous }) => (previous === null ? [secret] : [secret, previous]));
+}
+
+/**
+ * The newest sealed secret of an endpoint, for an operator who will see it: `open` opens it, and what it throws leaves no entry
+ * in the audit log. Null when there is no such endpoint.
+ */
+export async function revealEndpointSecret(
+  store: Store,
+  id: string,
+  open: (sealed: string) => string,
+  actor: string,
+): Promise<string | null> {
+  return transaction(store, async (client) => {
+    const [row] = (await query(client, SECRETS, { id })).rows;
+    if (row === undefined) return null;
+    const opened = open(row.secret);
+    await recordAudit(client, { actor, action: "endpoints.secret", target: id });
+    return opened;
+  });
 }
 
 const RESUME = statement({
@@ -190,9 +225,12 @@ const RESUME = statement({
 });
 
 /** Lets a paused or disabled endpoint go on, and one that is left alone, at once; false when there is none. */
-export async function resumeEndpoint(store: Store, id: string): Promise<boolean> {
-  const { rowCount } = await query(store.pool, RESUME, { id });
-  return rowCount === 1;
+export async function resumeEndpoint(store: Store, id: string, actor: string): Promise<boolean> {
+  return transaction(store, async (client) => {
+    const { rowCount } = await query(client, RESUME, { id });
+    if (rowCount === 1) await recordAudit(client, { actor, action: "endpoints.resume", target: id });
+    return rowCount === 1;
+  });
 }
 
 const DELETE = statement({
@@ -200,9 +238,12 @@ const DELETE = statement({
 });
 
 /** Forgets an endpoint; what was delivered to it stays on record. False when there was none. */
-export async function deleteEndpoint(store: Store, id: string): Promise<boolean> {
-  const { rowCount } = await query(store.pool, DELETE, { id });
-  return rowCount === 1;
+export async function deleteEndpoint(store: Store, id: string, actor: string): Promise<boolean> {
+  return transaction(store, async (client) => {
+    const { rowCount } = await query(client, DELETE, { id });
+    if (rowCount === 1) await recordAudit(client, { actor, action: "endpoints.delete", target: id });
+    return rowCount === 1;
+  });
 }
 
 const wanted = { id: "text?" } as const;

@@ -1,6 +1,9 @@
 import type { EngineStore } from "@penstock/engine";
+import { isEndpointId } from "@penstock/schemas";
 import { query, type Store } from "../connection/create-store.ts";
 import { type Sql, sql, statement } from "../connection/sql.ts";
+import { transaction } from "../connection/transaction.ts";
+import { recordAudit } from "../operators/audit-log.ts";
 
 /** How long a type is waited for after the last worker that subscribed to it, in minutes. */
 const TYPES_KEPT_MINUTES = 10;
@@ -139,10 +142,20 @@ const PAUSE = statement({
  * Pauses a handler, or lets it go on: while it is paused, nothing of it is started by any worker, and its events are kept
  * as pending deliveries. What runs already is not stopped. Null when there is no such handler.
  */
-export async function pauseHandler(store: Store, name: string, paused: boolean): Promise<PauseOutcome | null> {
-  const [row] = (await query(store.pool, PAUSE, { name, paused })).rows;
-  if (row === undefined) return null;
-  return { changed: (row.before === null) !== (row.after === null), since: row.after ?? row.before };
+export async function pauseHandler(
+  store: Store,
+  name: string,
+  paused: boolean,
+  actor: string,
+): Promise<PauseOutcome | null> {
+  return transaction(store, async (client) => {
+    const [row] = (await query(client, PAUSE, { name, paused })).rows;
+    if (row === undefined) return null;
+    const changed = (row.before === null) !== (row.after === null);
+    const action = `${isEndpointId(name) ? "endpoints" : "handlers"}.${paused ? "pause" : "resume"}`;
+    if (changed) await recordAudit(client, { actor, action, target: name });
+    return { changed, since: row.after ?? row.before };
+  });
 }
 
 /** How many deliveries of a handler are in a state, counted up to a limit. */
@@ -178,7 +191,10 @@ const REMOVE = statement({
 });
 
 /** Forgets a handler that is gone for good: events no longer wait for it. Returns false when there was none. */
-export async function removeHandler(store: Store, name: string): Promise<boolean> {
-  const { rowCount } = await query(store.pool, REMOVE, { name });
-  return rowCount === 1;
+export async function removeHandler(store: Store, name: string, actor: string): Promise<boolean> {
+  return transaction(store, async (client) => {
+    const { rowCount } = await query(client, REMOVE, { name });
+    if (rowCount === 1) await recordAudit(client, { actor, action: "handlers.remove", target: name });
+    return rowCount === 1;
+  });
 }

@@ -1,6 +1,8 @@
 import { query, type Store } from "../connection/create-store.ts";
 import type { EventPointer } from "../events/find-events.ts";
 import { sql, statement } from "../connection/sql.ts";
+import { transaction } from "../connection/transaction.ts";
+import { recordAudit } from "./audit-log.ts";
 
 const DISMISS = statement({
   text: sql`
@@ -12,7 +14,11 @@ const DISMISS = statement({
  * Marks an event in quarantine as dealt with: it is kept, and nobody is shown it as one to look after. False when it is not in
  * quarantine, or has been dismissed before.
  */
-export async function dismissQuarantined(store: Store, { day, seq }: EventPointer): Promise<boolean> {
-  const { rowCount } = await query(store.pool, DISMISS, { day, seq });
-  return rowCount === 1;
+export async function dismissQuarantined(store: Store, { day, seq }: EventPointer, actor: string): Promise<boolean> {
+  return transaction(store, async (client) => {
+    const { rowCount } = await query(client, DISMISS, { day, seq });
+    if (rowCount !== 1) return false;
+    await recordAudit(client, { actor, action: "quarantine.dismiss", target: `seq:${seq}`, detail: { day } });
+    return true;
+  });
 }

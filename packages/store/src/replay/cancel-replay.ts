@@ -1,6 +1,7 @@
 import { query, type Store } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
+import { recordAudit } from "../operators/audit-log.ts";
 import { lockLanes, toColumns, wakeLanes } from "../deliveries/wake-lanes.ts";
 
 // Tried because of this replay, or retried by an operator since: then it is not put back. So was what has a record of this
@@ -82,7 +83,7 @@ export interface CancelledReplay {
  * Cancels a replay: it hands out no more, what it has handed out and was not begun is as before, and what was to be tried
  * again is cancelled. What runs is left alone. Null when it does not run (any more).
  */
-export async function cancelReplay(store: Store, id: string): Promise<CancelledReplay | null> {
+export async function cancelReplay(store: Store, id: string, actor: string): Promise<CancelledReplay | null> {
   return transaction(store, async (client) => {
     const { rowCount } = await query(client, CANCEL, { id });
     if (rowCount === 0) return null;
@@ -95,7 +96,9 @@ export async function cancelReplay(store: Store, id: string): Promise<CancelledR
       const { undone = 0, cancelled = 0 } = rows[0] ?? {};
       total.undone += undone;
       total.cancelled += cancelled;
-      if (undone + cancelled === 0) return total;
+      if (undone + cancelled > 0) continue;
+      await recordAudit(client, { actor, action: "replay.cancel", target: id, detail: total });
+      return total;
     }
   });
 }

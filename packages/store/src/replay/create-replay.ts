@@ -6,6 +6,7 @@ import type { EventPointer } from "../events/find-events.ts";
 import { insertBatch } from "../events/insert-batch.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
+import { recordAudit } from "../operators/audit-log.ts";
 
 /**
  * What a replay takes, and how. Without a state, deliveries that succeeded or are dead: what was skipped or cancelled was so
@@ -56,7 +57,7 @@ const IS_SAME = statement({
 });
 
 /** Creates a replay, which workers then run. Once for an id, however often it is asked for. */
-export async function createReplay(store: Store, replay: NewReplay): Promise<ReplayOutcome> {
+export async function createReplay(store: Store, replay: NewReplay, actor: string): Promise<ReplayOutcome> {
   const { id, reason, source, type, since, until, subject, handler, state, event, among, again = false, rate } = replay;
   const request = JSON.stringify(replay.request);
   const filter = { source, type, since, until, subject, handler, state, day: event?.day, seq: event?.seq, among };
@@ -65,6 +66,10 @@ export async function createReplay(store: Store, replay: NewReplay): Promise<Rep
     if (rowCount === 1 && replay.body !== undefined) {
       const batch = await insertBatch(client, [{ ...replay.body, replay: { id, of: event?.seq ?? 0 } }]);
       await query(client, MADE, { id, seq: batch * BATCH_EVENTS });
+    }
+    if (rowCount === 1) {
+      const detail = { ...replay.request, ...(reason !== undefined && { reason }) };
+      await recordAudit(client, { actor, action: "replay.create", target: id, detail });
     }
     return rowCount === 1;
   });

@@ -6,12 +6,14 @@ import { isConnectionError, MigrationFailedError, toStoreError } from "../connec
 import { type MigrationName, readApplied, refuseEarlier } from "./assert-migrated.ts";
 import { ensureHandlerRoles, type HandlerAccess } from "../handlers/handler-roles.ts";
 import * as baseline from "./migrations/0001-baseline.ts";
+import * as auditLog from "./migrations/0002-audit-log.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
 /** Ours. Forward only: data that was acknowledged is never migrated away. */
 const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0001-baseline": { up: baseline.up },
+  "0002-audit-log": { up: auditLog.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };
