@@ -24,7 +24,9 @@ export function registerAudit(program: Command, ctx: CliContext): void {
     .addOption(new Option("--since <time>", "only since: a time, or how long ago, e.g. 2h").argParser(moment))
     .addOption(new Option("--until <time>", "only before").argParser(moment))
     .addOption(
-      new Option("--before <id>", "the next page: only what is older than this entry").argParser(wholeNumber(1, 999_999_999_999_999)),
+      new Option("--before <id>", "the next page: only what is older than this entry").argParser(
+        wholeNumber(1, 999_999_999_999_999),
+      ),
     )
     .addOption(new Option("--limit <n>", "how many at most").argParser(wholeNumber(1, 10_000)).default(20))
     .option("--json", "print one JSON object per entry")
