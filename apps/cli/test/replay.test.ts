@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
-import { eventually } from "@penstock/testing";
+import { openQueue } from "@penstock/queue";
+import { eventually, startRedis } from "@penstock/testing";
 import { beforeAll, expect, test } from "vitest";
 import { openStore } from "../src/database.ts";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
@@ -152,6 +153,34 @@ test("another body is handled as a new event, which says what it is a replay of"
     code: 1,
     stderr: expect.stringContaining("would not be understood") as string,
   });
+});
+
+test("another body is in the queue as soon as it is committed", async () => {
+  await send("evt_queued", '{"body":"fail"}');
+  const [event] = await json("events", "show", "evt_queued");
+  const changed = await penstock.file(String(event?.["body"]).replace('"fail"', '"better"'));
+  // A queue that no worker consumes: what is in it was added by the command.
+  const redis = await startRedis();
+  const queue = openQueue({ kind: "redis", url: redis.url }, () => {
+    throw new Error("this queue is on Redis");
+  });
+  const create = ["replay", "create", "evt_queued", "--with-body", changed];
+  expect(await penstock.call(create, { QUEUE_URL: redis.url })).toMatchObject({ code: 0 });
+  const { batches } = await new Promise<{ batches: readonly number[] }>((resolve) => {
+    const consumer = queue.consume(
+      async (job) => {
+        resolve(job);
+        void consumer.close(1_000);
+      },
+      { concurrency: 1 },
+    );
+  });
+  expect(batches).toHaveLength(1);
+  expect(batches[0]).toBeGreaterThan(Math.floor(Number(event?.["seq"]) / 1_024));
+  await queue.close();
+  // A queue that is away is no failure: a worker's sweep finds the batch.
+  await redis.stop();
+  expect(await penstock.call(create, { QUEUE_URL: redis.url })).toMatchObject({ code: 0 });
 });
 
 test("a dry run shows what a handler would do now, and keeps nothing of it", async () => {

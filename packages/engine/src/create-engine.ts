@@ -19,7 +19,7 @@ import { createFailingHandlers } from "./handler/failing-handlers.ts";
 import { createGate } from "./delivery/gate.ts";
 import { type BatchPointer, processBatch } from "./batch/process-batch.ts";
 import { withOwnEvents } from "./event/own-events.ts";
-import { createPaces } from "./delivery/pace.ts";
+import { createRateLimiters } from "./delivery/rate-limiter.ts";
 import { createSetAside } from "./batch/set-aside.ts";
 
 export interface EngineOptions {
@@ -64,10 +64,10 @@ export interface Engine {
   /** Runs a delivery to an effect handler whose worker vanished before, with no other of that handler beside it; false when none is due. */
   runInterruptedEffect(handler: string): Promise<boolean>;
   /**
-   * Delivers what is due for an endpoint, until nothing is, `closing` is aborted, or it is to make room, which it asks after
-   * each turn of 5 s. Returns whether it made room. Does nothing where another worker has the endpoint.
+   * Delivers what is due for an endpoint, until nothing is due, `closing` is aborted, or `shouldYield`, asked after each time
+   * slice of 5 s, says so. Resolves to whether it has yielded. Does nothing where another worker has leased the endpoint.
    */
-  runEndpoint(id: string, closing: AbortSignal, makesRoom?: () => boolean): Promise<boolean>;
+  runEndpoint(id: string, closing: AbortSignal, shouldYield?: () => boolean): Promise<boolean>;
   /** Hands out the next deliveries of a replay that is due; false when none is. */
   advanceReplay(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
@@ -79,7 +79,7 @@ export function createEngine(options: EngineOptions): Engine {
   const handlers = options.handlers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const transactional = handlers.filter((handler) => handler.kind === "transactional");
   const { store, signal, log } = options;
-  const outages = { store, signal, log, sayOutage: onceInAWhile() };
+  const outages = { store, signal, log, logOutage: onceInAWhile() };
   const context: EngineContext = {
     ...outages,
     handlers,
@@ -95,8 +95,8 @@ export function createEngine(options: EngineOptions): Engine {
         ]),
     ),
     outbound: options.outbound ?? null,
-    paceOf: createPaces(),
-    claimedAhead: { count: 0 },
+    rateLimiterOf: createRateLimiters(),
+    prefetched: { count: 0 },
     findSource: withOwnEvents(options.findSource),
     batchEvents: options.batchEvents ?? 200,
     batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
@@ -120,7 +120,7 @@ export function createEngine(options: EngineOptions): Engine {
     runInterruptedDelivery: () => runInterruptedDelivery(context),
     startEffects: (handler, limit) => startEffects(context, handler, limit),
     runInterruptedEffect: (handler) => runInterruptedEffect(context, handler),
-    runEndpoint: (id, closing, makesRoom) => runEndpoint(context, id, closing, makesRoom),
+    runEndpoint: (id, closing, shouldYield) => runEndpoint(context, id, closing, shouldYield),
     advanceReplay: () => advanceReplay(context),
     reclaimDeliveries: () =>
       options.store.reclaimDeliveries({

@@ -23,7 +23,7 @@ export type {
   LaneRule,
   LockedDelivery,
   ObservedStatement,
-  OpenedEndpoint,
+  LeasedEndpoint,
   QuarantineRecord,
   Reclaimed,
   Registered,

@@ -22,6 +22,7 @@ import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
 import { printable } from "../output/printable.ts";
 import { describeStatus } from "../output/event-table.ts";
 import { describeReplayCount } from "../output/replay-count.ts";
+import { addBatchJob } from "../queue-job.ts";
 import { noEndpoint, noHandler } from "../no-match.ts";
 import { formatReplay, formatReplayTable } from "../output/replay-table.ts";
 import { findOneEvent } from "../replay/find-one-event.ts";
@@ -93,7 +94,7 @@ function registerCreate(replay: Command, ctx: CliContext): void {
         if (event === undefined && !yes) {
           throw new UsageError(`${matching} ${adviceToLook(ctx, options)}, then add --yes.`.trim());
         }
-        const created = await createReplay(store, wanted, ctx.actor);
+        const created = await createReplay(store, wanted, ctx.actor, (batch) => addBatchJob(ctx, batch));
         if (created === "different") {
           throw new CliError(
             `There is another replay ${printable(wanted.id)}: it was created with other options. See \`${ctx.penstock} replay status ${printable(wanted.id)}\`, or choose another --id.`,

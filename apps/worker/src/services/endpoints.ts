@@ -18,7 +18,7 @@ export function runEndpoints(workplace: Workplace): Service {
   let kicked = new Set<string>();
   let lookAtAllAt = 0;
   // For one that waits here, or so that a worker that has less to do takes some.
-  const makesRoom = (): boolean => running.size === ENDPOINTS_AT_ONCE || isBusy();
+  const shouldYield = (): boolean => running.size === ENDPOINTS_AT_ONCE || isBusy();
 
   async function startDue(): Promise<void> {
     const isForAll = performance.now() >= lookAtAllAt;
@@ -33,7 +33,7 @@ export function runEndpoints(workplace: Workplace): Service {
   async function run(id: string): Promise<void> {
     try {
       // Of those that wait, the one that was let go longest ago is next.
-      if (await engine.runEndpoint(id, closing, makesRoom)) lookAtAllAt = 0;
+      if (await engine.runEndpoint(id, closing, shouldYield)) lookAtAllAt = 0;
       // What became due while the run ended was not taken.
       else kicked.add(id);
     } catch (error) {

@@ -5,7 +5,7 @@ import type { Demotions } from "../handler/demotions.ts";
 import type { FailingHandlers } from "../handler/failing-handlers.ts";
 import type { ClaimedDelivery, EngineStore, FinishedDelivery } from "./engine-store.ts";
 import type { Gate } from "../delivery/gate.ts";
-import type { Pace } from "../delivery/pace.ts";
+import type { RateLimiter } from "../delivery/rate-limiter.ts";
 import type { SetAside } from "../batch/set-aside.ts";
 
 /** A logger that can make children; pino's fits. */
@@ -52,10 +52,10 @@ export interface EngineContext {
   readonly effects: ReadonlyMap<string, Effect>;
   /** Null where nothing is delivered to endpoints. */
   readonly outbound: Outbound | null;
-  /** How fast an endpoint may be delivered to. */
-  readonly paceOf: (endpoint: string, perSecond: number | null) => Pace;
-  /** Deliveries to all endpoints that are claimed and not begun, or about to be. */
-  readonly claimedAhead: { count: number };
+  /** The rate limiter of an endpoint. */
+  readonly rateLimiterOf: (endpoint: string, perSecond: number | null) => RateLimiter;
+  /** Deliveries to all endpoints that are claimed, or being claimed, before a request can start for them. */
+  readonly prefetched: { count: number };
   readonly findSource: (
     name: string,
   ) => Pick<Source, "provider" | "check" | "sendsEnvelope" | "plainSignatureHeader"> | undefined;
@@ -72,8 +72,8 @@ export interface EngineContext {
   readonly random: () => number;
   /** Batches that could not be recorded of late, which would take down whatever they come along with. */
   readonly setAside: SetAside;
-  /** Says something of an outage once in a while. */
-  readonly sayOutage: (say: () => void) => void;
+  /** Logs an outage once in a while. */
+  readonly logOutage: (log: () => void) => void;
   /** All work of this engine inside of transactions goes through it; whatever may be what kills the process, alone. */
   readonly gate: Gate;
 }

@@ -44,16 +44,16 @@ export interface EndpointSubscription {
   readonly disabled: boolean;
 }
 
-/** How an endpoint has fared: in a row, and up to now. */
+/** The state of an endpoint's circuit breaker. */
 export interface EndpointHealth {
-  /** Deliveries that failed. */
+  /** Deliveries that failed in a row. */
   readonly failures: number;
-  /** How often it was left alone for a while. While it is more than none, one try tells whether it is back. */
-  readonly parks: number;
+  /** How often in a row the circuit has opened. Above 0, a circuit that is not open is half open: one delivery probes. */
+  readonly openings: number;
 }
 
 /** An endpoint as it is to be delivered to. */
-export interface OpenedEndpoint extends Pick<EndpointSubscription, "id" | "filter" | "lane"> {
+export interface LeasedEndpoint extends Pick<EndpointSubscription, "id" | "filter" | "lane"> {
   readonly url: string;
   /** The header of the plain signature, for events of every source; null: that of the event's source, where it has one. */
   readonly headerName: string | null;
@@ -333,21 +333,24 @@ export interface EngineStore {
   /** Records what was done once for a delivery; false when the token no longer matches, and nothing was recorded. */
   recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<boolean>;
   /**
-   * Leases an endpoint that may be delivered to now, or goes on with a lease; null when it is gone, paused, disabled, left
-   * alone for a while, or another worker has it.
+   * Leases an endpoint, or renews the lease; null when the endpoint is gone, paused, disabled or leased by another worker, or
+   * its circuit is open.
    */
-  openEndpoint(id: string, lease: { readonly token: string; readonly leaseMs: number }): Promise<OpenedEndpoint | null>;
-  /** Lets an endpoint go. */
-  closeEndpoint(id: string, token: string): Promise<void>;
+  leaseEndpoint(
+    id: string,
+    lease: { readonly token: string; readonly leaseMs: number },
+  ): Promise<LeasedEndpoint | null>;
+  /** Ends the lease of an endpoint. */
+  releaseEndpoint(id: string, token: string): Promise<void>;
   /** Writes what became of running deliveries where the tokens still match; returns those that were written. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<readonly ClaimedDelivery[]>;
   /**
-   * Writes how an endpoint fares, and leaves it alone for `parkForMs` where that is not null. Returns why it is to be
-   * disabled, where it has failed for as long or as often as is set.
+   * Writes an endpoint's health, and opens its circuit for `openForMs` where that is not null. Returns why the endpoint is to
+   * be disabled, once it has failed for as long or as often as is set.
    */
-  noteEndpointHealth(
+  saveEndpointHealth(
     id: string,
-    health: EndpointHealth & { readonly parkForMs: number | null; readonly lastError: string | null },
+    health: EndpointHealth & { readonly openForMs: number | null; readonly lastError: string | null },
   ): Promise<EndpointDisablement | null>;
   /** Disables an endpoint and makes the event that tells of it; false when it was disabled or gone already. */
   disableEndpoint(id: string, disablement: EndpointDisablement): Promise<boolean>;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { EngineContext } from "../contract/engine-context.ts";
-import { whileAvailable } from "../outage/outage-pause.ts";
+import { retryUntilStop } from "../outage/outage-pause.ts";
 
 /**
  * Claims deliveries of a subscriber, however long Postgres is away. What a claim took whose answer got lost is handed back
@@ -9,13 +9,13 @@ import { whileAvailable } from "../outage/outage-pause.ts";
  * @throws when the engine's signal is aborted meanwhile.
  */
 export function claim<T>(
-  engine: Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">,
+  engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,
   subscriber: string,
   take: (token: string) => Promise<T>,
 ): Promise<T> {
   const token = randomUUID();
   let isAnswerLost = false;
-  return whileAvailable(engine, async () => {
+  return retryUntilStop(engine, async () => {
     if (isAnswerLost) await engine.store.releaseClaim({ subscriber, token });
     isAnswerLost = true;
     return take(token);

@@ -18,10 +18,10 @@ function tracked() {
   return { log, work, end, settled };
 }
 
-test("shared work runs side by side, and what is to be alone waits for all of it", async () => {
+test("shared work runs side by side, and exclusive work waits for all of it", async () => {
   const { log, work, end, settled } = tracked();
   const gate = createGate();
-  const all = [gate.shared(work("a")), gate.shared(work("b")), gate.alone(work("c"))];
+  const all = [gate.shared(work("a")), gate.shared(work("b")), gate.exclusive(work("c"))];
   await settled();
   expect(log).toEqual(["a begins", "b begins"]);
   await end("a");
@@ -32,14 +32,14 @@ test("shared work runs side by side, and what is to be alone waits for all of it
   await Promise.all(all);
 });
 
-test("what comes while somebody is or waits to be alone waits its turn, and neither side starves the other", async () => {
+test("work that arrives while exclusive work runs or waits is queued, and neither kind starves the other", async () => {
   const { log, work, end, settled } = tracked();
   const gate = createGate();
   const all = [
     gate.shared(work("a")),
-    gate.alone(work("b")),
+    gate.exclusive(work("b")),
     gate.shared(work("c")),
-    gate.alone(work("d")),
+    gate.exclusive(work("d")),
     gate.shared(work("e")),
   ];
   await settled();
@@ -50,7 +50,7 @@ test("what comes while somebody is or waits to be alone waits its turn, and neit
 
 test("work that throws lets the next one in", async () => {
   const gate = createGate();
-  const failed = [gate.alone, gate.shared].map((pass) => pass(() => Promise.reject(new Error("boom"))));
+  const failed = [gate.exclusive, gate.shared].map((pass) => pass(() => Promise.reject(new Error("boom"))));
   for (const one of failed) await expect(one).rejects.toThrow("boom");
-  expect(await gate.alone(() => Promise.resolve("in"))).toBe("in");
+  expect(await gate.exclusive(() => Promise.resolve("in"))).toBe("in");
 });

@@ -1,45 +1,45 @@
 /**
- * What keeps blame apart in this process. When the process dies, everything that was under way is suspected: so whatever
- * may be what kills it runs with nothing else under way.
+ * A read-write lock of this process. When the process dies, all work in flight is suspected of having killed it, so what may
+ * be a killer runs exclusively.
  *
- * First come, first served: work that comes while somebody waits to be alone waits behind it, so that neither side can
- * starve the other. Must not be passed again from within: it would wait for itself.
+ * First come, first served: work that arrives while exclusive work waits is queued behind it, so that neither kind starves
+ * the other. Not reentrant: work that enters the gate again from within waits for itself.
  */
 export interface Gate {
-  /** Runs beside other shared work. */
+  /** Runs side by side with other shared work. */
   shared<T>(work: () => Promise<T>): Promise<T>;
-  /** Runs once all that is under way has ended, with nothing else beside it. */
-  alone<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs once all work in flight has ended, with nothing else beside it. */
+  exclusive<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export function createGate(): Gate {
-  const waiting: { readonly alone: boolean; enter(): void }[] = [];
+  const waiting: { readonly exclusive: boolean; enter(): void }[] = [];
   let shared = 0;
-  let alone = false;
+  let isExclusive = false;
 
   function letIn(): void {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
-      if (alone || (first.alone && shared > 0)) return;
+      if (isExclusive || (first.exclusive && shared > 0)) return;
       waiting.shift();
-      if (first.alone) alone = true;
+      if (first.exclusive) isExclusive = true;
       else shared++;
       first.enter();
     }
   }
 
-  async function pass<T>(wantsAlone: boolean, work: () => Promise<T>): Promise<T> {
+  async function pass<T>(exclusive: boolean, work: () => Promise<T>): Promise<T> {
     await new Promise<void>((enter) => {
-      waiting.push({ alone: wantsAlone, enter });
+      waiting.push({ exclusive, enter });
       letIn();
     });
     try {
       return await work();
     } finally {
-      if (wantsAlone) alone = false;
+      if (exclusive) isExclusive = false;
       else shared--;
       letIn();
     }
   }
 
-  return { shared: (work) => pass(false, work), alone: (work) => pass(true, work) };
+  return { shared: (work) => pass(false, work), exclusive: (work) => pass(true, work) };
 }

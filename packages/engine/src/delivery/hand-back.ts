@@ -1,6 +1,6 @@
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { ClaimedDelivery } from "../contract/engine-store.ts";
-import { createOutagePause, insist } from "../outage/outage-pause.ts";
+import { createOutagePause, retryPastStop } from "../outage/outage-pause.ts";
 
 /** How long a delivery rests that an outage cut off: while the disk is full it can be claimed, again and again. */
 const OUTAGE_REST_MS = 2_000;
@@ -13,7 +13,7 @@ export async function release(
 ): Promise<void> {
   if (deliveries.length === 0) return;
   try {
-    await insist(engine, () => engine.store.releaseDeliveries(deliveries, options));
+    await retryPastStop(engine, () => engine.store.releaseDeliveries(deliveries, options));
   } catch (error) {
     const seqs = deliveries.map(({ seq }) => seq);
     engine.log.warn({ seqs, err: error }, "deliveries could not be handed back, their leases will run out");

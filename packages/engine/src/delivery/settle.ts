@@ -1,18 +1,18 @@
 import { tellFailures } from "./delivery-result.ts";
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { FinishedDelivery } from "../contract/engine-store.ts";
-import { insist } from "../outage/outage-pause.ts";
+import { retryPastStop } from "../outage/outage-pause.ts";
 
 /**
  * Writes what became of deliveries that ran outside of a transaction, however long Postgres is away, and tells of the
  * failures among what was written.
  */
 export async function settle(
-  engine: Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">,
+  engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,
   finished: readonly FinishedDelivery[],
 ): Promise<void> {
   if (finished.length === 0) return;
-  const written = new Set(await insist(engine, () => engine.store.finishDeliveries(finished)));
+  const written = new Set(await retryPastStop(engine, () => engine.store.finishDeliveries(finished)));
   tellFailures(
     engine,
     finished.filter(({ delivery }) => written.has(delivery)).map(({ result }) => result),

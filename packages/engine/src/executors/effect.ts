@@ -8,7 +8,7 @@ import { deliveryResult, type Tried } from "../delivery/delivery-result.ts";
 import type { Effect, EngineContext } from "../contract/engine-context.ts";
 import type { Claim, ClaimedEffect, FinishedDelivery, LaneRule } from "../contract/engine-store.ts";
 import { codeOf, isUnavailable } from "../outage/errors.ts";
-import { gather } from "../delivery/gather.ts";
+import { coalesce } from "../delivery/coalesce.ts";
 import { handBack } from "../delivery/hand-back.ts";
 import { idempotencyKey } from "../event/idempotency-key.ts";
 import { laneRuleOf } from "../handler/lane.ts";
@@ -63,7 +63,7 @@ export async function runInterruptedEffect(engine: EngineContext, name: string):
   const effect = engine.effects.get(name);
   // Asked first: to be alone, all others have to end.
   if (effect === undefined || !(await engine.store.isInterruptedDue([name]))) return false;
-  return effect.gate.alone(async () => {
+  return effect.gate.exclusive(async () => {
     const { claimed } = await claimEffects(engine, effect, { limit: 1, interrupted: true });
     await Promise.all(claimed.map((one) => run(engine, effect, one)));
     return claimed.length > 0;
@@ -168,9 +168,9 @@ async function callHandler(
 
 /** Writes results of an effect handler; those that come while a statement is under way are one statement. */
 export function createEffectFinish(
-  engine: Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">,
+  engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,
 ): (finished: FinishedDelivery) => Promise<void> {
-  return gather(async (finished: readonly FinishedDelivery[]) => {
+  return coalesce(async (finished: readonly FinishedDelivery[]) => {
     await settle(engine, finished);
     return finished.map(() => undefined);
   });

@@ -1,36 +1,44 @@
 import type { EndpointHealth } from "../contract/engine-store.ts";
 
-/** After so many failures in a row an endpoint is left alone for a while, whatever waits for it. */
-const PARK_AFTER = 5;
-const FIRST_PARK_MS = 10_000;
-const LONGEST_PARK_MS = 300_000;
+/** The circuit opens after this many failures in a row. */
+const OPEN_AFTER = 5;
+const SHORTEST_OPEN_MS = 10_000;
+const LONGEST_OPEN_MS = 300_000;
 
-/** What became of a delivery, as far as it tells of its endpoint. */
-export interface Sign {
+/** What one request says about the health of its endpoint. */
+export interface HealthSignal {
   readonly ok: boolean;
-  /** How long the endpoint asks to be left alone, in milliseconds. */
+  /** The wait that the endpoint asked for with Retry-After, in milliseconds. */
   readonly retryAfterMs: number | null;
 }
 
-/** Whether an endpoint is about to be left alone: nothing more should be begun. */
-export function looksDown(failedInARow: number): boolean {
-  return failedInARow >= PARK_AFTER;
+/** Whether so many failures in a row open the circuit once they are written: no request should start meanwhile. */
+export function opensCircuit(failuresInARow: number): boolean {
+  return failuresInARow >= OPEN_AFTER;
 }
 
-/** How an endpoint fares after some deliveries, in the order in which they ended; and whether it is left alone, and how long. */
-export function afterDeliveries(
+/** While the circuit is half open, one request at a time probes the endpoint. */
+export function isHalfOpen({ openings }: Pick<EndpointHealth, "openings">): boolean {
+  return openings > 0;
+}
+
+/**
+ * The circuit breaker. Takes signals in the order in which their requests ended; `openForMs` is how long the circuit is
+ * open from now on, or null while it stays closed.
+ */
+export function applySignals(
   before: EndpointHealth,
-  signs: readonly Sign[],
+  signals: readonly HealthSignal[],
   random: () => number,
-): EndpointHealth & { readonly parkForMs: number | null } {
-  let { failures, parks } = before;
-  for (const { ok } of signs) {
+): EndpointHealth & { readonly openForMs: number | null } {
+  let { failures, openings } = before;
+  for (const { ok } of signals) {
     failures = ok ? 0 : failures + 1;
-    if (ok) parks = 0;
+    if (ok) openings = 0;
   }
-  const asked = Math.max(...signs.map(({ ok, retryAfterMs }) => (ok ? 0 : (retryAfterMs ?? 0))));
-  const isDown = failures >= PARK_AFTER || (failures > 0 && parks > 0);
-  if (!isDown && asked === 0) return { failures, parks, parkForMs: null };
-  const parkMs = Math.min(LONGEST_PARK_MS, FIRST_PARK_MS * 2 ** Math.min(parks, 20)) * (0.8 + random() * 0.2);
-  return { failures, parks: parks + 1, parkForMs: Math.ceil(Math.max(isDown ? parkMs : 0, asked)) };
+  const askedMs = Math.max(...signals.map(({ ok, retryAfterMs }) => (ok ? 0 : (retryAfterMs ?? 0))));
+  const isDown = opensCircuit(failures) || (failures > 0 && isHalfOpen({ openings }));
+  if (!isDown && askedMs === 0) return { failures, openings, openForMs: null };
+  const backoffMs = Math.min(LONGEST_OPEN_MS, SHORTEST_OPEN_MS * 2 ** Math.min(openings, 20)) * (0.8 + random() * 0.2);
+  return { failures, openings: openings + 1, openForMs: Math.ceil(Math.max(isDown ? backoffMs : 0, askedMs)) };
 }

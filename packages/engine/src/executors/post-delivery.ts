@@ -11,7 +11,7 @@ import {
 } from "@penstock/telemetry";
 import type { DecodedEvent } from "../event/decode-event.ts";
 import type { EngineContext, Outbound } from "../contract/engine-context.ts";
-import type { ClaimedDelivery, OpenedEndpoint } from "../contract/engine-store.ts";
+import type { ClaimedDelivery, LeasedEndpoint } from "../contract/engine-store.ts";
 import { EndpointError } from "../outage/errors.ts";
 import { idempotencyKey } from "../event/idempotency-key.ts";
 import { outboundBody } from "../event/outbound-body.ts";
@@ -32,7 +32,7 @@ const ASK_FOR_PATIENCE = new Set([429, 503]);
 export async function postDelivery(
   engine: Pick<EngineContext, "findSource" | "signal">,
   outbound: Outbound,
-  endpoint: OpenedEndpoint & { readonly openedSecrets: readonly string[] },
+  endpoint: LeasedEndpoint & { readonly openedSecrets: readonly string[] },
   delivery: ClaimedDelivery,
   decoded: DecodedEvent,
 ): Promise<HandlerOutcome | "aborted"> {

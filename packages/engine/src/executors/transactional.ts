@@ -23,7 +23,7 @@ import type {
 } from "../contract/engine-store.ts";
 import { codeOf, isConflict, isUnavailable } from "../outage/errors.ts";
 import { type EventTraces, traceEvents } from "../event/event-traces.ts";
-import { gather } from "../delivery/gather.ts";
+import { coalesce } from "../delivery/coalesce.ts";
 import { handBack, release } from "../delivery/hand-back.ts";
 import { laneRuleOf } from "../handler/lane.ts";
 import { createOutagePause } from "../outage/outage-pause.ts";
@@ -103,7 +103,7 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
   const subscribers = engine.transactional.map(({ name }) => name);
   // Asked first: to be alone, all other work has to stop.
   if (!(await engine.store.isInterruptedDue(subscribers))) return false;
-  return engine.gate.alone(async () => {
+  return engine.gate.exclusive(async () => {
     for (const handler of engine.transactional) {
       if (engine.signal.aborted) return false;
       const one = { subscriber: handler.name, limit: 1, leaseMs: leaseOf(handler), interrupted: true };
@@ -120,11 +120,11 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
 
 /** Takes the head of a lane of a handler that is due; null when there is none. What is asked for at once is one claim. */
 export function createHeadClaims(
-  engine: Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">,
+  engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,
   handler: TransactionalHandler,
 ): () => Promise<ClaimedDelivery | null> {
   const heads = { ...laneRuleOf(handler), subscriber: handler.name, leaseMs: leaseOf(handler), interrupted: false };
-  return gather(async (asked: readonly undefined[]) => {
+  return coalesce(async (asked: readonly undefined[]) => {
     const claimed = await claim(engine, handler.name, (token) =>
       engine.store.claimLanes({ ...heads, limit: asked.length, token }),
     );

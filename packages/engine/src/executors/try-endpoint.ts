@@ -1,37 +1,37 @@
 import { toTraceparent } from "@penstock/telemetry";
 import { decodeFor } from "../delivery/decode-delivery.ts";
 import { deliveryResult, pendingDelivery, type Tried } from "../delivery/delivery-result.ts";
-import type { Sign } from "./endpoint-health.ts";
+import type { HealthSignal } from "./endpoint-health.ts";
 import { endpointLane, passesFilter, SKIPPED_BY_FILTER } from "./endpoint-subscription.ts";
 import type { EngineContext, Outbound } from "../contract/engine-context.ts";
-import type { ClaimedDelivery, ClaimedEffect, DeliveryResult, OpenedEndpoint } from "../contract/engine-store.ts";
+import type { ClaimedDelivery, ClaimedEffect, DeliveryResult, LeasedEndpoint } from "../contract/engine-store.ts";
 import { EndpointError } from "../outage/errors.ts";
 import { postDelivery } from "./post-delivery.ts";
 import { traceAttempt } from "../delivery/trace-attempt.ts";
 
-/** One attempt and five retries: within 30 s at first, within 16 minutes all of them. */
+/** One attempt and five retries: the first within 30 s, all of them within 16 minutes. */
 const RETRY = { attempts: 6, baseMs: 30_000, capMs: 3_600_000 };
 
-/** A delivery to an endpoint that has ended. */
-export interface Ended {
+/** What became of a delivery that a run of an endpoint had claimed. */
+export interface EndedDelivery {
   readonly delivery: ClaimedDelivery;
-  /** Null: handed back untried. */
+  /** Null when the delivery is handed back untried. */
   readonly result: DeliveryResult | null;
-  /** What it tells of the endpoint; null where nothing was sent. */
-  readonly sign: Sign | null;
+  /** Null when nothing was sent. */
+  readonly signal: HealthSignal | null;
   readonly error: unknown;
 }
 
-/** An endpoint with what it takes to sign for it. */
-export type SigningEndpoint = OpenedEndpoint & { readonly openedSecrets: readonly string[] };
+/** An endpoint with its secrets opened. */
+export type SigningEndpoint = LeasedEndpoint & { readonly openedSecrets: readonly string[] };
 
-/** Tries one delivery to an endpoint. Never rejects. */
+/** Makes one attempt of a delivery to an endpoint. Never rejects. */
 export async function tryEndpoint(
   engine: EngineContext,
   outbound: Outbound,
   endpoint: SigningEndpoint,
   claimed: ClaimedEffect,
-): Promise<Ended> {
+): Promise<EndedDelivery> {
   const { delivery, event: stored } = claimed;
   const subscriber = { name: endpoint.id, retry: retryOf(endpoint) };
   const { attempt, onRecord } = delivery;
@@ -39,35 +39,35 @@ export async function tryEndpoint(
   try {
     return await traceAttempt(delivery, (span) => run({ ...tried, traceparent: toTraceparent(span) }));
   } catch (error) {
-    return toEnded(delivery, deliveryResult(engine, subscriber, stored, { ok: false, error }, tried));
+    return toUnsent(delivery, deliveryResult(engine, subscriber, stored, { ok: false, error }, tried));
   }
 
-  async function run(traced: Tried): Promise<Ended> {
+  async function run(traced: Tried): Promise<EndedDelivery> {
     const decoding = decodeFor(engine, subscriber, stored, traced);
-    if (!decoding.ok) return toEnded(delivery, decoding.result);
+    if (!decoding.ok) return toUnsent(delivery, decoding.result);
     const { decoded } = decoding;
     const untried = { ...pendingDelivery(stored, endpoint.id), attempts: attempt - 1 };
     if (!passesFilter(endpoint, decoded)) {
-      return toEnded(delivery, { ...untried, state: "skipped", skipReason: SKIPPED_BY_FILTER });
+      return toUnsent(delivery, { ...untried, state: "skipped", skipReason: SKIPPED_BY_FILTER });
     }
-    // Made by a replay, which cannot tell lanes: it takes its place now.
+    // A replay cannot tell lanes: what it made takes its place in the lane now.
     const place = delivery.lane === null ? endpointLane(endpoint, decoded) : null;
-    if (place !== null) return toEnded(delivery, { ...untried, lane: place });
+    if (place !== null) return toUnsent(delivery, { ...untried, lane: place });
     const outcome = await postDelivery(engine, outbound, endpoint, delivery, decoded);
-    if (outcome === "aborted") return toEnded(delivery, null);
+    if (outcome === "aborted") return toUnsent(delivery, null);
     const result = deliveryResult(engine, subscriber, stored, outcome, traced);
     const error = outcome.ok === false ? outcome.error : undefined;
     const asked = error instanceof EndpointError ? error.retryAfterMs : null;
     const retryAfterMs = asked === null ? null : Math.min(asked, RETRY.capMs);
-    return { delivery, result, sign: { ok: outcome.ok === true, retryAfterMs }, error };
+    return { delivery, result, signal: { ok: outcome.ok === true, retryAfterMs }, error };
   }
 }
 
-/** What became of a delivery for which nothing was sent. */
-export function toEnded(delivery: ClaimedDelivery, result: DeliveryResult | null): Ended {
-  return { delivery, result, sign: null, error: undefined };
+/** The end of a delivery for which nothing was sent. */
+export function toUnsent(delivery: ClaimedDelivery, result: DeliveryResult | null): EndedDelivery {
+  return { delivery, result, signal: null, error: undefined };
 }
 
-function retryOf({ scheduleMs }: OpenedEndpoint) {
+function retryOf({ scheduleMs }: LeasedEndpoint) {
   return scheduleMs === null ? RETRY : { ...RETRY, attempts: scheduleMs.length + 1, scheduleMs };
 }

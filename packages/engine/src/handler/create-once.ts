@@ -4,7 +4,7 @@ import type { Transaction } from "kysely";
 import type { Effect, EngineContext } from "../contract/engine-context.ts";
 import type { ClaimedEffect } from "../contract/engine-store.ts";
 import { CalledTooLateError, ConflictError, isUnavailable, LeaseLostError, placeOf } from "../outage/errors.ts";
-import { insist, whileAvailable } from "../outage/outage-pause.ts";
+import { retryPastStop, retryUntilStop } from "../outage/outage-pause.ts";
 
 /** `ctx.once` and `ctx.transaction` of one attempt. */
 export interface Once {
@@ -60,7 +60,7 @@ export function createOnce(
     const result = await fn();
     assertOpen();
     const { json, problem } = toJson(key, result);
-    const recorded = insist(engine, () =>
+    const recorded = retryPastStop(engine, () =>
       engine.store.recordEffect(delivery, key, json).catch((error: unknown) => {
         if (isUnavailable(error)) outage = error;
         throw error;
@@ -76,7 +76,7 @@ export function createOnce(
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see Once
   async function commit(key: string, signal: AbortSignal, fn: (tx: Transaction<any>) => Promise<unknown>) {
     let rounds = 0;
-    return whileAvailable(engine, async () => {
+    return retryUntilStop(engine, async () => {
       assertOpen();
       try {
         return JSON.parse(await commitOnce(key, signal, fn, ++rounds > 1)) as unknown;
@@ -157,7 +157,7 @@ export function createOnce(
         if (Object.keys(handler.migrations).length === 0) {
           throw new TypeError("ctx.transaction: the handler has no schema, give it `migrations`");
         }
-        return transactions.alone(() => {
+        return transactions.exclusive(() => {
           const committed = commit(key, signal, fn);
           recording.add(committed);
           return committed.finally(() => recording.delete(committed));

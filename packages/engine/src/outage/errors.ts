@@ -105,7 +105,7 @@ export function isConflict(error: unknown): boolean {
 }
 
 /** True when Postgres or another transaction was in the way: nothing is wrong with what was tried, try it again. */
-export function isNobodysFault(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   return isUnavailable(error) || isConflict(error);
 }
 

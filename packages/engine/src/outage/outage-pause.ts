@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { EngineContext } from "../contract/engine-context.ts";
-import { codeOf, describeError, isNobodysFault } from "./errors.ts";
+import { codeOf, describeError, isTransient } from "./errors.ts";
 
-type OutageContext = Pick<EngineContext, "store" | "signal" | "log" | "sayOutage">;
+type OutageContext = Pick<EngineContext, "store" | "signal" | "log" | "logOutage">;
 
 const FIRST_MS = 100;
 const LONGEST_MS = 5_000;
@@ -17,7 +17,7 @@ export function createOutagePause(engine: OutageContext) {
   let waitMs = FIRST_MS;
   return async function pause(error: unknown): Promise<void> {
     const { store, signal, log } = engine;
-    engine.sayOutage(() => {
+    engine.logOutage(() => {
       log.warn(
         { code: codeOf(error), ...describeError(error) },
         "Postgres cannot go on, work waits and is tried again",
@@ -30,8 +30,8 @@ export function createOutagePause(engine: OutageContext) {
   };
 }
 
-/** Does something that must not be left undone: see `whileAvailable`, and one last time when the worker stops. */
-export function insist<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
+/** Does something that must not be left undone: see `retryUntilStop`, and one last time when the worker stops. */
+export function retryPastStop<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
   return tryAgain(engine, work, { atLast: true });
 }
 
@@ -40,7 +40,7 @@ export function insist<T>(engine: OutageContext, work: () => Promise<T>): Promis
  *
  * @throws the signal's reason when the engine's signal is aborted meanwhile.
  */
-export function whileAvailable<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
+export function retryUntilStop<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
   return tryAgain(engine, work, { atLast: false });
 }
 
@@ -52,7 +52,7 @@ async function tryAgain<T>(engine: OutageContext, work: () => Promise<T>, { atLa
     try {
       return await work();
     } catch (error) {
-      if (isLast || !isNobodysFault(error)) throw error;
+      if (isLast || !isTransient(error)) throw error;
       await pause(error).catch(() => undefined); // aborted: the next round is the last, or none
     }
   }

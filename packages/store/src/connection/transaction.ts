@@ -11,17 +11,20 @@ import {
 } from "./errors.ts";
 import { sql, statement } from "./sql.ts";
 
-/** A Postgres that takes longer to answer hangs, on any machine that is of use. */
+/** A Postgres that takes longer to answer hangs, on any machine that is fit for one. */
 const AT_ONCE_MS = 2_000;
 
 /** What work inside of a transaction may do beside running statements. */
 export interface TransactionControl {
   /**
    * Resolves once the transaction has begun. `fn` is called before that, so that its first statement goes out in the same round
-   * trip: one that only reads or locks. What writes has to wait for this.
+   * trip. That statement may only read or lock; statements that write have to wait for `begun`.
    */
   readonly begun: Promise<void>;
-  /** Has work go out ahead of COMMIT, in one round trip. It must run all its statements at once; where one fails, all is rolled back. */
+  /**
+   * Sends the statements of `work` together with COMMIT, in one round trip. `work` must run all its statements at once. Where a
+   * statement fails, the transaction is rolled back.
+   */
   atCommit(work: () => Promise<unknown>): void;
 }
 
@@ -50,7 +53,7 @@ export async function transaction<T>(store: Store, fn: (client: pg.PoolClient) =
   });
 }
 
-/** The same, with more control; see {@link TransactionControl}. */
+/** Runs `fn` in a transaction as {@link transaction} does, and saves round trips; see {@link TransactionControl}. */
 export async function eagerTransaction<T>(
   store: Store,
   fn: (client: pg.PoolClient, control: TransactionControl) => Promise<T>,
@@ -68,17 +71,11 @@ export async function eagerTransaction<T>(
     const begun = Promise.all([command(client, "BEGIN"), query(client, PID)]).then(([, { rows }]) => {
       backendPid = rows[0]?.pid;
     });
-    begun.catch(() => undefined); // heard of below, should `fn` fail before it asks
+    begun.catch(() => undefined); // awaited below, unless `fn` fails first
     const last: (() => Promise<unknown>)[] = [];
     const result = await fn(client, { begun, atCommit: (work) => void last.push(work) });
     await begun;
-    const lastWork = last.map((work) => work());
-    // What fails before it reaches the server aborts nothing there: COMMIT must not go out then.
-    await Promise.race([Promise.all(lastWork), new Promise((resolve) => setImmediate(resolve))]);
-    // Of what failed the first is told: what follows only fails because of it.
-    const ends = await Promise.allSettled([...lastWork, commit(client)]);
-    const failed = ends.find((end) => end.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    await commitWith(client, last);
     return result;
   } catch (error) {
     discard = isHandlerGivenUp(error) || isConnectionError(error) || broken !== undefined;
@@ -98,7 +95,7 @@ export async function eagerTransaction<T>(
     client.off("error", onError);
     if (discard) {
       const hungUp = hangUp(store, client, backendPid);
-      // A Postgres that hangs does it once it goes on.
+      // A Postgres that hangs would not answer now.
       if (!hangs) await hungUp;
     }
     client.release(discard);
@@ -106,8 +103,8 @@ export async function eagerTransaction<T>(
 }
 
 /**
- * Whether Postgres answers a new connection at once. Not one of the pool: those may all be held by handlers that hang, which
- * says nothing of Postgres. To have too many connections is an answer, and no time of a handler goes by for it.
+ * Whether Postgres answers a new connection at once. The pool would not do: handlers that hang may hold all its connections,
+ * which says nothing about Postgres. "Too many connections" counts as an answer.
  */
 async function answersAtOnce({ pool }: Store): Promise<boolean> {
   const client = new pg.Client({ ...pool.options, connectionTimeoutMillis: AT_ONCE_MS });
@@ -129,7 +126,25 @@ async function hangUp(store: Store, client: pg.PoolClient, backendPid: number | 
   stream.destroy();
   if (backendPid === undefined) return;
   const terminated = query(store.pool, TERMINATE, { pid: backendPid });
-  await terminated.catch(() => undefined); // it notices by itself, client_connection_check_interval
+  await terminated.catch(() => undefined); // the backend notices by itself: client_connection_check_interval
+}
+
+/**
+ * Commits, with `last` in the same round trip. All of `last` has ended when this ends, also when it fails: nothing of it may
+ * run into the ROLLBACK that follows.
+ *
+ * @throws the first failure: later ones are its consequences.
+ */
+async function commitWith(client: Queryable, last: readonly (() => Promise<unknown>)[]): Promise<void> {
+  let failsEarly = false;
+  // By an async function, so that one that throws at once leaves none of the others unheard.
+  const works = last.map(async (work) => work());
+  for (const work of works) work.catch(() => (failsEarly = true));
+  // A failure before the statement reaches the server aborts nothing there: COMMIT must not go out then.
+  if (works.length > 0) await new Promise((resolve) => setImmediate(resolve));
+  const ends = await Promise.allSettled(failsEarly ? works : [...works, commit(client)]);
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 async function commit(client: Queryable): Promise<void> {
@@ -141,6 +156,6 @@ async function commit(client: Queryable): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
     throw new CommitFailedError(`COMMIT was refused: ${message}`, { cause: error });
   }
-  // COMMIT of an aborted transaction succeeds, and says ROLLBACK.
+  // COMMIT of an aborted transaction succeeds and answers ROLLBACK.
   if (command !== "COMMIT") throw new CommitFailedError("COMMIT rolled back: the transaction was aborted before");
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
 import { query, type Queryable } from "../connection/create-store.ts";
-import { IS_OPEN_SUBSCRIBER } from "../endpoints/endpoint-health.ts";
+import { IS_STARTABLE } from "../endpoints/endpoint-health.ts";
 import { replayAs } from "../replay/replay-columns.ts";
 import { column, type RowOf, sql, statement } from "../connection/sql.ts";
 import { UNTIL_NOW } from "./wake-lanes.ts";
@@ -80,7 +80,7 @@ function claimOf(name: string, condition: string, isAlike = false) {
           SELECT d.day, d.seq${isAlike ? OF_ATTEMPT : ""}
             FROM penstock.deliveries d
            WHERE subscriber = ${subscriber} AND state IN ('pending', 'retrying') AND next_attempt_at <= now()
-             AND lane IS NULL AND ${UNTIL_NOW} AND ${condition} AND (SELECT ${IS_OPEN_SUBSCRIBER})
+             AND lane IS NULL AND ${UNTIL_NOW} AND ${condition} AND (SELECT ${IS_STARTABLE})
            ORDER BY next_attempt_at LIMIT ${MOST} FOR UPDATE OF d SKIP LOCKED) AS some_of
          LIMIT ${{ limit: "int8" }}
       ), ${isAlike ? ALIKE : ""} taken AS (

@@ -3,7 +3,7 @@ import type { ClaimedDelivery, EngineStore } from "@penstock/engine";
 import { CLAIMED_ROW, describeClaimed, toClaimedDelivery } from "./claim-deliveries.ts";
 import { type Queryable, query } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
-import { IS_OPEN, UNTIL_NOW } from "./wake-lanes.ts";
+import { IS_WAITING, UNTIL_NOW } from "./wake-lanes.ts";
 
 type Claim = Parameters<EngineStore["claimLanes"]>[0];
 
@@ -42,7 +42,7 @@ const SKIP_OVERTAKEN = sql`
                       SELECT day, seq FROM penstock.deliveries
                        WHERE subscriber = ${subscriber} AND lane = h.lane AND state IN ${OPEN}
                          AND lane_at < h.applied_at AND ${UNTIL_NOW} LIMIT ${SKIP_AT_ONCE + 1}) AS some_of) AS old
-     WHERE d.day = old.day AND d.seq = old.seq AND d.subscriber = ${subscriber} AND ${IS_OPEN}
+     WHERE d.day = old.day AND d.seq = old.seq AND d.subscriber = ${subscriber} AND ${IS_WAITING}
        AND (h.its_turn OR NOT h.can_run) -- else it may be all that wakes a lane whose turn comes later
     RETURNING 1
   ),`;
@@ -112,7 +112,7 @@ function claimOf(order: Claim["order"], onDead: Claim["onDead"]) {
                lease_until = now() + make_interval(secs => ${{ leaseMs: "float8" }} / 1000),
                late = coalesce((h.lane_at, h.seq) < (h.applied_at, h.applied_seq), false)
           FROM turns h
-         WHERE h.its_turn AND d.day = h.day AND d.seq = h.seq AND d.subscriber = ${subscriber} AND ${IS_OPEN}
+         WHERE h.its_turn AND d.day = h.day AND d.seq = h.seq AND d.subscriber = ${subscriber} AND ${IS_WAITING}
         RETURNING d.*
       ), used_up AS MATERIALIZED (
         SELECT w.day, w.seq, w.next_attempt_at FROM turns h JOIN wakes w USING (lane)
@@ -120,14 +120,14 @@ function claimOf(order: Claim["order"], onDead: Claim["onDead"]) {
       ), resting AS (
         UPDATE penstock.deliveries d SET next_attempt_at = NULL
           FROM used_up w
-         WHERE d.day = w.day AND d.seq = w.seq AND d.subscriber = ${subscriber} AND ${IS_OPEN}
+         WHERE d.day = w.day AND d.seq = w.seq AND d.subscriber = ${subscriber} AND ${IS_WAITING}
            AND d.next_attempt_at = w.next_attempt_at
         RETURNING 1
       ), handed_over AS (
         UPDATE penstock.deliveries d SET next_attempt_at = now()
           FROM turns h
          WHERE h.is_free AND NOT h.is_ours AND d.day = h.day AND d.seq = h.seq AND d.subscriber = ${subscriber}
-           AND ${IS_OPEN} AND d.next_attempt_at IS NULL
+           AND ${IS_WAITING} AND d.next_attempt_at IS NULL
       ), counted AS (
         UPDATE penstock.lanes l SET changes = l.changes + 1 FROM taken t
          WHERE l.subscriber = ${subscriber} AND l.lane = t.lane

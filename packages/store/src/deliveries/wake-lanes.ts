@@ -9,7 +9,7 @@ export const UNTIL_NOW = "day <= (now() AT TIME ZONE 'UTC')::date + 1";
  * That a delivery `d`, found by its key, waits. Written so that no index is used for it: where statistics are old, Postgres
  * would rather go through all that wait than look up the one.
  */
-export const IS_OPEN = "(d.state IN ('pending', 'retrying')) IS TRUE";
+export const IS_WAITING = "(d.state IN ('pending', 'retrying')) IS TRUE";
 
 /** A lane of a handler. */
 export interface LaneKey {
@@ -45,7 +45,7 @@ const WAKE = statement({
                                      ORDER BY lane_at, seq LIMIT 1) AS first
                      ORDER BY lane_at, seq LIMIT 1) AS next
      WHERE d.day = next.day AND d.seq = next.seq AND d.subscriber = w.subscriber
-       AND ${IS_OPEN} AND d.next_attempt_at IS NULL`,
+       AND ${IS_WAITING} AND d.next_attempt_at IS NULL`,
 });
 
 /** Lanes as parameters. */

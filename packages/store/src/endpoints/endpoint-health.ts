@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { EndpointDisablement, EngineStore, OpenedEndpoint } from "@penstock/engine";
+import type { EndpointDisablement, EngineStore, LeasedEndpoint } from "@penstock/engine";
 import { ENDPOINT_PREFIX, type EndpointDisabled, OWN_SOURCE } from "@penstock/schemas";
 import { query, type Store } from "../connection/create-store.ts";
 import { insertBatch } from "../events/insert-batch.ts";
@@ -7,27 +7,27 @@ import { column, sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
 import { UNTIL_NOW } from "../deliveries/wake-lanes.ts";
 
-/** With fewer failures in a row, one that is seldom delivered to would be disabled for a single bad day. */
+/** With fewer failures in a row, an endpoint that seldom gets a delivery would be disabled for a single bad day. */
 const FEWEST_FAILURES = 10;
 
-/** That an endpoint `e` with its row `h` in handlers may be delivered to. */
-export const IS_OPEN_ENDPOINT =
+/** SQL: the endpoint `e`, with its row `h` of handlers, may be delivered to. */
+export const IS_DELIVERABLE =
   "h.paused_at IS NULL AND e.disabled_at IS NULL AND (e.parked_until IS NULL OR e.parked_until <= now())";
 
-/** That nothing keeps the deliveries of a subscriber from being started. One that nobody registered can only be a handler. */
-export const IS_OPEN_SUBSCRIBER = sql`
-  coalesce((SELECT ${IS_OPEN_ENDPOINT} FROM penstock.handlers h LEFT JOIN penstock.endpoints e ON e.id = h.name
+/** SQL: deliveries of the subscriber may start. A subscriber that nobody has registered can only be a handler. */
+export const IS_STARTABLE = sql`
+  coalesce((SELECT ${IS_DELIVERABLE} FROM penstock.handlers h LEFT JOIN penstock.endpoints e ON e.id = h.name
              WHERE h.name = ${{ subscriber: "text" }} LIMIT 1), NOT starts_with(${{ subscriber: "text" }}, '${ENDPOINT_PREFIX}'))`;
 
-/** That no worker has endpoint `e`. */
-export const IS_FREE_ENDPOINT = "(e.leased_until IS NULL OR e.leased_until <= now())";
+/** SQL: no worker has leased the endpoint `e`. */
+export const IS_UNLEASED = "(e.leased_until IS NULL OR e.leased_until <= now())";
 
 const id = { id: "text" } as const;
 
-const OPEN = statement({
-  name: "penstock-open-endpoint",
+const LEASE = statement({
+  name: "penstock-lease-endpoint",
   rows: {
-    filter: column<OpenedEndpoint["filter"]>("jsonb"),
+    filter: column<LeasedEndpoint["filter"]>("jsonb"),
     lane: "text?",
     url: "text",
     header_name: "text?",
@@ -45,8 +45,8 @@ const OPEN = statement({
       UPDATE penstock.endpoints e
          SET leased_by = ${{ token: "uuid" }}, leased_until = now() + make_interval(secs => ${{ leaseMs: "float8" }} / 1000)
         FROM penstock.handlers h
-       WHERE e.id = ${id} AND h.name = e.id AND ${IS_OPEN_ENDPOINT}
-         AND (e.leased_by = ${{ token: "uuid" }} OR ${IS_FREE_ENDPOINT})
+       WHERE e.id = ${id} AND h.name = e.id AND ${IS_DELIVERABLE}
+         AND (e.leased_by = ${{ token: "uuid" }} OR ${IS_UNLEASED})
       RETURNING e.*
     )
     SELECT e.filter, e.lane, e.url, e.header_name, e.secret,
@@ -58,13 +58,13 @@ const OPEN = statement({
       FROM leased e`,
 });
 
-/** Leases an endpoint that may be delivered to now; see EngineStore.openEndpoint. */
-export async function openEndpoint(
+/** Leases an endpoint; see EngineStore.leaseEndpoint. */
+export async function leaseEndpoint(
   store: Store,
   id: string,
-  { token, leaseMs }: Parameters<EngineStore["openEndpoint"]>[1],
-): Promise<OpenedEndpoint | null> {
-  const [row] = (await query(store.pool, OPEN, { id, token, leaseMs })).rows;
+  { token, leaseMs }: Parameters<EngineStore["leaseEndpoint"]>[1],
+): Promise<LeasedEndpoint | null> {
+  const [row] = (await query(store.pool, LEASE, { id, token, leaseMs })).rows;
   if (row === undefined) return null;
   return {
     id,
@@ -77,19 +77,19 @@ export async function openEndpoint(
     ratePerSecond: row.rate_per_second,
     scheduleMs: row.schedule_ms,
     hasLanes: row.has_lanes,
-    health: { failures: row.failures, parks: row.parks },
+    health: { failures: row.failures, openings: row.parks },
   };
 }
 
 const failures = { failures: "int4" } as const;
 
-const NOTE = statement({
+const SAVE_HEALTH = statement({
   rows: { failures: "int4", failing_for_s: "float8", by_count: "bool", by_time: "bool" },
   text: sql`
     UPDATE penstock.endpoints
-       SET failures = ${failures}, parks = ${{ parks: "int4" }}, last_error = coalesce(${{ lastError: "text?" }}, last_error),
+       SET failures = ${failures}, parks = ${{ openings: "int4" }}, last_error = coalesce(${{ lastError: "text?" }}, last_error),
            failing_since = CASE WHEN ${failures} > 0 THEN coalesce(failing_since, now()) END,
-           parked_until = now() + make_interval(secs => ${{ parkForMs: "float8?" }} / 1000)
+           parked_until = now() + make_interval(secs => ${{ openForMs: "float8?" }} / 1000)
      WHERE id = ${id}
     RETURNING failures, extract(epoch FROM now() - failing_since)::float8 AS failing_for_s,
               coalesce(failures >= disable_after_failures, false) AS by_count,
@@ -97,27 +97,27 @@ const NOTE = statement({
                 AS by_time`,
 });
 
-/** Writes how an endpoint fares; see EngineStore.noteEndpointHealth. */
-export async function noteEndpointHealth(
+/** Writes an endpoint's health; see EngineStore.saveEndpointHealth. */
+export async function saveEndpointHealth(
   store: Store,
   id: string,
-  { failures, parks, parkForMs, lastError }: Parameters<EngineStore["noteEndpointHealth"]>[1],
+  { failures, openings, openForMs, lastError }: Parameters<EngineStore["saveEndpointHealth"]>[1],
 ): Promise<EndpointDisablement | null> {
-  const [row] = (await query(store.pool, NOTE, { id, failures, parks, parkForMs, lastError })).rows;
+  const [row] = (await query(store.pool, SAVE_HEALTH, { id, failures, openings, openForMs, lastError })).rows;
   if (row === undefined || !(row.by_count || row.by_time)) return null;
   const inARow = `it has failed ${row.failures} times in a row`;
   return { reason: row.by_count ? inARow : `${inARow}, for ${Math.round(row.failing_for_s / 60)} minutes` };
 }
 
-const CLOSE = statement({
+const RELEASE = statement({
   text: sql`
     UPDATE penstock.endpoints SET leased_by = NULL, leased_until = now()
      WHERE id = ${id} AND leased_by = ${{ token: "uuid" }}`,
 });
 
-/** Lets an endpoint go; see EngineStore.closeEndpoint. */
-export async function closeEndpoint(store: Store, id: string, token: string): Promise<void> {
-  await query(store.pool, CLOSE, { id, token });
+/** Ends the lease of an endpoint; see EngineStore.releaseEndpoint. */
+export async function releaseEndpoint(store: Store, id: string, token: string): Promise<void> {
+  await query(store.pool, RELEASE, { id, token });
 }
 
 const DISABLE = statement({

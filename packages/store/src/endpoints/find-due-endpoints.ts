@@ -1,5 +1,5 @@
 import { query, type Store } from "../connection/create-store.ts";
-import { IS_FREE_ENDPOINT, IS_OPEN_ENDPOINT } from "./endpoint-health.ts";
+import { IS_UNLEASED, IS_DELIVERABLE } from "./endpoint-health.ts";
 import { type Sql, sql, statement } from "../connection/sql.ts";
 import { UNTIL_NOW } from "../deliveries/wake-lanes.ts";
 
@@ -13,7 +13,7 @@ const openAmong = <Values>(candidates: string | Sql<Values>): Sql<Values> =>
   sql`
   SELECT e.id FROM (${candidates}) AS c (id),
          LATERAL (SELECT e.id, e.leased_until FROM penstock.endpoints e JOIN penstock.handlers h ON h.name = e.id
-                   WHERE e.id = c.id AND ${IS_OPEN_ENDPOINT} AND ${IS_FREE_ENDPOINT} OFFSET 0) AS e` as Sql<Values>;
+                   WHERE e.id = c.id AND ${IS_DELIVERABLE} AND ${IS_UNLEASED} OFFSET 0) AS e` as Sql<Values>;
 
 /** First who was let go longest ago: so each has its turn, where more are due than workers have places. */
 const THEIR_TURN = sql`ORDER BY e.leased_until NULLS FIRST LIMIT ${{ limit: "int8" }}`;

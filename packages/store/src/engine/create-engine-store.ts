@@ -4,7 +4,7 @@ import { claimForOutside } from "../deliveries/claim-for-outside.ts";
 import { claimLanes } from "../deliveries/claim-lanes.ts";
 import type { Store } from "../connection/create-store.ts";
 import { createEngineTransaction } from "./engine-transaction.ts";
-import { closeEndpoint, disableEndpoint, noteEndpointHealth, openEndpoint } from "../endpoints/endpoint-health.ts";
+import { releaseEndpoint, disableEndpoint, saveEndpointHealth, leaseEndpoint } from "../endpoints/endpoint-health.ts";
 import { createRegisteredReader } from "../handlers/endpoint-subscriptions.ts";
 import { finishDeliveries } from "../deliveries/finish-deliveries.ts";
 import type { HandlerRoles } from "../handlers/handler-roles.ts";
@@ -32,10 +32,10 @@ export function createEngineStore(store: Store, workerName: string, roles: Handl
     claimForOutside: (options) => claimForOutside(store, options),
     releaseClaim: (claim) => releaseClaim(store, claim),
     recordEffect: async (delivery, key, json) => (await recordEffect(store.pool, delivery, key, json)) !== "lost",
-    openEndpoint: (id, lease) => openEndpoint(store, id, lease),
-    closeEndpoint: (id, token) => closeEndpoint(store, id, token),
+    leaseEndpoint: (id, lease) => leaseEndpoint(store, id, lease),
+    releaseEndpoint: (id, token) => releaseEndpoint(store, id, token),
     finishDeliveries: (finished) => finishDeliveries(store, workerName, finished),
-    noteEndpointHealth: (id, health) => noteEndpointHealth(store, id, health),
+    saveEndpointHealth: (id, health) => saveEndpointHealth(store, id, health),
     disableEndpoint: (id, disablement) => disableEndpoint(store, id, disablement),
     isInterruptedDue: (subscribers) => isInterruptedDue(store, subscribers),
     releaseDeliveries: (deliveries, options) => releaseDeliveries(store, deliveries, options),

@@ -56,24 +56,33 @@ const IS_SAME = statement({
   text: sql`SELECT request = ${{ request: "jsonb" }} AS same FROM penstock.replays WHERE id = ${{ id: "text" }}`,
 });
 
-/** Creates a replay, which workers then run. Once for an id, however often it is asked for. */
-export async function createReplay(store: Store, replay: NewReplay, actor: string): Promise<ReplayOutcome> {
+/**
+ * Creates a replay, which workers then run. Once for an id, however often it is asked for. `enqueue` gets the number of the
+ * batch that a replay with a body of its own has made, once the batch is committed; without `enqueue` a sweep finds the batch.
+ */
+export async function createReplay(
+  store: Store,
+  replay: NewReplay,
+  actor: string,
+  enqueue: (batch: number) => Promise<void> = () => Promise.resolve(),
+): Promise<ReplayOutcome> {
   const { id, reason, source, type, since, until, subject, handler, state, event, among, again = false, rate } = replay;
   const request = JSON.stringify(replay.request);
   const filter = { source, type, since, until, subject, handler, state, day: event?.day, seq: event?.seq, among };
-  const isNew = await transaction(store, async (client) => {
+  const made = await transaction(store, async (client) => {
     const { rowCount } = await query(client, CREATE, { id, request, reason, ...filter, again, rate });
-    if (rowCount === 1 && replay.body !== undefined) {
-      const batch = await insertBatch(client, [{ ...replay.body, replay: { id, of: event?.seq ?? 0 } }]);
-      await query(client, MADE, { id, seq: batch * BATCH_EVENTS });
-    }
-    if (rowCount === 1) {
-      const detail = { ...replay.request, ...(reason !== undefined && { reason }) };
-      await recordAudit(client, { actor, action: "replay.create", target: id, detail });
-    }
-    return rowCount === 1;
+    if (rowCount !== 1) return null;
+    const detail = { ...replay.request, ...(reason !== undefined && { reason }) };
+    await recordAudit(client, { actor, action: "replay.create", target: id, detail });
+    if (replay.body === undefined) return { batch: null };
+    const batch = await insertBatch(client, [{ ...replay.body, replay: { id, of: event?.seq ?? 0 } }]);
+    await query(client, MADE, { id, seq: batch * BATCH_EVENTS });
+    return { batch };
   });
-  if (isNew) return "new";
+  if (made !== null) {
+    if (made.batch !== null) await enqueue(made.batch);
+    return "new";
+  }
   const { rows } = await query(store.pool, IS_SAME, { id, request });
   return rows[0]?.same === true ? "same" : "different";
 }
