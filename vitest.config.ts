@@ -44,6 +44,20 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        extends: true,
+        test: {
+          name: "browser",
+          include: ["tests/browser/*.test.ts"],
+          globalSetup: ["packages/testing/src/global-setup.ts"],
+          testTimeout: 180_000,
+          // The first one may download a Chromium.
+          hookTimeout: 900_000,
+          // Beside the integration tests: each of these waits for its own processes most of the time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
   },
 });

@@ -1,16 +1,10 @@
-import { access, constants } from "node:fs/promises";
-import { delimiter, join } from "node:path";
 import { answersDocker, wantsContainers } from "./docker.ts";
-import { unpackRedisFromApt } from "./redis-from-apt.ts";
-
-/** A Redis or Valkey server program and the environment it needs. */
-export interface RedisProgram {
-  file: string;
-  env: Record<string, string>;
-}
+import { findOnPath } from "./find-on-path.ts";
+import type { UnpackedProgram } from "./unpacked/cache-folder.ts";
+import { unpackRedisFromApt } from "./unpacked/redis-from-apt.ts";
 
 /** Where a Redis of our own comes from. */
-export type RedisOrigin = { kind: "program"; program: RedisProgram } | { kind: "container" };
+export type RedisOrigin = { kind: "program"; program: UnpackedProgram } | { kind: "container" };
 
 let found: Promise<RedisOrigin> | undefined;
 
@@ -38,18 +32,4 @@ async function look(): Promise<RedisOrigin> {
   throw new Error(
     `The tests need a Redis: ${[...reasons, unpacked.reason].join(", ")}. Set TEST_REDIS_URL to one, install redis-server, or start Docker.`,
   );
-}
-
-/** The full path of a program on the PATH, or null. */
-async function findOnPath(name: string): Promise<string | null> {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
-    const file = join(folder, name);
-    const isThere =
-      folder !== "" &&
-      (await access(file, constants.X_OK)
-        .then(() => true)
-        .catch(() => false));
-    if (isThere) return file;
-  }
-  return null;
 }

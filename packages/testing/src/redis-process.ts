@@ -6,11 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { findFreePort, isRunning } from "@penstock/embedded-postgres";
 import { makeServerDirectory, removeServerDirectory } from "@penstock/test-postgres";
 import { answersPing } from "./answers-ping.ts";
-import type { RedisProgram } from "./find-redis.ts";
+import type { UnpackedProgram } from "./unpacked/cache-folder.ts";
 import type { ServerUnderTest } from "./server-under-test.ts";
 
 /** Starts a Redis program on a free port of 127.0.0.1 and waits until it answers. */
-export async function startRedisProcess(program: RedisProgram, persistent: boolean): Promise<ServerUnderTest> {
+export async function startRedisProcess(program: UnpackedProgram, persistent: boolean): Promise<ServerUnderTest> {
   const dir = await makeServerDirectory();
   let port = 0;
   let started: ChildProcess | null = null;
@@ -56,7 +56,7 @@ export async function startRedisProcess(program: RedisProgram, persistent: boole
 
 /** Runs the program until it answers; null when the port was taken. */
 async function run(
-  program: RedisProgram,
+  program: UnpackedProgram,
   dir: string,
   port: number,
   persistent: boolean,
