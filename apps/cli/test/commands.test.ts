@@ -204,3 +204,25 @@ test.each([
   if (code !== 0) expect(outcome.stdout).toEqual([]);
   expect([...outcome.stdout, ...outcome.stderr]).not.toEqual([]);
 });
+
+test("events are listed by a query, as in the console, and by options beside it", async () => {
+  await json(
+    "send",
+    "contact.created",
+    "--id",
+    "evt_query",
+    "--data",
+    '{"contactId":"cnt_query","name":"Noor Haddad"}',
+  );
+  const ids = async (...args: string[]) => (await json("events", "list", ...args)).map(({ id }) => id);
+  expect(await ids('type:contact.* data.contactId=cnt_query "noor haddad" age<2h')).toEqual(["evt_query"]);
+  expect(await ids("data.contactId=cnt_query", "--type", "contact.created")).toEqual(["evt_query"]);
+  expect(await ids("data.contactId=cnt_query -type:contact.*")).toEqual([]);
+});
+
+test("a query that is not understood is told with its place and what would be right", async () => {
+  const { code, stderr } = await penstock.call(["events", "list", "type:x state:broken"]);
+  expect(code).toBe(2);
+  expect(stderr.join("\n")).toContain("there is no state broken: it is one of pending, running");
+  expect(stderr.join("\n")).toMatch(/\n {2}type:x state:broken\n {14}\^/);
+});

@@ -41,15 +41,11 @@ export { findTailStart } from "./events/find-tail-start.ts";
 export { findEvents, type EventPointer } from "./events/find-events.ts";
 export { findOfTypes, type FoundEvent } from "./events/find-of-types.ts";
 export { type DeliveryCursor, type DeliveryRow, listDeliveries } from "./deliveries/list-deliveries.ts";
-export {
-  type AttemptSummary,
-  type DeliverySummary,
-  type EventDetail,
-  type EventFilter,
-  type EventSummary,
-  listEvents,
-  showEvents,
-} from "./events/list-events.ts";
+export { type DeliverySummary, type EventSummary } from "./events/event-summary.ts";
+export { type AttemptSummary, type EventDetail, showEvents } from "./events/show-events.ts";
+export { countEvents, EVENT_COUNT_LIMIT, type EventHistogram } from "./search/count-events.ts";
+export { type EventFilter, listEvents, toTerms } from "./search/list-events.ts";
+export { type EventPage, type EventSearch, searchEvents } from "./search/search-events.ts";
 export { LANE_COUNT_LIMIT, type LaneFilter, type LaneRow, type LaneState, listLanes } from "./deliveries/list-lanes.ts";
 export { listEffects } from "./deliveries/list-effects.ts";
 export { listReplays, type ReplayDetail, type ReplayRow, showReplay } from "./replay/list-replays.ts";

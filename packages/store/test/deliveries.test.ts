@@ -34,7 +34,9 @@ async function seed(count: number, state = "'dead'"): Promise<void> {
   );
   await store.pool.query(`
     INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
-    SELECT DISTINCT day, seq / 1024, now(), 1, '[]', ''::bytea FROM penstock.events`);
+    SELECT DISTINCT day, seq / 1024, now(), 1, '[]', ''::bytea FROM penstock.events;
+    INSERT INTO penstock.event_words (day, seq, last_seq, events, received_at)
+    SELECT day, min(seq), max(seq), count(*), now() FROM penstock.events GROUP BY day, seq / 50`);
   await store.pool.query(
     `INSERT INTO penstock.event_keys (key, seq, day, body_hash)
      SELECT sha256('\\x696400'::bytea || 'buzzbip'::bytea || '\\x00'::bytea || event_id::bytea), seq, day, ''

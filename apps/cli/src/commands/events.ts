@@ -1,13 +1,22 @@
-import { type EventDetail, type EventFilter, type EventSummary, listEvents, showEvents } from "@penstock/store";
+import { parseQuery, type Term } from "@penstock/schemas/search";
+import {
+  type EventDetail,
+  type EventFilter,
+  type EventSummary,
+  searchEvents,
+  showEvents,
+  toTerms,
+} from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
-import { CliError } from "../cli-error.ts";
+import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { explainNoMatch, noEvent } from "../no-match.ts";
 import { addListOptions, type ListOptions } from "../filter-options.ts";
 import { decodeUtf8 } from "../output/body-text.ts";
 import { formatEventDetail, traceIdOf } from "../output/event-detail.ts";
 import { formatEventTable } from "../output/event-table.ts";
+import { printable } from "../output/printable.ts";
 import { findRetryLimits } from "../retry-limits.ts";
 
 type EventListOptions = ListOptions & Pick<EventFilter, "status"> & { id?: string };
@@ -20,9 +29,11 @@ export function registerEvents(program: Command, ctx: CliContext): void {
     .summary("what has been received and what became of it")
     .description("Shows what has been received and what became of it.");
 
-  addListOptions(events.command("list"), "event")
+  addListOptions(events.command("list").argument("[query]", "which ones, as in the console; see below"), "event")
     .summary("list events, the newest first")
-    .description("Lists events, the newest first, and what each handler made of them.")
+    .description(
+      "Lists events, the newest first, and what each handler made of them. Options are terms of the query, too: --type x is type:x.",
+    )
     .addOption(
       new Option(
         "--status <status>",
@@ -30,22 +41,25 @@ export function registerEvents(program: Command, ctx: CliContext): void {
       ).choices(STATUSES),
     )
     .option("--id <id>", "only with this id")
-    .addHelpText(
-      "after",
-      `\nExamples:\n  ${ctx.penstock} events list --status quarantined\n  npm run --silent penstock -- events list --json | jq .id`,
-    )
-    .action(async ({ json, id, ...options }: EventListOptions) => {
+    .addHelpText("after", describeQueries(ctx))
+    .action(async (text: string | undefined, { json, id, limit, ...options }: EventListOptions) => {
       const filter: EventFilter = { ...options, ...(id !== undefined && { event: id }) };
-      const { rows, why } = await withStore(ctx, async (store) => {
-        const rows = await listEvents(store, filter);
-        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, "No event matches.") : "" };
+      const asked = readQuery(text ?? "");
+      const terms = [...asked, ...toTerms(filter)];
+      const { page, why } = await withStore(ctx, async (store) => {
+        const page = await searchEvents(store, { terms, limit });
+        return {
+          page,
+          why: page.items.length === 0 ? await explainNoMatch(ctx, store, filter, "No event matches.") : "",
+        };
       });
+      const rows = page.items;
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) {
+        const more =
+          page.bodiesSince === null ? "" : " Bodies of the last day were searched: add age<7d to go further back.";
         return ctx.output.say(
-          Object.keys(filter).length > 1
-            ? why
-            : `No events yet: send one with \`${ctx.penstock} send message.received\`.`,
+          terms.length > 0 ? why + more : `No events yet: send one with \`${ctx.penstock} send message.received\`.`,
         );
       }
       const limits = await findRetryLimits(
@@ -77,6 +91,29 @@ export function registerEvents(program: Command, ctx: CliContext): void {
       );
       ctx.output.result(found.map((event) => formatEventDetail(event, new Date(), limits)).join("\n\n"));
     });
+}
+
+const describeQueries = (ctx: CliContext): string => `
+A query: type:message.*  source:buzzbip  handler:inbox  state:dead  status:quarantined  subject:cnt_1  id:evt_1
+  data.contactId=cnt_1 (a value in the body)  "free text" (whole words in the body)  age<2h  after:2026-01-01T00:00Z
+  before:2026-02-01; a - in front leaves out. A key given twice means either. Bodies are searched for the last day unless
+  the query says a time.
+
+Examples:
+  ${ctx.penstock} events list --status quarantined
+  ${ctx.penstock} events list 'type:message.* state:dead age<2h'
+  npm run --silent penstock -- events list --json | jq .id`;
+
+/** @throws UsageError that shows where the query is wrong, and what would be right. */
+function readQuery(text: string): readonly Term[] {
+  const parsed = parseQuery(text);
+  if (parsed.ok) return parsed.terms;
+  const [first] = parsed.errors;
+  const at = first?.from ?? 0;
+  const shown = printable(text);
+  // What was escaped is no longer where it was.
+  const mark = shown === text ? `\n  ${shown}\n  ${" ".repeat(at)}^` : ` (at character ${at + 1})`;
+  throw new UsageError(`The query is not understood: ${printable(first?.message ?? "")}${mark}`);
 }
 
 function toJson({ body, ...event }: EventDetail): object {

@@ -1,8 +1,9 @@
+import { DELIVERY_STATES } from "@penstock/schemas/search";
 import type { Store } from "../connection/create-store.ts";
 import { findEvents } from "../events/find-events.ts";
 import { sql } from "../connection/sql.ts";
 
-export const DELIVERY_STATES = ["pending", "running", "succeeded", "retrying", "dead", "skipped", "cancelled"] as const;
+export { DELIVERY_STATES };
 
 export type DeliveryStateName = (typeof DELIVERY_STATES)[number];
 

@@ -4,6 +4,7 @@ import { BATCH_EVENTS, type BatchRow, toConflict, type UnpackedEvent, unpackBatc
 import { claimBatches } from "./claim-batches.ts";
 import { query } from "../connection/create-store.ts";
 import { readReplays } from "../replay/replay-columns.ts";
+import { recordWords } from "../search/record-words.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
 // The ledger first: a duplicate must lose there. Sorted by key, since two transactions that insert the same keys in
@@ -69,6 +70,7 @@ export async function takeBatches(
   const recorded = await recordEvents(client, rows, unpacked);
   await dropCopies(client, rows, recorded);
   const receivedAt = new Map(rows.map(({ batch, received_us }) => [Number(batch), Number(received_us) / 1_000]));
+  await recordWords(client, recorded, new Map(rows.map(({ batch, received_us }) => [Number(batch), received_us])));
   const replays = await readReplays(
     client,
     recorded.flatMap(({ replayId }) => (replayId === null ? [] : [replayId])),

@@ -7,6 +7,7 @@ import { type MigrationName, readApplied, refuseEarlier } from "./assert-migrate
 import { ensureHandlerRoles, type HandlerAccess } from "../handlers/handler-roles.ts";
 import * as baseline from "./migrations/0001-baseline.ts";
 import * as auditLog from "./migrations/0002-audit-log.ts";
+import * as search from "./migrations/0005-search.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -14,6 +15,7 @@ import { sql, statement } from "../connection/sql.ts";
 const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0001-baseline": { up: baseline.up },
   "0002-audit-log": { up: auditLog.up },
+  "0005-search": { up: search.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

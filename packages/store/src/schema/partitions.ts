@@ -4,7 +4,7 @@ import { codeOf } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 
 /** The tables that have a partition for each day. What is accepted goes into the last, so that it finds the others made. */
-const PARTITIONED = ["events", "deliveries", "attempts", "batches"] as const;
+const PARTITIONED = ["events", "deliveries", "attempts", "event_words", "batches"] as const;
 
 /**
  * The days that have a partition, as SQL: by their names, which are made below. OFFSET 0, or Postgres may put what follows
