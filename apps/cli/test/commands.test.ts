@@ -195,7 +195,7 @@ test.each([
   [["send", "random", "--types", "message.sent"], 2],
   [["send", "--types", "message.lost"], 2],
   [["events", "list", "--status", "lost"], 2],
-  [["events", "list", "more"], 2],
+  [["events", "list", "one", "more"], 2],
   [["events", "show", "evt_nobody"], 1],
   [["migrate"], 0],
 ])("penstock %j ends with %i", async (args, code) => {
@@ -224,5 +224,5 @@ test("a query that is not understood is told with its place and what would be ri
   const { code, stderr } = await penstock.call(["events", "list", "type:x state:broken"]);
   expect(code).toBe(2);
   expect(stderr.join("\n")).toContain("there is no state broken: it is one of pending, running");
-  expect(stderr.join("\n")).toMatch(/\n {2}type:x state:broken\n {14}\^/);
+  expect(stderr.join("\n")).toMatch(/\n {2}type:x state:broken\n {15}\^/);
 });

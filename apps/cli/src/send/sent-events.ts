@@ -74,7 +74,10 @@ async function countAll(store: Store, ids: ReadonlySet<string>, newestBefore: nu
   const counts = { processed: 0, unfinished: 0, dead: 0, pending: 0, quarantined: 0 };
   const seen = new Set<string>();
   for (let before: EventSummary | undefined; ;) {
-    const page: readonly EventSummary[] = await listEvents(store, { limit: PAGE, ...(before === undefined ? {} : { before }) });
+    const page: readonly EventSummary[] = await listEvents(store, {
+      limit: PAGE,
+      ...(before === undefined ? {} : { before }),
+    });
     const fresh = page.filter(({ seq }) => seq > newestBefore);
     for (const event of fresh) {
       if (event.id === null || !ids.has(event.id)) continue;

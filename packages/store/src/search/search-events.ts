@@ -92,7 +92,7 @@ export async function* findEventsOf(
 }
 
 /** Whether `other` comes before `event` in (day, seq). */
-export function isBelow(event: EventPointer, other: EventPointer): boolean {
+function isBelow(event: EventPointer, other: EventPointer): boolean {
   return event.day === other.day ? event.seq < other.seq : event.day < other.day;
 }
 
