@@ -1,4 +1,5 @@
-import { createHmac, createSecretKey, randomBytes } from "node:crypto";
+import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import { hmac } from "@penstock/schemas";
 
 export interface ToSign {
   /** The same over all tries of a delivery; without a dot, which separates what is signed. */
@@ -40,11 +41,9 @@ export function signatureHeaders({ id, timestamp, body, secrets, headerName }: T
   const plain: string[] = [];
   const standard: string[] = [];
   for (const secret of secrets) {
-    const [, base64] = STANDARD_SECRET.exec(secret) ?? [];
-    if (headerName !== null) plain.push(createHmac("sha256", secret).update(body).digest("hex"));
-    // Not a Buffer: as a key one takes Node ten times as long.
-    const key = base64 === undefined ? secret : createSecretKey(base64, "base64");
-    standard.push(`v1,${createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest("base64")}`);
+    const key = keysOf(secret);
+    if (headerName !== null) plain.push(hmac("sha256", key.text, [body], "hex"));
+    standard.push(`v1,${hmac("sha256", key.standard, [`${id}.${timestamp}.`, body], "base64")}`);
   }
   return {
     ...(headerName !== null && { [headerName]: plain.join(", ") }),
@@ -52,4 +51,27 @@ export function signatureHeaders({ id, timestamp, body, secrets, headerName }: T
     "webhook-timestamp": String(timestamp),
     "webhook-signature": standard.join(" "),
   };
+}
+
+interface Keys {
+  /** The secret's text. */
+  readonly text: KeyObject;
+  /** The bytes that stand in base64 behind `whsec_`; the text where the secret has another form. */
+  readonly standard: KeyObject;
+}
+
+const MAX_KEPT_KEYS = 1_000;
+const kept = new Map<string, Keys>();
+
+/** The keys of a secret. They are kept, since each delivery of an endpoint needs them again. */
+function keysOf(secret: string): Keys {
+  let keys = kept.get(secret);
+  if (keys === undefined) {
+    const [, base64] = STANDARD_SECRET.exec(secret) ?? [];
+    const text = createSecretKey(secret, "utf8");
+    keys = { text, standard: base64 === undefined ? text : createSecretKey(base64, "base64") };
+    if (kept.size >= MAX_KEPT_KEYS) kept.clear();
+    kept.set(secret, keys);
+  }
+  return keys;
 }

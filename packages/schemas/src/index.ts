@@ -33,6 +33,7 @@ export {
   type EndpointSettings,
 } from "./endpoint.ts";
 export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
+export { hmac, type HmacAlgorithm } from "./hmac.ts";
 export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
 export { parseCreatedAt, parseTime } from "./time.ts";

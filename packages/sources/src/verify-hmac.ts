@@ -1,4 +1,5 @@
-import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
+import { type KeyObject, timingSafeEqual } from "node:crypto";
+import { hmac } from "@penstock/schemas";
 import type { Verification } from "./define-source.ts";
 import { hmacKey } from "./hmac-key.ts";
 import { MALFORMED, MISMATCH, MISSING, signaturesIn } from "./verification.ts";
@@ -51,9 +52,7 @@ export function verifyHmac(claim: HmacClaim, secrets: readonly string[]): Verifi
     if (secret === "") continue;
     const key = keyOf(secret);
     if (key === null) continue;
-    const hmac = createHmac(algorithm, key);
-    for (const part of content) hmac.update(part);
-    const expected = hmac.digest();
+    const expected = Buffer.from(hmac(algorithm, key, content, "hex"), "hex");
     for (const one of claimed) if (timingSafeEqual(one, expected) && secretIndex === -1) secretIndex = index;
   }
   return secretIndex === -1 ? MISMATCH : { ok: true, secretIndex };
