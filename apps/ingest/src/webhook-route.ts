@@ -34,7 +34,8 @@ export interface WebhookRouteOptions {
   readonly log: Logger;
 }
 
-const ACCEPTED = Buffer.from('{"status":"accepted"}');
+// Text, not a Buffer: Node then writes it together with the headers, as one string.
+const ACCEPTED = '{"status":"accepted"}';
 const ACCEPTED_HEADERS = { "content-type": "application/json", "content-length": ACCEPTED.length };
 const LAST_ACCEPTED_HEADERS = { ...ACCEPTED_HEADERS, connection: "close" };
 const RETRY_SOON = { "retry-after": "5" };
