@@ -43,7 +43,7 @@ async function describeRedis(): Promise<string> {
     const version = /redis_version:(\S+)/.exec(await client.info("server"))?.[1];
     const settings = (await client.call("CONFIG", "GET", "append*")) as string[];
     const value = (name: string): string => `${name}=${settings[settings.indexOf(name) + 1]}`;
-    return `${version}, ${value("appendonly")}, ${value("appendfsync")}`;
+    return `${version}, ${value("appendonly")}, ${value("appendfsync")} for peers; Penstock's keeps nothing on disk`;
   } finally {
     client.disconnect();
     await server.remove();

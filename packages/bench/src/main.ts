@@ -42,9 +42,11 @@ async function bench(options: Options): Promise<boolean> {
     for (let round = 1; round <= times; round++) {
       for (const one of taking) {
         const variant = variantOf(one);
-        const measures = await onStage(postgres, one.database, (stage) => one.shape(stage, variant, one.options)).catch(
-          (error: unknown) => failed(error),
-        );
+        const { database } = one;
+        const { flushesRedis } = variant;
+        const measures = await onStage(postgres, { database, flushesRedis }, (stage) =>
+          one.shape(stage, variant, one.options),
+        ).catch((error: unknown) => failed(error));
         const { payloadBytes } = one.options;
         const run = { kind, name: one.name ?? one.variant, variant: one.variant, payloadBytes, round, ...measures };
         runs.push(run);

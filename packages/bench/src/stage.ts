@@ -78,16 +78,17 @@ let cleared = false;
 
 /**
  * Does a run on a stage of its own and clears it away. `database` is one that is there and stays; else one is made.
+ * `flushesRedis`: each write to its Redis is flushed to disk before it is answered; else nothing of it is kept.
  */
 export async function onStage<T>(
   postgres: Postgres,
-  database: string | undefined,
+  { database, flushesRedis }: { readonly database: string | undefined; readonly flushesRedis: boolean },
   run: (stage: Stage) => Promise<T>,
 ): Promise<T> {
   if (cleared) return new Promise(() => undefined); // the end is under way: nothing new may begin
   const name = database ?? `bench_${++runs}`;
   if (database === undefined) await createDatabase(postgres, name);
-  const redis = await launchRedis(true);
+  const redis = await launchRedis(flushesRedis);
   const removeRedis = (): Promise<void> => redis.remove();
   toEnd.add(removeRedis);
   const databaseUrl = postgres.urlOf(name);

@@ -13,6 +13,11 @@ export interface Variant {
   work?(stage: Stage, env?: Env): ProgramSpec;
   /** The program that fills the queue where there is none that serves. */
   enqueue?(stage: Stage, backlog: EventSeries & { readonly events: number }): ProgramSpec;
+  /**
+   * Whether its Redis flushes each write, since what it acknowledges is nowhere else. Penstock has acknowledged what is in
+   * Postgres, and its Redis holds pointers: it keeps nothing on disk, as in docker-compose.yml.
+   */
+  readonly flushesRedis: boolean;
   /** How many events are held for processing. */
   stored?(stage: Stage): Promise<number>;
   /** How many marks say that a handler of these schemas has processed an event. */
@@ -44,6 +49,7 @@ function penstock(
   return {
     name,
     perSecond,
+    flushesRedis: false,
     serve: (stage, port, env) => ({
       role: "ingest",
       file: import.meta.resolve("@penstock/ingest/main"),
@@ -96,6 +102,7 @@ function peer(name: string, file: string, perSecond: number, mode = "single"): V
   return {
     name,
     perSecond,
+    flushesRedis: true,
     serve: (stage, port, env) => program("ingest", "serve", stage, { PORT: String(port), ...env }),
     work: (stage, env) => program("worker", "work", stage, env),
     enqueue: (stage, backlog) => program("enqueue", "enqueue", stage, {}, JSON.stringify(backlog)),
@@ -110,6 +117,7 @@ export const VARIANTS = {
   limit: {
     name: "limit",
     perSecond: 0,
+    flushesRedis: false,
     serve: (_, port) => ({ role: "ingest", file: "peers/limit.ts", env: { PORT: String(port), SECRET } }),
     ledger: () => Promise.reject(new Error("the limit stores nothing")),
   },
@@ -127,7 +135,12 @@ export const VARIANTS = {
   "penstock-counting": penstock("penstock-counting", "redis", 12_000, "counting"),
   "penstock-five": penstock("penstock-five", "redis", 5_000, "five"),
   "penstock-outbound": penstock("penstock-outbound", "redis", 4_000),
-  undici: { name: "undici", perSecond: 12_000, ledger: () => Promise.reject(new Error("undici stores nothing")) },
+  undici: {
+    name: "undici",
+    perSecond: 12_000,
+    flushesRedis: false,
+    ledger: () => Promise.reject(new Error("undici stores nothing")),
+  },
   "penstock-five-one-failing": penstock("penstock-five-one-failing", "redis", 5_000, "fiveOneFailing"),
 } satisfies Record<string, Variant> as Record<string, Variant>;
 

@@ -53,7 +53,7 @@ export function hmac(
     end += typeof part === "string" ? scratch.write(part, end) : part.copy(scratch, end);
   }
   // As text of one character per byte: a small buffer costs more.
-  const inner = hash(algorithm, scratch.subarray(0, end), "latin1");
+  const inner = hash(algorithm, scratch.subarray(0, end), "binary");
   pads.outer.write(inner, block, digest, "latin1");
   return hash(algorithm, pads.outer, encoding);
 }
