@@ -34,7 +34,7 @@ export async function findOutboundConfig(ctx: CliContext): Promise<OutboundConfi
 export function openKeyring({ masterKeys }: OutboundConfig): Keyring {
   if (masterKeys !== null) return parseMasterKeys(masterKeys);
   throw new CliError(
-    "There is no master key, which the secrets of endpoints are sealed with: `npm start` makes one, or set PENSTOCK_MASTER_KEY to that of the workers.",
+    "There is no master key, which the secrets of endpoints and sources are sealed with: `npm start` makes one, or set PENSTOCK_MASTER_KEY to that of ingest and the workers.",
   );
 }
 

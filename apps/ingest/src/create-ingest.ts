@@ -2,13 +2,16 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { EventQueue } from "@penstock/queue";
 import { createIntake } from "@penstock/intake";
+import { fingerprintOf } from "@penstock/dispatch/seal";
 import type { IngestConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import { assertMigrated, commitBatch, observeBacklog, type Store } from "@penstock/store/intake";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
 import { createIngestApp, createIngestServer } from "./app.ts";
+import type { ConfiguredSource } from "./configured-source.ts";
+import { createSecretUpdates, toLiveSecrets } from "./live-secrets.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import type { ConfiguredSource } from "./webhook-route.ts";
+import { createRefusalLog } from "./refusal-log.ts";
 
 export interface Ingest {
   readonly server: Server;
@@ -29,14 +32,20 @@ export function createIngest(
   let closing = false;
   const stopped = new AbortController();
   const sources = new Map<string, ConfiguredSource>();
-  for (const { name, source } of list) {
+  for (const named of list) {
+    const { name, source } = named;
+    const given = (config.secrets[name] ?? []).map((secret) => ({ secret, fingerprint: fingerprintOf(secret, name) }));
     sources.set(name, {
+      named,
       source,
-      secrets: { signing: config.secrets[name] ?? [], verifyTokens: config.verifyTokens[name] ?? [] },
+      live: toLiveSecrets(given, config.verifyTokens[name] ?? []),
+      activity: { eventAt: 0, refusedAt: 0, refused: 0 },
       maxBodyBytes: source.maxBodyBytes ?? config.maxBodyBytes,
       limit: createRateLimit(source.ratePerSecond ?? config.sourceRatePerSecond),
     });
   }
+  const secrets = createSecretUpdates(config, sources, { store, log });
+  const refusals = createRefusalLog(sources, { store, log, signal: stopped.signal });
   const intake = createIntake({
     store: { commitBatch: (events) => commitBatch(store, events) },
     queue,
@@ -58,6 +67,7 @@ export function createIngest(
     trustProxyHops: config.trustProxyHops,
     addressLimit: createRateLimit(config.addressRatePerSecond),
     isClosing: () => closing,
+    refusals,
     log,
     readiness,
   });
@@ -71,14 +81,18 @@ export function createIngest(
   return {
     server,
     readiness,
-    listen: () =>
-      new Promise((resolve, reject) => {
+    async listen() {
+      // Before the first request: a secret that has ended must not count, and one that was added must.
+      await secrets.update();
+      secrets.start(stopped.signal);
+      return new Promise((resolve, reject) => {
         server.once("error", reject);
         server.listen(config.port, config.host, () => {
           server.off("error", reject);
           resolve(server.address() as AddressInfo);
         });
-      }),
+      });
+    },
     async close(timeoutMs) {
       closing = true;
       const closed = new Promise((resolve) => server.close(resolve));

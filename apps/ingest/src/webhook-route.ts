@@ -2,7 +2,6 @@ import type { Intake } from "@penstock/intake";
 import { wallClockMs } from "@penstock/schemas";
 import {
   type HandshakeRequest,
-  type HandshakeSecrets,
   isEncoded,
   readRequestTarget,
   type SignedRequest,
@@ -10,18 +9,11 @@ import {
 } from "@penstock/sources";
 import { activeSpan, instruments, type Logger, onceInAWhile, receivedTraceparent } from "@penstock/telemetry";
 import type { Request, Response } from "express";
+import type { ConfiguredSource, LiveSecrets } from "./configured-source.ts";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import { endLingering, readBody } from "./read-body.ts";
-
-/** A sender that is known here: how it signs, with which secrets, and what it may send. */
-export interface ConfiguredSource {
-  readonly source: Source;
-  readonly secrets: HandshakeSecrets;
-  readonly maxBodyBytes: number;
-  /** Of accepted requests. */
-  readonly limit: RateLimit;
-}
+import type { RefusalLog } from "./refusal-log.ts";
 
 export interface WebhookRouteOptions {
   readonly intake: Intake;
@@ -31,6 +23,7 @@ export interface WebhookRouteOptions {
   /** The client's address, by the proxies that are trusted. */
   readonly addressOf: (req: Request) => string;
   readonly isClosing: () => boolean;
+  readonly refusals: RefusalLog;
   readonly log: Logger;
 }
 
@@ -47,7 +40,7 @@ const NO_BODY = Buffer.alloc(0);
  * is answered and not stored: a verified one, and where a source has such, a GET, a HEAD or an unsigned POST.
  */
 export function createWebhookRoute(options: WebhookRouteOptions): (req: Request, res: Response) => Promise<void> {
-  const { intake, findSource, addressLimit, addressOf, isClosing, log } = options;
+  const { intake, findSource, addressLimit, addressOf, isClosing, refusals, log } = options;
   const sayUnreadTime = new Map<string, ReturnType<typeof onceInAWhile>>();
 
   return async function receiveWebhook(req, res) {
@@ -58,19 +51,13 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const name = String(req.params["source"]);
     const configured = findSource(name);
     if (configured === undefined) return refuse(req, res, "notFound", "unknown-source");
-    const { source, secrets, limit } = configured;
-    const { url, host } = readRequestTarget(req.originalUrl);
-    const header = (wanted: string): string | undefined => {
-      const value = wanted === "host" && host !== null ? host : req.headers[wanted];
-      if (Array.isArray(value)) return value.join(", ");
-      // Proxies send a header twice: what says the same says it once.
-      return value?.includes(", ") ? onceIfSame(req.headersDistinct[wanted], value) : value;
-    };
-    const request = { header, url };
+    const { source, live, limit, activity } = configured;
+    const request = toRequest(req);
     if (req.method !== "POST") {
       const { method } = req;
       const asks = (method === "GET" || method === "HEAD") && source.handshake !== null;
-      if (asks && shakeHands(configured, { ...request, method, verified: false, body: NO_BODY }, req, res)) return;
+      if (asks && shakeHands(configured, live, { ...request, method, verified: false, body: NO_BODY }, req, res))
+        return;
       return turnAway(req, res, "methodNotAllowed", "method", { allow: "POST" });
     }
     if (isClosing()) return turnAway(req, res, "unavailable", "stopping", NOT_WANTED);
@@ -79,22 +66,23 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const reading = await readBody(req, configured.maxBodyBytes);
     if (!reading.ok) {
       if (reading.reason === "aborted") return count(req, "aborted");
-      recordRefusal(req, "tooLarge", reading.reason);
+      recordRefusal(req, "tooLarge", reading.reason, null);
       writeProblem(res, problems.tooLarge, { connection: "close" });
       return endLingering(req, res);
     }
     const { body } = reading;
     const signed: SignedRequest = { ...request, body };
-    const verification = source.verify(signed, secrets.signing, wallClockMs());
+    const verification = source.verify(signed, live.secrets.signing, wallClockMs());
     if (!verification.ok) {
-      if (shakeHands(configured, { ...signed, method: "POST", verified: false }, req, res)) return;
-      return refuse(req, res, "unauthorized", verification.reason);
+      if (shakeHands(configured, live, { ...signed, method: "POST", verified: false }, req, res)) return;
+      return refuse(req, res, "unauthorized", verification.reason, body);
     }
+    live.usedAt[verification.secretIndex] = arrivedAt;
     const sourceWaitMs = limit.waitMs(name);
     if (sourceWaitMs > 0)
       return turnAway(req, res, "tooManyRequests", "source-rate", { "retry-after": seconds(sourceWaitMs) });
     limit.spend(name);
-    if (shakeHands(configured, { ...signed, method: "POST", verified: true }, req, res)) return;
+    if (shakeHands(configured, live, { ...signed, method: "POST", verified: true }, req, res)) return;
 
     if (verification.secretIndex > 0)
       log.debug({ source: name, secretIndex: verification.secretIndex }, "older secret");
@@ -105,6 +93,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     } catch {
       return turnAway(req, res, "unavailable", "unavailable", RETRY_SOON);
     }
+    activity.eventAt = arrivedAt;
     if (source.acceptedStatus === 204) res.writeHead(204, isClosing() ? { connection: "close" } : {}).end();
     else res.writeHead(200, isClosing() ? LAST_ACCEPTED_HEADERS : ACCEPTED_HEADERS).end(ACCEPTED);
     instruments.acknowledgement().record((performance.now() - arrivedAt) / 1_000);
@@ -146,7 +135,8 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
 
   /** Answers a request that is a handshake, and returns whether it was one. */
   function shakeHands(
-    { source, secrets }: ConfiguredSource,
+    { source }: ConfiguredSource,
+    { secrets }: LiveSecrets,
     request: HandshakeRequest,
     req: Request,
     res: Response,
@@ -154,7 +144,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const handshake = source.handshake?.(request, secrets) ?? null;
     if (handshake === null) return false;
     if (handshake === "refused") {
-      refuse(req, res, "wrongVerifyToken", "verify-token");
+      refuse(req, res, "wrongVerifyToken", "verify-token", request.body);
       return true;
     }
     // Anybody can send one that is not signed, as often as its address may be refused.
@@ -184,17 +174,40 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     sendProblem(res, problems[problem], headers);
   }
 
-  function refuse(req: Request, res: Response, problem: keyof typeof problems, reason: string): void {
-    recordRefusal(req, problem, reason);
+  function refuse(
+    req: Request,
+    res: Response,
+    problem: keyof typeof problems,
+    reason: string,
+    body: Buffer | null = null,
+  ): void {
+    recordRefusal(req, problem, reason, body);
     sendProblem(res, problems[problem]);
   }
 
-  function recordRefusal(req: Request, problem: keyof typeof problems, reason: string): void {
+  function recordRefusal(req: Request, problem: keyof typeof problems, reason: string, body: Buffer | null): void {
     count(req, reason);
     const name = String(req.params["source"]);
     const address = addressOf(req);
     addressLimit.spend(address);
     log.warn({ reason, status: problems[problem].status, source: name.slice(0, 64), address }, "request refused");
+    const configured = findSource(name);
+    if (configured === undefined) return;
+    configured.activity.refusedAt = performance.now();
+    configured.activity.refused++;
+    const { method, headers } = req;
+    const { url, header } = toRequest(req);
+    const { status } = problems[problem];
+    refusals.note(name, configured, {
+      reason,
+      status,
+      address,
+      method,
+      url,
+      header,
+      headerNames: Object.keys(headers),
+      body,
+    });
   }
 
   function count(req: Request, reason: string): void {
@@ -202,6 +215,18 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     instruments.refused().add(1, { source: findSource(name) === undefined ? "unknown" : name, reason });
     activeSpan()?.setAttribute("penstock.refused", reason);
   }
+}
+
+/** What a request was sent to, and its headers, as sources ask for them. */
+function toRequest(req: Request): Omit<SignedRequest, "body"> {
+  const { url, host } = readRequestTarget(req.originalUrl);
+  const header = (wanted: string): string | undefined => {
+    const value = wanted === "host" && host !== null ? host : req.headers[wanted];
+    if (Array.isArray(value)) return value.join(", ");
+    // Proxies send a header twice: what says the same says it once.
+    return value?.includes(", ") ? onceIfSame(req.headersDistinct[wanted], value) : value;
+  };
+  return { header, url };
 }
 
 function onceIfSame(values: readonly string[] | undefined, joined: string): string {

@@ -7,6 +7,14 @@ export {
   type ResolvedAddress,
   type Rule,
 } from "./guard.ts";
-export { generateMasterKey, type Keyring, parseMasterKeys, SealError } from "./seal.ts";
+export {
+  fingerprintOf,
+  generateMasterKey,
+  type Keyring,
+  openSourceSecret,
+  parseMasterKeys,
+  SealError,
+  sealSourceSecret,
+} from "./seal.ts";
 export { type Answer, createSender, isSuccess, type Post, type Sender, type SenderOptions } from "./sender.ts";
 export { generateSecret, isWebhookId, signatureHeaders, type ToSign } from "./sign.ts";

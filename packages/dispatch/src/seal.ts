@@ -94,3 +94,31 @@ export function parseMasterKeys(text: string): Keyring {
 function tampered(): SealError {
   return new SealError("TAMPERED", "This is not what was sealed, or it was sealed for another place.");
 }
+
+/**
+ * What tells the secrets of one place apart, for people and for marks in a database: 8 hex digits. So few of them fit so many
+ * secrets that they tell nothing of this one.
+ */
+export function fingerprintOf(secret: string, place: string): string {
+  return hash("sha256", `${place}\0${secret}`, "hex").slice(0, 8);
+}
+
+/** A secret of a source, as it is kept. */
+export interface SealedSourceSecret {
+  readonly source: string;
+  readonly fingerprint: string;
+  readonly sealed: string;
+}
+
+const placeOf = (source: string, fingerprint: string): string => `source ${source} ${fingerprint}`;
+
+/** Seals a secret of a source. */
+export function sealSourceSecret(keyring: Keyring, source: string, secret: string): SealedSourceSecret {
+  const fingerprint = fingerprintOf(secret, source);
+  return { source, fingerprint, sealed: keyring.seal(secret, placeOf(source, fingerprint)) };
+}
+
+/** Opens what {@link sealSourceSecret} has sealed. Throws a `SealError`. */
+export function openSourceSecret(keyring: Keyring, { source, fingerprint, sealed }: SealedSourceSecret): string {
+  return keyring.open(sealed, placeOf(source, fingerprint));
+}

@@ -13,12 +13,18 @@ export interface SourceOptions {
    * what is known of the provider unless given.
    */
   readonly bodyVaries?: boolean;
+  /**
+   * Whether the bodies of requests that were refused may be kept, the last ones and short ones, for operators to look at; else
+   * their hash is. Nobody vouches for what stands in them. False unless given.
+   */
+  readonly keepsRefusedBodies?: boolean;
 }
 
 /** The same, checked; `null` is what was not given. */
 export interface SourceSettings {
   /** Whether an event that is sent again can come with another body, so that its id alone tells that it is the same. */
   readonly bodyVaries: boolean;
+  readonly keepsRefusedBodies: boolean;
   readonly secretsFrom: string | null;
   readonly maxBodyBytes: number | null;
   readonly ratePerSecond: number | null;
@@ -38,7 +44,7 @@ const NUMBERS = {
   retentionDays: { min: 1, max: 36_500 },
 } satisfies Record<string, Range>;
 
-const COMMON = ["secretsFrom", ...Object.keys(NUMBERS), "bodyVaries"];
+const COMMON = ["secretsFrom", ...Object.keys(NUMBERS), "bodyVaries", "keepsRefusedBodies"];
 
 /**
  * Reads the options that every source has. `own` are the names of further ones, which their provider checks itself, and
@@ -60,6 +66,7 @@ export function readOptions(
   return {
     secretsFrom,
     bodyVaries: options.bodyVaries ?? bodyVaries,
+    keepsRefusedBodies: options.keepsRefusedBodies ?? false,
     maxBodyBytes: number("maxBodyBytes"),
     ratePerSecond: number("ratePerSecond"),
     retentionDays: number("retentionDays"),
@@ -72,6 +79,9 @@ export function readOptions(
       ...(options.bodyVaries === undefined || typeof options.bodyVaries === "boolean"
         ? []
         : ["`bodyVaries` must be true or false"]),
+      ...(options.keepsRefusedBodies === undefined || typeof options.keepsRefusedBodies === "boolean"
+        ? []
+        : ["`keepsRefusedBodies` must be true or false"]),
       ...Object.entries(NUMBERS).flatMap(([name, range]) =>
         checkNumber(name, options[name as keyof typeof NUMBERS], range),
       ),

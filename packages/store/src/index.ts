@@ -52,6 +52,19 @@ export { listReplays, type ReplayDetail, type ReplayRow, showReplay } from "./re
 export { assertMigrated } from "./schema/assert-migrated.ts";
 export { assertUsable, hasTransactions, migrate, MINIMUM_POSTGRES } from "./schema/migrate.ts";
 export { ensurePartitions } from "./schema/partitions.ts";
+export {
+  addSourceSecret,
+  listSourceSecrets,
+  removeSourceSecret,
+  resealSourceSecret,
+  revealSourceSecret,
+  rotateSourceSecret,
+  SOURCE_SECRET_LIMIT,
+  type SourceSecretRow,
+} from "./sources/source-secrets.ts";
+export { listRefusedRequests, REFUSED_KEPT, type RefusedRow } from "./sources/refused-requests.ts";
+export { listSourceActivity } from "./sources/source-activity.ts";
+export { readLiveSecrets } from "./sources/live-secrets.ts";
 export { rehearse } from "./replay/rehearse.ts";
 export { observeBacklog } from "./events/observe-backlog.ts";
 export {

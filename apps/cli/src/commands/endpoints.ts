@@ -24,16 +24,17 @@ import {
   type Store,
   updateEndpoint,
 } from "@penstock/store";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { addChanges, assertAllChanged, changeAll, describeChanges, leftOf } from "../change-all.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addEndpointOptions, type EndpointOptions, toSettings } from "../endpoints/endpoint-options.ts";
 import { sendTest } from "../endpoints/send-test.ts";
-import { moment, type Moment, parseDuration } from "../filter-options.ts";
+import { moment, type Moment } from "../filter-options.ts";
 import { noEndpoint } from "../no-match.ts";
 import { findOutboundConfig, openKeyring } from "../outbound.ts";
+import { OVERLAP_MS, parseOverlap } from "../overlap.ts";
 import { formatEndpointDetail } from "../output/endpoint-detail.ts";
 import { describeEndpoint, formatCount, formatEndpointTable } from "../output/endpoint-table.ts";
 import { formatDuration } from "../output/duration.ts";
@@ -44,8 +45,6 @@ interface Json {
 }
 
 const PAGE = 1_000;
-const OVERLAP_MS = 86_400_000;
-const LONGEST_OVERLAP_MS = 365 * 86_400_000;
 /** The rules that no network is exempt from. */
 const NEVER_ALLOWED: readonly string[] = ["malformed", "too-long", "credentials", "host", "unresolvable"];
 
@@ -489,11 +488,4 @@ function toSettingsOf(row: EndpointRow): EndpointSettings {
   const { scheduleMs, disableAfterMs, disableAfterFailures } = row;
   const limits = { concurrency, ratePerSecond, scheduleMs, disableAfterMs, disableAfterFailures };
   return { url, description, tenant, types, filter, lane, headerName, ...limits };
-}
-
-function parseOverlap(text: string): number {
-  const ms = text === "0" ? 0 : parseDuration(text);
-  if (ms !== undefined && ms > LONGEST_OVERLAP_MS) throw new InvalidArgumentError("It must be 365d at most.");
-  if (ms === undefined) throw new InvalidArgumentError("It must be a length of time, e.g. 24h or 7d, or 0.");
-  return ms;
 }

@@ -1,14 +1,14 @@
-import { ConfigError } from "@penstock/schemas";
-import type { NamedSource, Sources } from "@penstock/sources";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure } from "../cli-error.ts";
 import { formatColumns } from "../output/columns.ts";
 import { printable } from "../output/printable.ts";
-import { readProjectSources } from "../project-config.ts";
 import { findIngestUrl } from "../send/target.ts";
+import { findNamed, loadSources } from "../sources/find-named.ts";
 import { readSavedRequest } from "../sources/saved-request.ts";
 import { findSecretsOf, type FoundSecrets } from "../sources/source-secrets.ts";
+import { registerRefused } from "./sources-refused.ts";
+import { registerSourceSecrets } from "./sources-secrets.ts";
 
 export function registerSources(program: Command, ctx: CliContext): void {
   const sources = program
@@ -18,6 +18,8 @@ export function registerSources(program: Command, ctx: CliContext): void {
   registerList(sources, ctx);
   registerUrl(sources, ctx);
   registerVerify(sources, ctx);
+  registerRefused(sources, ctx);
+  registerSourceSecrets(sources, ctx);
 }
 
 function registerList(sources: Command, ctx: CliContext): void {
@@ -124,20 +126,6 @@ function registerVerify(sources: Command, ctx: CliContext): void {
       }
       if (!explanation.ok) throw new ReportedFailure("it would be refused");
     });
-}
-
-/** @throws ConfigError with all that is wrong with them. */
-async function loadSources(ctx: CliContext): Promise<Sources> {
-  const sources = await readProjectSources(ctx);
-  if (sources.problems.length > 0) throw new ConfigError(sources.problems);
-  return sources;
-}
-
-function findNamed({ list }: Sources, name: string): NamedSource {
-  const found = list.find((source) => source.name === name);
-  if (found !== undefined) return found;
-  const known = list.map((source) => source.name).join(", ");
-  throw new CliError(`There is no source ${printable(name)} in penstock.sources.ts, only ${known}.`);
 }
 
 function parseBase(text: string): string {

@@ -36,13 +36,15 @@ export type IngestConfig = {
   readonly secrets: Readonly<Record<string, readonly string[]>>;
   /** Live verify tokens by the name of their source, of the sources that have such; none is empty. */
   readonly verifyTokens: Readonly<Record<string, readonly string[]>>;
+  /** What opens the secrets of sources that are kept in the database: as for endpoints; `null`: not set. */
+  readonly masterKeys: string | null;
   /** Things to tell the operator that do not stop the start; values are never in them. */
   readonly warnings: readonly string[];
 };
 
 const { DATABASE_URL, QUEUE_URL, LOG_LEVEL, SHUTDOWN_MS, DEDUPE_WINDOW_DAYS } = variables;
 const { INTERNAL_HOST, INGEST_INTERNAL_PORT, INGEST_HOST, INGEST_PORT, MAX_BODY_BYTES, INGEST_MAX_WAITING } = variables;
-const { INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY } = variables;
+const { INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
 
 const ingestVariables = {
   INGEST_PORT,
@@ -59,6 +61,7 @@ const ingestVariables = {
   DEDUPE_WINDOW_DAYS,
   SHUTDOWN_MS,
   LOG_LEVEL,
+  PENSTOCK_MASTER_KEY,
 };
 
 /** Secrets shorter than this can be guessed offline from one captured request. */
@@ -116,6 +119,7 @@ export function parseIngestConfig(environment: Environment, { list, problems }: 
         from === null ? [] : [[name, secretsIn[from]?.values ?? []]],
       ),
     ),
+    masterKeys: values.PENSTOCK_MASTER_KEY ?? null,
     warnings: names.flatMap((name) => warnAboutSecrets(name, secretsIn[name])),
   });
 }

@@ -8,6 +8,7 @@ import { ensureHandlerRoles, type HandlerAccess } from "../handlers/handler-role
 import * as baseline from "./migrations/0001-baseline.ts";
 import * as auditLog from "./migrations/0002-audit-log.ts";
 import * as search from "./migrations/0005-search.ts";
+import * as sources from "./migrations/0006-sources.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -16,6 +17,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0001-baseline": { up: baseline.up },
   "0002-audit-log": { up: auditLog.up },
   "0005-search": { up: search.up },
+  "0006-sources": { up: sources.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };
