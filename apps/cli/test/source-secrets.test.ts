@@ -18,7 +18,8 @@ async function send(secret: string): Promise<number> {
   const body = Buffer.from(JSON.stringify(makeEvent("message.received")));
   return (await fetch(webhook, { method: "POST", body, headers: signBuzzBip(body, secret) })).status;
 }
-const secrets = (...args: string[]): ReturnType<Penstock["call"]> => penstock.call(["sources", "secrets", ...args], { PENSTOCK_ACTOR: "ada" });
+const secrets = (...args: string[]): ReturnType<Penstock["call"]> =>
+  penstock.call(["sources", "secrets", ...args], { PENSTOCK_ACTOR: "ada" });
 
 test("a secret is added, rotated and removed while ingest runs", async () => {
   expect(await send(FIRST)).toBe(200);
