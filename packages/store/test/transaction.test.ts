@@ -10,7 +10,7 @@ beforeEach(async () => {
   return () => store.close();
 });
 
-const kept = async (): Promise<unknown[]> => (await store.pool.query("SELECT what FROM kept")).rows;
+const kept = async (): Promise<unknown[]> => (await store.pool.query<{ what: string }>("SELECT what FROM kept")).rows;
 
 type Work = (fails: (error: string) => Promise<unknown>) => Promise<unknown>;
 
