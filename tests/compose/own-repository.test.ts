@@ -12,7 +12,7 @@ let system: Composed;
 beforeAll(async () => {
   const filter = (path: string): boolean => !/(?:node_modules|vendor|\.penstock)$/.test(path);
   cpSync(join(repository, "examples/own-repository"), folder, { recursive: true, filter });
-  packAll(join(folder, "vendor"));
+  await packAll(join(folder, "vendor"));
   system = await createComposed({
     cwd: folder,
     files: [join(repository, "docker-compose.yml"), "compose.override.yaml"],

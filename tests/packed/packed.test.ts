@@ -18,12 +18,12 @@ chmodSync(folder, 0o755); // as root, Postgres runs as another user inside it
 const own = join(folder, "own-repository");
 
 let packed: Record<string, string>;
-beforeAll(() => {
+beforeAll(async () => {
   cpSync(join(repository, "examples/own-repository"), own, {
     recursive: true,
     filter: (path) => !/(?:node_modules|vendor|\.penstock)$/.test(path),
   });
-  packed = packAll(join(own, "vendor"));
+  packed = await packAll(join(own, "vendor"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 
@@ -53,6 +53,14 @@ test("publint and Are The Types Wrong find nothing in any package", async () => 
     found.push(...ours.map((problem) => `${name}: attw: ${JSON.stringify(problem)}`));
   }
   expect(found).toEqual([]);
+});
+
+test("no package names a folder of the machine that packed it", async () => {
+  for (const file of Object.values(packed)) {
+    const { stdout } = await promisify(execFile)("tar", ["-xOzf", file], { maxBuffer: 64 * 1024 * 1024 });
+    expect(stdout).toContain('"license": "MIT"');
+    expect(stdout.includes(repository)).toBe(false);
+  }
 });
 
 describe("a repository of a user's own", () => {

@@ -32,9 +32,10 @@ export interface ChildOptions {
   readonly onStart: (pid: number | undefined) => void;
 }
 
+// By the names that package.json gives them: once published, they are bundled with this command.
 const ENTRIES = {
-  ingest: import.meta.resolve("@penstock/ingest/main"),
-  worker: import.meta.resolve("@penstock/worker/main"),
+  ingest: import.meta.resolve("#ingest"),
+  worker: import.meta.resolve("#worker"),
 };
 /**
  * A quarter less resident memory: what is of use for a moment is collected in small steps, and threads that allocate share two
