@@ -130,7 +130,7 @@ export async function bundle(members: ReadonlyMap<string, Member>, name: string,
   const imported = chunks
     .flatMap(({ imports, dynamicImports }) => [...imports, ...dynamicImports])
     .filter((id) => !files.has(id) && !isBuiltin(id))
-    .map((id) => (id.startsWith("@") ? id.split("/", 2).join("/") : id.split("/", 1)[0]!));
+    .map((id) => id.split("/", id.startsWith("@") ? 2 : 1).join("/"));
   return { members: [...used], imported: new Set(imported) };
 }
 
