@@ -279,6 +279,15 @@ export function figuresOf(runs: readonly Run[]): Figure[] {
   if (growth.length === 2 && worse) {
     figures.push({ ...worse, key: "growth.ratioAt10M", what: "the lower of the two", target: { atLeast: 0.9 } });
   }
+  for (const { name } of valid.filter(({ kind, round }) => kind === "search" && round === 1)) {
+    const key = `search.${name.replace(/ (\w)/g, (_, letter: string) => letter.toUpperCase())}Ms`;
+    add(
+      key,
+      `search by ${name}, the slowest of each round, ms`,
+      all("search", name).map(({ maxMs }) => maxMs ?? Number.NaN),
+      { atMost: 1_000 },
+    );
+  }
   const memory = all("memory", redis);
   const rss = (role: string): number[] => memory.flatMap(({ rssMiB }) => rssMiB[role] ?? []);
   add("rssMiB.ingest", "largest resident memory of ingest over a million events, MiB", rss("ingest"), { atMost: 150 });

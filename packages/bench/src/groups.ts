@@ -2,6 +2,7 @@
 import { fillWithHistory, leaveAsDeliveries, parkRetries, prepareCounters } from "./history.ts";
 import { type Measures, runEndToEnd, runIntake, runMemory, type RunOptions, runProcess } from "./run.ts";
 import { runAddedLatency, runDeliveries, runFanOut } from "./run-outbound.ts";
+import { fillWithEvents, runSearch } from "./run-search.ts";
 import { createDatabase, type Postgres, type Stage } from "./stage.ts";
 import { median } from "./statistics.ts";
 import { type Variant, VARIANTS } from "./variants.ts";
@@ -48,6 +49,18 @@ const DISK_EVENTS = 20_000;
 const MEMORY_EVENTS = 1_000_000;
 const PARKED = 100_000;
 const LIGHT_PER_SECOND = 20;
+const QUICK_HISTORY = 100_000;
+/** What operators ask for; `$n` is the number of an event, another one each time. */
+const QUERIES = {
+  newest: "",
+  id: "id:evt_search_$n",
+  type: "type:contact.created",
+  state: "state:dead",
+  subject: "subject:cnt_$n",
+  time: "type:message.* age>1m",
+  "value in the body": "data.messageId=msg_search_$n",
+  "nothing to find": "data.contactId=nobody",
+} as const;
 
 const INTAKE = ["limit", "penstock-redis", "idiomatic", "penstock-postgres"];
 
@@ -252,6 +265,26 @@ export const GROUPS: readonly Group[] = [
           { ...grown, shape },
         ]);
       }
+      await postgres.admin(`DROP DATABASE ${database} WITH (FORCE)`);
+    },
+  },
+  {
+    name: "search",
+    about: `how long a search takes with ${HISTORY.toLocaleString("en")} events of one day (quick: ${QUICK_HISTORY.toLocaleString("en")})`,
+    async run({ alternate, ownRounds, seconds, postgres, quick, say }) {
+      const database = "bench_search";
+      const events = quick ? QUICK_HISTORY : HISTORY;
+      say(`storing ${events.toLocaleString("en")} events by the statements of intake and worker`);
+      await createDatabase(postgres, database);
+      await fillWithEvents(postgres.urlOf(database), events);
+      const cases = Object.entries(QUERIES).map(([name, query]): Case => ({
+        name,
+        variant: "penstock-postgres",
+        database,
+        shape: (stage, _, options) => runSearch(stage, query, events, options),
+        options: { payloadBytes: SMALL, seconds },
+      }));
+      await alternate("search", ownRounds, cases);
       await postgres.admin(`DROP DATABASE ${database} WITH (FORCE)`);
     },
   },

@@ -19,7 +19,7 @@ const UNICODE_ESCAPE = 0x75;
 
 /** FNV-1a. */
 const START = 0x811c9dc5;
-const step = (hash: number, byte: number): number => Math.imul(hash ^ byte, 0x01000193);
+const PRIME = 0x01000193;
 
 /**
  * Calls back with the hash of each word of a text. Words are runs of ASCII letters, digits and underscores, in any case. In
@@ -29,10 +29,10 @@ export function forEachWord(text: Buffer, isJson: boolean, found: (hash: number)
   let hash = START;
   let isInWord = false;
   for (let at = 0; at < text.length; at++) {
-    const byte = text[at] ?? 0;
-    const folded = FOLDED[byte] ?? 0;
+    const byte = text[at] as number;
+    const folded = FOLDED[byte] as number;
     if (folded !== 0) {
-      hash = step(hash, folded);
+      hash = Math.imul(hash ^ folded, PRIME);
       isInWord = true;
       continue;
     }
@@ -46,13 +46,18 @@ export function forEachWord(text: Buffer, isJson: boolean, found: (hash: number)
 
 /** Whether a body looks like JSON, so that its escapes are none of its text. */
 export function looksLikeJson(body: Buffer): boolean {
-  return /^\s*[[{"]/.test(body.toString("latin1", 0, 64));
+  for (const byte of body) {
+    if (byte > 0x20) return byte === 0x7b || byte === 0x5b || byte === 0x22;
+  }
+  return false;
 }
 
 /** The hash of a property of an event, which is apart from those of words. */
 export function hashOfProperty(name: "type" | "source" | "subject", value: string): number {
-  let hash = step(START, 0);
-  for (const byte of Buffer.from(`${name}\0${value}`)) hash = step(hash, byte);
+  let hash = Math.imul(START, PRIME);
+  for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), PRIME);
+  hash = Math.imul(hash, PRIME);
+  for (let at = 0; at < value.length; at++) hash = Math.imul(hash ^ value.charCodeAt(at), PRIME);
   return hash;
 }
 
@@ -69,25 +74,41 @@ function mix(hash: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
-/** A filter while it is filled. */
+const RECENT = 512;
+
+/** A filter while it is filled; cleared first. */
 export class WordFilter {
-  readonly #bytes = Buffer.alloc(MOST_BITS / 8);
+  readonly #bytes = new Uint8Array(MOST_BITS / 8);
+  /** Words that were added before: most of an event's are those of its neighbours. */
+  readonly #recent = new Int32Array(RECENT);
   #ones = 0;
 
+  clear(): void {
+    this.#bytes.fill(0);
+    this.#recent.fill(0);
+    this.#recent[0] = 1; // no word: those of the first place end with nine zeros
+    this.#ones = 0;
+  }
+
   readonly add = (hash: number): void => {
+    if (this.#recent[hash & (RECENT - 1)] === hash) return;
+    this.#recent[hash & (RECENT - 1)] = hash;
+    const bytes = this.#bytes;
     // As probesOf, without making an array of each word.
     let probe = mix(hash);
     const distance = mix(hash ^ 0x9e3779b9) | 1;
+    let fresh = 0;
     for (let nth = 0; nth < PROBES; nth++) {
       const at = (probe & (MOST_BITS - 1)) >>> 3;
-      const bit = 1 << (probe & 7);
-      const byte = this.#bytes[at] ?? 0;
-      if ((byte & bit) === 0) {
-        this.#bytes[at] = byte | bit;
-        this.#ones++;
+      const byte = bytes[at] as number;
+      const set = byte | (1 << (probe & 7));
+      if (set !== byte) {
+        bytes[at] = set;
+        fresh++;
       }
       probe = (probe + distance) | 0;
     }
+    this.#ones += fresh;
   };
 
   get isFull(): boolean {
@@ -100,11 +121,12 @@ export class WordFilter {
     // Sizes are powers of two, so that a filter folds: a place in the small one is the place in the large one, cut.
     let bits = MOST_BITS;
     while (bits > LEAST_BITS && this.#ones < FULL * (bits / 2)) bits /= 2;
-    const folded = Buffer.alloc(bits / 8);
-    for (let at = 0; at < this.#bytes.length; at++) {
+    const folded = new Int32Array(bits / 32);
+    const whole = new Int32Array(this.#bytes.buffer, this.#bytes.byteOffset, MOST_BITS / 32);
+    for (let at = 0; at < whole.length; at++) {
       const to = at & (folded.length - 1);
-      folded[to] = (folded[to] ?? 0) | (this.#bytes[at] ?? 0);
+      folded[to] = (folded[to] as number) | (whole[at] as number);
     }
-    return folded;
+    return Buffer.from(folded.buffer);
   }
 }

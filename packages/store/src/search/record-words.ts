@@ -25,18 +25,21 @@ const RECORD = statement({
            AS r (day, seq, last_seq, events, received_us, at, bytes)`,
 });
 
+/** One for all, since a run is made without a pause: a new one costs more than to fill it with one event. */
+const filter = new WordFilter();
+
 /** Cuts events, in the order of their seqs, into runs of one batch each, as long as a filter holds. */
 export function toRuns(events: readonly UnpackedEvent[]): Run[] {
   const runs: Run[] = [];
-  let filter = new WordFilter();
+  filter.clear();
   let first = 0;
   events.forEach((event, at) => {
-    addWords(filter, event);
+    addWords(event);
     const next = events[at + 1];
     if (next !== undefined && !filter.isFull && batchOf(next) === batchOf(event)) return;
     const { day, seq } = events[first] ?? event;
     runs.push({ day, seq, lastSeq: event.seq, events: at + 1 - first, words: filter.pack() });
-    filter = new WordFilter();
+    filter.clear();
     first = at + 1;
   });
   return runs;
@@ -44,7 +47,7 @@ export function toRuns(events: readonly UnpackedEvent[]): Run[] {
 
 const batchOf = ({ seq }: UnpackedEvent): number => Math.floor(seq / BATCH_EVENTS);
 
-function addWords(filter: WordFilter, { source, type, subjects, body }: UnpackedEvent): void {
+function addWords({ source, type, subjects, body }: UnpackedEvent): void {
   filter.add(hashOfProperty("source", source));
   if (type !== null) {
     filter.add(hashOfProperty("type", type));

@@ -25,7 +25,7 @@ export interface Walk {
   readonly open: boolean;
 }
 
-/** The first step looks at few, since what is asked for is mostly near; the longest takes some ten milliseconds. */
+/** The first step looks at few, since what is asked for is mostly near; the longest takes some hundred milliseconds. */
 const FIRST_SCAN = 500;
 const MOST_SCANNED = 16_000;
 
