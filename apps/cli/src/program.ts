@@ -7,6 +7,7 @@ import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEndpoints } from "./commands/endpoints.ts";
 import { registerEvents } from "./commands/events.ts";
 import { registerHandlers } from "./commands/handlers.ts";
+import { registerIssues } from "./commands/issues.ts";
 import { registerLanes } from "./commands/lanes.ts";
 import { registerListen } from "./commands/listen.ts";
 import { registerMigrate } from "./commands/migrate.ts";
@@ -45,6 +46,7 @@ export function createProgram(ctx: CliContext): Command {
   registerSend(program, ctx);
   registerListen(program, ctx);
   registerSources(program, ctx);
+  registerIssues(program, ctx);
   registerEvents(program, ctx);
   registerDeliveries(program, ctx);
   registerQuarantine(program, ctx);

@@ -17,6 +17,7 @@ import type { Logger } from "@penstock/telemetry";
 import { runBatches } from "./services/batches.ts";
 import { runEffects } from "./services/effects.ts";
 import { runEndpoints } from "./services/endpoints.ts";
+import { keepIssues } from "./services/issues.ts";
 import { runLanes } from "./services/lanes.ts";
 import { advanceReplays } from "./services/replays.ts";
 import type { Service } from "./services/service.ts";
@@ -73,6 +74,7 @@ export async function startWorker(
     ...(outbound === null ? [] : [runEndpoints(workplace)]),
     advanceReplays(workplace),
     keepUp(workplace, handlers),
+    keepIssues(workplace),
   ];
   const batches = runBatches(workplace, queue, config.concurrency, (waiting) => {
     for (const { kick } of services) kick?.(waiting);

@@ -1,4 +1,11 @@
-import type { EndpointDisabled, KnownEvent, KnownEventOf, KnownEventType, PrefixedProvider } from "@penstock/schemas";
+import type {
+  EndpointDisabled,
+  IssueOpened,
+  KnownEvent,
+  KnownEventOf,
+  KnownEventType,
+  PrefixedProvider,
+} from "@penstock/schemas";
 
 /**
  * The data of event types that have their provider in front, by type. Empty: declare what you know, and handlers are typed
@@ -18,6 +25,8 @@ export type ProviderEventType = `${PrefixedProvider}.${string}`;
 export interface OwnEventData {
   /** An endpoint has failed for too long, or said that it is gone: nothing is sent to it any more. */
   "endpoint.disabled": EndpointDisabled;
+  /** Something needs a person: an issue is new, or has come back after it was resolved. */
+  "penstock.issue.opened": IssueOpened;
 }
 
 /** Every event type that a handler can subscribe to. */

@@ -32,6 +32,15 @@ export {
   type EndpointDisabled,
   type EndpointSettings,
 } from "./endpoint.ts";
+export {
+  ISSUE_KINDS,
+  ISSUE_OPENED,
+  ISSUE_STATES,
+  issueOpenedSchema,
+  type IssueKind,
+  type IssueOpened,
+  type IssueState,
+} from "./issue.ts";
 export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
 export { hmac, type HmacAlgorithm } from "./hmac.ts";
 export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";

@@ -85,3 +85,14 @@ export {
   type TailFilter,
   type TailPage,
 } from "./events/tail-events.ts";
+export { advanceIssues, resolveSettledIssues } from "./issues/advance-issues.ts";
+export { changeIssue, ISSUE_CHANGES, type IssueChange, type IssueChangeOutcome } from "./issues/change-issue.ts";
+export {
+  ISSUE_COUNT_LIMIT,
+  type IssueDetail,
+  type IssueFilter,
+  type IssueRow,
+  listIssues,
+  showIssue,
+} from "./issues/list-issues.ts";
+export { countIssueRetry, retryIssue } from "./issues/retry-issue.ts";

@@ -112,6 +112,8 @@ export interface DeliveryResult {
     readonly outcome: AttemptOutcome;
     readonly errorClass: string | null;
     readonly errorMessage: string | null;
+    /** Where in the handler's code the error came from, as `file:line:column`; left out where nothing tells. */
+    readonly place?: string | undefined;
     /** Of its span, for the next attempt to link to; null while tracing is off. */
     readonly traceparent: string | null;
   };

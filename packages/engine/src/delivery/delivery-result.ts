@@ -108,6 +108,7 @@ export function deliveryResult(
   }
   const next = nextStep(handler.retry, attempt, outcome.error, engine.random);
   const error = describeError(outcome.error);
+  const place = placeOf(outcome.error);
   const fields = {
     handler: handler.name,
     eventId: event.eventId,
@@ -116,7 +117,7 @@ export function deliveryResult(
     ...next,
     // What an endpoint has answered can quote what it was sent.
     ...(outcome.error instanceof EndpointError ? { errorClass: error.errorClass } : error),
-    at: placeOf(outcome.error),
+    at: place,
   };
   const message =
     next.state === "dead" ? "delivery failed for good, it is a dead letter" : "delivery failed, will retry";
@@ -124,7 +125,7 @@ export function deliveryResult(
   return {
     ...delivery,
     ...next,
-    attempt: { startedAt, outcome: timedOut ? "timed-out" : "failed", ...error, traceparent },
+    attempt: { startedAt, outcome: timedOut ? "timed-out" : "failed", ...error, place, traceparent },
     failure: { fields, message },
   };
 }

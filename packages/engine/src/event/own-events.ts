@@ -1,8 +1,8 @@
-import { endpointDisabledSchema, OWN_SOURCE } from "@penstock/schemas";
+import { endpointDisabledSchema, ISSUE_OPENED, issueOpenedSchema, OWN_SOURCE } from "@penstock/schemas";
 import type { EventCheck, StoredContent } from "@penstock/sources";
 import type { EngineContext } from "../contract/engine-context.ts";
 
-const TYPES = { "endpoint.disabled": endpointDisabledSchema };
+const TYPES = { "endpoint.disabled": endpointDisabledSchema, [ISSUE_OPENED]: issueOpenedSchema };
 
 /** Penstock as a source of events of its own: they are made in Postgres, and nobody can send them. */
 const ownEvents = {

@@ -130,7 +130,9 @@ export function placeOf(error: unknown): string | undefined {
     stack.matchAll(/^ +at (?:.* \()?(?:async )?(?:file:\/\/)?(\/[^()]+:\d+:\d+)\)?$/gm),
     ([, place]) => place,
   );
-  return places.find((place) => place !== undefined && !NOT_THE_HANDLERS.test(place));
+  const place = places.find((place) => place !== undefined && !NOT_THE_HANDLERS.test(place));
+  // A message can look like a stack, and hold anything.
+  return place && toStorableText(place.slice(-300));
 }
 
 function classOf(error: Error): string {

@@ -18,7 +18,9 @@ const FINISH = statement({
     UPDATE penstock.deliveries d
        SET state = r.state, attempts = r.attempts, token = NULL, lease_until = NULL, changed_at = clock_timestamp(),
            next_attempt_at = clock_timestamp() + make_interval(secs => r.retry_in_ms / 1000),
-           lane = coalesce(r.lane, d.lane), lane_at = coalesce(r.lane_at, d.lane_at), skip_reason = r.skip_reason
+           lane = coalesce(r.lane, d.lane), lane_at = coalesce(r.lane_at, d.lane_at), skip_reason = r.skip_reason,
+           -- What died anew is sorted anew.
+           issue = CASE WHEN r.state NOT IN ('succeeded', 'dead') THEN d.issue END
       FROM (SELECT nth, day, seq, subscriber, token, attempts, lane, lane_at, skip_reason,
                    -- Of an endpoint that was deleted meanwhile nothing waits.
                    CASE WHEN is_gone THEN 'cancelled' ELSE state END AS state,

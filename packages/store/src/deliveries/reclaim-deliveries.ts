@@ -99,7 +99,8 @@ const RECLAIM = statement({
          SET interruptions = d.interruptions + 1, token = NULL, lease_until = NULL, changed_at = now(),
              attempts = d.attempts - is_endpoint::int,
              state = CASE WHEN NOT is_endpoint AND d.interruptions + 1 >= ${maxInterruptions} THEN 'dead' ELSE 'retrying' END,
-             next_attempt_at = CASE WHEN is_endpoint OR d.interruptions + 1 < ${maxInterruptions} THEN now() END
+             next_attempt_at = CASE WHEN is_endpoint OR d.interruptions + 1 < ${maxInterruptions} THEN now() END,
+             issue = CASE WHEN is_endpoint OR d.interruptions + 1 < ${maxInterruptions} THEN d.issue END
         FROM lost WHERE d.day = lost.day AND d.seq = lost.seq AND d.subscriber = lost.subscriber
       RETURNING d.*, claimed_at
     ), noted AS (

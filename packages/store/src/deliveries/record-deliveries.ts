@@ -48,13 +48,13 @@ const INSERT_ATTEMPTS = statement({
   text: sql`
     INSERT INTO penstock.attempts
            (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, traceparent,
-            worker, replay_id)
+            place, worker, replay_id)
     SELECT day, seq, subscriber, attempt, started_at, greatest(started_at, clock_timestamp()), outcome, error_class,
-           error_message, traceparent, ${{ worker: "text", replayId: "text?" }}
+           error_message, traceparent, place, ${{ worker: "text", replayId: "text?" }}
       FROM unnest(${{ days: "date[]", seqs: "int8[]", subscribers: "text[]", attempts: "int2[]" }},
                   ${{ startedAt: "timestamptz[]", outcomes: "text[]", errorClasses: "text[]", errorMessages: "text[]" }},
-                  ${{ traceparents: "text[]" }})
-           AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message, traceparent)`,
+                  ${{ traceparents: "text[]", places: "text[]" }})
+           AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message, traceparent, place)`,
 });
 
 /** Writes the attempts of deliveries that carry one, and of which replay they are. */
@@ -78,5 +78,6 @@ export async function recordAttempts(
     errorClasses: tried.map(({ attempt }) => attempt.errorClass),
     errorMessages: tried.map(({ attempt }) => attempt.errorMessage),
     traceparents: tried.map(({ attempt }) => attempt.traceparent),
+    places: tried.map(({ attempt }) => attempt.place),
   });
 }

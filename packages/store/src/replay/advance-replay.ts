@@ -41,6 +41,7 @@ const READ = statement({
     handler: "text?",
     state: "text?",
     among: column<"missing" | "quarantined" | null>("text"),
+    issue: "int4?",
     again: "bool",
     rate: "int4?",
     cursor_seq: "int8?",
@@ -54,7 +55,7 @@ const READ = statement({
     handlers: "int4",
   },
   text: sql`
-    SELECT id, source, type, since, until, subject, event_day::text, event_seq, handler, state, among, again, rate,
+    SELECT id, source, type, since, until, subject, event_day::text, event_seq, handler, state, among, issue, again, rate,
            cursor_seq, cursor_subscriber, exhausted,
            ARRAY(SELECT day::text FROM (${PARTITION_DAYS}) AS partition
                   WHERE day >= coalesce(cursor_day, event_day, (since AT TIME ZONE 'UTC')::date, '-infinity')
@@ -132,11 +133,13 @@ interface Look {
 
 const WANTED = sql`d.state = ${state} AND (${handler} IS NULL OR d.subscriber = ${handler})`;
 const EVENT = "CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e";
+const QUARANTINE = "(SELECT *, '' AS subscriber FROM penstock.quarantine) d";
 const ofDeliveries = {
   order: "d.seq, d.subscriber",
   cursor: sql`${{ cursorSeq: "int8?", cursorSubscriber: "text?" }}`,
   subscribers: sql`h.name = p.subscriber`,
 };
+const OF_ISSUE = sql`d.issue = ${{ issue: "int4?" }}`;
 const ofEvents = { matches: "true", order: "d.seq", cursor: sql`${cursorSeq}`, subscribers: wantsType("p.type", "h") };
 
 /**
@@ -145,12 +148,18 @@ const ofEvents = { matches: "true", order: "d.seq", cursor: sql`${cursorSeq}`, s
  */
 const LOOKS = {
   deliveries: { ...ofDeliveries, from: sql`penstock.deliveries d ${EVENT} WHERE ${WANTED}`, matches: "true" },
+  ofIssue: {
+    ...ofDeliveries,
+    from: sql`penstock.deliveries d ${EVENT} WHERE ${OF_ISSUE} AND ${WANTED}`,
+    matches: "true",
+  },
   // They have no index.
   succeeded: { ...ofDeliveries, from: `penstock.deliveries d ${EVENT} WHERE true`, matches: WANTED },
   quarantined: {
     ...ofEvents,
-    from: sql`(SELECT *, '' AS subscriber FROM penstock.quarantine) d ${EVENT} WHERE (d.dismissed_at IS NULL OR ${seqs} IS NOT NULL)`,
+    from: sql`${QUARANTINE} ${EVENT} WHERE (d.dismissed_at IS NULL OR ${seqs} IS NOT NULL)`,
   },
+  quarantinedOfIssue: { ...ofEvents, from: sql`${QUARANTINE} ${EVENT} WHERE ${OF_ISSUE} AND d.dismissed_at IS NULL` },
   events: {
     ...ofEvents,
     from: "(SELECT *, '' AS subscriber FROM penstock.events) d CROSS JOIN LATERAL (SELECT d.*) AS e WHERE true",
@@ -236,12 +245,14 @@ const handOutOf = (look: Look) =>
 const HAND_OUT = {
   deliveries: handOutOf(LOOKS.deliveries),
   succeeded: handOutOf(LOOKS.succeeded),
+  ofIssue: handOutOf(LOOKS.ofIssue),
   quarantined: handOutOf(LOOKS.quarantined),
+  quarantinedOfIssue: handOutOf(LOOKS.quarantinedOfIssue),
   events: handOutOf(LOOKS.events),
 };
 
 async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): Promise<ReplayPage> {
-  const { id, source, type, since, until, subject, handler, state, among, again, event_day, event_seq } = replay;
+  const { id, source, type, since, until, subject, handler, state, among, issue, again, event_day, event_seq } = replay;
   const [day, nextDay] = replay.days;
   const values = {
     id,
@@ -253,6 +264,7 @@ async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): 
     handler,
     state,
     among,
+    issue,
     again,
     day,
     nextDay,
@@ -263,16 +275,22 @@ async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): 
     // An event is a delivery to each handler.
     events: state === null ? Math.max(1, Math.floor(room / Math.max(1, replay.handlers))) : room,
   };
-  const ofState = state === "succeeded" ? "succeeded" : "deliveries";
-  const ofEvents = among === "quarantined" ? "quarantined" : "events";
-  const { rows } = await query(client, HAND_OUT[state === null ? ofEvents : ofState], values);
+  const { rows } = await query(client, HAND_OUT[lookOf(replay)], values);
   return { id, quarantined: rows[0]?.quarantined ?? [] };
+}
+
+function lookOf({ state, among, issue }: ReplayRow): keyof typeof LOOKS {
+  if (state === null && among !== "quarantined") return "events";
+  if (state === null) return issue === null ? "quarantined" : "quarantinedOfIssue";
+  if (issue !== null) return "ofIssue";
+  return state === "succeeded" ? "succeeded" : "deliveries";
 }
 
 const KEEP = statement({
   text: sql`
     WITH still AS (
-      UPDATE penstock.quarantine SET reason = ${{ reason: "text" }}, detail = ${{ detail: "text?" }}
+      UPDATE penstock.quarantine SET reason = ${{ reason: "text" }}, detail = ${{ detail: "text?" }},
+             issue = CASE WHEN reason = ${{ reason: "text" }} THEN issue END
        WHERE day = ${{ day: "date" }} AND seq = ${{ seq: "int8" }})
     UPDATE penstock.replays SET matched = matched + 1 WHERE id = ${id}`,
 });

@@ -36,15 +36,17 @@ const ofEvents = (delivery: string) => sql`
      AND (SELECT q.seq FROM penstock.quarantine q WHERE q.day = e.day AND q.seq = e.seq) IS NULL
      AND ${state} IS NULL AND ${delivery}`;
 const ROW_OF = "CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e";
-const OF_STATE = sql`
+const issue = sql`d.issue = ${{ issue: "int4?" }}`;
+const ofState = <Values>(which: Sql<Values>) => sql`
   SELECT h.name, h.kind, e.received_at, e.day, e.seq
     FROM penstock.deliveries d ${ROW_OF} JOIN penstock.handlers h ON h.name = d.subscriber
-   WHERE d.state = ${state} AND ${isMeant(handler, "h")} AND ${eventMatches("d")}`;
-const QUARANTINED = sql`
+   WHERE d.state = ${state} AND ${which} AND ${isMeant(handler, "h")} AND ${eventMatches("d")}`;
+const quarantined = <Values>(which: Sql<Values>) => sql`
   SELECT NULL, NULL, e.received_at, e.day, e.seq FROM penstock.quarantine d ${ROW_OF}
-   WHERE ${eventMatches("d")} AND (d.dismissed_at IS NULL OR ${{ seqs: "int8[]?" }} IS NOT NULL)
+   WHERE ${which} AND ${eventMatches("d")} AND (d.dismissed_at IS NULL OR ${{ seqs: "int8[]?" }} IS NOT NULL)
      AND ${handler} IS NULL AND ${state} IS NULL`;
 
+const ALL = sql`true`;
 const ENDED = ofEvents(`${stateOf} IN ('succeeded', 'dead')`);
 
 const countOf = <Values>(found: Sql<Values>) =>
@@ -57,24 +59,27 @@ const countOf = <Values>(found: Sql<Values>) =>
   });
 const COUNT = {
   ended: countOf(ENDED),
-  endedOrQuarantined: countOf(sql`${ENDED} UNION ALL ${QUARANTINED}`),
-  ofState: countOf(OF_STATE),
+  endedOrQuarantined: countOf(sql`${ENDED} UNION ALL ${quarantined(ALL)}`),
+  ofState: countOf(ofState(ALL)),
+  ofIssue: countOf(ofState(issue)),
   missing: countOf(ofEvents(`${stateOf} IS NULL`)),
-  quarantined: countOf(QUARANTINED),
+  quarantined: countOf(quarantined(ALL)),
+  quarantinedOfIssue: countOf(quarantined(issue)),
 };
 
 /** Counts what a replay would run; null when that takes too long to tell. */
 export async function countReplay(
   store: Store,
-  { source, type, since, until, subject, handler, state, event, among }: Omit<NewReplay, "id" | "request">,
+  { source, type, since, until, subject, handler, state, event, among, issue }: Omit<NewReplay, "id" | "request">,
 ): Promise<ReplayCount | null> {
+  const ofIssue = among === "quarantined" ? "quarantinedOfIssue" : "ofIssue";
   const unnamed = state !== undefined ? "ofState" : event !== undefined ? "endedOrQuarantined" : "ended";
   const pointer = { seqs: event && [event.seq], days: event && [event.day] };
-  const values = { source, type, since, until, subject, ...pointer, handler, state };
+  const values = { source, type, since, until, subject, ...pointer, handler, state, issue };
   try {
     return await transaction(store, async (client) => {
       await command(client, `SET LOCAL statement_timeout = '${TIME_OUT}'`);
-      const { rows } = await query(client, COUNT[among ?? unnamed], values);
+      const { rows } = await query(client, COUNT[issue === undefined ? (among ?? unnamed) : ofIssue], values);
       return {
         total: rows.reduce((sum, { count }) => sum + count, 0),
         handlers: rows.flatMap(({ name, kind, count }) => (name === null ? [] : [{ name, kind, count }])),

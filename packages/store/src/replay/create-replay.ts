@@ -23,6 +23,8 @@ export interface NewReplay extends Omit<DeliveryFilter, "event"> {
    * Without it, one that is named is taken from quarantine, and of many none.
    */
   readonly among?: "missing" | "quarantined";
+  /** Only what belongs to this issue: dead letters with the state `dead`, or what is in quarantine. */
+  readonly issue?: number;
   /** Whether effects are done again, too. */
   readonly again?: boolean;
   /** Deliveries per second. */
@@ -37,10 +39,10 @@ export type ReplayOutcome = "new" | "same" | "different";
 const CREATE = statement({
   text: sql`
     INSERT INTO penstock.replays (id, request, reason, source, type, since, until, subject, handler, state, event_day,
-                                  event_seq, among, again, rate)
+                                  event_seq, among, issue, again, rate)
     VALUES (${{ id: "text", request: "jsonb", reason: "text?", source: "text?", type: "text?", since: "timestamptz?" }},
             ${{ until: "timestamptz?", subject: "text?", handler: "text?", state: "text?", day: "date?" }},
-            ${{ seq: "int8?", among: "text?", again: "bool", rate: "int4?" }})
+            ${{ seq: "int8?", among: "text?", issue: "int4?", again: "bool", rate: "int4?" }})
         ON CONFLICT (id) DO NOTHING`,
 });
 
@@ -66,9 +68,22 @@ export async function createReplay(
   actor: string,
   enqueue: (batch: number) => Promise<void> = () => Promise.resolve(),
 ): Promise<ReplayOutcome> {
-  const { id, reason, source, type, since, until, subject, handler, state, event, among, again = false, rate } = replay;
+  const { id, reason, source, type, since, until, subject, handler, state, event, among, issue, rate } = replay;
   const request = JSON.stringify(replay.request);
-  const filter = { source, type, since, until, subject, handler, state, day: event?.day, seq: event?.seq, among };
+  const filter = {
+    source,
+    type,
+    since,
+    until,
+    subject,
+    handler,
+    state,
+    day: event?.day,
+    seq: event?.seq,
+    among,
+    issue,
+  };
+  const again = replay.again ?? false;
   const made = await transaction(store, async (client) => {
     const { rowCount } = await query(client, CREATE, { id, request, reason, ...filter, again, rate });
     if (rowCount !== 1) return null;

@@ -1,0 +1,40 @@
+import type pg from "pg";
+import { query, type Store } from "../connection/create-store.ts";
+import { sql, statement } from "../connection/sql.ts";
+import { transaction } from "../connection/transaction.ts";
+import { noteFailingEndpoints } from "./note-failing-endpoints.ts";
+import { settleIssues } from "./settle-issues.ts";
+import { SORTED_AT_ONCE, sortDeadLetters } from "./sort-dead-letters.ts";
+import { sortQuarantined } from "./sort-quarantined.ts";
+
+const LOCK = statement({
+  rows: { mine: "bool" },
+  text: sql`SELECT pg_try_advisory_xact_lock(hashtext('penstock.issues')) AS mine`,
+});
+
+/** Runs `work` in a transaction, in one worker at a time; where another is at it, not at all, and null. */
+async function alone<T>(store: Store, work: (client: pg.PoolClient) => Promise<T>): Promise<T | null> {
+  return transaction(store, async (client) => {
+    const [row] = (await query(client, LOCK)).rows;
+    return row?.mine === true ? work(client) : null;
+  });
+}
+
+/**
+ * Sorts what has failed since the last time into issues, a page of each kind, and returns whether there is more. What is sorted
+ * is marked in the same transaction, so nothing is counted twice and nothing is left out, however late it was committed.
+ */
+export async function advanceIssues(store: Store): Promise<boolean> {
+  const sorted = await alone(store, async (client) => {
+    const dead = await sortDeadLetters(client);
+    const quarantined = await sortQuarantined(client);
+    await noteFailingEndpoints(client);
+    return Math.max(dead, quarantined);
+  });
+  return sorted === SORTED_AT_ONCE;
+}
+
+/** Resolves issues of which nothing is left, and returns how many. */
+export async function resolveSettledIssues(store: Store): Promise<number> {
+  return (await alone(store, settleIssues)) ?? 0;
+}
