@@ -32,6 +32,14 @@ const forbidden = [
     "handler-sdk",
     "schemas",
   ),
+  importsOnly("client-imports-schemas-only", "Types of the contract: it runs in a browser, too.", "client", "schemas"),
+  {
+    name: "the-page-speaks-by-the-client-only",
+    comment: "What runs in the browser knows of Penstock what the admin API tells: no store, no server.",
+    severity: "error",
+    from: { path: "^apps/console/web/src/", pathNot: tests },
+    to: { path: [workspace, "^apps/console/src/"], pathNot: ["^apps/console/web/", "^packages/(?:client|schemas)/"] },
+  },
   importsOnly("dispatch-imports-schemas-only", "A leaf: HTTP and cryptography, no store.", "dispatch", "schemas"),
   importsOnly(
     "handlers-import-the-sdk-only",
@@ -144,7 +152,8 @@ const forbidden = [
     name: "no-dev-dependency-in-production",
     comment: "What runs in production belongs in dependencies; devDependencies are for tests and types.",
     severity: "error",
-    from: { path: workspace, pathNot: tests },
+    // The console's page is built: what it is built of is not there when it is used.
+    from: { path: workspace, pathNot: [...tests, "^apps/console/(?:web/|build-web)"] },
     to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only", "npm"] },
   },
   {
@@ -166,7 +175,7 @@ module.exports = {
     enhancedResolveOptions: {
       conditionNames: ["@penstock/source", "import", "node", "default"],
       exportsFields: ["exports"],
-      extensions: [".ts", ".mjs", ".js", ".json", ".d.ts"],
+      extensions: [".ts", ".tsx", ".mjs", ".js", ".json", ".d.ts"],
     },
     skipAnalysisNotInRules: true,
   },

@@ -20,7 +20,7 @@ export interface ImportProblem {
  * use it sees no modules at all and calls that a success.
  */
 export async function checkImportRules(root: string): Promise<{ files: number; problems: ImportProblem[] }> {
-  const files = globSync("{apps,packages}/**/*.ts", {
+  const files = globSync("{apps,packages}/**/*.{ts,tsx}", {
     cwd: root,
     exclude: (path) => /(?:^|[\\/])(?:node_modules|dist)$/.test(path),
   }).map((file) => file.replaceAll(sep, "/"));

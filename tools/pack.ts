@@ -1,7 +1,7 @@
 // Packs every public package, as it would be published, into a folder: node tools/run.mjs pack <folder>. Private packages are
 // bundled into the public ones that use them; what they were compiled to is brought up to date before. Prints the files.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { bundle, type Bundle, type Manifest, type Member, readMembers } from "./bundle.ts";
@@ -23,6 +23,7 @@ export async function packAll(into: string): Promise<Record<string, string>> {
   const run = (file: string, ...args: string[]): void =>
     void execFileSync(file, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   run(process.execPath, "tools/run.mjs", "tsc", "-b");
+  run(process.execPath, "--conditions=@penstock/source", "apps/console/build-web.ts");
   const members = readMembers();
   const packed: Record<string, string> = {};
   for (const { manifest, folder } of members.values()) {
@@ -31,6 +32,9 @@ export async function packAll(into: string): Promise<Record<string, string>> {
     const stage = mkdtempSync(join(tmpdir(), "penstock-pack-"));
     try {
       const made = await bundle(members, name, join(stage, "dist"));
+      if (made.members.some((member) => member.manifest.name === "@penstock/console")) {
+        cpSync(join(root, "apps/console/dist/web"), join(stage, "dist/web"), { recursive: true });
+      }
       writeFileSync(join(stage, "package.json"), `${JSON.stringify(publish(members, manifest, made), null, 2)}\n`);
       copyFileSync(join(root, "LICENSE"), join(stage, "LICENSE"));
       if (existsSync(join(folder, "README.md"))) copyFileSync(join(folder, "README.md"), join(stage, "README.md"));

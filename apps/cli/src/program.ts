@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import type { CliContext } from "./cli-context.ts";
 import { ReportedFailure, StoppedError, UsageError } from "./cli-error.ts";
 import { registerAudit } from "./commands/audit.ts";
+import { registerConsole } from "./commands/console.ts";
 import { registerDb } from "./commands/db-url.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEndpoints } from "./commands/endpoints.ts";
@@ -55,6 +56,7 @@ export function createProgram(ctx: CliContext): Command {
   registerLanes(program, ctx);
   registerEndpoints(program, ctx);
   registerAudit(program, ctx);
+  registerConsole(program, ctx);
   registerNew(program, ctx);
   registerMigrate(program, ctx);
   registerDb(program, ctx);

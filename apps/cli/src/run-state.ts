@@ -8,10 +8,11 @@ export interface RunState {
   /** Of the supervisor. */
   readonly pid: number;
   readonly ingestUrl: string;
+  readonly consoleUrl: string;
   readonly startedAt: string;
   /** Whose database it runs on: its own, or the one that its DATABASE_URL named. */
   readonly database: "embedded" | "external";
-  /** Of ingest and worker, as far as they were ever started; the next start waits for those that outlived a kill -9. */
+  /** Of the services, as far as they were ever started; the next start waits for those that outlived a kill -9. */
   readonly children: readonly number[];
 }
 
@@ -28,11 +29,12 @@ export function writeRunState(home: string, state: RunState): void {
 export async function readRunState(home: string): Promise<RunState | null> {
   try {
     const state = JSON.parse(await readFile(fileOf(home), "utf8")) as Partial<RunState>;
-    const { pid, ingestUrl, startedAt, database, children } = state;
+    const { pid, ingestUrl, consoleUrl, startedAt, database, children } = state;
     if (!Number.isInteger(pid) || typeof ingestUrl !== "string" || !URL.canParse(ingestUrl)) return null;
     return {
       pid: pid as number,
       ingestUrl,
+      consoleUrl: String(consoleUrl),
       startedAt: String(startedAt),
       database: database === "external" ? "external" : "embedded",
       children: Array.isArray(children) ? children.filter((each) => Number.isInteger(each) && each > 0) : [],

@@ -57,7 +57,7 @@ export async function createPenstock(common: Record<string, string> = {}, cwd?: 
   const home = join(parent, ".penstock");
   const opened: TestProcess[] = [];
 
-  const ours = { PENSTOCK_HOME: home, PENSTOCK_CONFIG: CONFIG, INGEST_PORT: "0", ...common };
+  const ours = { PENSTOCK_HOME: home, PENSTOCK_CONFIG: CONFIG, INGEST_PORT: "0", CONSOLE_PORT: "0", ...common };
   const open: Penstock["open"] = (args, env = {}) => {
     const process = startProcess({
       file: MAIN,

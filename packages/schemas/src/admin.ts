@@ -13,7 +13,7 @@ const count = z.int().nonnegative();
 const traceparent = z.string().nullable();
 const traceId = z.string().nullable();
 
-const deliveryState = z.enum(["pending", "running", "succeeded", "retrying", "dead", "skipped", "cancelled"]);
+export const deliveryState = z.enum(["pending", "running", "succeeded", "retrying", "dead", "skipped", "cancelled"]);
 
 /** An endpoint as operators see it: all but its secret. */
 const endpointRow = endpointSettingsSchema.extend({
@@ -127,7 +127,7 @@ const deliveryDetail = deliveryRow.extend({
 });
 
 /** An event without its body. */
-const eventRow = z.strictObject({
+export const eventRow = z.strictObject({
   seq: count,
   day,
   source: z.string(),

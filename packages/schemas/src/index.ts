@@ -52,6 +52,7 @@ export { explainCertificateError, isCertificateError } from "./config/certificat
 export { ConfigError } from "./config/config-error.ts";
 export { type Environment, readSecretFiles, withSecretFiles } from "./config/secret-files.ts";
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig, splitSecrets } from "./config/variables.ts";
+export { parseConsoleConfig, type ConsoleConfig } from "./config/console-config.ts";
 export { parseIngestConfig, type IngestConfig, type ListedSources } from "./config/ingest-config.ts";
 export { parseOutboundConfig, type OutboundConfig } from "./config/outbound-config.ts";
 export { parseWorkerConfig, type WorkerConfig } from "./config/worker-config.ts";

@@ -1,3 +1,19 @@
+export { openAccountsDatabase } from "./accounts/accounts-database.ts";
+export { createApiToken, findApiToken, listApiTokens, revokeApiToken } from "./accounts/api-tokens.ts";
+export { beginIdempotent, endIdempotent, forgetIdempotent } from "./accounts/idempotency-keys.ts";
+export {
+  addPerson,
+  changePerson,
+  ensureAdmin,
+  findPerson,
+  hasPassword,
+  isDisabled,
+  listPeople,
+  type Person,
+  type RoleName,
+  updateSelf,
+} from "./accounts/people.ts";
+export { createSignInLink, useSignInLink } from "./accounts/sign-in-links.ts";
 export { CHANGEABLE, changeDeliveries, type DeliveryChange } from "./deliveries/change-deliveries.ts";
 export { type AuditFilter, type AuditRow, listAudit, recordAudit } from "./operators/audit-log.ts";
 export { cancelOrphaned } from "./endpoints/cancel-orphaned.ts";

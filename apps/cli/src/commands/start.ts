@@ -7,6 +7,8 @@ const help = (ctx: CliContext): string => `
 Environment:
   INGEST_PORT              port of the webhook (8080; 0: any free one)
   INGEST_HOST              address to listen on (127.0.0.1)
+  CONSOLE_PORT             port of the console (8081; 0: any free one)
+  CONSOLE_HOST             address to listen on (127.0.0.1)
   DATABASE_URL             Postgres 15 or later; an embedded one, in .penstock, unless set
   QUEUE_URL                redis://… or postgres://…; the database of DATABASE_URL unless set
   ${SIMULATED.secretsFrom}  live secrets, one per line or a JSON list; one that is made and kept unless set
@@ -26,7 +28,7 @@ export function registerStart(program: Command, ctx: CliContext): void {
     .command("start")
     .summary("run everything on this machine")
     .description(
-      "Starts Postgres unless DATABASE_URL names one, migrates it, runs ingest and worker, and starts again what dies. Ctrl-C stops all of it in order, a second one at once.",
+      "Starts Postgres unless DATABASE_URL names one, migrates it, runs ingest, worker and console, and starts again what dies. Ctrl-C stops all of it in order, a second one at once.",
     )
     .addHelpText("after", help(ctx))
     .action(() => start(ctx));

@@ -1,8 +1,10 @@
 import {
   ConfigError,
+  type ConsoleConfig,
   type Environment,
   type IngestConfig,
   type ListedSources,
+  parseConsoleConfig,
   parseIngestConfig,
   parseWorkerConfig,
   type WorkerConfig,
@@ -10,8 +12,9 @@ import {
 import { SIMULATED } from "@penstock/simulator";
 import { outboundAllow } from "../outbound.ts";
 
-/** What ingest and worker make of an environment. */
+/** What ingest, worker and console make of an environment. */
 export interface ChildConfigs {
+  readonly console: ConsoleConfig;
   readonly ingest: IngestConfig;
   readonly worker: WorkerConfig;
 }
@@ -20,8 +23,8 @@ export interface ChildConfigs {
 export const MADE_SECRET = SIMULATED.secretsFrom;
 
 /**
- * The environment of ingest and worker: this one, with what `start` provides where it says nothing. Ingest then listens
- * for this machine only.
+ * The environment of ingest, worker and console: this one, with what `start` provides where it says nothing. Ingest and
+ * console then listen for this machine only.
  */
 export function toChildEnvironment(
   env: Environment,
@@ -33,12 +36,13 @@ export function toChildEnvironment(
     // Not `||`: a variable that is set to nothing is a mistake to report.
     ...(provided.secret === null ? {} : { [MADE_SECRET]: env[MADE_SECRET] ?? provided.secret }),
     INGEST_HOST: env["INGEST_HOST"] || "127.0.0.1",
+    CONSOLE_HOST: env["CONSOLE_HOST"] || "127.0.0.1",
     PENSTOCK_MASTER_KEY: env["PENSTOCK_MASTER_KEY"] || provided.masterKey,
     OUTBOUND_ALLOW: outboundAllow(env),
   };
 }
 
-/** Reads both configurations. @throws ConfigError with the problems of both and of the sources at once, each once. */
+/** Reads all configurations. @throws ConfigError with the problems of all and of the sources at once, each once. */
 export function parseChildConfigs(env: Environment, sources: ListedSources): ChildConfigs {
   const problems = new Set<string>();
   const attempt = <T>(parse: (env: Environment) => T): T | undefined => {
@@ -52,6 +56,7 @@ export function parseChildConfigs(env: Environment, sources: ListedSources): Chi
   };
   const ingest = attempt((given) => parseIngestConfig(given, sources));
   const worker = attempt(parseWorkerConfig);
-  if (ingest === undefined || worker === undefined) throw new ConfigError([...problems]);
-  return { ingest, worker };
+  const console = attempt(parseConsoleConfig);
+  if (!ingest || !worker || !console) throw new ConfigError([...problems]);
+  return { ingest, worker, console };
 }

@@ -21,7 +21,7 @@ export interface Child {
 
 /** What a service is started with. */
 export interface ChildOptions {
-  readonly name: "ingest" | "worker";
+  readonly name: "ingest" | "worker" | "console";
   /** Its working directory. */
   readonly root: string;
   readonly env: Environment;
@@ -36,6 +36,7 @@ export interface ChildOptions {
 const ENTRIES = {
   ingest: import.meta.resolve("#ingest"),
   worker: import.meta.resolve("#worker"),
+  console: import.meta.resolve("#console"),
 };
 /**
  * A quarter less resident memory: what is of use for a moment is collected in small steps, and threads that allocate share two
@@ -44,12 +45,13 @@ const ENTRIES = {
 const LEAN = {
   ingest: { NODE_OPTIONS: "--max-semi-space-size=4", MALLOC_ARENA_MAX: "2" },
   worker: { NODE_OPTIONS: "--max-semi-space-size=8", MALLOC_ARENA_MAX: "2" },
+  console: { MALLOC_ARENA_MAX: "2" },
 };
 const LEVEL = /^\{"level":"([a-z]+)"/;
 const WARN = LOG_LEVELS.indexOf("warn");
 
 /**
- * Starts ingest or worker. Its log goes to a file as it is; warnings and what is worse are shown in the terminal too.
+ * Starts a service. Its log goes to a file as it is; warnings and what is worse are shown in the terminal too.
  */
 export function startChild(ctx: CliContext, options: ChildOptions): Child {
   const { name, root, env, terminal } = options;

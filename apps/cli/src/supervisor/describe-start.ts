@@ -11,6 +11,8 @@ export interface StartedFacts {
   /** One for each source. */
   readonly webhooks: readonly string[];
   readonly ingestUrl: string;
+  /** Opens the console and signs in, once. */
+  readonly consoleLink: string;
   /** Of the source whose secret `start` makes; none where it is not listed. */
   readonly secrets: readonly string[];
   readonly database: "embedded" | "external";
@@ -30,6 +32,7 @@ export function describeStart(ctx: CliContext, facts: StartedFacts): string {
   const [secret] = secrets;
   const others = secrets.length > 1 ? ` and ${secrets.length - 1} more` : "";
   const rows = [
+    ["console", facts.consoleLink],
     ...webhooks.map((url, at) => [at === 0 ? (webhooks.length > 1 ? "webhooks" : "webhook") : "", url]),
     ...(secret === undefined ? [] : [["secret", `${maskSecret(secret)}${others}`, `${ctx.penstock} secret show`]]),
     ["health", `${facts.ingestUrl}/readyz`],

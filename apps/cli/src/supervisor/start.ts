@@ -17,21 +17,25 @@ import { findRun, readRunState, removeRunState, writeRunState } from "../run-sta
 import { ensureSigningSecret } from "../signing-secret.ts";
 import { type ChildConfigs, MADE_SECRET, parseChildConfigs, toChildEnvironment } from "./child-environment.ts";
 import { type Child, startChild } from "./child.ts";
+import { buildWeb } from "./build-web.ts";
+import { createAdminLink } from "./admin-link.ts";
 import { describeStart } from "./describe-start.ts";
 import { type EmbeddedDatabase, superviseDatabase } from "./embedded-database.ts";
 import { assertPortIsFree } from "./port.ts";
 import { createTerminalLog } from "./terminal-log.ts";
 import { findQueueTrouble, waitUntilReady } from "./wait-until-ready.ts";
 
+/** Of the form of a master key, for a first look at the configuration. */
+const UNKNOWN_KEY = `${"A".repeat(43)}=`;
 /** How long an external database may take to answer, and how long all may take to be ready. */
 const DATABASE_MS = 10_000;
 const READY_MS = 60_000;
-/** What ingest and worker get on top of SHUTDOWN_MS before they are killed. */
+/** What each service gets on top of SHUTDOWN_MS before they are killed. */
 const GRACE_MS = 8_000;
 
 /**
- * Runs everything until it is told to stop: the embedded Postgres where DATABASE_URL is not set, ingest and worker. What
- * it has started it also stops, in order, however it ends.
+ * Runs everything until it is told to stop: the embedded Postgres where DATABASE_URL is not set, ingest, worker and console.
+ * What it has started it also stops, in order, however it ends.
  *
  * @throws ConfigError with all that is wrong with the environment, LoadConfigError when a handler is, before anything is started.
  * @throws LockTimeoutError when another start runs in this project.
@@ -39,7 +43,7 @@ const GRACE_MS = 8_000;
  */
 export async function start(ctx: CliContext): Promise<void> {
   ctx.stop.throwIfAborted(); // from here on a signal stops in order
-  const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made", masterKey: "" };
+  const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made", masterKey: UNKNOWN_KEY };
   const project = findProject(ctx);
   const sources = await readProjectSources(ctx);
   const configs = parseChildConfigs(toChildEnvironment(ctx.env, unknown), sources);
@@ -61,18 +65,19 @@ async function run(
 ): Promise<void> {
   const { say, result } = ctx.output;
   const logs = join(home, "logs");
-  const graceMs = Math.max(configs.ingest.shutdownMs, configs.worker.shutdownMs) + GRACE_MS;
+  const graceMs = configs.ingest.shutdownMs + GRACE_MS;
   const { host } = configs.ingest;
   const port = configs.ingest.port || (await findFreePort());
   const ingestUrl = `http://${toAuthority(host)}:${port}`;
-  await assertPortIsFree(
-    { host, port },
-    {
-      pids: (await readRunState(home))?.children ?? [],
-      waitMs: graceMs,
-      onWait: () => say("Waiting for the processes of an earlier start that was killed…"),
-    },
-  );
+  const leftovers = {
+    pids: (await readRunState(home))?.children ?? [],
+    waitMs: graceMs,
+    onWait: () => say("Waiting for the processes of an earlier start that was killed…"),
+  };
+  await assertPortIsFree({ owner: "INGEST", host, port }, leftovers);
+  const consolePort = configs.console.port || (await findFreePort());
+  const consoleUrl = configs.console.publicUrl ?? `http://${toAuthority(configs.console.host)}:${consolePort}`;
+  await assertPortIsFree({ owner: "CONSOLE", host: configs.console.host, port: consolePort }, leftovers);
 
   let postgres: EmbeddedDatabase | undefined;
   const children: Child[] = [];
@@ -81,6 +86,8 @@ async function run(
     postgres?.kill();
   };
   ctx.stopNow.addEventListener("abort", killAll);
+  const webBuilt = buildWeb(ctx);
+  webBuilt.catch(() => undefined); // heard of below, should something else fail first
   try {
     if (!ctx.env["DATABASE_URL"]) {
       say("Starting the embedded Postgres…");
@@ -98,22 +105,24 @@ async function run(
     const { ingest: config } = parseChildConfigs(env, configs.sources);
     const { plugged } = configs;
     await prepareDatabase(ctx, config, plugged);
+    await webBuilt;
 
     const state = {
       pid: process.pid,
       ingestUrl,
+      consoleUrl,
       startedAt: new Date().toISOString(),
       database: postgres ? ("embedded" as const) : ("external" as const),
     };
     const pids = new Map<string, number>();
     const terminal = createTerminalLog(ctx.output, !ctx.env["NO_COLOR"]);
-    for (const name of ["ingest", "worker"] as const) {
+    for (const name of ["ingest", "worker", "console"] as const) {
       const onStart = (pid: number | undefined) => {
         if (pid !== undefined) pids.set(name, pid);
         writeRunState(home, { ...state, children: [...pids.values()] });
       };
       const { logLevel } = config;
-      const childEnv = { ...env, INGEST_PORT: String(port) };
+      const childEnv = { ...env, INGEST_PORT: String(port), CONSOLE_PORT: String(consolePort) };
       children.push(startChild(ctx, { name, root, env: childEnv, logLevel, logs, terminal, onStart }));
     }
     const internalPorts = await allReady(ctx, ingestUrl, children, logs);
@@ -125,6 +134,7 @@ async function run(
         tookMs: performance.now(),
         webhooks: list.map(({ name }) => `${ingestUrl}/webhooks/${name}`),
         ingestUrl,
+        consoleLink: await createAdminLink(config.databaseUrl, consoleUrl, ctx.actor),
         secrets: made ? (config.secrets[made.name] ?? []) : [],
         database: state.database,
         queue: config.queue.kind,

@@ -209,6 +209,14 @@ const host = (usual: string) =>
     })
     .default(usual);
 
+const publicUrl = z
+  .string()
+  .optional()
+  .refine((text) => text === undefined || (/^https?:\/\/[^?#]+$/.test(text) && URL.canParse(text)), {
+    error: "must be the address that browsers open, e.g. https://penstock.example.com or https://example.com/penstock",
+  })
+  .transform((text) => text?.replace(/\/+$/, ""));
+
 /** Every variable that Penstock reads, by name: its rule, its default, and what to tell who got it wrong. */
 export const variables = {
   DATABASE_URL: databaseUrl,
@@ -220,6 +228,11 @@ export const variables = {
   INGEST_INTERNAL_PORT: internalPort(9464),
   WORKER_INTERNAL_PORT: internalPort(9465),
   MAX_BODY_BYTES: wholeNumber(1_048_576, { min: 1_024, max: 64 * 1_048_576 }),
+  CONSOLE_HOST: host("0.0.0.0"),
+  CONSOLE_PORT: wholeNumber(8081, PORT),
+  CONSOLE_INTERNAL_PORT: internalPort(9466),
+  CONSOLE_URL: publicUrl,
+  CONSOLE_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
   INGEST_ADDRESS_RATE: wholeNumber(1_000, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_SOURCE_RATE: wholeNumber(0, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),

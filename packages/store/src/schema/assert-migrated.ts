@@ -4,7 +4,14 @@ import { MigrationFailedError, MigrationsPendingError } from "../connection/erro
 import { sql, statement } from "../connection/sql.ts";
 
 /** Our migrations, in order. Apart from what they do, which brings Kysely: ingest only asks whether they were applied. */
-const MIGRATIONS = ["0001-baseline", "0002-audit-log", "0004-issues", "0005-search", "0006-sources"] as const;
+const MIGRATIONS = [
+  "0001-baseline",
+  "0002-audit-log",
+  "0003-accounts",
+  "0004-issues",
+  "0005-search",
+  "0006-sources",
+] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];
 

@@ -7,6 +7,7 @@ import { type MigrationName, readApplied, refuseEarlier } from "./assert-migrate
 import { ensureHandlerRoles, type HandlerAccess } from "../handlers/handler-roles.ts";
 import * as baseline from "./migrations/0001-baseline.ts";
 import * as auditLog from "./migrations/0002-audit-log.ts";
+import * as accounts from "./migrations/0003-accounts.ts";
 import * as issues from "./migrations/0004-issues.ts";
 import * as search from "./migrations/0005-search.ts";
 import * as sources from "./migrations/0006-sources.ts";
@@ -17,6 +18,7 @@ import { sql, statement } from "../connection/sql.ts";
 const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0001-baseline": { up: baseline.up },
   "0002-audit-log": { up: auditLog.up },
+  "0003-accounts": { up: accounts.up },
   "0004-issues": { up: issues.up },
   "0005-search": { up: search.up },
   "0006-sources": { up: sources.up },

@@ -1,0 +1,103 @@
+import { adminRoutes } from "@penstock/schemas/admin";
+import type { Logger } from "@penstock/telemetry";
+import express, { type Express, type NextFunction, type Request, type Response, Router } from "express";
+import helmet from "helmet";
+import { toOpenApi } from "./api/openapi.ts";
+import { Problem, sendProblem } from "./api/problem.ts";
+import { type ApiOptions, type Handlers, registerRoutes } from "./api/register-routes.ts";
+import { originOf } from "./api/same-origin.ts";
+import { serveDocs } from "./docs-page.ts";
+import { serveWeb } from "./web-files.ts";
+
+export interface ConsoleAppOptions extends ApiOptions {
+  readonly handlers: Handlers<typeof adminRoutes>;
+  readonly trustProxyHops: number;
+  /** The folder of the built page. */
+  readonly webFolder: string;
+  readonly version: string;
+}
+
+const MAX_BODY = "2mb";
+
+/** The HTTP surface of the console: the admin API, its description, and the page. */
+export function createConsoleApp(options: ConsoleAppOptions): Express {
+  const { place, webFolder, version } = options;
+  const app = express();
+  app.disable("x-powered-by");
+  app.set("trust proxy", options.trustProxyHops);
+  app.use(secureHeaders(place.origin?.startsWith("https:") ?? false));
+  app.use((req, _res, next) => {
+    originOf(req, place); // by a name that is not ours nothing is answered
+    next();
+  });
+
+  const router = Router();
+  router.use("/api/v1", createApi(options));
+  const basePath = `${place.basePath}/`;
+  serveDocs(router, webFolder, basePath);
+  serveWeb(router, webFolder, { basePath, version });
+  // A proxy may leave the path in front or take it away.
+  if (place.basePath !== "") app.use(place.basePath, router);
+  app.use(router);
+  app.use(answerErrors(options.log));
+  return app;
+}
+
+/** `/api/v1`, without the page on which it is browsed. */
+function createApi(options: ConsoleAppOptions): Router {
+  const api = Router();
+  api.use(express.json({ limit: MAX_BODY }));
+  registerRoutes(api, adminRoutes, options.handlers, options);
+  const openApi = toOpenApi(adminRoutes, options.version);
+  api.get("/openapi.json", async (req, res) => {
+    if ((await options.authenticate(req)) === null) throw new Problem(401, "Nobody is signed in");
+    res.set("cache-control", "no-store").json(openApi);
+  });
+  api.use((req, _res, next) => {
+    if (req.path === "/docs") return next("router");
+    throw new Problem(404, "There is no such route", { detail: "All there are: /api/v1/docs" });
+  });
+  return api;
+}
+
+function secureHeaders(https: boolean) {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+      },
+    },
+    strictTransportSecurity: https,
+    xFrameOptions: { action: "deny" },
+  });
+}
+
+const answerErrors =
+  (log: Logger) =>
+  (error: unknown, req: Request, res: Response, _next: NextFunction): void => {
+    sendProblem(res, toProblem(error, req, log));
+  };
+
+function toProblem(error: unknown, req: Request, log: Logger): Problem {
+  if (error instanceof Problem) return error;
+  const { status, code } = (error ?? {}) as { status?: unknown; code?: unknown };
+  // E.g. a body that is no JSON or is too large: Express knows it as a 4xx.
+  if (typeof status === "number" && status >= 400 && status < 500) {
+    return new Problem(status, status === 413 ? "The body is too large" : "The request cannot be read");
+  }
+  const { method, path } = req;
+  if (code === "DATABASE_UNAVAILABLE") {
+    log.warn({ err: error, method, path }, "a request failed: Postgres is away");
+    return new Problem(503, "Postgres does not answer", { headers: { "retry-after": "5" } });
+  }
+  log.error({ err: error, method, path }, "a request failed");
+  return new Problem(500, "The console failed at this", { detail: "Its log says why." });
+}

@@ -1,0 +1,29 @@
+import type { AdminRoutes } from "@penstock/schemas/admin";
+import type { Store } from "@penstock/store";
+import type { Readiness } from "@penstock/telemetry";
+import type { Auth } from "./accounts/create-auth.ts";
+import type { Handlers } from "./api/register-routes.ts";
+import type { PublicPlace } from "./api/same-origin.ts";
+import { createAccountHandlers } from "./routes/accounts.ts";
+import { createEventsHandlers } from "./routes/events.ts";
+import { createHealthHandlers } from "./routes/health.ts";
+import { createSignInHandlers } from "./routes/sign-in.ts";
+
+/** What handlers are made with. */
+export interface HandlerParts {
+  readonly store: Store;
+  readonly auth: Auth;
+  readonly place: PublicPlace;
+  readonly readiness: () => Promise<Readiness>;
+  readonly version: string;
+}
+
+/** A handler for every route of the admin API: a part's are added here, and its table in packages/schemas/src/admin. */
+export function createHandlers({ store, auth, place, readiness, version }: HandlerParts): Handlers<AdminRoutes> {
+  return {
+    ...createEventsHandlers(store),
+    ...createAccountHandlers(store, auth, place),
+    ...createSignInHandlers(auth, place),
+    ...createHealthHandlers(readiness, version),
+  };
+}

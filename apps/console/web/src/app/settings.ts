@@ -1,0 +1,11 @@
+/** What the server told the page, in a script tag that holds JSON. */
+interface Settings {
+  /** The path in front of everything, ends with a slash. */
+  readonly basePath: string;
+  readonly version: string;
+}
+
+const tag = document.getElementById("settings");
+
+export const settings: Settings =
+  tag === null ? { basePath: "/", version: "" } : (JSON.parse(tag.textContent) as Settings);

@@ -1,0 +1,17 @@
+import type { LinkProps } from "@tanstack/react-router";
+import { defineTexts } from "../app/language.tsx";
+
+export const navigationTexts = defineTexts({
+  en: { events: "Events", settings: "Settings" },
+  it: { events: "Eventi", settings: "Impostazioni" },
+});
+
+/** What the navigation shows, in its order. `key`: typed after `g`, it goes there. */
+export const NAVIGATION = [
+  { name: "events", to: "/events", key: "e" },
+  { name: "settings", to: "/settings", key: "s" },
+] as const satisfies readonly {
+  readonly name: keyof typeof navigationTexts.en;
+  readonly to: LinkProps["to"];
+  readonly key: string;
+}[];

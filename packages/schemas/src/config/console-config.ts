@@ -1,0 +1,63 @@
+import { deepFreeze } from "./deep-freeze.ts";
+import { parseEnvironment } from "./parse-environment.ts";
+import type { Environment } from "./secret-files.ts";
+import { type InternalPort, type LogLevel, variables } from "./variables.ts";
+
+/** All that the console can be told, checked. Frozen through and through. */
+export type ConsoleConfig = {
+  readonly databaseUrl: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly host: string;
+  /** Where metrics and health are served, for operators alone. */
+  readonly internal: InternalPort & { readonly host: string };
+  /** Where browsers reach it, without a slash at the end; `null`: on this machine only, by any name of it. */
+  readonly publicUrl: string | null;
+  /** Number of proxies in front whose X-Forwarded-For entry is believed. */
+  readonly trustProxyHops: number;
+  /** What sessions are signed with is made of it. */
+  readonly masterKeys: string;
+  /** How long a stop waits for requests that are under way. */
+  readonly shutdownMs: number;
+  readonly logLevel: LogLevel;
+};
+
+const { DATABASE_URL, LOG_LEVEL, SHUTDOWN_MS, INTERNAL_HOST, CONSOLE_INTERNAL_PORT } = variables;
+const { CONSOLE_HOST, CONSOLE_PORT, CONSOLE_URL, CONSOLE_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
+
+const consoleVariables = {
+  DATABASE_URL,
+  CONSOLE_HOST,
+  CONSOLE_PORT,
+  CONSOLE_URL,
+  CONSOLE_TRUST_PROXY,
+  INTERNAL_HOST,
+  CONSOLE_INTERNAL_PORT,
+  PENSTOCK_MASTER_KEY: PENSTOCK_MASTER_KEY.refine((text) => text !== undefined, {
+    error: "is required: 32 random bytes in base64, e.g. of `openssl rand -base64 32`; the same as the workers have",
+  }),
+  SHUTDOWN_MS,
+  LOG_LEVEL,
+};
+
+/**
+ * Reads the console's configuration from the environment. DATABASE_URL and PENSTOCK_MASTER_KEY are required.
+ *
+ * @throws {ConfigError} with every problem at once, by name and never by value.
+ * @example
+ * const config = parseConsoleConfig(process.env);
+ */
+export function parseConsoleConfig(environment: Environment): ConsoleConfig {
+  const values = parseEnvironment(consoleVariables, environment);
+  return deepFreeze({
+    databaseUrl: values.DATABASE_URL,
+    port: values.CONSOLE_PORT,
+    host: values.CONSOLE_HOST,
+    internal: { host: values.INTERNAL_HOST, ...values.CONSOLE_INTERNAL_PORT },
+    publicUrl: values.CONSOLE_URL ?? null,
+    trustProxyHops: values.CONSOLE_TRUST_PROXY,
+    masterKeys: values.PENSTOCK_MASTER_KEY ?? "",
+    shutdownMs: values.SHUTDOWN_MS,
+    logLevel: values.LOG_LEVEL,
+  });
+}
