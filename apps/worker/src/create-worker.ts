@@ -18,6 +18,8 @@ import { runBatches } from "./services/batches.ts";
 import { runEffects } from "./services/effects.ts";
 import { runEndpoints } from "./services/endpoints.ts";
 import { keepIssues } from "./services/issues.ts";
+import type { Channel } from "./notify/create-channels.ts";
+import { tellIssues } from "./services/notices.ts";
 import { runLanes } from "./services/lanes.ts";
 import { advanceReplays } from "./services/replays.ts";
 import type { Service } from "./services/service.ts";
@@ -37,6 +39,8 @@ interface WorkerParts {
   readonly queue: EventQueue;
   /** Null: endpoints are left to other workers. */
   readonly outbound: Outbound | null;
+  /** Where people are told of issues. */
+  readonly channels: readonly Channel[];
   readonly log: Logger;
   readonly name: string;
 }
@@ -45,8 +49,8 @@ interface WorkerParts {
 export async function startWorker(
   { handlers }: PenstockConfig,
   effects: readonly EffectHandler[],
-  config: Pick<WorkerConfig, "batchEvents" | "concurrency">,
-  { sources, store, queue, outbound, log, name }: WorkerParts,
+  config: Pick<WorkerConfig, "batchEvents" | "concurrency" | "notify">,
+  { sources, store, queue, outbound, channels, log, name }: WorkerParts,
 ): Promise<EventWorker> {
   const outOfPatience = new AbortController();
   const closing = new AbortController();
@@ -75,6 +79,7 @@ export async function startWorker(
     advanceReplays(workplace),
     keepUp(workplace, handlers),
     keepIssues(workplace),
+    tellIssues(workplace, channels, config.notify),
   ];
   const batches = runBatches(workplace, queue, config.concurrency, (waiting) => {
     for (const { kick } of services) kick?.(waiting);

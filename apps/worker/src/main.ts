@@ -20,6 +20,7 @@ try {
   const { laneSlots } = await import("./services/lanes.ts");
   const { startWorker } = await import("./create-worker.ts");
   const { createOutbound } = await import("./create-outbound.ts");
+  const { createChannels } = await import("./notify/create-channels.ts");
 
   const { loadSources } = await import("@penstock/sources/load");
   const sources = await loadSources(config.sourcesPath, process.cwd());
@@ -64,7 +65,8 @@ try {
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
   const name = `${hostname()}:${process.pid}`;
   const outbound = createOutbound(config.outbound);
-  worker = await startWorker(plugged, effects, config, { sources, store, queue, outbound, log, name });
+  const channels = createChannels(config.notify, config.outbound);
+  worker = await startWorker(plugged, effects, config, { sources, store, queue, outbound, channels, log, name });
   const handlers = plugged.handlers.map(({ name }) => name);
   const { concurrency } = config;
   log.info(
@@ -82,6 +84,7 @@ try {
   stopOnSignal({ log, hardStopMs: config.shutdownMs + 8_000, supervised }, async () => {
     await worker?.close(config.shutdownMs);
     await outbound?.close();
+    await Promise.all(channels.map((channel) => channel.close()));
     await queue.close();
     await store.close();
     internal.close();

@@ -332,6 +332,26 @@ describe("endpoints", () => {
   });
 });
 
+test("requests that are refused are an issue for each source and reason, each request counted once", async () => {
+  const refuse = (reason: string, ago: string) =>
+    store.pool.query(
+      `INSERT INTO penstock.refused_requests (source, at, reason, status, address, method, path, headers, findings, left_out)
+       VALUES ('buzzbip', now() - $2::interval, $1, 401, '127.0.0.1', 'POST', '/', '{}', '{}', 0)`,
+      [reason, ago],
+    );
+  await refuse("mismatch", "2 min");
+  await refuse("mismatch", "1 min");
+  await refuse("missing-signature", "1 min");
+  for (let n = 0; n < 2; n++) await advanceIssues(store);
+  await refuse("mismatch", "1 s");
+  for (let n = 0; n < 2; n++) await advanceIssues(store);
+  const issues = await listIssues(store, { kind: "refused" });
+  expect(issues.map(({ subject, title, count, left }) => [subject, title, count, left])).toEqual([
+    ["buzzbip", "requests are refused: mismatch", 3, null],
+    ["buzzbip", "requests are refused: missing-signature", 1, null],
+  ]);
+});
+
 describe("a retry of an issue", () => {
   test("counts first, takes what is left of it and nothing else, and can be undone", async () => {
     await addDead(1, 3);

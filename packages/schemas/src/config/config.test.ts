@@ -67,6 +67,7 @@ describe("defaults", () => {
       batchEvents: 200,
       lockMs: 20_000,
       outbound: { masterKeys: null, allow: [], ports: [443, 8443] },
+      notify: { webhooks: [], mail: null, digestMs: 600_000, consoleUrl: null },
       watchdogMs: 30_000,
       shutdownMs: 10_000,
       logLevel: "info",
@@ -318,6 +319,42 @@ test("endpoints can be anywhere that is listed, and several master keys open sec
     allow: ["10.0.0.0/8", "fd00::/8"],
     ports: [443],
   });
+});
+
+test("who is told of issues is checked, and a mail needs a server and somebody who gets it", () => {
+  const env = {
+    NOTIFY_SLACK_URL: "https://hooks.example.com/a",
+    NOTIFY_TEAMS_URL: "https://hooks.example.com/b",
+    NOTIFY_SMTP_URL: "smtp://mail.example.com",
+    NOTIFY_MAIL_TO: "ada@example.com, ops@example.com",
+    NOTIFY_DIGEST_MINUTES: "0",
+    CONSOLE_URL: "https://penstock.example.com/console/",
+  };
+  expect(parseWorkerConfig({ DATABASE_URL, ...env }).notify).toEqual({
+    webhooks: [
+      { channel: "slack", url: "https://hooks.example.com/a", format: "text" },
+      { channel: "teams", url: "https://hooks.example.com/b", format: "card" },
+    ],
+    mail: {
+      smtpUrl: "smtp://mail.example.com",
+      from: "Penstock <penstock@localhost>",
+      to: ["ada@example.com", "ops@example.com"],
+    },
+    digestMs: 0,
+    consoleUrl: "https://penstock.example.com/console",
+  });
+  expect(parseWorkerConfig({ DATABASE_URL, NOTIFY_SMTP_URL: "smtp://a" }).notify.mail).toBeNull();
+  for (const [name, value] of [
+    ["NOTIFY_SLACK_URL", "hooks.example.com"],
+    ["NOTIFY_SMTP_URL", "mail.example.com:25"],
+    ["NOTIFY_MAIL_TO", "ada"],
+    ["NOTIFY_DIGEST_MINUTES", "1.5"],
+    ["CONSOLE_URL", "console"],
+  ] as const) {
+    expect(problemsOf(() => parseWorkerConfig({ DATABASE_URL, [name]: value }))).toEqual([
+      expect.stringMatching(`^${name} must be`),
+    ]);
+  }
 });
 
 test.each(["http://127.0.0.1", "127.0.0.1:8080", "[::1]", "local host"])("INGEST_HOST = %j is a problem", (host) => {

@@ -5,7 +5,14 @@ import { ConfigError } from "./config-error.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Variables that can hold a secret: each, say X, can be given as X_FILE, the path of a file that holds its value. */
-const SECRET_VARIABLES = ["DATABASE_URL", "QUEUE_URL", "PENSTOCK_MASTER_KEY"];
+const SECRET_VARIABLES = [
+  "DATABASE_URL",
+  "QUEUE_URL",
+  "PENSTOCK_MASTER_KEY",
+  "NOTIFY_SLACK_URL",
+  "NOTIFY_TEAMS_URL",
+  "NOTIFY_SMTP_URL",
+];
 
 /** The variables of sources are of the same kind, whatever their names. */
 const SOURCE_SECRETS_FILE = /^([A-Z][A-Z0-9_]*_(?:SIGNING_SECRETS|VERIFY_TOKENS))_FILE$/;
@@ -25,7 +32,7 @@ export interface SecretFilesReading {
  * Reads the files that DATABASE_URL_FILE and its like name, without the newline that editors leave at the end. Secrets
  * then need not stand in an environment, which `docker inspect` and crash reports show.
  *
- * Looks at `names` only; unless given, at the variables of database, queue and master key, and at all that are called X_SIGNING_SECRETS or X_VERIFY_TOKENS.
+ * Looks at `names` only; unless given, at the variables of database, queue, master key and notifications, and at all that are called X_SIGNING_SECRETS or X_VERIFY_TOKENS.
  * In the result the X_FILE are gone, so that it can be handed on to a process that gets its own X. A problem is told by
  * name and path, never by value.
  */

@@ -1,4 +1,5 @@
 import { deepFreeze } from "./deep-freeze.ts";
+import { type NotifyConfig, notifyVariables, toNotifyConfig } from "./notify-config.ts";
 import { type OutboundConfig, outboundVariables, toOutboundConfig } from "./outbound-config.ts";
 import { parseEnvironment } from "./parse-environment.ts";
 import type { Environment } from "./secret-files.ts";
@@ -21,6 +22,7 @@ export type WorkerConfig = {
   /** Events that one batch transaction claims at most. */
   readonly batchEvents: number;
   readonly outbound: OutboundConfig;
+  readonly notify: NotifyConfig;
   /** How long a worker may be silent, in milliseconds, before its batches go to another. */
   readonly lockMs: number;
   /** How long the event loop may stand still before the process is ended; 0: off. */
@@ -46,6 +48,7 @@ const workerVariables = {
   WORKER_BATCH_EVENTS,
   WORKER_LOCK_MS,
   ...outboundVariables,
+  ...notifyVariables,
   WATCHDOG_MS,
   SHUTDOWN_MS,
   LOG_LEVEL,
@@ -71,6 +74,7 @@ export function parseWorkerConfig(environment: Environment): WorkerConfig {
     batchEvents: values.WORKER_BATCH_EVENTS,
     lockMs: values.WORKER_LOCK_MS,
     outbound: toOutboundConfig(values),
+    notify: toNotifyConfig(values),
     watchdogMs: values.WATCHDOG_MS,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,

@@ -3,6 +3,7 @@ import { query, type Store } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
 import { noteFailingEndpoints } from "./note-failing-endpoints.ts";
+import { noteRefused } from "./note-refused.ts";
 import { settleIssues } from "./settle-issues.ts";
 import { SORTED_AT_ONCE, sortDeadLetters } from "./sort-dead-letters.ts";
 import { sortQuarantined } from "./sort-quarantined.ts";
@@ -29,6 +30,7 @@ export async function advanceIssues(store: Store): Promise<boolean> {
     const dead = await sortDeadLetters(client);
     const quarantined = await sortQuarantined(client);
     await noteFailingEndpoints(client);
+    await noteRefused(client);
     return Math.max(dead, quarantined);
   });
   return sorted === SORTED_AT_ONCE;
