@@ -56,7 +56,7 @@ export const notifyVariables = {
     }),
 } as const;
 
-type Values = { readonly [Name in keyof typeof notifyVariables]: z.output<(typeof notifyVariables)[Name]> };
+type Values = Readonly<z.output<z.ZodObject<typeof notifyVariables>>>;
 
 export function toNotifyConfig(values: Values): NotifyConfig {
   const { NOTIFY_SLACK_URL, NOTIFY_TEAMS_URL, NOTIFY_SMTP_URL, NOTIFY_MAIL_TO, CONSOLE_URL } = values;
