@@ -48,8 +48,11 @@ async function startMailServer(): Promise<{ url: string; mails: { to: string[]; 
     authOptional: true,
     hideSTARTTLS: true,
     onData(stream, session, callback) {
-      void text(stream).then((mail) => {
-        mails.push({ to: session.envelope.rcptTo.map(({ address }) => address), text: mail });
+      const chunks: Buffer[] = [];
+      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      stream.on("end", () => {
+        const to = session.envelope.rcptTo.map(({ address }) => address);
+        mails.push({ to, text: Buffer.concat(chunks).toString() });
         callback();
       });
     },
