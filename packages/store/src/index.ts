@@ -102,13 +102,7 @@ export {
   type TailPage,
 } from "./events/tail-events.ts";
 export { advanceIssues, resolveSettledIssues } from "./issues/advance-issues.ts";
-export {
-  addIssueChannel,
-  type IssueDigest,
-  noteNotTold,
-  noteTold,
-  takeIssueDigest,
-} from "./issues/issue-notices.ts";
+export { addIssueChannel, type IssueDigest, noteNotTold, noteTold, takeIssueDigest } from "./issues/issue-notices.ts";
 export { changeIssue, ISSUE_CHANGES, type IssueChange, type IssueChangeOutcome } from "./issues/change-issue.ts";
 export {
   ISSUE_COUNT_LIMIT,
