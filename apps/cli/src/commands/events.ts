@@ -94,7 +94,7 @@ export function registerEvents(program: Command, ctx: CliContext): void {
 }
 
 const describeQueries = (ctx: CliContext): string => `
-A query: type:message.*  source:buzzbip  handler:inbox  state:dead  status:quarantined  subject:cnt_1  id:evt_1
+A query: type:message.*  source:shop-eu  handler:inbox  state:dead  status:quarantined  subject:cnt_1  id:evt_1
   data.contactId=cnt_1 (a value in the body)  "free text" (whole words in the body)  age<2h  after:2026-01-01T00:00Z
   before:2026-02-01; a - in front leaves out. A key given twice means either. Bodies are searched for the last day unless
   the query says a time.

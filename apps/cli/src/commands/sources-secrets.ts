@@ -53,7 +53,7 @@ function registerList(secrets: Command, ctx: CliContext): void {
       "Lists the secrets of sources by their fingerprints, which tell nothing of them: where each is, how old it is, when it last verified a request, and when it ends. Of one in the environment of ingest, the age is since an ingest first had it.",
     )
     .option("--json", "print one JSON object per secret")
-    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets list stripe-eu`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets list shop-eu`)
     .action(async (name: string | undefined, { json }: Json) => {
       if (name !== undefined) findNamed(await loadSources(ctx), name);
       const rows = await withStore(ctx, (store) => listSourceSecrets(store, name));
@@ -90,7 +90,7 @@ function registerAdd(secrets: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the fingerprint, and the secret where it was made")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${ctx.penstock} sources secrets add stripe-eu --from secret.txt\n  printf %s "$SECRET" | ${ctx.penstock} sources secrets add stripe-eu --from -`,
+      `\nExamples:\n  ${ctx.penstock} sources secrets add shop-eu --from secret.txt\n  printf %s "$SECRET" | ${ctx.penstock} sources secrets add shop-eu --from -`,
     )
     .action(async (name: string, options: SecretOptions & Json) => {
       const { fingerprint, secret } = await addSecret(ctx, name, options, (store, sealed) =>
@@ -115,7 +115,7 @@ function registerRotate(secrets: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the fingerprint, and the secret where it was made")
     .addHelpText(
       "after",
-      `\nExample:\n  ${ctx.penstock} sources secrets rotate stripe-eu --from secret.txt --overlap 48h`,
+      `\nExample:\n  ${ctx.penstock} sources secrets rotate shop-eu --from secret.txt --overlap 48h`,
     )
     .action(async (name: string, { overlap = OVERLAP_MS, ...options }: SecretOptions & { overlap?: number } & Json) => {
       const { fingerprint, secret } = await addSecret(ctx, name, options, (store, sealed) =>
@@ -170,7 +170,7 @@ function registerRemove(secrets: Command, ctx: CliContext): void {
       "Removes a secret: what is signed with it is refused within 5 seconds. One in the environment of ingest is refused, too, and can be taken out of there at the next occasion.",
     )
     .option("--yes", "also the last one that counts: then all that the source sends is refused")
-    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets remove stripe-eu 1f2e3d4c --yes`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets remove shop-eu 1f2e3d4c --yes`)
     .action(async (name: string, fingerprint: string, { yes }: { yes?: true }) => {
       findNamed(await loadSources(ctx), name);
       await withStore(ctx, async (store) => {
@@ -195,7 +195,7 @@ function registerReveal(secrets: Command, ctx: CliContext): void {
     .argument("<fingerprint>", "which, as `list` has it")
     .summary("print a secret of the database; the audit log tells that you did")
     .description("Prints a secret that is kept in the database, and puts on record who was shown it.")
-    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets reveal stripe-eu 1f2e3d4c`)
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets reveal shop-eu 1f2e3d4c`)
     .action(async (name: string, fingerprint: string) => {
       const keyring = openKeyring(await findOutboundConfig(ctx));
       const key = { source: name, fingerprint };

@@ -29,7 +29,7 @@ const RECORD = statement({
 const filter = new WordFilter();
 
 /** Cuts events, in the order of their seqs, into runs of one batch each, as long as a filter holds. */
-export function toRuns(events: readonly UnpackedEvent[]): Run[] {
+function toRuns(events: readonly UnpackedEvent[]): Run[] {
   const runs: Run[] = [];
   filter.clear();
   let first = 0;
