@@ -1,7 +1,8 @@
-# Three images from one file:
+# Four images from one file:
 #
 #   docker build --target ingest  -t penstock-ingest  .
 #   docker build --target worker  -t penstock-worker  .
+#   docker build --target console -t penstock-console .
 #   docker build --target migrate -t penstock-migrate .     the `penstock` command; migrates unless told otherwise
 #
 # Each holds Node, compiled JavaScript and production dependencies: no TypeScript, no tests, no npm. They run as the
@@ -35,7 +36,8 @@ COPY --from=manifests /src ./
 RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked \
     pnpm install --frozen-lockfile --ignore-scripts --store-dir /pnpm/store
 COPY . .
-RUN pnpm exec tsc -b apps/ingest apps/worker apps/cli packages/handlers/* && pnpm exec tsc -p docker
+RUN pnpm exec tsc -b apps/ingest apps/worker apps/console apps/cli packages/handlers/* && pnpm exec tsc -p docker && \
+    node --conditions=@penstock/source apps/console/build-web.ts
 
 # What each image runs. "name..." is a package with all that it depends on; `penstock` itself is the root package.json.
 FROM tools AS production
@@ -49,6 +51,10 @@ RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,fro
 FROM production AS production-worker
 RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
     assemble /built /app 'penstock...' '@penstock/worker...'
+
+FROM production AS production-console
+RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
+    assemble /built /app '@penstock/console...'
 
 FROM production AS production-migrate
 RUN --mount=type=cache,id=pnpm,target=/pnpm,sharing=locked --mount=type=bind,from=build,source=/src,target=/built \
@@ -92,6 +98,14 @@ EXPOSE 9465
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.WORKER_INTERNAL_PORT || 9465}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "apps/worker/dist/main.js"]
+
+FROM runtime AS console
+LABEL org.opencontainers.image.title="penstock-console"
+COPY --from=production-console /app ./
+EXPOSE 8081 9466
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["node", "-e", \
+  "fetch(`http://127.0.0.1:${process.env.CONSOLE_INTERNAL_PORT || 9466}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "apps/console/dist/main.js"]
 
 FROM runtime AS migrate
 LABEL org.opencontainers.image.title="penstock-migrate"

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Composed, createComposed } from "./composed.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
-const SERVICES = ["postgres", "redis", "ingest", "worker", "jaeger"];
+const SERVICES = ["postgres", "redis", "ingest", "worker", "console", "jaeger"];
 /** A worker that was killed is missed after 20 s (WORKER_LOCK_MS), and its batches go to another. */
 const CAUGHT_UP_MS = 90_000;
 
@@ -83,6 +83,7 @@ test("docker compose up, with nothing edited, comes up healthy and says what to 
     "redis: healthy",
     "ingest: healthy",
     "worker: healthy",
+    "console: healthy",
     "jaeger: running", // its image has nothing in it that could ask
   ]);
   const said = await system.compose("logs", "--no-log-prefix", "migrate");
@@ -114,7 +115,19 @@ test("an endpoint is added where it is allowed, its secret sealed with the key t
   expect(await system.compose(...cli, "delete", added.id, "--yes")).toBe(`deleted ${added.id}`);
 });
 
-test("what is published is the webhook and the page of traces, on 127.0.0.1", async () => {
+test("the link that the command makes signs in to the console, whose page is there", async () => {
+  const link = new URL(await system.compose("run", "--rm", "-T", "cli", "console", "link"));
+  const page = await fetch(link);
+  expect([page.status, await page.text()]).toEqual([200, expect.stringMatching(/<script type="module"/)]);
+  const answer = await fetch(new URL("/api/v1/auth/sign-in/link", link), {
+    method: "POST",
+    headers: { "content-type": "application/json", origin: link.origin },
+    body: JSON.stringify({ token: new URLSearchParams(link.hash.slice(1)).get("link") }),
+  });
+  expect([answer.status, answer.headers.getSetCookie()[0]]).toEqual([200, expect.stringMatching(/HttpOnly/i)]);
+});
+
+test("what is published is the webhook, the console and the page of traces, on 127.0.0.1", async () => {
   const published: string[] = [];
   for (const service of SERVICES) {
     for (const { NetworkSettings } of await system.containers(service)) {
@@ -123,10 +136,14 @@ test("what is published is the webhook and the page of traces, on 127.0.0.1", as
       }
     }
   }
-  expect(published).toEqual(["ingest 8080/tcp on 127.0.0.1", "jaeger 16686/tcp on 127.0.0.1"]);
+  expect(published).toEqual([
+    "console 8081/tcp on 127.0.0.1",
+    "ingest 8080/tcp on 127.0.0.1",
+    "jaeger 16686/tcp on 127.0.0.1",
+  ]);
 });
 
-test.each(["ingest", "worker"])(
+test.each(["ingest", "worker", "console"])(
   "%s runs as a user without rights, writes nowhere, and holds neither npm nor TypeScript; node is process 1",
   async (service) => {
     const [container] = await system.containers(service);

@@ -45,13 +45,14 @@ export interface ComposedOptions {
 
 export async function createComposed({ cwd = repository, files = [] }: ComposedOptions = {}): Promise<Composed> {
   const project = `penstock-test-${randomBytes(3).toString("hex")}`;
-  const [port, jaegerPort] = [await freePort(), await freePort()];
+  const [port, consolePort, jaegerPort] = [await freePort(), await freePort(), await freePort()];
   const env = {
     ...pick(process.env, ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG"]),
     COMPOSE_PROJECT_NAME: project,
     PWD: cwd, // as a shell would have it
     PENSTOCK_TAG: "compose-test",
     PENSTOCK_PORT: String(port),
+    CONSOLE_PORT: String(consolePort),
     JAEGER_PORT: String(jaegerPort),
   };
   const feed = async (input: string, ...args: string[]): Promise<string> => {

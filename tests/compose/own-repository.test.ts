@@ -27,7 +27,7 @@ afterAll(async () => {
 
 test("a repository of a user's own comes up from its image, and an event takes effect in its handler's table", async () => {
   await system.compose("up", "--detach", "--wait");
-  for (const service of ["ingest", "worker"]) {
+  for (const service of ["ingest", "worker", "console"]) {
     const [container] = await system.containers(service);
     expect(container?.State.Health?.Status).toBe("healthy");
     expect(container?.HostConfig.ReadonlyRootfs).toBe(true);

@@ -16,8 +16,11 @@ export function serveDocs(router: Router, webFolder: string, basePath: string): 
     const configuration = {
       withDefaultFonts: false,
       telemetry: false,
+      // Offers of its maker, which would send the description there.
       hideClientButton: true,
+      showDeveloperTools: "never",
       agent: { disabled: true },
+      mcp: { disabled: true },
     };
     res.set("cache-control", "no-store").type("html").send(`<!doctype html>
 <html lang="en"><head><base href="${basePath}"><meta charset="utf-8"><title>Penstock admin API</title></head>

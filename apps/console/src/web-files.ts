@@ -3,13 +3,14 @@ import { join } from "node:path";
 import type { RequestHandler, Router } from "express";
 import sirv from "sirv";
 
-/** What the page is told by the server, in a script tag that holds JSON. */
+/** What the page is told by the server, in a script tag that holds JSON; besides, whether there is a cookie of a session. */
 export interface WebSettings {
   /** The path in front of everything, ends with a slash. */
   readonly basePath: string;
   readonly version: string;
 }
 
+const SESSION_COOKIE = "penstock.session_token=";
 const NOT_BUILT = `<!doctype html><meta charset="utf-8"><title>Penstock</title>
 <p>The console's page has not been built. In a clone of the repository: <code>node apps/console/build-web.ts</code></p>`;
 
@@ -33,12 +34,16 @@ export function serveWeb(router: Router, folder: string, settings: WebSettings):
   router.get("/{*path}", sendPage(join(folder, "index.html"), settings));
 }
 
-function sendPage(file: string, { basePath, version }: WebSettings): RequestHandler {
-  // `<` would end the script tag from within.
-  const json = JSON.stringify({ basePath, version }).replaceAll("<", "\\u003c");
-  const head = `<head><base href="${basePath}"><script type="application/json" id="settings">${json}</script>`;
-  const page = existsSync(file) ? readFileSync(file, "utf8").replace("<head>", head) : NOT_BUILT;
-  return (_req, res) => {
+function sendPage(file: string, settings: WebSettings): RequestHandler {
+  const page = existsSync(file) ? readFileSync(file, "utf8") : NOT_BUILT;
+  const [withSession, without] = [true, false].map((hasSession) => {
+    // `<` would end the script tag from within.
+    const json = JSON.stringify({ ...settings, hasSession }).replaceAll("<", "\\u003c");
+    const head = `<head><base href="${settings.basePath}"><script type="application/json" id="settings">${json}</script>`;
+    return page.replace("<head>", () => head);
+  });
+  return (req, res) => {
+    const page = req.headers.cookie?.includes(SESSION_COOKIE) ? withSession : without;
     res.set("cache-control", "no-store").type("html").send(page);
   };
 }

@@ -1,6 +1,7 @@
 import { ApiError } from "@penstock/client";
 import { MutationCache, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
 import { api } from "./api.ts";
+import { settings } from "./settings.ts";
 
 /** Whoever's session has ended is asked to sign in again, wherever that is noticed. */
 function onError(error: Error): void {
@@ -19,10 +20,19 @@ export const queryClient = new QueryClient({
   },
 });
 
+let hasSession = settings.hasSession;
+
+/** Forgets who was signed in, and asks again. */
+export async function signedIn(): Promise<void> {
+  hasSession = true;
+  await queryClient.resetQueries({ queryKey: ["me"] });
+}
+
 /** Who is signed in; null when nobody is. */
 export const meQuery = queryOptions({
   queryKey: ["me"],
   queryFn: async ({ signal }) => {
+    if (!hasSession) return null;
     try {
       return await api.call("GET /me", { signal });
     } catch (error) {

@@ -3,9 +3,11 @@ interface Settings {
   /** The path in front of everything, ends with a slash. */
   readonly basePath: string;
   readonly version: string;
+  /** Whether it is worth asking who is signed in. */
+  readonly hasSession: boolean;
 }
 
 const tag = document.getElementById("settings");
 
 export const settings: Settings =
-  tag === null ? { basePath: "/", version: "" } : (JSON.parse(tag.textContent) as Settings);
+  tag === null ? { basePath: "/", version: "", hasSession: true } : (JSON.parse(tag.textContent) as Settings);

@@ -1,9 +1,10 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { type SubmitEvent, useEffect, useRef, useState } from "react";
 import { api } from "../app/api.ts";
 import { formText } from "../app/form-text.ts";
 import { defineTexts, useTexts } from "../app/language.tsx";
+import { signedIn } from "../app/query-client.ts";
 import { settings } from "../app/settings.ts";
 import icon from "../icon.svg";
 import { Button } from "../parts/button.tsx";
@@ -44,10 +45,9 @@ export function SignInPage() {
   const t = useTexts(texts);
   const { to } = route.useSearch();
   const router = useRouter();
-  const queries = useQueryClient();
   const [token] = useState(takeLinkToken);
   const onSuccess = async (): Promise<void> => {
-    await queries.resetQueries({ queryKey: ["me"] });
+    await signedIn();
     // A path of this page and nothing else: an address elsewhere would be a trap.
     router.history.push(to?.startsWith("/") && !to.startsWith("//") ? to : settings.basePath);
   };

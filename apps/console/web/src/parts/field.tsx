@@ -55,3 +55,13 @@ export function SelectField<Value extends string>({
     </div>
   );
 }
+
+/** A labelled yes or no. */
+export function CheckField({ label, ...props }: ComponentProps<"input"> & { label: string }) {
+  return (
+    <label className="inline-flex items-center gap-2">
+      <input type="checkbox" className="size-4 accent-accent" {...props} />
+      {label}
+    </label>
+  );
+}
