@@ -1,53 +1,41 @@
 import {
-  CHANGEABLE,
-  changeDeliveries,
+  type Changes,
+  changeAllDeliveries,
   type DeliveryChange,
   type DeliveryFilter,
-  type DeliveryRow,
-  listDeliveries,
   type Store,
 } from "@penstock/store";
 import type { CliContext } from "./cli-context.ts";
 import { StoppedError } from "./cli-error.ts";
 
-const PAGE = 1_000;
-/** What a stop leaves is counted up to this; more is told as such. */
+/** As many as are counted of what a stop leaves; more is told as such. */
 const COUNTED = 10_000;
 
-/** How many deliveries were changed, and how many match that were not reached before a stop. */
-export interface Changes {
-  readonly changed: number;
-  readonly left: number;
-}
-
-/**
- * Changes all deliveries that match, page by page. When it is told to stop it ends the page under way, and counts what is
- * left. `by` is the command that stands on record; `isMeant` sorts out what a filter cannot.
- */
-export async function changeAll(
-  store: Store,
-  { stop, output, actor }: Pick<CliContext, "stop" | "output" | "actor">,
-  change: DeliveryChange,
-  filter: DeliveryFilter,
-  { by, isMeant = () => true }: { readonly by?: string; readonly isMeant?: (row: DeliveryRow) => boolean } = {},
+/** Runs what changes deliveries page by page, and says what the first Ctrl-C does meanwhile. */
+export async function untilStopped(
+  { stop, output }: Pick<CliContext, "stop" | "output">,
+  work: () => Promise<Changes>,
 ): Promise<Changes> {
   const sayStop = (): void => output.say("Stopping once the page under way is done. Ctrl-C again ends this at once.");
   stop.addEventListener("abort", sayStop);
   try {
-    let changed = 0;
-    let left = 0;
-    for (let after: DeliveryRow | undefined; left < COUNTED;) {
-      const page: DeliveryRow[] = await listDeliveries(store, filter, { limit: PAGE, ...(after && { after }) });
-      const meant = page.filter((row) => CHANGEABLE[change].includes(row.state) && isMeant(row));
-      if (stop.aborted) left += meant.length;
-      else changed += (await changeDeliveries(store, change, meant, { actor, ...(by !== undefined && { by }) })).length;
-      after = page.at(-1);
-      if (after === undefined || page.length < PAGE) break;
-    }
-    return { changed, left };
+    return await work();
   } finally {
     stop.removeEventListener("abort", sayStop);
   }
+}
+
+/** Changes all deliveries that match. `by` is the command that stands on record. */
+export function changeAll(
+  store: Store,
+  ctx: Pick<CliContext, "stop" | "output" | "actor">,
+  change: DeliveryChange,
+  filter: DeliveryFilter,
+  { by }: { readonly by?: string } = {},
+): Promise<Changes> {
+  const { actor, stop } = ctx;
+  const options = { actor, stop, ...(by !== undefined && { by }) };
+  return untilStopped(ctx, () => changeAllDeliveries(store, change, filter, options));
 }
 
 /** The sum of two. */

@@ -3,7 +3,7 @@ import type { CliContext } from "./cli-context.ts";
 import { ReportedFailure, StoppedError, UsageError } from "./cli-error.ts";
 import { registerAudit } from "./commands/audit.ts";
 import { registerConsole } from "./commands/console.ts";
-import { registerDb } from "./commands/db-url.ts";
+import { registerDb } from "./commands/db.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEndpoints } from "./commands/endpoints.ts";
 import { registerEvents } from "./commands/events.ts";

@@ -170,6 +170,17 @@ test("handlers are listed, and forgotten only when that is meant", async () => {
   expect(await json("handlers", "list")).toEqual([]);
 });
 
+test("db show tells what takes how much space", async () => {
+  const { stdout, code } = await penstock.call(["db", "show"]);
+  expect(code).toBe(0);
+  expect(stdout.join("\n")).toMatch(
+    /^Postgres 18\S*, [\d.]+ MiB, \d+ of \d+ connections\n\d+ events wait.*\n.*\n\nTABLE +SIZE +ROWS +DEAD ROWS +PARTITIONS\n[\s\S]*^penstock\.events +[\d.]+ KiB +\d+ +\d+ +8$[\s\S]*^DAY +SIZE\n\d{4}-\d\d-\d\d +[\d.]+ [KM]iB/m,
+  );
+  expect(parseLines((await penstock.call(["db", "show", "--json"])).stdout)).toMatchObject([
+    { tables: expect.any(Array) },
+  ]);
+});
+
 test("db url is a connection string and nothing else", async () => {
   const { code, stdout, stderr } = await penstock.run(["db", "url"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: [] });

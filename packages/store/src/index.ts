@@ -15,6 +15,12 @@ export {
 } from "./accounts/people.ts";
 export { createSignInLink, useSignInLink } from "./accounts/sign-in-links.ts";
 export { CHANGEABLE, changeDeliveries, type DeliveryChange } from "./deliveries/change-deliveries.ts";
+export { type Changes, changeAllDeliveries } from "./deliveries/change-all-deliveries.ts";
+export { recoverEndpoint } from "./endpoints/recover-endpoint.ts";
+export { type EndpointPulse, readEndpointPulses } from "./endpoints/endpoint-pulse.ts";
+export { type ErrorGroup, type HandlerPace, listErrorGroups, readHandlerPaces } from "./handlers/handler-pace.ts";
+export { unblockLane, type UnblockOutcome } from "./operators/unblock-lane.ts";
+export { type DatabaseState, readDatabase } from "./operators/read-database.ts";
 export { type AuditFilter, type AuditRow, listAudit, recordAudit } from "./operators/audit-log.ts";
 export { cancelOrphaned } from "./endpoints/cancel-orphaned.ts";
 export { cancelReplay, type CancelledReplay } from "./replay/cancel-replay.ts";

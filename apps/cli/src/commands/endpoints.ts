@@ -7,16 +7,16 @@ import {
   ENDPOINT_PREFIX,
   type EndpointSettings,
   type OutboundConfig,
-  SKIPPED_WHILE_DISABLED,
 } from "@penstock/schemas";
+import { sendTest } from "@penstock/simulator";
 import {
   createEndpoint,
   deleteEndpoint,
-  type DeliveryRow,
   type EndpointRow,
   listEndpoints,
   pauseHandler,
   readEndpointSecrets,
+  recoverEndpoint,
   resealEndpointSecrets,
   resumeEndpoint,
   revealEndpointSecret,
@@ -25,12 +25,11 @@ import {
   updateEndpoint,
 } from "@penstock/store";
 import { type Command, Option } from "commander";
-import { addChanges, assertAllChanged, changeAll, describeChanges, leftOf } from "../change-all.ts";
+import { addChanges, assertAllChanged, changeAll, describeChanges, leftOf, untilStopped } from "../change-all.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addEndpointOptions, type EndpointOptions, toSettings } from "../endpoints/endpoint-options.ts";
-import { sendTest } from "../endpoints/send-test.ts";
 import { moment, type Moment } from "../filter-options.ts";
 import { noEndpoint } from "../no-match.ts";
 import { findOutboundConfig, openKeyring } from "../outbound.ts";
@@ -331,12 +330,8 @@ function registerRecover(endpoints: Command, ctx: CliContext): void {
     .action(async (id: string, { json, since }: { since?: Moment } & Json) => {
       const { row, changes } = await withStore(ctx, async (store) => {
         const found = await findEndpoint(ctx, store, id);
-        const filter = { handler: id, ...(since && { since }) };
-        const by = "endpoints recover";
-        const isMeant = ({ skipReason }: DeliveryRow): boolean => skipReason === SKIPPED_WHILE_DISABLED;
-        const dead = await changeAll(store, ctx, "retry", { ...filter, state: "dead" }, { by });
-        const skipped = await changeAll(store, ctx, "retry", { ...filter, state: "skipped" }, { by, isMeant });
-        const changes = addChanges(dead, skipped);
+        const { actor, stop } = ctx;
+        const changes = await untilStopped(ctx, () => recoverEndpoint(store, id, { actor, since, stop }));
         if (changes.changed + changes.left === 0) throw new CliError(missedNothing(found, since));
         return { row: found, changes };
       });

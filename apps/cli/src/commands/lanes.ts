@@ -1,11 +1,11 @@
 import {
-  changeDeliveries,
   LANE_COUNT_LIMIT,
   type LaneFilter,
   type LaneRow,
   type LaneState,
   listLanes,
   type Store,
+  unblockLane,
 } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
@@ -68,20 +68,18 @@ export function registerLanes(program: Command, ctx: CliContext): void {
 
 async function unblock(ctx: CliContext, store: Store, handler: string, lane: string): Promise<LaneRow> {
   const name = `lane ${printable(lane)} of ${printable(handler)}`;
-  const [found] = await listLanes(store, { handler, lane }, 1);
-  if (found === undefined) {
+  const found = await unblockLane(store, { handler, lane }, ctx.actor);
+  if (found.outcome === "empty") {
     const nothing = `Nothing waits or runs in ${name}: see \`${ctx.penstock} lanes list\`.`;
     throw new CliError(await explainNoMatch(ctx, store, { handler }, nothing));
   }
-  const refusal = `${name} is not blocked by a dead letter: its head is ${nameHead(found)}, which is ${found.head.state}.`;
-  if (found.head.state !== "dead") {
-    const command = `${ctx.penstock} deliveries skip ${found.head.seq} --handler ${printable(handler)}`;
-    const advice = found.head.state === "running" ? "" : ` To skip that: \`${command}\`.`;
-    throw new CliError(`${refusal}${advice}`);
-  }
-  const changed = await changeDeliveries(store, "skip", [found.head], { actor: ctx.actor, by: "lanes unblock" });
-  if (changed.length === 0) throw new CliError(`${name} has just changed, nothing was skipped: look at it again.`);
-  return found;
+  if (found.outcome === "changed")
+    throw new CliError(`${name} has just changed, nothing was skipped: look at it again.`);
+  if (found.outcome === "skipped") return found.lane;
+  const { head } = found.lane;
+  const refusal = `${name} is not blocked by a dead letter: its head is ${nameHead(found.lane)}, which is ${head.state}.`;
+  const command = `${ctx.penstock} deliveries skip ${head.seq} --handler ${printable(handler)}`;
+  throw new CliError(`${refusal}${head.state === "running" ? "" : ` To skip that: \`${command}\`.`}`);
 }
 
 function countWaiting({ waiting }: LaneRow): string {

@@ -1,3 +1,4 @@
+import { ENDPOINT_PREFIX, isEndpointId } from "@penstock/schemas";
 import { query, type Store } from "../connection/create-store.ts";
 import { type DeliveryFilter, type DeliveryStateName, eventMatches, toEventValues } from "./delivery-filter.ts";
 import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
@@ -44,28 +45,29 @@ const handler = { handler: "text?" } as const;
 const state = { state: "text?" } as const;
 const afterDay = { afterDay: "date?" } as const;
 
-const LIST = statement({
-  rows: {
-    day: "text",
-    seq: "int8",
-    subscriber: "text",
-    event_id: "text?",
-    type: "text?",
-    source: "text",
-    state: column<DeliveryStateName>("text"),
-    attempts: "int2",
-    next_attempt_at: "timestamptz?",
-    held_by: column<HeldBy | null>("text"),
-    received_at: "timestamptz",
-    changed_at: "timestamptz",
-    lane: "text?",
-    late: "bool",
-    skip_reason: "text?",
-    replay_id: "text?",
-    generation: "int2",
-    error: "text?",
-  },
-  text: sql`
+const listThose = (which: string) =>
+  statement({
+    rows: {
+      day: "text",
+      seq: "int8",
+      subscriber: "text",
+      event_id: "text?",
+      type: "text?",
+      source: "text",
+      state: column<DeliveryStateName>("text"),
+      attempts: "int2",
+      next_attempt_at: "timestamptz?",
+      held_by: column<HeldBy | null>("text"),
+      received_at: "timestamptz",
+      changed_at: "timestamptz",
+      lane: "text?",
+      late: "bool",
+      skip_reason: "text?",
+      replay_id: "text?",
+      generation: "int2",
+      error: "text?",
+    },
+    text: sql`
     SELECT d.day::text, d.seq, d.subscriber, e.event_id, e.type, e.source, d.state, d.attempts,
            ${nextAttemptOf("d", "s")} AS next_attempt_at, s.held_by, e.received_at, d.changed_at, d.lane, d.late,
            CASE WHEN d.state = 'skipped' THEN d.skip_reason END AS skip_reason, d.replay_id, d.generation,
@@ -76,12 +78,15 @@ const LIST = statement({
            -- By LIMIT, row by row: of a join the planner would expect next to no rows, and read whole tables for them.
            CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e
            LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
-     WHERE ${eventMatches("d")}
+     WHERE ${which} AND ${eventMatches("d")}
        AND (${handler} IS NULL OR d.subscriber = ${handler}) AND (${state} IS NULL OR d.state = ${state})
        AND (${afterDay} IS NULL
             OR (d.day, d.seq, d.subscriber) < (${afterDay}, ${{ afterSeq: "int8?", afterSubscriber: "text?" }}))
      ORDER BY d.day DESC, d.seq DESC, d.subscriber DESC LIMIT ${{ limit: "int8" }}`,
-});
+  });
+const LIST = listThose("true");
+/** Of one endpoint, by the index of what endpoints get. */
+const LIST_OF_ENDPOINT = listThose(`starts_with(d.subscriber, '${ENDPOINT_PREFIX}')`);
 
 /**
  * The deliveries that match, the newest events' first. Pages by (day, seq, subscriber), which is the order of the primary
@@ -92,9 +97,11 @@ export async function listDeliveries(
   filter: DeliveryFilter = {},
   { limit = 20, after }: { readonly limit?: number; readonly after?: DeliveryCursor } = {},
 ): Promise<DeliveryRow[]> {
-  const { rows } = await query(store.pool, LIST, {
+  const { handler } = filter;
+  const ofEndpoint = handler !== undefined && isEndpointId(handler);
+  const { rows } = await query(store.pool, ofEndpoint ? LIST_OF_ENDPOINT : LIST, {
     ...(await toEventValues(store, filter)),
-    handler: filter.handler,
+    handler,
     state: filter.state,
     afterDay: after?.day,
     afterSeq: after?.seq,

@@ -11,6 +11,7 @@ const MIGRATIONS = [
   "0004-issues",
   "0005-search",
   "0006-sources",
+  "0007-endpoint-deliveries",
 ] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];

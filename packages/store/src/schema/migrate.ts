@@ -11,6 +11,7 @@ import * as accounts from "./migrations/0003-accounts.ts";
 import * as issues from "./migrations/0004-issues.ts";
 import * as search from "./migrations/0005-search.ts";
 import * as sources from "./migrations/0006-sources.ts";
+import * as endpointDeliveries from "./migrations/0007-endpoint-deliveries.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -22,6 +23,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0004-issues": { up: issues.up },
   "0005-search": { up: search.up },
   "0006-sources": { up: sources.up },
+  "0007-endpoint-deliveries": { up: endpointDeliveries.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Answer, createGuard, createSender, signatureHeaders } from "@penstock/dispatch";
 import { type EndpointSettings, type KnownEventType, type OutboundConfig, wallClockMs } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { SIMULATED } from "@penstock/simulator";
+import { SIMULATED } from "./simulated.ts";
 
 /** Sends one signed request with an example of an event, as a worker would, and returns what came back. */
 export async function sendTest({
