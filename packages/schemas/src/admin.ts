@@ -91,7 +91,7 @@ const deliveryRow = z.strictObject({
   generation: count,
 });
 
-const deliveryDetail = deliveryRow.extend({
+export const deliveryDetail = deliveryRow.extend({
   traceparent,
   traceId,
   /** Of its handler or endpoint. */
@@ -155,6 +155,7 @@ export const eventRow = z.strictObject({
 });
 
 const eventDetail = eventRow.extend({
+  subjects: z.array(z.string()),
   attempts: z.array(
     z.strictObject({
       subscriber: z.string(),

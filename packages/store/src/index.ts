@@ -67,6 +67,7 @@ export { type DeliverySummary, type EventSummary } from "./events/event-summary.
 export { type AttemptSummary, type EventDetail, showEvents } from "./events/show-events.ts";
 export { countEvents, EVENT_COUNT_LIMIT, type EventHistogram } from "./search/count-events.ts";
 export { type EventFilter, listEvents, toTerms } from "./search/list-events.ts";
+export { listKnownValues } from "./search/known-values.ts";
 export { type EventPage, type EventSearch, searchEvents } from "./search/search-events.ts";
 export { LANE_COUNT_LIMIT, type LaneFilter, type LaneRow, type LaneState, listLanes } from "./deliveries/list-lanes.ts";
 export { listEffects } from "./deliveries/list-effects.ts";

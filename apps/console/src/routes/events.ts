@@ -1,25 +1,139 @@
+import { randomBytes } from "node:crypto";
+import { parseQuery, type Term } from "@penstock/schemas/search";
 import type { eventsRoutes, RouteResult } from "@penstock/schemas/admin";
-import { listEvents, type Store } from "@penstock/store";
+import {
+  countEvents,
+  countReplay,
+  createReplay,
+  type EventDetail,
+  listKnownValues,
+  recordAudit,
+  type ReplayCount,
+  searchEvents,
+  showDeliveries,
+  showEvents,
+  type Store,
+} from "@penstock/store";
+import { maskBody } from "../api/mask-json.ts";
 import { omitUndefined } from "../api/omit-undefined.ts";
-import { pageBefore } from "../api/page.ts";
+import { printCursor, readCursor } from "../api/page.ts";
+import type { Principal } from "../api/principal.ts";
+import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
 
+/** How long a page may be looked for: what is found until then is shown, and one can go on. */
+const SEARCH_MS = 3_000;
+const COUNT_MS = 1_500;
+
 type Items = RouteResult<(typeof eventsRoutes)["GET /events"]>["items"];
+type Shown = RouteResult<(typeof eventsRoutes)["GET /events/{source}/{id}"]>["items"];
 
 export function createEventsHandlers(store: Store): Handlers<typeof eventsRoutes> {
   return {
-    "GET /events": ({ query: { cursor, limit, since, until, ...others } }) => {
-      const times = { since: toDate(since), until: toDate(until) };
-      const filter = omitUndefined({ ...others, ...times });
-      return pageBefore(
-        cursor,
-        limit,
-        (before, most) =>
-          // States are texts to the store; the answer is checked.
-          listEvents(store, { ...filter, ...(before && { before }), limit: most }) as Promise<Items>,
-      );
+    "GET /events": async ({ query: { q, cursor, limit } }, { principal, signal }) => {
+      const terms = readQuery(q, principal);
+      const page = await searchEvents(store, { terms, limit, before: readCursor(cursor), budgetMs: SEARCH_MS, signal });
+      // States are texts to the store; the answer is checked.
+      return { items: page.items as Items, next: printCursor(page.next), bodiesSince: page.bodiesSince };
+    },
+    "GET /events/histogram": ({ query: { q } }, { principal, signal }) =>
+      countEvents(store, { terms: readQuery(q, principal), budgetMs: COUNT_MS, signal }),
+    "GET /events/values": () => listKnownValues(store),
+    "GET /events/{source}/{id}": async ({ path }) => {
+      const items: object[] = [];
+      for (const { body: _body, attempts: _attempts, ...event } of await findEvents(store, path)) {
+        items.push({ ...event, deliveries: await findDeliveries(store, event) });
+      }
+      return { items: items as Shown[number][] };
+    },
+    "GET /events/{source}/{id}/body": async ({ path }, { principal }) => {
+      const { seq, source, id, body } = await findEvent(store, path);
+      if (!principal.seesPayloads) return { seq, masked: true, encoding: "utf8", body: maskBody(body) };
+      // On record before it is shown.
+      const target = `${source}/${id ?? `seq:${seq}`}`;
+      await recordAudit(store.pool, { actor: principal.actor, action: "events.read-body", target, detail: { seq } });
+      const text = body.toString();
+      const isText = Buffer.from(text).equals(body);
+      return {
+        seq,
+        masked: false,
+        encoding: isText ? "utf8" : "base64",
+        body: isText ? text : body.toString("base64"),
+      };
+    },
+    "GET /events/{source}/{id}/replay": async ({ path, query: { handler } }) => {
+      const { day, seq } = await findEvent(store, path);
+      return toMatches(await countReplay(store, omitUndefined({ event: { day, seq }, handler })));
+    },
+    "POST /events/{source}/{id}/replay": async ({ path, body: { handler, again, reason } }, { principal }) => {
+      const { day, seq } = await findEvent(store, path);
+      const wanted = omitUndefined({ event: { day, seq }, handler, again, reason });
+      const count = await countReplay(store, wanted);
+      if (count?.total === 0) {
+        throw new Problem(409, "There is nothing to do again", {
+          detail: "What waits or runs is done anyway; what was skipped or cancelled is retried by its delivery.",
+        });
+      }
+      const replay = randomBytes(4).toString("hex");
+      const request = omitUndefined({ event: `seq:${seq}`, handler, again });
+      await createReplay(store, { ...wanted, id: replay, request }, principal.actor);
+      return { ...toMatches(count), replay };
     },
   };
 }
 
-const toDate = (time: string | undefined): Date | undefined => (time === undefined ? undefined : new Date(time));
+/** @throws Problem that says where the query is wrong, and what would be right. */
+function readQuery(q: string, { seesPayloads }: Principal): readonly Term[] {
+  const parsed = parseQuery(q);
+  if (!parsed.ok) {
+    const errors = parsed.errors.map(({ from, to, message }) => ({ path: `query.q[${from}:${to}]`, message }));
+    throw new Problem(400, "The query is not understood", { errors });
+  }
+  // A search for a value tells whether it is there.
+  if (!seesPayloads && parsed.terms.some(({ kind }) => kind === "body" || kind === "text")) {
+    throw new Problem(403, "This searches payloads", {
+      detail: "You may not see the payloads of events. An admin can change that in Settings.",
+    });
+  }
+  return parsed.terms;
+}
+
+interface Named {
+  readonly source: string;
+  readonly id: string;
+}
+
+/** The newest first. */
+async function findEvents(store: Store, { source, id }: Named): Promise<EventDetail[]> {
+  const found = await showEvents(store, id, source);
+  if (found.length > 0) return found.toReversed();
+  throw new Problem(404, `There is no event ${id} of ${source}`, {
+    detail: "Look for it in Events, by another part of what you know of it.",
+  });
+}
+
+async function findEvent(store: Store, named: Named): Promise<EventDetail> {
+  const [event] = await findEvents(store, named);
+  if (event === undefined) throw new Problem(404, `There is no event ${named.id} of ${named.source}`);
+  return event;
+}
+
+async function findDeliveries(store: Store, { seq, status }: Pick<EventDetail, "seq" | "status">): Promise<object[]> {
+  if (status === "pending") return [];
+  const deliveries = await showDeliveries(store, { event: `seq:${seq}` });
+  return deliveries.map((delivery) => ({
+    ...delivery,
+    traceId: traceIdOf(delivery.traceparent),
+    attemptLog: delivery.attemptLog.map((attempt) => ({ ...attempt, traceId: traceIdOf(attempt.traceparent) })),
+  }));
+}
+
+const traceIdOf = (traceparent: string | null): string | null =>
+  /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-/.exec(traceparent ?? "")?.[1] ?? null;
+
+function toMatches(count: ReplayCount | null) {
+  return {
+    total: count === null ? 0 : count.total,
+    handlers: (count?.handlers ?? []).map(({ name, count: matching }) => ({ name, count: matching })),
+  };
+}

@@ -1,23 +1,99 @@
 import { z } from "zod";
-import { deliveryState, eventRow } from "../admin.ts";
+import { deliveryDetail, eventRow } from "../admin.ts";
+import { MAX_QUERY_LENGTH } from "../search/query.ts";
 import { defineRoutes } from "./contract.ts";
 import { pageOf, paging, time } from "./values.ts";
 
+const q = z
+  .string()
+  .max(MAX_QUERY_LENGTH)
+  .default("")
+  .describe('which events, e.g. type:message.* state:dead data.contactId=cnt_1 "free text" age<2h');
+
+/** `id` may be `seq:7`, for an event without an id. */
+const path = z.object({ source: z.string().max(200), id: z.string().max(400) });
+
+const event = eventRow.extend({
+  subjects: z.array(z.string()),
+  traceparent: z.string().nullable(),
+  deliveries: z.array(deliveryDetail),
+});
+
+const matches = z.object({
+  /** Deliveries that are done again. */
+  total: z.int(),
+  handlers: z.array(z.object({ name: z.string(), count: z.int() })),
+});
+
 export const eventsRoutes = defineRoutes({
   "GET /events": {
-    summary: "List events, the newest first",
+    summary: "Search events, the newest first",
     role: "viewer",
-    query: z.object({
-      source: z.string().optional(),
-      type: z.string().optional(),
-      handler: z.string().optional(),
-      state: deliveryState.optional(),
-      status: eventRow.shape.status.optional(),
-      since: time.optional(),
-      until: time.optional(),
-      subject: z.string().optional(),
-      ...paging,
+    query: z.object({ q, ...paging }),
+    response: pageOf(eventRow).extend({
+      /** Where the search has looked at bodies from; null where it did not have to, or the query says a time. */
+      bodiesSince: time.nullable(),
     }),
-    response: pageOf(eventRow),
+  },
+  "GET /events/histogram": {
+    summary: "Count events over time: the newest 10,000 of a query, all of one that asks for a time alone",
+    role: "viewer",
+    query: z.object({ q }),
+    response: z.object({
+      from: time,
+      to: time,
+      bucketMs: z.int(),
+      counts: z.array(z.int()),
+      total: z.int(),
+      /** Whether there are more than the total. */
+      more: z.boolean(),
+      countedSince: time.nullable(),
+    }),
+  },
+  "GET /events/values": {
+    summary: "What a query may ask for here: types, sources, handlers, and paths in the newest bodies",
+    role: "viewer",
+    response: z.object({
+      type: z.array(z.string()),
+      source: z.array(z.string()),
+      handler: z.array(z.string()),
+      paths: z.array(z.string()),
+    }),
+  },
+  "GET /events/{source}/{id}": {
+    summary: "One event with its deliveries and their attempts; several where an id came with different bodies",
+    role: "viewer",
+    path,
+    response: z.object({ items: z.array(event) }),
+  },
+  "GET /events/{source}/{id}/body": {
+    summary: "The body of an event; to those who may not see payloads its keys, with the values masked",
+    role: "viewer",
+    path,
+    response: z.object({
+      seq: z.int(),
+      masked: z.boolean(),
+      encoding: z.enum(["utf8", "base64"]),
+      body: z.string(),
+    }),
+  },
+  "GET /events/{source}/{id}/replay": {
+    summary: "Count what a replay of an event would do again",
+    role: "viewer",
+    path,
+    query: z.object({ handler: z.string().optional() }),
+    response: matches,
+  },
+  "POST /events/{source}/{id}/replay": {
+    summary: "Have an event handled again",
+    role: "operator",
+    path,
+    body: z.object({
+      handler: z.string().max(200).optional(),
+      /** Do effects again, too. */
+      again: z.boolean().default(false),
+      reason: z.string().max(500).optional(),
+    }),
+    response: matches.extend({ replay: z.string() }),
   },
 });

@@ -52,11 +52,24 @@ export async function findEvents(store: Store, idOrSeq: string, source?: string)
   return found.length === 0 && seq !== undefined ? find(store, { seq, source }) : found;
 }
 
+const RECENT_SOURCES = statement({
+  rows: { source: "text" },
+  text: sql`
+    SELECT DISTINCT source FROM (
+      SELECT source FROM penstock.events e ORDER BY e.day DESC, e.seq DESC LIMIT 2000) AS recent`,
+});
+
+/** Those that the store was opened with; else those of the newest events: the console has no list of sources. */
+async function sourcesOf(store: Store): Promise<readonly string[]> {
+  if (store.sources.length > 0) return store.sources;
+  return (await query(store.pool, RECENT_SOURCES)).rows.map(({ source }) => source);
+}
+
 async function find(
   store: Store,
   { id, seq, source }: { readonly id?: string; readonly seq?: number; readonly source: string | undefined },
 ): Promise<EventPointer[]> {
-  const sources = source === undefined ? [...store.sources, OWN_SOURCE] : [source];
+  const sources = source === undefined ? [...(await sourcesOf(store)), OWN_SOURCE] : [source];
   const keys = id === undefined ? [] : sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
   // Postgres text holds neither a NUL nor half a character, so no id that is stored does.
   const stored = id === undefined ? null : toStorableText(id);

@@ -28,12 +28,13 @@ const WAITING = statement({
     bytes: "int4",
     body_at: "int4",
     traceparent: "text?",
+    subjects: column<string[]>("text[]"),
     replay_id: "text?",
     replay_of: "int8?",
   },
   text: sql`
     SELECT e.seq, e.day::text, e.source, e.event_id, e.type, 'pending' AS status, e.received_at, e.created_at,
-           e.body_bytes AS bytes, e.body_at, e.traceparent, e.replay_id, e.replay_of
+           e.body_bytes AS bytes, e.body_at, e.traceparent, e.subjects, e.replay_id, e.replay_of
       FROM (SELECT day, batch FROM penstock.pending
              WHERE ${before} IS NULL OR batch <= ${before} / 1024 ORDER BY batch DESC LIMIT ${{ batches: "int4" }}) AS p,
            LATERAL (SELECT ROW(day, batch, received_at, events, meta, ''::bytea)::penstock.batches AS b

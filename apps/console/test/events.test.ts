@@ -1,0 +1,136 @@
+import type { Client } from "@penstock/client";
+import { commitBatch, createEngineStore, listAudit } from "@penstock/store";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ConsoleUnderTest, startConsole } from "./console-under-test.ts";
+
+type NewEvent = Parameters<typeof commitBatch>[1][number];
+
+let console: ConsoleUnderTest;
+let viewer: Client;
+let reader: Client;
+beforeAll(async () => {
+  console = await startConsole();
+  viewer = await console.as("viewer");
+  reader = await console.as("operator", true);
+  const { store } = console;
+  const events = ["a", "b", "c"].map((name, nth): NewEvent => ({
+    source: "buzzbip",
+    eventId: `evt_${name}`,
+    key: null,
+    type: nth === 2 ? "contact.created" : "message.received",
+    createdAt: null,
+    subjects: ["cnt_1"],
+    problem: null,
+    traceparent: null,
+    bodyVaries: false,
+    body: Buffer.from(
+      JSON.stringify({ data: { contactId: `cnt_${name}`, tags: ["new"], text: "Where is my refund?" } }),
+    ),
+    replay: null,
+  }));
+  const batches = [await commitBatch(store, events)];
+  await createEngineStore(store, "test").transaction((tx) =>
+    tx.claimBatches({ batches, onlyThese: true, maxEvents: 100, maxBytes: 1e9 }),
+  );
+  await commitBatch(store, [{ ...events[0]!, eventId: "evt_waits" }]);
+  await store.pool.query(`
+    INSERT INTO penstock.handlers (name, kind, types, registered_at)
+    VALUES ('inbox', 'transactional', '{message.received}', now());
+    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
+    SELECT day, seq, 'inbox', CASE event_id WHEN 'evt_a' THEN 'dead' ELSE 'succeeded' END, 1 FROM penstock.events
+     WHERE type = 'message.received';
+    INSERT INTO penstock.attempts SELECT day, seq, 'inbox', 1, now() - interval '1 s', now(), 'failed', 'Error', 'boom', 'w1'
+      FROM penstock.events WHERE event_id = 'evt_a'`);
+});
+afterAll(() => console.close());
+
+const search = async (client: Client, q: string): Promise<(string | null)[]> =>
+  (await client.call("GET /events", { query: { q } })).items.map(({ id }) => id);
+
+test("events are found by a query, page by page", async () => {
+  expect(await search(viewer, "")).toEqual(["evt_waits", "evt_c", "evt_b", "evt_a"]);
+  expect(await search(viewer, "state:dead handler:inbox age<2h")).toEqual(["evt_a"]);
+  expect(await search(viewer, "id:evt_b")).toEqual(["evt_b"]);
+  expect(await search(reader, "data.contactId=cnt_b")).toEqual(["evt_b"]);
+  const ids: (string | null)[] = [];
+  for (let cursor: string | undefined; ;) {
+    const page = await viewer.call("GET /events", {
+      query: { q: "type:message.*", limit: 1, ...(cursor && { cursor }) },
+    });
+    ids.push(...page.items.map(({ id }) => id));
+    if (page.next === null) break;
+    cursor = page.next;
+  }
+  expect(ids).toEqual(["evt_waits", "evt_b", "evt_a"]);
+});
+
+test("a query that is wrong is refused with the place and what would be right", async () => {
+  await expect(search(viewer, "type:x state:broken")).rejects.toMatchObject({
+    status: 400,
+    errors: [{ path: "query.q[13:19]", message: expect.stringContaining("it is one of pending, running") as string }],
+  });
+  await expect(viewer.call("GET /events", { query: { cursor: "nonsense" } })).rejects.toMatchObject({ status: 400 });
+});
+
+test("events are counted over time", async () => {
+  const { total, counts, more } = await viewer.call("GET /events/histogram", { query: { q: "type:message.received" } });
+  expect([total, more, counts.reduce((sum, count) => sum + count, 0)]).toEqual([2, false, 2]);
+});
+
+test("completion is told what there is", async () => {
+  expect(await viewer.call("GET /events/values")).toMatchObject({
+    type: ["contact.created", "message.received"],
+    source: expect.arrayContaining(["buzzbip"]) as string[],
+    handler: ["inbox"],
+    paths: ["data.contactId", "data.tags", "data.text"],
+  });
+});
+
+test("one event is shown with its deliveries and what came of each try", async () => {
+  const path = { source: "buzzbip", id: "evt_a" };
+  const { items } = await viewer.call("GET /events/{source}/{id}", { path });
+  expect(items).toMatchObject([
+    {
+      id: "evt_a",
+      subjects: ["cnt_1"],
+      deliveries: [{ subscriber: "inbox", state: "dead", attemptLog: [{ outcome: "failed", errorMessage: "boom" }] }],
+    },
+  ]);
+  const waiting = await viewer.call("GET /events/{source}/{id}", { path: { source: "buzzbip", id: "evt_waits" } });
+  expect(waiting.items).toMatchObject([{ status: "pending", deliveries: [] }]);
+  const unknown = viewer.call("GET /events/{source}/{id}", { path: { source: "shop", id: "evt_a" } });
+  await expect(unknown).rejects.toMatchObject({ status: 404 });
+});
+
+test("a body is shown to those who may see payloads, which is on record; the others see its keys, and cannot search it", async () => {
+  const path = { source: "buzzbip", id: "evt_a" };
+  const reads = async (): Promise<number> => (await listAudit(console.store, { action: "events.read-body" })).length;
+  const before = await reads();
+  const masked = await viewer.call("GET /events/{source}/{id}/body", { path });
+  expect(masked.masked).toBe(true);
+  expect(JSON.parse(masked.body)).toEqual({ data: { contactId: "•••", tags: ["•••"], text: "•••" } });
+  expect(await reads()).toBe(before);
+  const whole = await reader.call("GET /events/{source}/{id}/body", { path });
+  expect([whole.masked, whole.body]).toEqual([false, expect.stringContaining("Where is my refund?")]);
+  expect(await reads()).toBe(before + 1);
+  for (const q of ["data.contactId=cnt_a", "refund", "-refund"]) {
+    await expect(search(viewer, q)).rejects.toMatchObject({ status: 403 });
+    await expect(viewer.call("GET /events/histogram", { query: { q } })).rejects.toMatchObject({ status: 403 });
+  }
+});
+
+test("an event is replayed with a count before, by an operator, which is on record", async () => {
+  const path = { source: "buzzbip", id: "evt_a" };
+  const route = "/events/{source}/{id}/replay" as const;
+  expect(await viewer.call(`GET ${route}`, { path, query: {} })).toEqual({
+    total: 1,
+    handlers: [{ name: "inbox", count: 1 }],
+  });
+  await expect(viewer.call(`POST ${route}`, { path, body: {} })).rejects.toMatchObject({ status: 403 });
+  const { replay, total } = await reader.call(`POST ${route}`, { path, body: { reason: "mended" } });
+  expect(total).toBe(1);
+  const [entry] = await listAudit(console.store, { action: "replay.create" });
+  expect(entry).toMatchObject({ target: replay, actor: expect.stringContaining("operator") as string });
+  const nothing = reader.call(`POST ${route}`, { path: { source: "buzzbip", id: "evt_c" }, body: {} });
+  await expect(nothing).rejects.toMatchObject({ status: 409 });
+});
