@@ -23,6 +23,7 @@ function wanted(): string {
   const sources = [
     ...globSync("web/**/*", { cwd: here }).map((file) => join(here, file)),
     ...globSync("../../packages/client/src/*.ts", { cwd: here }).map((file) => join(here, file)),
+    ...globSync("../../packages/schemas/src/search/*.ts", { cwd: here }).map((file) => join(here, file)),
     join(here, "build-web.ts"),
     join(here, "..", "..", "pnpm-lock.yaml"),
   ].toSorted();

@@ -43,7 +43,18 @@ const home = createRoute({
 const events = createRoute({
   getParentRoute: () => shell,
   path: "/events",
+  validateSearch: (search): { q?: string; columns?: string } => ({
+    ...(typeof search["q"] === "string" && search["q"] !== "" && { q: search["q"] }),
+    ...(typeof search["columns"] === "string" && { columns: search["columns"] }),
+  }),
   component: lazyRouteComponent(() => import("./pages/events.tsx"), "EventsPage"),
+});
+
+const event = createRoute({
+  getParentRoute: () => shell,
+  path: "/events/$source/$id",
+  validateSearch: (search): { tab?: string } => (typeof search["tab"] === "string" ? { tab: search["tab"] } : {}),
+  component: lazyRouteComponent(() => import("./pages/event.tsx"), "EventPage"),
 });
 
 const settingsRoute = createRoute({
@@ -53,7 +64,7 @@ const settingsRoute = createRoute({
 });
 
 /** The pages. One is added here, and in the navigation (parts/navigation.ts). */
-const routeTree = root.addChildren([signIn, shell.addChildren([home, events, settingsRoute])]);
+const routeTree = root.addChildren([signIn, shell.addChildren([home, events, event, settingsRoute])]);
 
 export const router = createRouter({
   routeTree,

@@ -1,5 +1,4 @@
 export { type Completion, completeQuery, type CompletionOption, type KnownValues } from "./complete-query.ts";
-export { matchBody } from "./match-body.ts";
 export { parseQuery } from "./parse-query.ts";
 export { printQuery, printTerm } from "./print-query.ts";
 export {

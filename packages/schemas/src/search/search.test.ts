@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { completeQuery, matchBody, parseQuery, printQuery, setTime, type Term, timesOf } from "./index.ts";
+import { completeQuery, parseQuery, printQuery, setTime, type Term, timesOf } from "./index.ts";
+import { matchBody } from "./match-body.ts";
 import type { BodyTerm, TextTerm } from "./query.ts";
 
 function termsOf(query: string): readonly Term[] {

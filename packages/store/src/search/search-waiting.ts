@@ -1,5 +1,4 @@
-import { toStorableText } from "@penstock/schemas";
-import { matchBody } from "@penstock/schemas/search";
+import { matchBody, toStorableText } from "@penstock/schemas";
 import { readIdOrSeq } from "../events/find-events.ts";
 import { readBody } from "../events/read-events.ts";
 import { query, type Store } from "../connection/create-store.ts";

@@ -1,0 +1,339 @@
+import { printQuery } from "@penstock/schemas/search";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { api } from "../app/api.ts";
+import { useKeys } from "../app/keys.tsx";
+import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { meQuery } from "../app/query-client.ts";
+import { BodyView } from "../parts/body-view.tsx";
+import { Button } from "../parts/button.tsx";
+import { EventTable, nameOf } from "../parts/event-table.tsx";
+import { ErrorNotice, Notice } from "../parts/notice.tsx";
+import { Page, Panel } from "../parts/panel.tsx";
+import { ReplayDialog } from "../parts/replay-dialog.tsx";
+import { StatusBadge, statusOf } from "../parts/status-badge.tsx";
+import { type EventDetail, formatMs, Timeline } from "../parts/timeline.tsx";
+
+const texts = defineTexts({
+  en: {
+    replay: "Replay",
+    timeline: "Timeline",
+    attempts: "Attempts",
+    body: "Body",
+    headers: "Headers and signature",
+    related: "Related",
+    type: "Type",
+    source: "Source",
+    status: "Status",
+    received: "Received",
+    created: "Created by the sender",
+    size: "Size",
+    bytes: { one: "{count} byte", other: "{count} bytes" },
+    trace: "Trace",
+    subjects: "About",
+    madeBy: "Made by replay {replay} of seq {of}",
+    mendedBy: "Mended by {id}",
+    noHeaders: "Nothing is kept of headers and signature: what is stored was signed and verified when it came.",
+    noAttempts: "No attempt but a first success, if any: such a one stands in the timeline alone.",
+    noRelated: "It is about nothing that other events could be found by.",
+    others: {
+      one: "Another body came under this id: {count} more event",
+      other: "Other bodies came under this id: {count} more events",
+    },
+    try: "Try",
+    outcome: "Outcome",
+    took: "Took",
+    worker: "Worker",
+    error: "Error",
+    lane: "Lane {lane}",
+    heldBy: "held: {why}",
+    waitsFor: "waits for {id} in its lane",
+  },
+  it: {
+    replay: "Riesegui",
+    timeline: "Cronologia",
+    attempts: "Tentativi",
+    body: "Contenuto",
+    headers: "Header e firma",
+    related: "Correlati",
+    type: "Tipo",
+    source: "Sorgente",
+    status: "Stato",
+    received: "Ricevuto",
+    created: "Creato dal mittente",
+    size: "Dimensione",
+    bytes: { one: "{count} byte", other: "{count} byte" },
+    trace: "Traccia",
+    subjects: "Riguarda",
+    madeBy: "Creato dalla riesecuzione {replay} di seq {of}",
+    mendedBy: "Corretto da {id}",
+    noHeaders: "Di header e firma non si conserva nulla: ciò che è salvato era firmato e verificato all'arrivo.",
+    noAttempts: "Nessun tentativo oltre a un eventuale primo successo, che sta solo nella cronologia.",
+    noRelated: "Non riguarda nulla per cui si possano trovare altri eventi.",
+    others: {
+      one: "Un altro contenuto è arrivato con questo id: {count} altro evento",
+      other: "Altri contenuti sono arrivati con questo id: altri {count} eventi",
+    },
+    try: "Tentativo",
+    outcome: "Esito",
+    took: "Durata",
+    worker: "Worker",
+    error: "Errore",
+    lane: "Corsia {lane}",
+    heldBy: "fermo: {why}",
+    waitsFor: "attende {id} nella sua corsia",
+  },
+});
+
+const TABS = ["attempts", "body", "headers", "related"] as const;
+const route = getRouteApi("/shell/events/$source/$id");
+
+export function EventPage() {
+  const t = useTexts(texts);
+  const name = route.useParams();
+  const { tab: asked } = route.useSearch();
+  const navigate = route.useNavigate();
+  const me = useQuery(meQuery);
+  const [replays, setReplays] = useState(false);
+  const tab = TABS.find((each) => each === asked) ?? "attempts";
+  const found = useQuery({
+    queryKey: ["event", name],
+    queryFn: ({ signal }) => api.call("GET /events/{source}/{id}", { path: name, signal }),
+    refetchInterval: ({ state }) => (isUnderWay(state.data?.items[0]) ? 2_000 : false),
+  });
+  const event = found.data?.items[0];
+  const others = (found.data?.items.length ?? 1) - 1;
+  const mayReplay = me.data?.role === "operator" || me.data?.role === "admin";
+  useKeys([{ keys: "r", does: t("replay"), run: () => mayReplay && setReplays(true) }]);
+  return (
+    <Page
+      title={name.id}
+      actions={
+        mayReplay && (
+          <Button look="primary" onClick={() => setReplays(true)}>
+            {t("replay")} <kbd className="font-mono text-xs">r</kbd>
+          </Button>
+        )
+      }
+    >
+      {found.error && <ErrorNotice error={found.error} onRetry={() => void found.refetch()} />}
+      {others > 0 && (
+        <Notice>
+          <Link
+            to="/events"
+            search={{ q: printQuery([{ kind: "field", key: "id", value: name.id, prefix: false, not: false }]) }}
+            className="underline"
+          >
+            {t("others", { count: others })}
+          </Link>
+        </Notice>
+      )}
+      {event && (
+        <>
+          <Facts event={event} />
+          <Panel title={t("timeline")}>
+            <Timeline event={event} />
+          </Panel>
+          <section className="rounded-lg border border-line bg-panel">
+            <div role="tablist" className="flex gap-1 overflow-x-auto border-b border-line px-2">
+              {TABS.map((each) => (
+                <button
+                  key={each}
+                  type="button"
+                  role="tab"
+                  id={`tab-${each}`}
+                  aria-selected={each === tab}
+                  aria-controls="tab-panel"
+                  className={`px-3 py-2 ${each === tab ? "border-b-2 border-accent font-semibold" : "text-dim"}`}
+                  onClick={() => void navigate({ search: { tab: each }, replace: true })}
+                >
+                  {t(each)}
+                </button>
+              ))}
+            </div>
+            <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} className="p-4">
+              {tab === "attempts" && <Attempts event={event} />}
+              {tab === "body" && <BodyView event={nameOf(event)} />}
+              {tab === "headers" && <p className="text-dim">{t("noHeaders")}</p>}
+              {tab === "related" && <Related event={event} />}
+            </div>
+          </section>
+        </>
+      )}
+      {replays && <ReplayDialog event={name} onClose={() => setReplays(false)} />}
+    </Page>
+  );
+}
+
+function isUnderWay(event: EventDetail | undefined): boolean {
+  return (
+    event?.status === "pending" ||
+    (event?.deliveries.some(({ state }) => state === "pending" || state === "running") ?? false)
+  );
+}
+
+function Facts({ event }: { event: EventDetail }) {
+  const t = useTexts(texts);
+  const { language } = useLanguage();
+  const time = (at: string): string =>
+    new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
+  const { quarantine, madeBy, mendedBy, traceparent } = event;
+  const facts = [
+    [t("status"), <StatusBadge key="status" state={statusOf(event)} />],
+    [t("type"), event.type ?? "–"],
+    [t("source"), event.source],
+    [t("received"), time(event.receivedAt)],
+    ...(event.createdAt === null ? [] : [[t("created"), time(event.createdAt)]]),
+    [t("size"), t("bytes", { count: event.bytes })],
+    ...(traceparent === null ? [] : [[t("trace"), traceparent.split("-")[1] ?? ""]]),
+  ] as const;
+  return (
+    <Panel>
+      <dl className="grid grid-cols-2 gap-x-6 gap-y-2 md:grid-cols-4">
+        {facts.map(([term, value]) => (
+          <div key={String(term)} className="min-w-0">
+            <dt className="text-xs text-dim">{term}</dt>
+            <dd className="truncate">{value}</dd>
+          </div>
+        ))}
+        {event.subjects.length > 0 && (
+          <div className="col-span-full">
+            <dt className="text-xs text-dim">{t("subjects")}</dt>
+            <dd className="flex flex-wrap gap-3">
+              {event.subjects.map((subject) => (
+                <Link
+                  key={subject}
+                  to="/events"
+                  search={{
+                    q: printQuery([{ kind: "field", key: "subject", value: subject, prefix: false, not: false }]),
+                  }}
+                  className="font-mono text-xs text-accent underline"
+                >
+                  {subject}
+                </Link>
+              ))}
+            </dd>
+          </div>
+        )}
+      </dl>
+      {quarantine && (
+        <p className="mt-3 text-bad">
+          {quarantine.reason}
+          {quarantine.detail === null ? "" : `: ${quarantine.detail}`}
+        </p>
+      )}
+      {madeBy && (
+        <p className="mt-2">
+          <Link
+            to="/events/$source/$id"
+            params={{ source: event.source, id: `seq:${madeBy.of}` }}
+            className="underline"
+          >
+            {t("madeBy", { replay: madeBy.replay, of: madeBy.of })}
+          </Link>
+        </p>
+      )}
+      {mendedBy && (
+        <p className="mt-2">
+          <Link
+            to="/events/$source/$id"
+            params={{ source: event.source, id: `seq:${mendedBy.seq}` }}
+            className="underline"
+          >
+            {t("mendedBy", { id: mendedBy.id ?? `seq:${mendedBy.seq}` })}
+          </Link>
+        </p>
+      )}
+    </Panel>
+  );
+}
+
+function Attempts({ event }: { event: EventDetail }) {
+  const t = useTexts(texts);
+  const { language } = useLanguage();
+  if (event.deliveries.every(({ attemptLog }) => attemptLog.length === 0))
+    return <p className="text-dim">{t("noAttempts")}</p>;
+  return (
+    <div className="flex flex-col gap-5">
+      {event.deliveries.map((delivery) => (
+        <section key={delivery.subscriber} aria-label={delivery.subscriber}>
+          <h3 className="mb-1 flex flex-wrap gap-3 font-semibold">
+            {delivery.subscriber} <StatusBadge state={delivery.state} />
+            {delivery.lane !== null && (
+              <span className="font-normal text-dim">{t("lane", { lane: delivery.lane })}</span>
+            )}
+            {delivery.heldBy !== null && (
+              <span className="font-normal text-warn">{t("heldBy", { why: delivery.heldBy })}</span>
+            )}
+            {delivery.waitsFor !== null && (
+              <Link
+                to="/events/$source/$id"
+                params={{ source: event.source, id: delivery.waitsFor.eventId ?? `seq:${delivery.waitsFor.seq}` }}
+                className="font-normal text-accent underline"
+              >
+                {t("waitsFor", { id: delivery.waitsFor.eventId ?? `seq:${delivery.waitsFor.seq}` })}
+              </Link>
+            )}
+          </h3>
+          <div className="overflow-x-auto">
+            <table className="w-full text-left">
+              <thead className="text-dim">
+                <tr>
+                  {(["try", "outcome", "received", "took", "worker", "error"] as const).map((each) => (
+                    <th key={each} scope="col" className="py-1 pr-4 font-medium">
+                      {each === "received" ? "" : t(each)}
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {delivery.attemptLog.map((attempt, nth) => (
+                  <tr key={nth} className="border-t border-line align-top">
+                    <td className="py-1 pr-4">{attempt.startedAt === null ? "" : attempt.attempt}</td>
+                    <td className="py-1 pr-4">
+                      {attempt.outcome}
+                      {attempt.note === null ? "" : ` (${attempt.note})`}
+                    </td>
+                    <td className="py-1 pr-4 whitespace-nowrap">
+                      {new Date(attempt.startedAt ?? attempt.endedAt).toLocaleString(language)}
+                    </td>
+                    <td className="py-1 pr-4 whitespace-nowrap">
+                      {attempt.startedAt === null
+                        ? ""
+                        : formatMs(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt))}
+                    </td>
+                    <td className="py-1 pr-4">{attempt.worker}</td>
+                    <td className="py-1 pr-4 break-words text-bad">
+                      {[attempt.errorClass, attempt.errorMessage].filter((part) => part !== null).join(": ")}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function Related({ event }: { event: EventDetail }) {
+  const t = useTexts(texts);
+  const [subject] = event.subjects;
+  const q = printQuery([{ kind: "field", key: "subject", value: subject ?? "", prefix: false, not: false }]);
+  const related = useQuery({
+    queryKey: ["events", q, "related"],
+    queryFn: ({ signal }) => api.call("GET /events", { query: { q, limit: 20 }, signal }),
+    enabled: subject !== undefined,
+  });
+  if (subject === undefined) return <p className="text-dim">{t("noRelated")}</p>;
+  if (related.error) return <ErrorNotice error={related.error} onRetry={() => void related.refetch()} />;
+  return (
+    <EventTable
+      events={related.data?.items ?? []}
+      columns={["received", "id", "type", "status", "handlers"]}
+      chosen={event.seq}
+    />
+  );
+}

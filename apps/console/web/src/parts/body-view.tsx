@@ -1,0 +1,107 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api } from "../app/api.ts";
+import { defineTexts, useTexts } from "../app/language.tsx";
+import { Button } from "./button.tsx";
+import { ErrorNotice, Notice } from "./notice.tsx";
+
+const texts = defineTexts({
+  en: {
+    pretty: "Pretty",
+    exact: "Exact bytes",
+    curl: "Copy as cURL",
+    copied: "Copied",
+    masked: "You may not see payloads: keys are shown, values are masked. An admin can change that in Settings.",
+    binary: "The body is no text: shown in base64.",
+    loading: "Reading the body…",
+  },
+  it: {
+    pretty: "Formattato",
+    exact: "Byte esatti",
+    curl: "Copia come cURL",
+    copied: "Copiato",
+    masked:
+      "Non puoi vedere i contenuti: le chiavi sono mostrate, i valori mascherati. Un admin può cambiarlo nelle Impostazioni.",
+    binary: "Il contenuto non è testo: mostrato in base64.",
+    loading: "Lettura del contenuto…",
+  },
+});
+
+/** The body of an event. It is read when it is shown, and that is on record. */
+export function BodyView({ event }: { event: { source: string; id: string } }) {
+  const t = useTexts(texts);
+  const [isExact, setIsExact] = useState(false);
+  const [copied, setCopied] = useState(false);
+  const body = useQuery({
+    queryKey: ["event-body", event],
+    queryFn: ({ signal }) => api.call("GET /events/{source}/{id}/body", { path: event, signal }),
+    // It never changes, and each reading is put on record.
+    staleTime: Infinity,
+    refetchOnWindowFocus: false,
+  });
+  if (body.isPending) return <p className="text-dim">{t("loading")}</p>;
+  if (body.error) return <ErrorNotice error={body.error} onRetry={() => void body.refetch()} />;
+  const { masked, encoding, body: text } = body.data;
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard.writeText(toCurl(event.source, text, encoding));
+    setCopied(true);
+  };
+  return (
+    <div className="flex flex-col gap-3">
+      {masked && <Notice>{t("masked")}</Notice>}
+      {encoding === "base64" && <Notice>{t("binary")}</Notice>}
+      <div className="flex flex-wrap gap-2">
+        <Button aria-pressed={!isExact} onClick={() => setIsExact(false)}>
+          {t("pretty")}
+        </Button>
+        {!masked && (
+          <>
+            <Button aria-pressed={isExact} onClick={() => setIsExact(true)}>
+              {t("exact")}
+            </Button>
+            <Button onClick={() => void copy()}>{t(copied ? "copied" : "curl")}</Button>
+          </>
+        )}
+      </div>
+      <pre
+        className="max-h-[60vh] overflow-auto rounded-md bg-sunken p-3 font-mono text-xs whitespace-pre-wrap"
+        tabIndex={0}
+      >
+        {isExact || encoding === "base64" ? text : indent(text)}
+      </pre>
+    </div>
+  );
+}
+
+/** Indents JSON without reading its numbers, which JSON.parse would round. */
+function indent(json: string): string {
+  try {
+    JSON.parse(json);
+  } catch {
+    return json;
+  }
+  let depth = 0;
+  const line = (): string => `\n${"  ".repeat(depth)}`;
+  return json.replaceAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]|\s+/g, (token, at: number) => {
+    if (/^\s/.test(token)) return "";
+    if (token === "{" || token === "[") {
+      if (/^\s*[}\]]/.test(json.slice(at + 1, at + 100))) return token;
+      depth++;
+      return token + line();
+    }
+    if (token === "}" || token === "]") {
+      if (/[[{]\s*$/.test(json.slice(Math.max(0, at - 100), at))) return token;
+      depth--;
+      return line() + token;
+    }
+    return token === "," ? token + line() : token === ":" ? ": " : token;
+  });
+}
+
+function toCurl(source: string, body: string, encoding: "utf8" | "base64"): string {
+  const quoted = `'${body.replaceAll("'", `'\\''`)}'`;
+  const to = `-X POST http://localhost:3000/webhooks/${encodeURIComponent(source)} -H 'content-type: application/json'`;
+  return encoding === "base64"
+    ? `printf %s ${quoted} | base64 -d | curl ${to} --data-binary @-`
+    : `curl ${to} --data-binary ${quoted}`;
+}
