@@ -1,5 +1,5 @@
 import { matchBody, wallClockMs } from "@penstock/schemas";
-import { type Term } from "@penstock/schemas/search";
+import type { Term } from "@penstock/schemas/search";
 import type { Store } from "../connection/create-store.ts";
 import { type EventSummary, summarise, toWaiting } from "../events/event-summary.ts";
 import type { EventPointer } from "../events/find-events.ts";

@@ -96,7 +96,7 @@ export function EventsPage() {
   const columns = shown === undefined ? USUAL : COLUMNS.filter((column) => shown.split(",").includes(column));
   const ask = (next: string): void => {
     choose(null);
-    void navigate({ search: (before) => ({ ...before, q: next === "" ? undefined : next }) });
+    void navigate({ search: ({ q: _, ...others }) => ({ ...others, ...(next !== "" && { q: next }) }) });
   };
   const parsed = parseQuery(q);
   const terms = parsed.ok ? parsed.terms : [];

@@ -111,7 +111,8 @@ function Cell({ event, column }: { event: EventRow; column: Column }) {
       );
     case "size":
       return event.bytes;
-    default:
+    case "type":
+    case "source":
       return event[column];
   }
 }
