@@ -34,7 +34,8 @@ export function BodyView({ event }: { event: { source: string; id: string } }) {
   const [copied, setCopied] = useState(false);
   const body = useQuery({
     queryKey: ["event-body", event],
-    queryFn: ({ signal }) => api.call("GET /events/{source}/{id}/body", { path: event, signal }),
+    // Not given up when the part is shown anew meanwhile: a second reading would be on record, too.
+    queryFn: () => api.call("GET /events/{source}/{id}/body", { path: event }),
     // It never changes, and each reading is put on record.
     staleTime: Infinity,
     refetchOnWindowFocus: false,

@@ -52,7 +52,10 @@ export function EventTable({
 }) {
   const t = useTexts(texts);
   const row = useRef<HTMLTableRowElement>(null);
-  useEffect(() => row.current?.scrollIntoView({ block: "nearest" }), [chosen]);
+  useEffect(() => {
+    // Of what it returns, a promise in new browsers, React would make a clean-up.
+    void row.current?.scrollIntoView({ block: "nearest" });
+  }, [chosen]);
   return (
     <div className="overflow-x-auto">
       <table className="w-full text-left">

@@ -1,0 +1,194 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { addPerson, commitBatch, createEngineStore, createSignInLink, listAudit } from "@penstock/store";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect } from "vitest";
+import { type ConsoleUnderTest, startConsole } from "../../apps/console/test/console-under-test.ts";
+import { expectAccessible } from "./harness/expect-accessible.ts";
+import { test } from "./harness/test.ts";
+
+type NewEvent = Parameters<typeof commitBatch>[1][number];
+
+const newEvent = (name: string, type = "message.received"): NewEvent => ({
+  source: "buzzbip",
+  eventId: `evt_${name}`,
+  key: null,
+  type,
+  createdAt: null,
+  subjects: ["cnt_1"],
+  problem: null,
+  traceparent: null,
+  bodyVaries: false,
+  body: Buffer.from(
+    JSON.stringify({
+      data: { contactId: `cnt_${name}`, text: "Where is my refund?", n: 9007199254740993n.toString() },
+    }),
+  ),
+  replay: null,
+});
+
+let console: ConsoleUnderTest;
+beforeAll(async () => {
+  await promisify(execFile)(process.execPath, [new URL("../../apps/console/build-web.ts", import.meta.url).pathname]);
+  console = await startConsole();
+  await record(["first", "second", "third"].map((name) => newEvent(name)));
+  await record([newEvent("created", "contact.created")]);
+  await console.store.pool.query(`
+    INSERT INTO penstock.handlers (name, kind, types, registered_at)
+    VALUES ('inbox', 'transactional', '{message.received}', now());
+    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
+    SELECT day, seq, 'inbox', CASE event_id WHEN 'evt_second' THEN 'dead' ELSE 'succeeded' END, 1 FROM penstock.events
+     WHERE type = 'message.received';
+    INSERT INTO penstock.attempts
+    SELECT day, seq, 'inbox', n, received_at + n * interval '2 s', received_at + n * interval '3 s', 'failed', 'Error', 'no such contact', 'w1'
+      FROM penstock.events, generate_series(1, 3) AS n WHERE event_id = 'evt_second'`);
+});
+afterAll(() => console.close());
+
+/** Records events as a worker does. */
+async function record(events: readonly NewEvent[]): Promise<void> {
+  const batches = [await commitBatch(console.store, events)];
+  const claim = { batches, onlyThese: true, maxEvents: 100, maxBytes: 1e9 };
+  await createEngineStore(console.store, "test").transaction((tx) => tx.claimBatches(claim));
+}
+
+let people = 0;
+async function signIn(page: Page, role: "viewer" | "operator", seesPayloads: boolean): Promise<void> {
+  const email = `person${++people}@example.com`;
+  const person = await addPerson(console.store, { email, name: `Person ${people}`, role, seesPayloads }, "test");
+  const { token } = await createSignInLink(console.store, person ?? { id: "", email }, 60, "test");
+  await page.goto(`${console.url}/sign-in#link=${token}`);
+  await page.getByRole("link", { name: "evt_first" }).waitFor();
+}
+
+const queryOf = (page: Page): string | null => new URL(page.url()).searchParams.get("q");
+
+test("events are searched with completion; the query stands in the URL, and what is wrong is told with its place", async ({
+  page,
+}) => {
+  await signIn(page, "operator", true);
+  await page.keyboard.press("/");
+  const field = page.getByRole("combobox", { name: "Search events" });
+  await page.keyboard.type("sta");
+  await page.getByRole("option", { name: "state:" }).waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("de");
+  await page.keyboard.press("Tab");
+  await expect.poll(() => field.inputValue()).toBe("state:dead ");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "evt_first" }).waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "evt_second" }).waitFor();
+  expect(queryOf(page)).toBe("state:dead");
+
+  await field.fill("data.contactId=cnt_third age<2h");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "evt_third" }).waitFor();
+  await field.fill("state:broken");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").filter({ hasText: "there is no state broken" }).waitFor();
+  expect(queryOf(page)).toBe("data.contactId=cnt_third age<2h");
+  await page.reload();
+  await page.getByRole("link", { name: "evt_third" }).waitFor();
+});
+
+test("a bar of the histogram is a time filter, which is taken away again", async ({ page }) => {
+  await signIn(page, "viewer", false);
+  await page
+    .getByRole("group", { name: /^Events over time/ })
+    .getByRole("button", { name: /: [1-9]\d* events?$/ })
+    .last()
+    .click();
+  await expect.poll(() => queryOf(page)).toMatch(/^after:\S+ before:\S+$/);
+  await page.getByRole("link", { name: "evt_first" }).waitFor();
+  await page.getByRole("button", { name: "Any time" }).click();
+  await expect.poll(() => queryOf(page)).toBe(null);
+});
+
+test("the list is live, and pauses while somebody points at it", async ({ page }) => {
+  await signIn(page, "viewer", false);
+  await record([newEvent("live_1")]);
+  await page.getByRole("link", { name: "evt_live_1" }).waitFor();
+  await page.getByRole("link", { name: "evt_live_1" }).hover();
+  await page.getByText("Paused while you point at the list").waitFor();
+  // What was under way when it paused has come.
+  await page.waitForLoadState("networkidle");
+  const asked: string[] = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await record([newEvent("live_2")]);
+  await page.clock.install();
+  await page.clock.runFor(20_000);
+  expect(asked.filter((url) => url.includes("/events"))).toEqual([]);
+  expect(await page.getByRole("link", { name: "evt_live_2" }).count()).toBe(0);
+  await page.getByRole("heading", { level: 1 }).hover();
+  await page.getByText("● Live").waitFor();
+  await page.clock.runFor(5_000);
+  await page.getByRole("link", { name: "evt_live_2" }).waitFor();
+});
+
+test("j, k and o walk the list and open an event; r replays it, once the count is read", async ({ page }) => {
+  await signIn(page, "operator", true);
+  await page.goto(`${console.url}/events?q=id%3Aevt_second`);
+  await page.getByRole("link", { name: "evt_second" }).waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("o");
+  await page.getByRole("heading", { level: 1, name: "evt_second" }).waitFor();
+  expect(await page.getByRole("img", { name: /^attempt \d: failed/ }).count()).toBe(3);
+  await page.getByRole("cell", { name: "Error: no such contact" }).first().waitFor();
+  await page.keyboard.press("r");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("1 delivery is done again: inbox").waitFor();
+  await dialog.getByRole("button", { name: "Replay" }).click();
+  await dialog.getByText(/^Replay \w+ runs now/).waitFor();
+  const [entry] = await listAudit(console.store, { action: "replay.create" });
+  expect(entry?.detail).toMatchObject({ event: expect.stringMatching(/^seq:\d+$/) as string });
+});
+
+test("the body is read when it is asked for, and that is on record; a viewer without that right sees keys alone", async ({
+  openPage,
+}) => {
+  const reads = async (): Promise<number> => (await listAudit(console.store, { action: "events.read-body" })).length;
+  const reader = await openPage();
+  await signIn(reader, "viewer", true);
+  await reader.goto(`${console.url}/events/buzzbip/evt_first`);
+  await reader.getByRole("tab", { name: "Body" }).waitFor();
+  const before = await reads();
+  await reader.getByRole("tab", { name: "Body" }).click();
+  await reader.getByText('"contactId": "cnt_first"').waitFor();
+  expect(await reads()).toBe(before + 1);
+  expect(await reader.getByRole("button", { name: "Replay" }).count()).toBe(0);
+
+  const other = await openPage();
+  await signIn(other, "viewer", false);
+  await other.goto(`${console.url}/events/buzzbip/evt_first?tab=body`);
+  await other.getByText('"contactId": "•••"').waitFor();
+  expect(await other.locator("body").textContent()).not.toContain("refund");
+  expect(await reads()).toBe(before + 1);
+});
+
+test.for([
+  { theme: "light", language: "en" },
+  { theme: "dark", language: "it" },
+] as const)("the pages are accessible: $theme, $language", async (look, { openPage }) => {
+  const page = await openPage(look);
+  await signIn(page, "operator", true);
+  await page.getByRole("heading", { level: 1, name: look.language === "en" ? "Events" : "Eventi" }).waitFor();
+  await page.waitForLoadState("networkidle");
+  await expectAccessible(page);
+  await keep(page, `events-${look.theme}`);
+  for (const tab of ["attempts", "body", "headers", "related"]) {
+    await page.goto(`${console.url}/events/buzzbip/evt_second?tab=${tab}`);
+    await page.getByRole("tabpanel").waitFor();
+    await page.waitForLoadState("networkidle");
+    await expectAccessible(page);
+    await keep(page, `event-${tab}-${look.theme}`);
+  }
+});
+
+/** A picture to look at. */
+async function keep(page: Page, name: string): Promise<void> {
+  await page.screenshot({
+    path: new URL(`../../node_modules/.cache/browser-pictures/${name}.png`, import.meta.url).pathname,
+    fullPage: true,
+  });
+}
