@@ -96,7 +96,12 @@ export function EventsPage() {
   const columns = shown === undefined ? USUAL : COLUMNS.filter((column) => shown.split(",").includes(column));
   const ask = (next: string): void => {
     choose(null);
-    void navigate({ search: ({ q: _, ...others }) => ({ ...others, ...(next !== "" && { q: next }) }) });
+    void navigate({
+      search: ({ columns: kept }) => ({
+        ...(kept !== undefined && { columns: kept }),
+        ...(next !== "" && { q: next }),
+      }),
+    });
   };
   const parsed = parseQuery(q);
   const terms = parsed.ok ? parsed.terms : [];

@@ -53,8 +53,8 @@ export function EventTable({
   const t = useTexts(texts);
   const row = useRef<HTMLTableRowElement>(null);
   useEffect(() => {
-    // Of what it returns, a promise in new browsers, React would make a clean-up.
-    void row.current?.scrollIntoView({ block: "nearest" });
+    // In braces: new browsers return a promise, which React would take for a clean-up.
+    row.current?.scrollIntoView({ block: "nearest" });
   }, [chosen]);
   return (
     <div className="overflow-x-auto">
