@@ -133,7 +133,7 @@ test("j, k and o walk the list and open an event; r replays it, once the count i
   await page.keyboard.press("j");
   await page.keyboard.press("o");
   await page.getByRole("heading", { level: 1, name: "evt_second" }).waitFor();
-  expect(await page.getByRole("img", { name: /^attempt \d: failed/ }).count()).toBe(3);
+  await expect.poll(() => page.getByRole("img", { name: /^attempt \d: failed/ }).count()).toBe(3);
   await page.getByRole("cell", { name: "Error: no such contact" }).first().waitFor();
   await page.keyboard.press("r");
   const dialog = page.getByRole("dialog");
