@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { parseMasterKeys } from "@penstock/dispatch/seal";
 import type { ConsoleConfig } from "@penstock/schemas";
 import { assertMigrated, type Store } from "@penstock/store";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
@@ -10,6 +11,7 @@ import { createAnswerOnce } from "./api/answer-once.ts";
 import { toPublicPlace } from "./api/same-origin.ts";
 import { createConsoleApp } from "./app.ts";
 import { createHandlers } from "./handlers.ts";
+import type { SourceParts } from "./source-parts.ts";
 
 export interface Console {
   readonly server: Server;
@@ -26,7 +28,17 @@ const WEB_FOLDER = join(import.meta.dirname, "..", "dist", "web");
 /** Wires the console: the store behind, accounts beside, HTTP in front. */
 export function createConsole(
   config: ConsoleConfig,
-  { store, log, version }: { readonly store: Store; readonly log: Logger; readonly version: string },
+  {
+    store,
+    log,
+    version,
+    sources,
+  }: {
+    readonly store: Store;
+    readonly log: Logger;
+    readonly version: string;
+    readonly sources: Omit<SourceParts, "ingestUrl">;
+  },
 ): Console {
   let closing = false;
   const place = toPublicPlace(config.publicUrl);
@@ -41,7 +53,15 @@ export function createConsole(
   const app = createConsoleApp({
     authenticate: createAuthenticate(store, auth),
     answerOnce: createAnswerOnce(store),
-    handlers: createHandlers({ store, auth, place, readiness, version }),
+    handlers: createHandlers({
+      store,
+      auth,
+      place,
+      readiness,
+      version,
+      keyring: parseMasterKeys(config.masterKeys),
+      sources: { ...sources, ingestUrl: config.ingestUrl },
+    }),
     place,
     log,
     version,

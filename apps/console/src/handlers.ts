@@ -1,3 +1,4 @@
+import type { Keyring } from "@penstock/dispatch/seal";
 import type { AdminRoutes } from "@penstock/schemas/admin";
 import type { Store } from "@penstock/store";
 import type { Readiness } from "@penstock/telemetry";
@@ -5,9 +6,13 @@ import type { Auth } from "./accounts/create-auth.ts";
 import type { Handlers } from "./api/register-routes.ts";
 import type { PublicPlace } from "./api/same-origin.ts";
 import { createAccountHandlers } from "./routes/accounts.ts";
+import { createAuditHandlers } from "./routes/audit.ts";
+import { createComposerHandlers } from "./routes/composer.ts";
 import { createEventsHandlers } from "./routes/events.ts";
 import { createHealthHandlers } from "./routes/health.ts";
 import { createSignInHandlers } from "./routes/sign-in.ts";
+import { createSourceHandlers } from "./routes/sources.ts";
+import type { SourceParts } from "./source-parts.ts";
 
 /** What handlers are made with. */
 export interface HandlerParts {
@@ -16,12 +21,25 @@ export interface HandlerParts {
   readonly place: PublicPlace;
   readonly readiness: () => Promise<Readiness>;
   readonly version: string;
+  readonly keyring: Keyring;
+  readonly sources: SourceParts;
 }
 
 /** A handler for every route of the admin API: a part's are added here, and its table in packages/schemas/src/admin. */
-export function createHandlers({ store, auth, place, readiness, version }: HandlerParts): Handlers<AdminRoutes> {
+export function createHandlers({
+  store,
+  auth,
+  place,
+  readiness,
+  version,
+  keyring,
+  sources,
+}: HandlerParts): Handlers<AdminRoutes> {
   return {
     ...createEventsHandlers(store),
+    ...createSourceHandlers(store, keyring, sources),
+    ...createComposerHandlers(store, keyring, sources),
+    ...createAuditHandlers(store),
     ...createAccountHandlers(store, auth, place),
     ...createSignInHandlers(auth, place),
     ...createHealthHandlers(readiness, version),

@@ -52,8 +52,42 @@ const settingsRoute = createRoute({
   component: lazyRouteComponent(() => import("./pages/settings.tsx"), "SettingsPage"),
 });
 
+const sources = createRoute({
+  getParentRoute: () => shell,
+  path: "/sources",
+  component: lazyRouteComponent(() => import("./pages/sources.tsx"), "SourcesPage"),
+});
+
+const composer = createRoute({
+  getParentRoute: () => shell,
+  path: "/composer",
+  validateSearch: (search): { source?: string; type?: string; way?: string } =>
+    textsIn(search, ["source", "type", "way"]),
+  component: lazyRouteComponent(() => import("./pages/composer.tsx"), "ComposerPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => shell,
+  path: "/settings/audit",
+  validateSearch: (search): { actor?: string; action?: string; target?: string } =>
+    textsIn(search, ["actor", "action", "target"]),
+  component: lazyRouteComponent(() => import("./pages/audit.tsx"), "AuditPage"),
+});
+
+/** What a URL says of these, as far as it says texts. */
+function textsIn<Name extends string>(
+  search: Record<string, unknown>,
+  names: readonly Name[],
+): { [Key in Name]?: string } {
+  const given = names.map((name) => [name, search[name]] as const).filter(([, value]) => typeof value === "string");
+  return Object.fromEntries(given) as { [Key in Name]?: string };
+}
+
 /** The pages. One is added here, and in the navigation (parts/navigation.ts). */
-const routeTree = root.addChildren([signIn, shell.addChildren([home, events, settingsRoute])]);
+const routeTree = root.addChildren([
+  signIn,
+  shell.addChildren([home, events, sources, composer, settingsRoute, audit]),
+]);
 
 export const router = createRouter({
   routeTree,

@@ -1,6 +1,9 @@
 import { accountRoutes, signInRoutes } from "./accounts.ts";
+import { auditRoutes } from "./audit.ts";
 import { eventsRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
+
+import { composerRoutes, sourceRoutes } from "./sources.ts";
 
 export {
   defineRoutes,
@@ -14,10 +17,19 @@ export {
   type RouteSpec,
 } from "./contract.ts";
 export { LANGUAGES, THEMES } from "./accounts.ts";
-export { accountRoutes, eventsRoutes, healthRoutes, signInRoutes };
+export { WAYS_TO_SEND } from "./sources.ts";
+export { accountRoutes, auditRoutes, composerRoutes, sourceRoutes, eventsRoutes, healthRoutes, signInRoutes };
 
 /** Every route of the admin API, in the order of its pages. A part's table is added here, and its handlers in apps/console. */
-export const adminRoutes = { ...eventsRoutes, ...accountRoutes, ...signInRoutes, ...healthRoutes };
+export const adminRoutes = {
+  ...eventsRoutes,
+  ...sourceRoutes,
+  ...composerRoutes,
+  ...auditRoutes,
+  ...accountRoutes,
+  ...signInRoutes,
+  ...healthRoutes,
+};
 
 /** Of {@link adminRoutes}, for the client. */
 export type AdminRoutes = typeof adminRoutes;

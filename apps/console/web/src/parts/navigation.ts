@@ -2,13 +2,15 @@ import type { LinkProps } from "@tanstack/react-router";
 import { defineTexts } from "../app/language.tsx";
 
 export const navigationTexts = defineTexts({
-  en: { events: "Events", settings: "Settings" },
-  it: { events: "Eventi", settings: "Impostazioni" },
+  en: { events: "Events", sources: "Sources", composer: "Composer", settings: "Settings" },
+  it: { events: "Eventi", sources: "Sorgenti", composer: "Compositore", settings: "Impostazioni" },
 });
 
 /** What the navigation shows, in its order. `key`: typed after `g`, it goes there. */
 export const NAVIGATION = [
   { name: "events", to: "/events", key: "e" },
+  { name: "sources", to: "/sources", key: "u" },
+  { name: "composer", to: "/composer", key: "c" },
   { name: "settings", to: "/settings", key: "s" },
 ] as const satisfies readonly {
   readonly name: keyof typeof navigationTexts.en;
