@@ -7,6 +7,8 @@ import type { PublicPlace } from "./api/same-origin.ts";
 import { createAccountHandlers } from "./routes/accounts.ts";
 import { createEventsHandlers } from "./routes/events.ts";
 import { createHealthHandlers } from "./routes/health.ts";
+import { createIssuesHandlers } from "./routes/issues.ts";
+import { createOverviewHandlers } from "./routes/overview.ts";
 import { createSignInHandlers } from "./routes/sign-in.ts";
 
 /** What handlers are made with. */
@@ -21,7 +23,9 @@ export interface HandlerParts {
 /** A handler for every route of the admin API: a part's are added here, and its table in packages/schemas/src/admin. */
 export function createHandlers({ store, auth, place, readiness, version }: HandlerParts): Handlers<AdminRoutes> {
   return {
+    ...createOverviewHandlers(store),
     ...createEventsHandlers(store),
+    ...createIssuesHandlers(store),
     ...createAccountHandlers(store, auth, place),
     ...createSignInHandlers(auth, place),
     ...createHealthHandlers(readiness, version),

@@ -8,6 +8,7 @@ import {
 import type { QueryClient } from "@tanstack/react-query";
 import { meQuery, queryClient } from "./app/query-client.ts";
 import { settings } from "./app/settings.ts";
+import { validateIssueSearch } from "./pages/issue-search.ts";
 import { LoadFailed } from "./pages/load-failed.tsx";
 import { NotFound } from "./pages/not-found.tsx";
 import { Shell } from "./parts/shell.tsx";
@@ -36,7 +37,7 @@ const home = createRoute({
   getParentRoute: () => shell,
   path: "/",
   beforeLoad: () => {
-    redirect({ to: "/events", throw: true });
+    redirect({ to: "/overview", throw: true });
   },
 });
 
@@ -46,6 +47,25 @@ const events = createRoute({
   component: lazyRouteComponent(() => import("./pages/events.tsx"), "EventsPage"),
 });
 
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: "/overview",
+  component: lazyRouteComponent(() => import("./pages/overview.tsx"), "OverviewPage"),
+});
+
+const issues = createRoute({
+  getParentRoute: () => shell,
+  path: "/issues",
+  validateSearch: validateIssueSearch,
+  component: lazyRouteComponent(() => import("./pages/issues.tsx"), "IssuesPage"),
+});
+
+const issue = createRoute({
+  getParentRoute: () => shell,
+  path: "/issues/$id",
+  component: lazyRouteComponent(() => import("./pages/issue.tsx"), "IssuePage"),
+});
+
 const settingsRoute = createRoute({
   getParentRoute: () => shell,
   path: "/settings",
@@ -53,7 +73,7 @@ const settingsRoute = createRoute({
 });
 
 /** The pages. One is added here, and in the navigation (parts/navigation.ts). */
-const routeTree = root.addChildren([signIn, shell.addChildren([home, events, settingsRoute])]);
+const routeTree = root.addChildren([signIn, shell.addChildren([home, overview, events, issues, issue, settingsRoute])]);
 
 export const router = createRouter({
   routeTree,

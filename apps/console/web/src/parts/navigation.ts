@@ -2,13 +2,15 @@ import type { LinkProps } from "@tanstack/react-router";
 import { defineTexts } from "../app/language.tsx";
 
 export const navigationTexts = defineTexts({
-  en: { events: "Events", settings: "Settings" },
-  it: { events: "Eventi", settings: "Impostazioni" },
+  en: { overview: "Overview", events: "Events", issues: "Issues", settings: "Settings" },
+  it: { overview: "Panoramica", events: "Eventi", issues: "Problemi", settings: "Impostazioni" },
 });
 
 /** What the navigation shows, in its order. `key`: typed after `g`, it goes there. */
 export const NAVIGATION = [
+  { name: "overview", to: "/overview", key: "o" },
   { name: "events", to: "/events", key: "e" },
+  { name: "issues", to: "/issues", key: "i" },
   { name: "settings", to: "/settings", key: "s" },
 ] as const satisfies readonly {
   readonly name: keyof typeof navigationTexts.en;
