@@ -29,6 +29,7 @@ const texts = defineTexts({
     noFailures: "None.",
     deliveries: "Deliveries that have not succeeded",
     none: "None: everything was delivered.",
+    last: "last",
     handler: "Handler",
   },
   it: {
@@ -53,6 +54,7 @@ const texts = defineTexts({
     noFailures: "Nessuna.",
     deliveries: "Consegne non riuscite",
     none: "Nessuna: tutto è stato consegnato.",
+    last: "ultima volta",
     handler: "Handler",
   },
 });
@@ -102,7 +104,8 @@ export function OverviewPage() {
               </Link>
               <p className="break-words">{issue.title}</p>
               <p className="text-dim">
-                {describeLeft(names, issue.left)} <TimeAgo time={issue.lastSeen} />. {names(`${issue.kind}-remedy`)}
+                {[describeLeft(names, issue.left), t("last")].filter((part) => part !== "").join(", ")}{" "}
+                <TimeAgo time={issue.lastSeen} />. {names(`${issue.kind}-remedy`)}
               </p>
             </li>
           ))}
