@@ -10,6 +10,8 @@ import { createAuditHandlers } from "./routes/audit.ts";
 import { createComposerHandlers } from "./routes/composer.ts";
 import { createEventsHandlers } from "./routes/events.ts";
 import { createHealthHandlers } from "./routes/health.ts";
+import { createIssuesHandlers } from "./routes/issues.ts";
+import { createOverviewHandlers } from "./routes/overview.ts";
 import { createSignInHandlers } from "./routes/sign-in.ts";
 import { createSourceHandlers } from "./routes/sources.ts";
 import type { SourceParts } from "./source-parts.ts";
@@ -36,7 +38,9 @@ export function createHandlers({
   sources,
 }: HandlerParts): Handlers<AdminRoutes> {
   return {
+    ...createOverviewHandlers(store),
     ...createEventsHandlers(store),
+    ...createIssuesHandlers(store),
     ...createSourceHandlers(store, keyring, sources),
     ...createComposerHandlers(store, keyring, sources),
     ...createAuditHandlers(store),

@@ -8,6 +8,7 @@ import {
 import type { QueryClient } from "@tanstack/react-query";
 import { meQuery, queryClient } from "./app/query-client.ts";
 import { settings } from "./app/settings.ts";
+import { validateIssueSearch } from "./pages/issue-search.ts";
 import { LoadFailed } from "./pages/load-failed.tsx";
 import { NotFound } from "./pages/not-found.tsx";
 import { Shell } from "./parts/shell.tsx";
@@ -36,7 +37,7 @@ const home = createRoute({
   getParentRoute: () => shell,
   path: "/",
   beforeLoad: () => {
-    redirect({ to: "/events", throw: true });
+    redirect({ to: "/overview", throw: true });
   },
 });
 
@@ -44,6 +45,25 @@ const events = createRoute({
   getParentRoute: () => shell,
   path: "/events",
   component: lazyRouteComponent(() => import("./pages/events.tsx"), "EventsPage"),
+});
+
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: "/overview",
+  component: lazyRouteComponent(() => import("./pages/overview.tsx"), "OverviewPage"),
+});
+
+const issues = createRoute({
+  getParentRoute: () => shell,
+  path: "/issues",
+  validateSearch: validateIssueSearch,
+  component: lazyRouteComponent(() => import("./pages/issues.tsx"), "IssuesPage"),
+});
+
+const issue = createRoute({
+  getParentRoute: () => shell,
+  path: "/issues/$id",
+  component: lazyRouteComponent(() => import("./pages/issue.tsx"), "IssuePage"),
 });
 
 const settingsRoute = createRoute({
@@ -86,7 +106,7 @@ function textsIn<Name extends string>(
 /** The pages. One is added here, and in the navigation (parts/navigation.ts). */
 const routeTree = root.addChildren([
   signIn,
-  shell.addChildren([home, events, sources, composer, settingsRoute, audit]),
+  shell.addChildren([home, overview, events, issues, issue, sources, composer, settingsRoute, audit]),
 ]);
 
 export const router = createRouter({

@@ -2,6 +2,7 @@ import { accountRoutes, signInRoutes } from "./accounts.ts";
 import { auditRoutes } from "./audit.ts";
 import { eventsRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
+import { issuesRoutes, overviewRoutes } from "./issues.ts";
 
 import { composerRoutes, sourceRoutes } from "./sources.ts";
 
@@ -18,11 +19,23 @@ export {
 } from "./contract.ts";
 export { LANGUAGES, THEMES } from "./accounts.ts";
 export { WAYS_TO_SEND } from "./sources.ts";
-export { accountRoutes, auditRoutes, composerRoutes, sourceRoutes, eventsRoutes, healthRoutes, signInRoutes };
+export {
+  accountRoutes,
+  auditRoutes,
+  composerRoutes,
+  eventsRoutes,
+  healthRoutes,
+  issuesRoutes,
+  overviewRoutes,
+  signInRoutes,
+  sourceRoutes,
+};
 
 /** Every route of the admin API, in the order of its pages. A part's table is added here, and its handlers in apps/console. */
 export const adminRoutes = {
+  ...overviewRoutes,
   ...eventsRoutes,
+  ...issuesRoutes,
   ...sourceRoutes,
   ...composerRoutes,
   ...auditRoutes,

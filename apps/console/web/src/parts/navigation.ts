@@ -2,13 +2,29 @@ import type { LinkProps } from "@tanstack/react-router";
 import { defineTexts } from "../app/language.tsx";
 
 export const navigationTexts = defineTexts({
-  en: { events: "Events", sources: "Sources", composer: "Composer", settings: "Settings" },
-  it: { events: "Eventi", sources: "Sorgenti", composer: "Compositore", settings: "Impostazioni" },
+  en: {
+    overview: "Overview",
+    events: "Events",
+    issues: "Issues",
+    sources: "Sources",
+    composer: "Composer",
+    settings: "Settings",
+  },
+  it: {
+    overview: "Panoramica",
+    events: "Eventi",
+    issues: "Problemi",
+    sources: "Sorgenti",
+    composer: "Compositore",
+    settings: "Impostazioni",
+  },
 });
 
 /** What the navigation shows, in its order. `key`: typed after `g`, it goes there. */
 export const NAVIGATION = [
+  { name: "overview", to: "/overview", key: "o" },
   { name: "events", to: "/events", key: "e" },
+  { name: "issues", to: "/issues", key: "i" },
   { name: "sources", to: "/sources", key: "u" },
   { name: "composer", to: "/composer", key: "c" },
   { name: "settings", to: "/settings", key: "s" },
