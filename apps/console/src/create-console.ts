@@ -28,7 +28,7 @@ export function createConsole(
   config: ConsoleConfig,
   { store, log, version }: { readonly store: Store; readonly log: Logger; readonly version: string },
 ): Console {
-  let closing = false;
+  const closing = new AbortController();
   const place = toPublicPlace(config.publicUrl);
   const auth = createAuth({ store, place, masterKeys: config.masterKeys, log });
   const readiness = createReadiness(
@@ -36,12 +36,12 @@ export function createConsole(
       { name: "postgres", required: true, check: () => store.ping() },
       { name: "migrations", required: true, check: () => assertMigrated(store) },
     ],
-    () => closing,
+    () => closing.signal.aborted,
   );
   const app = createConsoleApp({
     authenticate: createAuthenticate(store, auth),
     answerOnce: createAnswerOnce(store),
-    handlers: createHandlers({ store, auth, place, readiness, version }),
+    handlers: createHandlers({ store, auth, place, readiness, version, closing: closing.signal }),
     place,
     log,
     version,
@@ -61,7 +61,7 @@ export function createConsole(
         });
       }),
     async close(timeoutMs) {
-      closing = true;
+      closing.abort();
       const closed = new Promise((resolve) => server.close(resolve));
       const idle = setInterval(() => server.closeIdleConnections(), 50);
       const force = setTimeout(() => server.closeAllConnections(), timeoutMs);

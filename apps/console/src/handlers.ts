@@ -16,12 +16,21 @@ export interface HandlerParts {
   readonly place: PublicPlace;
   readonly readiness: () => Promise<Readiness>;
   readonly version: string;
+  /** Aborted when the console stops. */
+  readonly closing: AbortSignal;
 }
 
 /** A handler for every route of the admin API: a part's are added here, and its table in packages/schemas/src/admin. */
-export function createHandlers({ store, auth, place, readiness, version }: HandlerParts): Handlers<AdminRoutes> {
+export function createHandlers({
+  store,
+  auth,
+  place,
+  readiness,
+  version,
+  closing,
+}: HandlerParts): Handlers<AdminRoutes> {
   return {
-    ...createEventsHandlers(store),
+    ...createEventsHandlers(store, closing),
     ...createAccountHandlers(store, auth, place),
     ...createSignInHandlers(auth, place),
     ...createHealthHandlers(readiness, version),
