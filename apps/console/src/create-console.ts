@@ -40,7 +40,7 @@ export function createConsole(
     readonly sources: Omit<SourceParts, "ingestUrl">;
   },
 ): Console {
-  let closing = false;
+  const closing = new AbortController();
   const place = toPublicPlace(config.publicUrl);
   const auth = createAuth({ store, place, masterKeys: config.masterKeys, log });
   const readiness = createReadiness(
@@ -48,7 +48,7 @@ export function createConsole(
       { name: "postgres", required: true, check: () => store.ping() },
       { name: "migrations", required: true, check: () => assertMigrated(store) },
     ],
-    () => closing,
+    () => closing.signal.aborted,
   );
   const app = createConsoleApp({
     authenticate: createAuthenticate(store, auth),
@@ -61,6 +61,7 @@ export function createConsole(
       version,
       keyring: parseMasterKeys(config.masterKeys),
       sources: { ...sources, ingestUrl: config.ingestUrl },
+      closing: closing.signal,
     }),
     place,
     log,
@@ -81,7 +82,7 @@ export function createConsole(
         });
       }),
     async close(timeoutMs) {
-      closing = true;
+      closing.abort();
       const closed = new Promise((resolve) => server.close(resolve));
       const idle = setInterval(() => server.closeIdleConnections(), 50);
       const force = setTimeout(() => server.closeAllConnections(), timeoutMs);

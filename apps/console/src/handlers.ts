@@ -25,6 +25,8 @@ export interface HandlerParts {
   readonly version: string;
   readonly keyring: Keyring;
   readonly sources: SourceParts;
+  /** Aborted when the console stops. */
+  readonly closing: AbortSignal;
 }
 
 /** A handler for every route of the admin API: a part's are added here, and its table in packages/schemas/src/admin. */
@@ -36,10 +38,11 @@ export function createHandlers({
   version,
   keyring,
   sources,
+  closing,
 }: HandlerParts): Handlers<AdminRoutes> {
   return {
     ...createOverviewHandlers(store),
-    ...createEventsHandlers(store),
+    ...createEventsHandlers(store, closing),
     ...createIssuesHandlers(store),
     ...createSourceHandlers(store, keyring, sources),
     ...createComposerHandlers(store, keyring, sources),

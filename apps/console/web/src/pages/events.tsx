@@ -1,6 +1,7 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "../app/api.ts";
 import { defineTexts, useTexts } from "../app/language.tsx";
+import { useLiveEvents } from "../app/live-events.ts";
 import { Button } from "../parts/button.tsx";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
@@ -31,13 +32,14 @@ const texts = defineTexts({
 
 export function EventsPage() {
   const t = useTexts(texts);
+  const queries = useQueryClient();
   const events = useInfiniteQuery({
     queryKey: ["events"],
     queryFn: ({ pageParam, signal }) => api.call("GET /events", { query: { cursor: pageParam, limit: 50 }, signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next }) => next ?? undefined,
-    refetchInterval: 5_000,
   });
+  useLiveEvents(() => void queries.invalidateQueries({ queryKey: ["events"] }));
   const items = events.data?.pages.flatMap((page) => page.items) ?? [];
   return (
     <Page title={t("title")}>
