@@ -1,7 +1,7 @@
 import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "../connection/create-store.ts";
 import type { DeliveryStateName } from "./delivery-filter.ts";
-import { keepEnd } from "./keep-end.ts";
+import { recordEnd } from "./record-end.ts";
 import type { DeliveryCursor } from "./list-deliveries.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
@@ -47,7 +47,7 @@ const changeBy = (change: DeliveryChange) =>
         SELECT d.* FROM ${WANTED} JOIN penstock.deliveries d
             ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
          WHERE d.state = ANY(${{ changeable: "text[]" }}) AND ${ONLY[change]} FOR UPDATE OF d
-      ), kept AS (${keepEnd("before d")}
+      ), kept AS (${recordEnd("before d")}
       ), noted AS (
         INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id)
         SELECT day, seq, subscriber, attempts, now(), now(), ${{ done: "text", by: "text" }}, replay_id FROM before

@@ -4,7 +4,7 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { eventMatches } from "../deliveries/delivery-filter.ts";
 import { isMeant, wantsType } from "./replayed-subscribers.ts";
-import { keepEnd } from "../deliveries/keep-end.ts";
+import { recordEnd } from "../deliveries/record-end.ts";
 import { PARTITION_DAYS } from "../schema/partitions.ts";
 import { column, type RowOf, type Sql, sql, statement } from "../connection/sql.ts";
 
@@ -208,7 +208,7 @@ const handOutOf = (look: Look) =>
          WHERE d.day = w.day AND d.seq = w.seq AND d.subscriber = w.subscriber
            AND d.state IN ('succeeded', 'dead', 'skipped', 'cancelled')
         RETURNING d.day, d.seq, d.subscriber
-      ), ends AS (${keepEnd(`taken t CROSS JOIN LATERAL (
+      ), ends AS (${recordEnd(`taken t CROSS JOIN LATERAL (
                                SELECT * FROM penstock.deliveries
                                 WHERE day = t.day AND seq = t.seq AND subscriber = t.subscriber LIMIT 1) AS d`)}
       ), made AS (

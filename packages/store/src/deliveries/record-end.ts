@@ -4,7 +4,7 @@
  *
  * By a scalar subquery: a join would read all attempts.
  */
-export const keepEnd = (from: string): string => `
+export const recordEnd = (from: string): string => `
   INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id, note)
   SELECT d.day, d.seq, d.subscriber, d.attempts, d.changed_at, d.changed_at, d.state, '', d.replay_id,
          CASE WHEN d.state = 'skipped' THEN d.skip_reason END
