@@ -1,6 +1,6 @@
 /**
- * Puts on record how deliveries ended, from rows `d` of `from`, before they are begun again: a part of a WITH. A first
- * success has no attempt of its own, and neither has what a lane skipped: the delivery's row said it until now.
+ * SQL, as a part of a WITH: puts the end of deliveries `d` of `from` on record before they start again. A first success and a
+ * delivery that a lane skipped have no attempt: until now, only the row of the delivery tells the end.
  *
  * By a scalar subquery: a join would read all attempts.
  */
