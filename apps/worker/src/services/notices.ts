@@ -30,7 +30,10 @@ export function tellIssues(
       try {
         await channel.tell(toIssueMessage(digest, consoleUrl));
       } catch (error) {
-        log.warn({ channel: channel.name, ...summarizeError(error) }, "nobody could be told of issues, it is tried again");
+        log.warn(
+          { channel: channel.name, ...summarizeError(error) },
+          "nobody could be told of issues, it is tried again",
+        );
         return noteNotTold(store, channel.name, error instanceof Error ? error.message : String(error));
       }
       log.info({ channel: channel.name, issues: total }, "told of issues");

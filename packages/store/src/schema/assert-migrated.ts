@@ -3,8 +3,7 @@ import { command, query, type Queryable, type Store } from "../connection/create
 import { MigrationFailedError, MigrationsPendingError } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-<<<<<<< HEAD
-/** Our migrations, in order. Apart from what they do, which brings Kysely: ingest only asks whether they were applied. */
+/** Penstock's migrations by name, in order. In a file without Kysely: ingest only checks whether they were applied. */
 const MIGRATIONS = [
   "0001-baseline",
   "0002-audit-log",
@@ -13,10 +12,6 @@ const MIGRATIONS = [
   "0005-search",
   "0006-sources",
 ] as const;
-=======
-/** Penstock's migrations by name, in order. In a file without Kysely: ingest only checks whether they were applied. */
-const MIGRATIONS = ["0001-baseline", "0002-audit-log", "0005-search", "0006-sources"] as const;
->>>>>>> 2108db0 (Prose of the store: subject first, the field's words)
 
 export type MigrationName = (typeof MIGRATIONS)[number];
 
