@@ -57,6 +57,7 @@ export function createConsole(
       store,
       auth,
       place,
+      outbound: config.outbound,
       readiness,
       version,
       keyring: parseMasterKeys(config.masterKeys),

@@ -1,4 +1,5 @@
 import type { Keyring } from "@penstock/dispatch/seal";
+import type { OutboundConfig } from "@penstock/schemas";
 import type { AdminRoutes } from "@penstock/schemas/admin";
 import type { Store } from "@penstock/store";
 import type { Readiness } from "@penstock/telemetry";
@@ -8,7 +9,10 @@ import type { PublicPlace } from "./api/same-origin.ts";
 import { createAccountHandlers } from "./routes/accounts.ts";
 import { createAuditHandlers } from "./routes/audit.ts";
 import { createComposerHandlers } from "./routes/composer.ts";
+import { createDatabaseHandlers } from "./routes/database.ts";
+import { createEndpointHandlers } from "./routes/endpoints.ts";
 import { createEventsHandlers } from "./routes/events.ts";
+import { createHandlerHandlers } from "./routes/handlers.ts";
 import { createHealthHandlers } from "./routes/health.ts";
 import { createIssuesHandlers } from "./routes/issues.ts";
 import { createOverviewHandlers } from "./routes/overview.ts";
@@ -21,6 +25,7 @@ export interface HandlerParts {
   readonly store: Store;
   readonly auth: Auth;
   readonly place: PublicPlace;
+  readonly outbound: OutboundConfig;
   readonly readiness: () => Promise<Readiness>;
   readonly version: string;
   readonly keyring: Keyring;
@@ -34,6 +39,7 @@ export function createHandlers({
   store,
   auth,
   place,
+  outbound,
   readiness,
   version,
   keyring,
@@ -46,6 +52,9 @@ export function createHandlers({
     ...createIssuesHandlers(store),
     ...createSourceHandlers(store, keyring, sources),
     ...createComposerHandlers(store, keyring, sources),
+    ...createEndpointHandlers(store, outbound),
+    ...createHandlerHandlers(store),
+    ...createDatabaseHandlers(store),
     ...createAuditHandlers(store),
     ...createAccountHandlers(store, auth, place),
     ...createSignInHandlers(auth, place),

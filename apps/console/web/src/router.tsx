@@ -11,6 +11,7 @@ import { settings } from "./app/settings.ts";
 import { validateIssueSearch } from "./pages/issue-search.ts";
 import { LoadFailed } from "./pages/load-failed.tsx";
 import { NotFound } from "./pages/not-found.tsx";
+import { type DeliveryState, isDeliveryState } from "./parts/delivery-states.ts";
 import { Shell } from "./parts/shell.tsx";
 
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({ notFoundComponent: NotFound });
@@ -66,6 +67,37 @@ const issue = createRoute({
   component: lazyRouteComponent(() => import("./pages/issue.tsx"), "IssuePage"),
 });
 
+const endpoints = createRoute({
+  getParentRoute: () => shell,
+  path: "/endpoints",
+  validateSearch: (search): { add?: boolean } => (search["add"] === true ? { add: true } : {}),
+  component: lazyRouteComponent(() => import("./pages/endpoints.tsx"), "EndpointsPage"),
+});
+
+const endpoint = createRoute({
+  getParentRoute: () => shell,
+  path: "/endpoints/$id",
+  validateSearch: (search): { state?: DeliveryState | undefined; delivery?: number | undefined } => ({
+    ...(isDeliveryState(search["state"]) && { state: search["state"] }),
+    ...(typeof search["delivery"] === "number" && { delivery: search["delivery"] }),
+  }),
+  component: lazyRouteComponent(() => import("./pages/endpoint.tsx"), "EndpointPage"),
+});
+
+const handlers = createRoute({
+  getParentRoute: () => shell,
+  path: "/handlers",
+  validateSearch: (search): { lanes?: "blocked" | undefined } =>
+    search["lanes"] === "blocked" ? { lanes: "blocked" } : {},
+  component: lazyRouteComponent(() => import("./pages/handlers.tsx"), "HandlersPage"),
+});
+
+const database = createRoute({
+  getParentRoute: () => shell,
+  path: "/database",
+  component: lazyRouteComponent(() => import("./pages/database.tsx"), "DatabasePage"),
+});
+
 const settingsRoute = createRoute({
   getParentRoute: () => shell,
   path: "/settings",
@@ -106,7 +138,21 @@ function textsIn<Name extends string>(
 /** The pages. One is added here, and in the navigation (parts/navigation.ts). */
 const routeTree = root.addChildren([
   signIn,
-  shell.addChildren([home, overview, events, issues, issue, sources, composer, settingsRoute, audit]),
+  shell.addChildren([
+    home,
+    overview,
+    events,
+    issues,
+    issue,
+    sources,
+    composer,
+    endpoints,
+    endpoint,
+    handlers,
+    database,
+    settingsRoute,
+    audit,
+  ]),
 ]);
 
 export const router = createRouter({

@@ -1,6 +1,9 @@
 import { accountRoutes, signInRoutes } from "./accounts.ts";
 import { auditRoutes } from "./audit.ts";
+import { databaseRoutes } from "./database.ts";
+import { endpointRoutes } from "./endpoints.ts";
 import { eventsRoutes } from "./events.ts";
+import { handlerRoutes } from "./handlers.ts";
 import { healthRoutes } from "./health.ts";
 import { issuesRoutes, overviewRoutes } from "./issues.ts";
 
@@ -23,7 +26,10 @@ export {
   accountRoutes,
   auditRoutes,
   composerRoutes,
+  databaseRoutes,
+  endpointRoutes,
   eventsRoutes,
+  handlerRoutes,
   healthRoutes,
   issuesRoutes,
   overviewRoutes,
@@ -38,6 +44,9 @@ export const adminRoutes = {
   ...issuesRoutes,
   ...sourceRoutes,
   ...composerRoutes,
+  ...endpointRoutes,
+  ...handlerRoutes,
+  ...databaseRoutes,
   ...auditRoutes,
   ...accountRoutes,
   ...signInRoutes,

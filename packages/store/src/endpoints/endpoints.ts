@@ -304,7 +304,7 @@ export async function listEndpoints(
   }: {
     readonly id?: string;
     readonly tenant?: string;
-    readonly after?: EndpointRow;
+    readonly after?: Pick<EndpointRow, "id">;
     readonly limit?: number;
   } = {},
 ): Promise<EndpointRow[]> {

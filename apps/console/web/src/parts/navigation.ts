@@ -8,6 +8,9 @@ export const navigationTexts = defineTexts({
     issues: "Issues",
     sources: "Sources",
     composer: "Composer",
+    endpoints: "Endpoints",
+    handlers: "Handlers",
+    database: "Database",
     settings: "Settings",
   },
   it: {
@@ -16,6 +19,9 @@ export const navigationTexts = defineTexts({
     issues: "Problemi",
     sources: "Sorgenti",
     composer: "Compositore",
+    endpoints: "Endpoint",
+    handlers: "Handler",
+    database: "Database",
     settings: "Impostazioni",
   },
 });
@@ -27,6 +33,9 @@ export const NAVIGATION = [
   { name: "issues", to: "/issues", key: "i" },
   { name: "sources", to: "/sources", key: "u" },
   { name: "composer", to: "/composer", key: "c" },
+  { name: "endpoints", to: "/endpoints", key: "p" },
+  { name: "handlers", to: "/handlers", key: "h" },
+  { name: "database", to: "/database", key: "d" },
   { name: "settings", to: "/settings", key: "s" },
 ] as const satisfies readonly {
   readonly name: keyof typeof navigationTexts.en;
