@@ -49,7 +49,7 @@ export default defineConfig({
         test: {
           name: "browser",
           include: ["tests/browser/*.test.ts"],
-          globalSetup: ["packages/testing/src/global-setup.ts"],
+          globalSetup: ["packages/testing/src/global-setup.ts", "tests/browser/harness/build-page.ts"],
           testTimeout: 180_000,
           // The first one may download a Chromium.
           hookTimeout: 900_000,

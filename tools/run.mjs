@@ -25,6 +25,7 @@ const programs = {
   penstock: { file: "apps/cli/src/main.ts" },
   bench: { file: "packages/bench/src/main.ts" },
   check: { file: "tools/check.ts" },
+  screenshots: { file: "tests/browser/screenshots.ts" },
   pack: { file: "tools/pack.ts" },
   "test-twice": { file: "tools/test-twice.ts" },
   vitest: { package: "vitest" },

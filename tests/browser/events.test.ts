@@ -1,5 +1,3 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { addPerson, commitBatch, createEngineStore, createSignInLink, listAudit } from "@penstock/store";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
@@ -29,7 +27,6 @@ const newEvent = (name: string, type = "message.received"): NewEvent => ({
 
 let console: ConsoleUnderTest;
 beforeAll(async () => {
-  await promisify(execFile)(process.execPath, [new URL("../../apps/console/build-web.ts", import.meta.url).pathname]);
   console = await startConsole();
   await record(["first", "second", "third"].map((name) => newEvent(name)));
   await record([newEvent("created", "contact.created")]);
@@ -58,6 +55,8 @@ async function signIn(page: Page, role: "viewer" | "operator", seesPayloads: boo
   const person = await addPerson(console.store, { email, name: `Person ${people}`, role, seesPayloads }, "test");
   const { token } = await createSignInLink(console.store, person ?? { id: "", email }, 60, "test");
   await page.goto(`${console.url}/sign-in#link=${token}`);
+  await page.getByRole("navigation").first().waitFor();
+  await page.goto(`${console.url}/events`);
   await page.getByRole("link", { name: "evt_first" }).waitFor();
 }
 
@@ -122,7 +121,7 @@ test("the list is live, and pauses while somebody points at it", async ({ page }
   expect(await page.getByRole("link", { name: "evt_live_2" }).count()).toBe(0);
   await page.getByRole("heading", { level: 1 }).hover();
   await page.getByText("● Live").waitFor();
-  await page.clock.runFor(5_000);
+  await page.clock.runFor(11_000);
   await page.getByRole("link", { name: "evt_live_2" }).waitFor();
 });
 

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { parseMasterKeys } from "@penstock/dispatch/seal";
 import type { ConsoleConfig } from "@penstock/schemas";
 import { assertMigrated, type Store } from "@penstock/store";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
@@ -10,6 +11,7 @@ import { createAnswerOnce } from "./api/answer-once.ts";
 import { toPublicPlace } from "./api/same-origin.ts";
 import { createConsoleApp } from "./app.ts";
 import { createHandlers } from "./handlers.ts";
+import type { SourceParts } from "./source-parts.ts";
 
 export interface Console {
   readonly server: Server;
@@ -26,9 +28,19 @@ const WEB_FOLDER = join(import.meta.dirname, "..", "dist", "web");
 /** Wires the console: the store behind, accounts beside, HTTP in front. */
 export function createConsole(
   config: ConsoleConfig,
-  { store, log, version }: { readonly store: Store; readonly log: Logger; readonly version: string },
+  {
+    store,
+    log,
+    version,
+    sources,
+  }: {
+    readonly store: Store;
+    readonly log: Logger;
+    readonly version: string;
+    readonly sources: Omit<SourceParts, "ingestUrl">;
+  },
 ): Console {
-  let closing = false;
+  const closing = new AbortController();
   const place = toPublicPlace(config.publicUrl);
   const auth = createAuth({ store, place, masterKeys: config.masterKeys, log });
   const readiness = createReadiness(
@@ -36,12 +48,22 @@ export function createConsole(
       { name: "postgres", required: true, check: () => store.ping() },
       { name: "migrations", required: true, check: () => assertMigrated(store) },
     ],
-    () => closing,
+    () => closing.signal.aborted,
   );
   const app = createConsoleApp({
     authenticate: createAuthenticate(store, auth),
     answerOnce: createAnswerOnce(store),
-    handlers: createHandlers({ store, auth, place, readiness, version }),
+    handlers: createHandlers({
+      store,
+      auth,
+      place,
+      outbound: config.outbound,
+      readiness,
+      version,
+      keyring: parseMasterKeys(config.masterKeys),
+      sources: { ...sources, ingestUrl: config.ingestUrl },
+      closing: closing.signal,
+    }),
     place,
     log,
     version,
@@ -61,7 +83,7 @@ export function createConsole(
         });
       }),
     async close(timeoutMs) {
-      closing = true;
+      closing.abort();
       const closed = new Promise((resolve) => server.close(resolve));
       const idle = setInterval(() => server.closeIdleConnections(), 50);
       const force = setTimeout(() => server.closeAllConnections(), timeoutMs);

@@ -1,3 +1,5 @@
+import type { Keyring } from "@penstock/dispatch/seal";
+import type { OutboundConfig } from "@penstock/schemas";
 import type { AdminRoutes } from "@penstock/schemas/admin";
 import type { Store } from "@penstock/store";
 import type { Readiness } from "@penstock/telemetry";
@@ -5,23 +7,55 @@ import type { Auth } from "./accounts/create-auth.ts";
 import type { Handlers } from "./api/register-routes.ts";
 import type { PublicPlace } from "./api/same-origin.ts";
 import { createAccountHandlers } from "./routes/accounts.ts";
+import { createAuditHandlers } from "./routes/audit.ts";
+import { createComposerHandlers } from "./routes/composer.ts";
+import { createDatabaseHandlers } from "./routes/database.ts";
+import { createEndpointHandlers } from "./routes/endpoints.ts";
 import { createEventsHandlers } from "./routes/events.ts";
+import { createHandlerHandlers } from "./routes/handlers.ts";
 import { createHealthHandlers } from "./routes/health.ts";
+import { createIssuesHandlers } from "./routes/issues.ts";
+import { createOverviewHandlers } from "./routes/overview.ts";
 import { createSignInHandlers } from "./routes/sign-in.ts";
+import { createSourceHandlers } from "./routes/sources.ts";
+import type { SourceParts } from "./source-parts.ts";
 
 /** What handlers are made with. */
 export interface HandlerParts {
   readonly store: Store;
   readonly auth: Auth;
   readonly place: PublicPlace;
+  readonly outbound: OutboundConfig;
   readonly readiness: () => Promise<Readiness>;
   readonly version: string;
+  readonly keyring: Keyring;
+  readonly sources: SourceParts;
+  /** Aborted when the console stops. */
+  readonly closing: AbortSignal;
 }
 
 /** A handler for every route of the admin API: a part's are added here, and its table in packages/schemas/src/admin. */
-export function createHandlers({ store, auth, place, readiness, version }: HandlerParts): Handlers<AdminRoutes> {
+export function createHandlers({
+  store,
+  auth,
+  place,
+  outbound,
+  readiness,
+  version,
+  keyring,
+  sources,
+  closing,
+}: HandlerParts): Handlers<AdminRoutes> {
   return {
-    ...createEventsHandlers(store),
+    ...createOverviewHandlers(store),
+    ...createEventsHandlers(store, closing),
+    ...createIssuesHandlers(store),
+    ...createSourceHandlers(store, keyring, sources),
+    ...createComposerHandlers(store, keyring, sources),
+    ...createEndpointHandlers(store, outbound),
+    ...createHandlerHandlers(store),
+    ...createDatabaseHandlers(store),
+    ...createAuditHandlers(store),
     ...createAccountHandlers(store, auth, place),
     ...createSignInHandlers(auth, place),
     ...createHealthHandlers(readiness, version),

@@ -1,11 +1,14 @@
 import { readFileSync } from "node:fs";
-import { parseConsoleConfig } from "@penstock/schemas";
+import { findSourceSecrets, parseConsoleConfig } from "@penstock/schemas";
+import { loadSources } from "@penstock/sources/load";
 import { failStart, startInternalServer, startTelemetry, stopOnSignal } from "@penstock/telemetry";
 
 const applicationName = "penstock-console";
 
 try {
   const config = parseConsoleConfig(process.env);
+  const { list } = await loadSources(process.env["PENSTOCK_SOURCES"], process.cwd());
+  const sources = { list, secrets: findSourceSecrets(process.env, list) };
   const telemetry = await startTelemetry({ service: "console", level: config.logLevel, env: process.env });
   const { log } = telemetry;
   // Loaded only now: what is loaded before tracing has started can no longer be traced.
@@ -24,7 +27,7 @@ try {
     onConnectionError: (error) => log.warn({ err: error }, "lost a connection to Postgres"),
   });
   await assertMigrated(store);
-  const console = createConsole(config, { store, log, version });
+  const console = createConsole(config, { store, log, version, sources });
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness: console.readiness });
   const { address, port } = await console.listen();
   log.info({ address, port, internalPort: internal.port }, "console ready");

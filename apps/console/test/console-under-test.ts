@@ -5,6 +5,7 @@ import type { Role } from "@penstock/schemas/admin";
 import {
   addPerson,
   createApiToken,
+  createEngineStore,
   createSignInLink,
   createStore,
   ensureAdmin,
@@ -12,26 +13,36 @@ import {
   type Store,
 } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
-import { createTestDatabase } from "@penstock/testing";
+import { createTestDatabase, recordPending } from "@penstock/testing";
 import { createConsole } from "../src/create-console.ts";
 
-const MASTER_KEY = `${"k".repeat(43)}=`;
+type SourcesOfConsole = Parameters<typeof createConsole>[1]["sources"];
+
+export const MASTER_KEY = `${"k".repeat(43)}=`;
 
 /** A console on a database of its own. */
 export interface ConsoleUnderTest {
   readonly url: string;
+  readonly databaseUrl: string;
   readonly server: Server;
   readonly store: Store;
   /** What it has logged. */
   readonly lines: readonly string[];
   /** A client with a token of this role. */
   as(role: Role, seesPayloads?: boolean): Promise<Client>;
+  /** The address at which a browser signs the admin in, once. */
+  signInUrl(): Promise<string>;
+  /** Records what was accepted, as a worker does that has no handler. */
+  recordEvents(): Promise<void>;
   /** The cookie of somebody who has signed in by a link: the admin, or a person of this role. */
   signIn(role?: Role): Promise<string>;
   close(): Promise<void>;
 }
 
-export async function startConsole(env: Record<string, string> = {}): Promise<ConsoleUnderTest> {
+export async function startConsole(
+  env: Record<string, string> = {},
+  sources: SourcesOfConsole = { list: [], secrets: {} },
+): Promise<ConsoleUnderTest> {
   const options = { applicationName: "console-test", maxConnections: 6, sources: ["buzzbip"] };
   const { url: databaseUrl } = await createTestDatabase({
     template: "console",
@@ -55,18 +66,26 @@ export async function startConsole(env: Record<string, string> = {}): Promise<Co
     level: "info",
     destination: { write: (line) => void lines.push(line) },
   });
-  const console = createConsole(config, { store, log, version: "0.0.0" });
+  const console = createConsole(config, { store, log, version: "0.0.0", sources });
   const { port } = await console.listen();
   const url = `http://127.0.0.1:${port}`;
   let made = 0;
   return {
     url,
+    databaseUrl,
     server: console.server,
     store,
     lines,
     async as(role, seesPayloads = false) {
       const token = { name: `${role} ${++made}`, role, seesPayloads, expiresInDays: null };
       return createClient({ url, token: (await createApiToken(store, token, "test")).value });
+    },
+    async signInUrl() {
+      const admin = (await ensureAdmin(store)) ?? { id: "", email: "" };
+      return `${url}/sign-in#link=${(await createSignInLink(store, admin, 60, "test")).token}`;
+    },
+    async recordEvents() {
+      await recordPending(createEngineStore(store, "test"));
     },
     async signIn(role) {
       const email = `${role}${++made}@example.com`;

@@ -3,14 +3,14 @@ import type { Outbound } from "@penstock/engine";
 import type { OutboundConfig } from "@penstock/schemas";
 
 /**
- * The most that one endpoint may have under way: what waited for a connection would look like a receiver that is slow.
- * Several of one origin share it; docs/endpoints.md says so.
+ * As many as one endpoint may have requests in flight: a request that waited for a connection would look like a slow receiver.
+ * Endpoints of one origin share the connections (docs/endpoints.md).
  */
 const CONNECTIONS_PER_ORIGIN = 256;
 
 /**
- * Opens what it takes to deliver to endpoints: connections by origin, guarded, and the keys of their secrets. Null without a
- * master key: then a worker leaves endpoints to others.
+ * Opens what deliveries to endpoints need: guarded connections by origin, and the keys of the endpoints' secrets. Null without
+ * a master key: such a worker leaves endpoints to other workers.
  */
 export function createOutbound({
   masterKeys,

@@ -24,20 +24,20 @@ import { runLanes } from "./services/lanes.ts";
 import { advanceReplays } from "./services/replays.ts";
 import type { Service } from "./services/service.ts";
 import { runTransactional } from "./services/transactional.ts";
-import { keepUp } from "./services/upkeep.ts";
+import { runUpkeep } from "./services/upkeep.ts";
 
 export interface EventWorker {
   isClosing(): boolean;
-  /** Takes no more work, lets what is under way finish for `timeoutMs`, then aborts it: it is run again later. */
+  /** Takes no more work, lets work in flight finish for `timeoutMs`, then aborts it: a worker runs it again later. */
   close(timeoutMs: number): Promise<void>;
 }
 
-/** What a worker is made of. */
+/** The parts that a worker is wired from. */
 interface WorkerParts {
   readonly sources: Pick<Sources, "find">;
   readonly store: Store;
   readonly queue: EventQueue;
-  /** Null: endpoints are left to other workers. */
+  /** Null when endpoints are left to other workers. */
   readonly outbound: Outbound | null;
   /** Where people are told of issues. */
   readonly channels: readonly Channel[];
@@ -45,7 +45,7 @@ interface WorkerParts {
   readonly name: string;
 }
 
-/** Wires a worker that runs these `effects` of its handlers, and all else that there is to do. */
+/** Wires a worker. Of its effect handlers it runs those in `effects`; it runs everything else in any case. */
 export async function startWorker(
   { handlers }: PenstockConfig,
   effects: readonly EffectHandler[],
@@ -69,20 +69,20 @@ export async function startWorker(
   await ensurePartitions(store);
   await warn(handlers, { store, outbound, log, roles });
 
-  const workplace = { engine, store, log, closing: closing.signal };
+  const context = { engine, store, log, closing: closing.signal };
   const transactional = handlers.filter(({ kind }) => kind === "transactional").map((handler) => handler.name);
   const services: Service[] = [
-    runTransactional(workplace, transactional, config.batchEvents),
-    runLanes(workplace, handlers),
-    runEffects(workplace, effects),
-    ...(outbound === null ? [] : [runEndpoints(workplace)]),
-    advanceReplays(workplace),
-    keepUp(workplace, handlers),
-    keepIssues(workplace),
-    tellIssues(workplace, channels, config.notify),
+    runTransactional(context, transactional, config.batchEvents),
+    runLanes(context, handlers),
+    runEffects(context, effects),
+    ...(outbound === null ? [] : [runEndpoints(context)]),
+    advanceReplays(context),
+    runUpkeep(context, handlers),
+    keepIssues(context),
+    tellIssues(context, channels, config.notify),
   ];
-  const batches = runBatches(workplace, queue, config.concurrency, (waiting) => {
-    for (const { kick } of services) kick?.(waiting);
+  const batches = runBatches(context, queue, config.concurrency, (waiting) => {
+    for (const { wake } of services) wake?.(waiting);
   });
 
   return {
@@ -97,7 +97,7 @@ export async function startWorker(
   };
 }
 
-/** Says what an operator may not expect. */
+/** Logs what an operator may not expect. */
 async function warn(
   handlers: PenstockConfig["handlers"],
   { store, outbound, log, roles }: Pick<WorkerParts, "store" | "outbound" | "log"> & { readonly roles: HandlerRoles },

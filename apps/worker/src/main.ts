@@ -12,7 +12,7 @@ try {
   const telemetry = await startTelemetry({ service: "worker", level: config.logLevel, env: process.env });
   const { log } = telemetry;
   startWatchdog(config.watchdogMs);
-  // Loaded only now: what is loaded before tracing has started can no longer be traced.
+  // Loaded after tracing has started: modules that are loaded before cannot be traced.
   const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
   const { assertMigrated, createQueuePool, createStore } = await import("@penstock/store");
   const { assertSources, loadConfig } = await import("@penstock/engine");
@@ -33,8 +33,8 @@ try {
   const store = createStore({
     connectionString: config.databaseUrl,
     applicationName,
-    // One for each batch, transactional delivery and lane that runs at once, some for upkeep and for endpoints, and two for each
-    // effect handler: deliveries take one only for a moment.
+    // One for each batch, transactional delivery and lane in flight, six for upkeep and endpoints, and two for each effect
+    // handler, whose deliveries hold a connection only for a moment.
     maxConnections:
       config.concurrency + Math.max(10, plugged.handlers.length - effects.length) + lanes + 6 + 2 * effects.length,
     statementTimeoutMs: 60_000,
@@ -49,7 +49,7 @@ try {
     { lockMs: config.lockMs, stalledCheckMs: config.lockMs / 2 },
   );
   for (const warning of await queue.warnings()) log.warn(warning);
-  // A promise that a handler forgot must not take down the others: it is said, and the event is judged by its rows.
+  // A promise that a handler forgot must not end the process: the rejection is logged, and the rows decide about the event.
   process.on("unhandledRejection", (error) => log.error({ err: error }, "a promise was rejected and nobody heard"));
   let worker: EventWorker | null = null;
   const readiness = createReadiness(
@@ -61,7 +61,7 @@ try {
     ],
     () => worker?.isClosing() ?? false,
   );
-  // Before it takes work: a port that is taken ends the process, and would leave what it had begun behind.
+  // Before the worker takes work: a port that is taken ends the process.
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness });
   const name = `${hostname()}:${process.pid}`;
   const outbound = createOutbound(config.outbound);

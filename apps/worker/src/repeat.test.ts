@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { createBell, repeat } from "./repeat.ts";
+import { createWakeSignal, repeat } from "./repeat.ts";
 
 /** A loop whose pauses would outlast any test. */
-function loop(bell = createBell()) {
+function loop(wakeSignal = createWakeSignal()) {
   const stop = new AbortController();
   let turns = 0;
   const waiting: (() => void)[] = [];
@@ -15,17 +15,17 @@ function loop(bell = createBell()) {
       return Promise.resolve();
     },
     () => undefined,
-    bell,
+    wakeSignal,
   );
   const turn = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
-  return { bell, stop, done, turn, turns: () => turns };
+  return { wakeSignal, stop, done, turn, turns: () => turns };
 }
 
-test("a bell ends the pause of a loop, each time", async () => {
-  const { bell, stop, done, turn, turns } = loop();
+test("a wakeSignal ends the pause of a loop, each time", async () => {
+  const { wakeSignal, stop, done, turn, turns } = loop();
   for (let ring = 0; ring < 3; ring++) {
     const next = turn();
-    bell.ring();
+    wakeSignal.wake();
     await next;
   }
   expect(turns()).toBeGreaterThanOrEqual(3);
@@ -33,20 +33,20 @@ test("a bell ends the pause of a loop, each time", async () => {
   await done;
 });
 
-test("a bell that rings while the work is under way ends the pause after it", async () => {
-  const bell = createBell();
+test("a wakeSignal that rings while the work is under way ends the pause after it", async () => {
+  const wakeSignal = createWakeSignal();
   const stop = new AbortController();
   let turns = 0;
   await repeat(
     86_400_000,
     stop.signal,
     () => {
-      if (++turns === 1) bell.ring();
+      if (++turns === 1) wakeSignal.wake();
       else stop.abort();
       return Promise.resolve();
     },
     () => undefined,
-    bell,
+    wakeSignal,
   );
   expect(turns).toBe(2);
 });

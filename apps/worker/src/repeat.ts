@@ -1,40 +1,40 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Ends the pause of a loop; rung while its work is under way, the next pause. */
-export interface Bell {
-  ring(): void;
-  /** Resolves when it rings, or has since the last time, or after `ms`, or when the signal is aborted. */
+/** Ends the pause of a loop; while the work of the loop is in flight, the next pause. */
+export interface WakeSignal {
+  wake(): void;
+  /** Resolves at `wake`, or at once if there was one since the last wait; after `ms`; or when the signal is aborted. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-export function createBell(): Bell {
-  let rung = false;
-  let wake = new AbortController();
+export function createWakeSignal(): WakeSignal {
+  let isWoken = false;
+  let pause = new AbortController();
   return {
-    ring() {
-      rung = true;
-      wake.abort();
+    wake() {
+      isWoken = true;
+      pause.abort();
     },
     async wait(ms, signal) {
-      wake = new AbortController();
-      const ended = AbortSignal.any([signal, wake.signal]);
-      if (!rung) await delay(ms, undefined, { signal: ended }).catch(() => undefined);
-      rung = false;
+      pause = new AbortController();
+      const ended = AbortSignal.any([signal, pause.signal]);
+      if (!isWoken) await delay(ms, undefined, { signal: ended }).catch(() => undefined);
+      isWoken = false;
     },
   };
 }
 
 /**
- * Does some work again and again until the signal is aborted, with a pause of `everyMs` (± 20 %, so that workers do not
- * march in step) in between, which the bell cuts short. Work that returns `true` has more to do and is called again at
- * once. Errors are the callback's; they never end the loop.
+ * Does some work again and again until the signal is aborted, with a pause of `everyMs` in between that `wakeSignal` cuts
+ * short (± 20 %, so that workers do not run in step). Work that returns `true` has more to do and is called again at once. An
+ * error goes to `onError` and never ends the loop.
  */
 export async function repeat(
   everyMs: number,
   signal: AbortSignal,
   work: () => Promise<boolean | void>,
   onError: (error: unknown) => void,
-  bell = createBell(),
+  wakeSignal = createWakeSignal(),
 ): Promise<void> {
   while (!signal.aborted) {
     let more: boolean | void = false;
@@ -44,6 +44,6 @@ export async function repeat(
       onError(error);
     }
     if (more === true) continue;
-    await bell.wait(everyMs * (0.8 + Math.random() * 0.4), signal);
+    await wakeSignal.wait(everyMs * (0.8 + Math.random() * 0.4), signal);
   }
 }

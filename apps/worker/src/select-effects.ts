@@ -1,13 +1,13 @@
 import type { EffectHandler, Handler } from "@penstock/handler-sdk";
 
-/** Thrown when WORKER_HANDLERS names what the configuration does not have; says what it has. */
+/** Thrown when WORKER_HANDLERS names a handler that is no effect handler of the configuration; lists those that are. */
 class UnknownHandlerError extends Error {
   readonly code = "UNKNOWN_HANDLER";
   override readonly name = "UnknownHandlerError";
 }
 
 /**
- * The effect handlers that a worker runs: those that it is told to, or all.
+ * The effect handlers that a worker runs: those in `names`, or all.
  *
  * @throws UnknownHandlerError
  */

@@ -2,8 +2,8 @@ import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 
 /**
- * Ends this process with SIGKILL when its event loop stands still for `limitMs`, e.g. in a handler that loops for ever:
- * nothing inside could, and the rows it holds would stay held. 0 turns it off.
+ * Ends this process with SIGKILL when its event loop is blocked for `limitMs`, e.g. by a handler that loops for ever: nothing
+ * inside could end it, and its rows would stay locked. 0 turns the watchdog off.
  */
 export function startWatchdog(limitMs: number): void {
   if (limitMs === 0) return;

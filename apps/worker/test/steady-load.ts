@@ -1,58 +1,82 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { eventually } from "@penstock/testing";
+import { eventually, startPostgres, startRedis, type ServerUnderTest, type TestProcess } from "@penstock/testing";
 import { expect } from "vitest";
-import type { Workplace } from "./worker-under-test.ts";
+import steady from "./steady/penstock.config.ts";
+import { createWorkplace, type Workplace } from "./worker-under-test.ts";
 
 const BATCHES_PER_SECOND = 10;
+/** How long the backlog has to be normal, so that it is so for good. */
+const CALM_MS = 5_000;
+
+/** Two workers that process events as they come, on servers of their own. */
+export interface SteadyScene {
+  readonly workplace: Workplace;
+  readonly workers: readonly TestProcess[];
+  readonly postgres: ServerUnderTest;
+  readonly redis: ServerUnderTest;
+  readonly load: SteadyLoad;
+}
+
+/** Starts servers, two workers and a load, and resolves once events are processed as they come. */
+export async function startSteadyScene(perSecond: number): Promise<SteadyScene> {
+  const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
+  const workplace = await createWorkplace({
+    kind: "redis",
+    template: "recovery",
+    plugged: steady,
+    configPath: new URL("./steady/penstock.config.ts", import.meta.url).pathname,
+    url: postgres.url,
+    redisUrl: redis.url,
+  });
+  const workers = [await workplace.start(), await workplace.start()];
+  const load = startSteadyLoad(workplace, perSecond);
+  await load.secondsToRecover();
+  return { workplace, workers, postgres, redis, load };
+}
 
 /** Events that come at a steady rate whatever happens, as providers send them. */
 export interface SteadyLoad {
   /** Stops it, and resolves once every event that was accepted has taken effect, once. */
   stop(): Promise<void>;
   /**
-   * How long after a moment, by the clock of Postgres, the backlog was back to normal for good, in seconds: less than a second's
-   * worth of events waited, and none for longer than two seconds.
+   * Waits until the backlog is back to normal for good, and resolves to how long after the call that was, in seconds. Normal:
+   * less than a second's worth of events waits, and none for longer than two seconds.
    */
-  secondsToRecover(since: Date): Promise<number>;
+  secondsToRecover(): Promise<number>;
 }
 
 /** Sends messages to a workplace with the handler of `steady/penstock.config.ts`. */
-export function startSteadyLoad(workplace: Workplace, perSecond: number): SteadyLoad {
+function startSteadyLoad({ store, accept }: Workplace, perSecond: number): SteadyLoad {
   const stopped = new AbortController();
   const orders = Array.from({ length: perSecond / BATCHES_PER_SECOND }, () => "hello");
   let accepted = 0;
   const sending = (async () => {
     const beganAt = performance.now();
-    const under = new Set<Promise<void>>();
+    const inFlight = new Set<Promise<void>>();
     for (let batch = 1; !stopped.signal.aborted; batch++) {
       // With Postgres away nothing is accepted, with the queue away it has no job yet.
-      const one = workplace.accept(orders).then((count) => void (accepted += count));
-      under.add(one);
-      void one.finally(() => under.delete(one));
+      const one = accept(orders).then((count) => void (accepted += count));
+      inFlight.add(one);
+      void one.finally(() => inFlight.delete(one));
       await delay(Math.max(0, beganAt + (batch * 1_000) / BATCHES_PER_SECOND - performance.now()));
     }
-    await Promise.all(under);
+    await Promise.all(inFlight);
   })();
 
-  /** When each event was accepted and when it had taken effect, in milliseconds. */
-  async function lives(): Promise<{ from: number; to: number }[]> {
-    const { rows } = await workplace.store.pool.query<{ from: Date; to: Date }>(
-      "SELECT e.received_at AS from, f.at AS to FROM penstock.events e JOIN rows.effects f USING (event_id)",
-    );
-    return rows.map(({ from, to }) => ({ from: from.getTime(), to: to.getTime() }));
-  }
-
-  /** What waited at each moment at which that changed. */
-  async function waits(since: Date): Promise<{ at: number; events: number; oldestMs: number }[]> {
-    const all = await lives();
-    const last = Math.max(...all.map(({ to }) => to));
-    const found = [];
-    for (let at = since.getTime(); at <= last; at += 100) {
-      const waiting = all.filter(({ from, to }) => from <= at && at < to);
-      const oldestMs = waiting.reduce((oldest, { from }) => Math.max(oldest, at - from), 0);
-      found.push({ at, events: waiting.length, oldestMs });
-    }
-    return found;
+  /** Whether the backlog is normal; it is not while Postgres does not tell. */
+  async function isNormal(): Promise<boolean> {
+    const { rows } = await store.pool
+      .query<{ events: number; oldest_ms: number }>(
+        `SELECT coalesce(sum(w.events), 0)::int AS events,
+                coalesce(extract(epoch FROM clock_timestamp() - min(w.since)) * 1000, 0)::float8 AS oldest_ms
+           FROM (SELECT events, accepted_at AS since FROM penstock.pending
+                 UNION ALL
+                 SELECT 1, received_at FROM penstock.events e
+                  WHERE NOT EXISTS (SELECT FROM rows.effects f WHERE f.event_id = e.event_id)) AS w`,
+      )
+      .catch(() => ({ rows: [] }));
+    const [row] = rows;
+    return row !== undefined && row.events < perSecond && row.oldest_ms < 2_000;
   }
 
   return {
@@ -61,7 +85,7 @@ export function startSteadyLoad(workplace: Workplace, perSecond: number): Steady
       await sending;
       await eventually(
         async () => {
-          const { rows } = await workplace.store.pool.query<{ effects: number; events: number }>(
+          const { rows } = await store.pool.query<{ effects: number; events: number }>(
             "SELECT count(*)::int AS effects, count(DISTINCT event_id)::int AS events FROM rows.effects",
           );
           const { effects = 0, events = 0 } = rows[0] ?? {};
@@ -72,10 +96,15 @@ export function startSteadyLoad(workplace: Workplace, perSecond: number): Steady
         { timeoutMs: 150_000, intervalMs: 250 },
       );
     },
-    async secondsToRecover(since) {
-      const found = await waits(since);
-      const last = found.findLast(({ events, oldestMs }) => events >= perSecond || oldestMs >= 2_000);
-      return last === undefined ? 0 : (last.at - since.getTime()) / 1_000;
+    async secondsToRecover() {
+      const since = performance.now();
+      let normalSince: number | undefined;
+      while (normalSince === undefined || performance.now() - normalSince < CALM_MS) {
+        if (await isNormal()) normalSince ??= performance.now();
+        else normalSince = undefined;
+        await delay(250);
+      }
+      return (normalSince - since) / 1_000;
     },
   };
 }

@@ -63,7 +63,7 @@ interface AnyInput extends CallOptions {
  *
  * @example
  * const { call } = createClient({ url: "https://penstock.example.com", token: process.env.PENSTOCK_TOKEN });
- * const { items } = await call("GET /events", { query: { type: "message.received" } });
+ * const { items } = await call("GET /events", { query: { q: "type:message.* age<2h" } });
  */
 export function createClient({ url, token, fetch: send = fetch }: ClientOptions): Client {
   const root = `${url.replace(/\/$/, "")}/api/v1`;

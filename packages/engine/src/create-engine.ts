@@ -26,7 +26,7 @@ export interface EngineOptions {
   readonly store: EngineStore;
   readonly handlers: readonly Handler[];
   readonly findSource: (name: string) => Source | undefined;
-  /** Without it nothing is delivered to endpoints. */
+  /** Without it, the engine delivers nothing to endpoints. */
   readonly outbound?: Outbound;
   readonly log: EngineLog;
   /** Aborted when the worker is out of patience at shutdown. */
@@ -44,31 +44,31 @@ export interface EngineOptions {
   readonly random?: () => number;
 }
 
-/** Runs handlers so that every event takes effect exactly once. Has no timers: a worker drives it. */
+/** Runs handlers so that every event takes effect exactly once. Has no timers: a worker drives the engine. */
 export interface Engine {
   /** Processes the batch that a queue job points to. */
   processBatch(pointer: BatchPointer): Promise<BatchReport>;
   /**
-   * Runs up to `limit` deliveries that are due of a transactional handler, or so many of each, but none that is in a lane or
-   * whose worker vanished before; returns how many. Several share a transaction where the handler does well.
+   * Runs up to `limit` due deliveries of a transactional handler, or of each, and resolves to how many. Leaves out deliveries in
+   * lanes, and deliveries whose worker vanished before. Deliveries share a transaction where the handler does well.
    */
   runDueDeliveries(limit: number, handler?: string): Promise<number>;
-  /** True for a transactional handler that has failed at everything of late: little of it should be tried. */
+  /** True for a transactional handler that fails at everything: few of its deliveries should be tried. */
   isFailing(handler: string): boolean;
-  /** Runs the head of a lane of a transactional handler, of the lanes that are due one; false when none is. */
+  /** Runs one due head of a lane of a transactional handler; false when none is due. */
   runLaneHead(handler: string): Promise<boolean>;
-  /** Runs a delivery that is due and whose worker vanished before, with nothing else beside it; false when none is. */
+  /** Runs one due delivery whose worker vanished before, with nothing else in flight; false when none is due. */
   runInterruptedDelivery(): Promise<boolean>;
-  /** Claims up to `limit` deliveries to an effect handler that are due, and begins them. */
+  /** Claims up to `limit` due deliveries to an effect handler, and starts them. */
   startEffects(handler: string, limit: number): Promise<StartedEffects>;
-  /** Runs a delivery to an effect handler whose worker vanished before, with no other of that handler beside it; false when none is due. */
+  /** Runs one due delivery to an effect handler whose worker vanished before, beside no other of that handler; false when none is due. */
   runInterruptedEffect(handler: string): Promise<boolean>;
   /**
    * Delivers what is due for an endpoint, until nothing is due, `closing` is aborted, or `shouldYield`, asked after each time
    * slice of 5 s, says so. Resolves to whether it has yielded. Does nothing where another worker has leased the endpoint.
    */
   runEndpoint(id: string, closing: AbortSignal, shouldYield?: () => boolean): Promise<boolean>;
-  /** Hands out the next deliveries of a replay that is due; false when none is. */
+  /** Hands out the next deliveries of a due replay; false when none is due. */
   advanceReplay(): Promise<boolean>;
   /** Takes deliveries back from workers that vanished. */
   reclaimDeliveries(): Promise<Reclaimed>;
@@ -100,7 +100,7 @@ export function createEngine(options: EngineOptions): Engine {
     findSource: withOwnEvents(options.findSource),
     batchEvents: options.batchEvents ?? 200,
     batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
-    // More than a lock_timeout: to wait once for rows that another worker holds is no slowness of the handler.
+    // More than lock_timeout: a handler that waits once for rows of another worker is not slow.
     budgetOf: (events) => options.budgetMs ?? 5_000 + 25 * events,
     demotions: createDemotions(options.demoteMs),
     failing: createFailingHandlers(options.log),

@@ -6,14 +6,14 @@ import type { QueueBackend, QueueConnection } from "./create-queue.ts";
 import type { ConsumeOptions, QueueConsumer } from "./event-queue.ts";
 import { queueTelemetry } from "./queue-telemetry.ts";
 import { toUnavailable } from "./to-unavailable.ts";
-import { within } from "./within.ts";
+import { withTimeout } from "./with-timeout.ts";
 
 const RETRY_MS = 1_000;
 
 /** A job as a consumer gets it. */
 export interface QueuedJob {
   readonly data: unknown;
-  /** How often a consumer has begun this job and vanished. */
+  /** How often a consumer has started this job and vanished. */
   readonly startedBefore: number;
 }
 
@@ -47,10 +47,10 @@ export function consumeJobs(
         worker.run().catch(report);
         return;
       } catch (error) {
-        // BullMQ remembers for ever that it could not connect at first: another worker, another try.
+        // A BullMQ worker that failed to connect at first never recovers: a new worker for a new attempt.
         report(error);
         worker.close(true).catch(() => undefined);
-        await connection.cut();
+        await connection.disconnect();
         await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => undefined);
       }
     }
@@ -61,7 +61,7 @@ export function consumeJobs(
       EVENTS_QUEUE,
       async (job: Job) => {
         const startedBefore = Math.max(job.attemptsStarted - 1, job.stalledCounter);
-        // The host that added the job set its time: where that clock is ahead of ours, the lag counts as none.
+        // The host that added the job set its time. Where the clock of that host is ahead of ours, the lag counts as 0.
         const waitedSeconds = Math.max(0, wallClockMs() - job.timestamp) / 1_000;
         if (startedBefore === 0) instruments.queueLag().record(waitedSeconds, { queue: EVENTS_QUEUE });
         await process({ data: job.data, startedBefore }).catch(failStorably);
@@ -73,10 +73,10 @@ export function consumeJobs(
         concurrency,
         lockDuration: lockMs,
         stalledInterval: stalledCheckMs,
-        // By default BullMQ throws a job away whose consumer vanished twice; added again by the sweep, it would come as
-        // one that nobody has begun.
+        // By default BullMQ drops a job whose consumers vanished twice. Added again by the sweep, the job would count as one that
+        // nobody has started.
         maxStalledCount: 1_000_000,
-        // 15 seconds by default: a job that was done would by then have lost its lock, and be run again.
+        // 15 seconds by default: a finished job would have lost its lock by then, and would run again.
         runRetryDelay: RETRY_MS,
         ...queueTelemetry(),
         removeOnComplete: { count: 0 },
@@ -84,7 +84,7 @@ export function consumeJobs(
       },
       ...(backend.factory as readonly []),
     );
-    // Without a listener an error of the connection would end the process.
+    // Without a listener an error of the connection ends the process.
     worker.on("error", report);
     return worker;
   }
@@ -97,15 +97,15 @@ export function consumeJobs(
       if (opened === undefined) return;
       const { worker, connection, running } = opened;
       const closed = worker.close(!running);
-      if (running) await within(timeoutMs, closed).catch(() => undefined);
+      if (running) await withTimeout(timeoutMs, closed).catch(() => undefined);
       else closed.catch(() => undefined);
-      // Also cuts off jobs that did not end in time: their locks are no longer renewed and they go to another consumer.
-      await connection.cut();
+      // Jobs that did not end in time lose their locks, and go to another consumer.
+      await connection.disconnect();
     },
   };
 }
 
-/** BullMQ on Postgres keeps message and stack as text: a job whose error cannot be kept would never have failed. */
+/** BullMQ on Postgres stores message and stack as text: a job whose error is no storable text would never fail. */
 function failStorably(error: unknown): never {
   if (!(error instanceof Error)) throw error;
   if (isStorableText(`${error.message}${error.stack}`)) throw error;

@@ -5,18 +5,18 @@ import type { EventQueue } from "./event-queue.ts";
 import { createProducer, type Question } from "./producer.ts";
 import { toUnavailable } from "./to-unavailable.ts";
 
-/** A connection to a backend, or a pool of them, in the form that BullMQ takes. */
+/** A connection to a backend, or a pool of connections, in the form that BullMQ takes. */
 export interface QueueConnection {
   readonly connection: unknown;
-  /** Ends it within a second, whatever is under way: a frozen backend must not hold up a stop. Never rejects. */
-  cut(): Promise<void>;
+  /** Disconnects within a second, whatever is in flight: a frozen backend must not hold up a stop. Never rejects. */
+  disconnect(): Promise<void>;
 }
 
-/** One that fails fast. */
+/** A connection whose commands fail fast. */
 export interface ProducerConnection extends QueueConnection {
-  /** Resolves once an attempt to connect that is under way has ended, well or not. Never rejects. */
+  /** Resolves once an attempt to connect that is in flight has ended, well or not. Never rejects. */
   settled(): Promise<void>;
-  /** Why it is not connected; undefined when it is, or nobody has said. */
+  /** Why there is no connection; undefined while connected, or when the reason is unknown. */
   refusal(): Error | undefined;
   /** Resolves when the backend does what a queue needs of it. */
   ping(): Promise<void>;
@@ -24,7 +24,7 @@ export interface ProducerConnection extends QueueConnection {
   warnings(): Promise<string[]>;
 }
 
-/** Where BullMQ keeps its jobs, and how to reach it. */
+/** Where BullMQ keeps its jobs, and how to connect there. */
 export interface QueueBackend {
   readonly name: EventQueue["backend"];
   /** BullMQ's factory for a backend that is not Redis: the last argument of its constructors. */
@@ -35,7 +35,7 @@ export interface QueueBackend {
   /** Redis only: the prefix of all keys. */
   readonly prefix?: string;
   connectProducer(): ProducerConnection;
-  /** One that waits for the backend to come back; of a pool, with so many connections that work. */
+  /** A connection that waits while the backend is away; a pool of so many connections where the backend is Postgres. */
   connectConsumer(connections: number): QueueConnection;
 }
 
@@ -48,7 +48,7 @@ export interface QueueTuning {
   readonly addTimeoutMs?: number;
 }
 
-// Nothing is kept of a finished job: its id must be free, so that the sweep can add the batch again.
+// A finished job leaves nothing behind: its id must be free, so that the sweep can add the batch again.
 const JOB_OPTIONS = { removeOnComplete: true, removeOnFail: true, attempts: 1, keepLogs: 0, stackTraceLimit: 1 };
 
 /** Wires the queue of batch pointers on a backend. */

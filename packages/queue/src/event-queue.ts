@@ -1,40 +1,40 @@
 /** A pointer to batches, as a consumer gets it. */
 export interface QueuedBatches {
-  /** Their numbers. */
+  /** Numbers of the batches. */
   readonly batches: readonly number[];
-  /** How often a consumer has begun this job and vanished. */
+  /** How often a consumer has started this job and vanished. */
   readonly startedBefore: number;
 }
 
 export interface ConsumeOptions {
-  /** Jobs at once. */
+  /** The most jobs in flight. */
   readonly concurrency: number;
-  /** Hears of trouble with the backend; it reconnects by itself. */
+  /** Called with errors of the backend; the consumer reconnects by itself. */
   readonly onError?: (error: Error) => void;
 }
 
 /** A running consumer. */
 export interface QueueConsumer {
-  /** Takes no more jobs and waits for those under way, at most `timeoutMs`; what is cut off is run again later. */
+  /** Takes no more jobs and waits for jobs in flight, at most `timeoutMs`; a job that is cut off runs again later. */
   close(timeoutMs: number): Promise<void>;
 }
 
 /**
- * The queue of batch pointers. It may lose what it holds: whatever is pending in Postgres is found and added again.
- * A job is removed once it has finished, well or not.
+ * The queue of batch pointers. It may lose its jobs: a sweep finds batches that are pending in Postgres and adds their jobs
+ * again. A finished job is removed, whether it succeeded or failed.
  */
 export interface EventQueue {
   readonly backend: "redis" | "postgres";
   /**
-   * Adds jobs, each of which points to some batches. One that begins with the same batch and waits or runs already stays as
-   * it is. Fails within seconds when the backend is away, and may then have added some.
+   * Adds jobs, each of which points to some batches. A job whose first batch has a job that waits or runs is not added. Fails within
+   * seconds when the backend is away, and may then have added some jobs.
    *
    * @throws QueueUnavailableError
    */
   add(jobs: readonly (readonly number[])[]): Promise<void>;
-  /** Runs `process` for each job. When it rejects, the job is gone; its batches are found again in Postgres. */
+  /** Runs `process` for each job. A job whose `process` rejects is gone; a sweep finds its batches in Postgres. */
   consume(process: (pointer: QueuedBatches) => Promise<void>, options: ConsumeOptions): QueueConsumer;
-  /** Resolves when the backend does what a queue needs of it, rights and memory included. @throws QueueUnavailableError */
+  /** Resolves when the backend does what a queue needs, rights and memory included. @throws QueueUnavailableError */
   ping(): Promise<void>;
   /** What is wrong with the backend or its settings, in words for an operator; empty when all is well. Never rejects. */
   warnings(): Promise<string[]>;

@@ -3,21 +3,21 @@ import { detached } from "@penstock/telemetry";
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { ProducerConnection, QueueBackend } from "./create-queue.ts";
 import { queueTelemetry } from "./queue-telemetry.ts";
-import { NoAnswerError, within } from "./within.ts";
+import { NoAnswerError, withTimeout } from "./with-timeout.ts";
 
-/** Something that is asked of the backend. */
+/** A request to the backend. */
 export type Question<T> = (queue: Queue, connection: ProducerConnection) => Promise<T>;
 
 /** The side of the queue that adds jobs. */
 export interface Producer {
-  /** Has a question answered. Fails at once when the backend is away, and after `timeoutMs` when it stays silent. */
+  /** Runs a request. Fails at once when the backend is away, and after `timeoutMs` when it gives no answer. */
   ask<T>(question: Question<T>, timeoutMs: number): Promise<T>;
   close(): Promise<void>;
 }
 
 interface Opened {
   readonly connection: ProducerConnection;
-  /** Undefined until something is asked of it. */
+  /** Undefined until the first request. */
   queue: Promise<Queue> | undefined;
   /** Whether the queue has reached the backend. */
   isReady: boolean;
@@ -26,22 +26,22 @@ interface Opened {
 const CLOSE_MS = 1_000;
 
 /**
- * Keeps one connection and the BullMQ queue on it, and replaces both where they are of no more use: BullMQ remembers for
- * ever that it could not connect at first, and a connection that fell silent can stay so for a quarter of an hour.
+ * Keeps one connection and the BullMQ queue on it, and replaces both once they are of no use: a BullMQ queue that failed to
+ * connect at first never recovers, and a half-open connection can stay silent for a quarter of an hour.
  */
 export function createProducer(backend: QueueBackend): Producer {
-  // A connection outlives whoever asked first: its reconnects must not stand in that one's trace for ever.
-  const openAnew = (): Opened =>
+  // Outside of any trace: a connection outlives the first request, and its reconnects must not appear in that trace.
+  const open = (): Opened =>
     detached(() => ({ connection: backend.connectProducer(), queue: undefined, isReady: false }));
-  let current: Opened | undefined = openAnew();
+  let current: Opened | undefined = open();
   let closed = false;
 
   return {
     async ask(question, timeoutMs) {
       if (closed) throw new Error("it was closed");
-      const opened = (current ??= openAnew());
+      const opened = (current ??= open());
       try {
-        return await within(timeoutMs, answer());
+        return await withTimeout(timeoutMs, answer());
       } catch (error) {
         const refusal = opened.connection.refusal();
         if (!opened.isReady || error instanceof NoAnswerError) replace(opened);
@@ -50,7 +50,7 @@ export function createProducer(backend: QueueBackend): Producer {
 
       async function answer(): ReturnType<typeof question> {
         const queue = await queueOf(opened);
-        // Between two attempts to connect a command fails at once; during one it is worth the wait.
+        // A command fails at once between two attempts to connect, and waits during one.
         await opened.connection.settled();
         return question(queue, opened.connection);
       }
@@ -64,7 +64,7 @@ export function createProducer(backend: QueueBackend): Producer {
   function queueOf(opened: Opened): Promise<Queue> {
     if (opened.queue === undefined) {
       opened.queue = detached(() => openQueue(backend, opened));
-      opened.queue.catch(() => undefined); // told to whoever asks
+      opened.queue.catch(() => undefined); // each request rejects with it
     }
     return opened.queue;
   }
@@ -86,13 +86,13 @@ async function openQueue(backend: QueueBackend, opened: Opened): Promise<Queue> 
       connection: connection.connection as ConnectionOptions,
       skipWaitingForReady: true,
       streams: { events: { maxLen: 100 } },
-      // BullMQ asks for the version once, at once, and where that fails every later add does, too.
+      // BullMQ asks for the version once. Where that fails, every later add fails, too.
       skipVersionCheck: true,
       ...queueTelemetry(),
     },
     ...(backend.factory as readonly []),
   );
-  // Without a listener an error of the connection would end the process.
+  // Without a listener an error of the connection ends the process.
   queue.on("error", () => undefined);
   await queue.waitUntilReady();
   opened.isReady = true;
@@ -101,10 +101,10 @@ async function openQueue(backend: QueueBackend, opened: Opened): Promise<Queue> 
 
 async function shut({ queue, connection }: Opened): Promise<void> {
   if (queue !== undefined) {
-    await within(
+    await withTimeout(
       CLOSE_MS,
       queue.then((one) => one.close()),
     ).catch(() => undefined);
   }
-  await connection.cut();
+  await connection.disconnect();
 }

@@ -2,7 +2,7 @@ import { type Context, isSampledIn, isTracing, SpanKind } from "@penstock/teleme
 import type { Span, Telemetry } from "bullmq";
 import { BullMQOtel } from "bullmq-otel";
 
-/** The span of what is not sampled or nobody wants to see: its children belong to whatever was active before. */
+/** The span of work that is not sampled or not of interest. Its children belong to the span that was active before. */
 const nobody: Span<Context> = {
   setSpanOnContext: (context) => context,
   setAttribute: () => undefined,
@@ -13,10 +13,10 @@ const nobody: Span<Context> = {
 };
 
 /**
- * BullMQ's own tracing by bullmq-otel, while tracing is on: a span for what adds a job and for what runs one, in one trace
- * since the job carries it. They begin no trace: of a batch that is not sampled where it is committed, the job carries
- * nothing, and OpenTelemetry is not called. What BullMQ does beside that (polls, locks, the search for stalled jobs) gets none: it goes on
- * for ever, on timers that would hang on whatever span was active when they were set.
+ * BullMQ's own tracing by bullmq-otel, while tracing is on: a span for adding a job and one for running it, in one trace that the
+ * job carries. Neither span begins a trace: the job of a batch that is not sampled carries nothing, and OpenTelemetry is not
+ * called for it. BullMQ's polls, locks and searches for stalled jobs get no span: their timers go on for ever, under the
+ * span that was active when they were set.
  */
 export function queueTelemetry(): { readonly telemetry?: Telemetry<Context> } {
   if (!isTracing()) return {};

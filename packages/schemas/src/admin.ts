@@ -26,7 +26,7 @@ const endpointRow = endpointSettingsSchema.extend({
   failures: count,
   failingSince: time.nullable(),
   lastError: z.string().nullable(),
-  /** Until when it is left alone; null when it is not. */
+  /** When its circuit becomes half open; null while the circuit is closed. */
   nextTryAt: time.nullable(),
   pausedAt: time.nullable(),
   disabledAt: time.nullable(),
@@ -76,7 +76,7 @@ const deliveryRow = z.strictObject({
   source: z.string(),
   state: deliveryState,
   attempts: count,
-  /** Not before its endpoint is tried again, should that be left alone for a while. */
+  /** Not before the circuit of its endpoint is half open. */
   nextAttemptAt: time.nullable(),
   /** What keeps it from being started though it is due. */
   heldBy: z.enum(["paused", "disabled"]).nullable(),

@@ -44,6 +44,8 @@ export function buzzbip(options: SourceOptions = {}): Source {
     eventTypes: BUZZBIP_EVENT_TYPES,
     ...readOptions(options),
     verify,
+    sign: signBuzzBip,
+    signsTime: false,
     identify,
     acceptedStatus: 200,
     hasVerifyToken: false,

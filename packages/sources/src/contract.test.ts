@@ -406,6 +406,17 @@ describe.each(cases)("$name", (it) => {
     expect(source.problems).toEqual([]);
   });
 
+  test("what is made here to try things out is as its own, and refused once its time is over", () => {
+    const { sign } = source;
+    // A public key verifies and cannot sign.
+    if (sign === null || secret.startsWith("whpk_")) return;
+    const made = Object.entries(sign(Buffer.from(body), secret, NOW.getTime()));
+    const headers = Object.fromEntries(made.map(([name, value]) => [name.toLowerCase(), value]));
+    expect(verify(headers)).toEqual({ ok: true, secretIndex: 0 });
+    expect(verify(headers, { of: `${body} ` })).toMatchObject({ ok: false, reason: "mismatch" });
+    expect(verify(headers, { now: later(3_600) }).ok).toBe(!source.signsTime);
+  });
+
   test("every live secret is accepted while one is being rotated out, and it is said which one it was", async () => {
     for (const [secretIndex, live] of secrets.entries()) {
       const headers = await it.sign(body, live, NOW);

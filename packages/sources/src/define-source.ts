@@ -146,6 +146,13 @@ export interface Source extends SourceSettings {
    * Never throws.
    */
   verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
+  /**
+   * The headers that the provider would send with a body, signed with this secret at this time in milliseconds: for trying
+   * things out. `null`: requests of this provider cannot be made here.
+   */
+  readonly sign: ((body: Buffer, secret: string, now: number) => Readonly<Record<string, string>>) | null;
+  /** Whether `sign` covers the time, so that a request that is too old is refused. */
+  readonly signsTime: boolean;
   /** Reads what intake needs from a verified request. Never throws, whatever the bytes are. */
   identify(request: SignedRequest): EventIdentity;
   /** What an event that was accepted is answered with: 204 has no body. */
@@ -174,6 +181,10 @@ export interface SourceDefinition {
   readonly provider: string;
   /** Whether a request is signed with one of the secrets; `verifyHmac` does most of it. */
   verify(request: SignedRequest, secrets: readonly string[], now: number): Verification;
+  /** The headers that the provider would send with a body, signed with this secret at this time in milliseconds. */
+  sign?(body: Buffer, secret: string, now: number): Readonly<Record<string, string>>;
+  /** Whether the signature covers the time. */
+  readonly signsTime?: boolean;
   /**
    * What the event is, in the provider's own words, from a verified request; `data` is its body as parsed, `{}` where
    * that is no object. Anything may be handed back as it was found: it is checked. One that has no id is deduplicated by
@@ -259,6 +270,8 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
         return VERIFY_FAILED;
       }
     },
+    sign: definition.sign?.bind(definition) ?? null,
+    signsTime: definition.signsTime ?? false,
     identify: (request: SignedRequest) =>
       toEventIdentity(prefix, parse(request.body), (data) => definition.identify(request, data)),
     acceptedStatus: definition.acceptedStatus ?? 200,

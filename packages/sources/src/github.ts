@@ -1,5 +1,8 @@
+import { randomUUID } from "node:crypto";
+import { hmac } from "@penstock/schemas";
 import { defineSource, type Source } from "./define-source.ts";
 import { idOfBody } from "./event-key.ts";
+import { hmacKey } from "./hmac-key.ts";
 import { isJsonObject, type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
 import type { SourceOptions } from "./source-options.ts";
 import { verifyHmac } from "./verify-hmac.ts";
@@ -39,6 +42,11 @@ export function github(options: GitHubOptions = {}): Source {
           { signatures: [request.header("x-hub-signature-256")], prefix: "sha256=", content: [request.body] },
           secrets,
         ),
+      sign: (body, secret) => ({
+        "x-hub-signature-256": `sha256=${hmac("sha256", hmacKey(secret), [body], "hex")}`,
+        "x-github-delivery": randomUUID(),
+        "x-github-event": "ping",
+      }),
       parse: parsePayload,
       identify(request, data) {
         const { repository, organization } = data;

@@ -1,6 +1,7 @@
-import { parseTime } from "@penstock/schemas";
+import { hmac as hmacOf, parseTime } from "@penstock/schemas";
 import { defineSource, isProvider, type SignedRequest, type Source } from "./define-source.ts";
 import { idOfBody } from "./event-key.ts";
+import { hmacKey } from "./hmac-key.ts";
 import { isJsonObject, textAt } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISSING, withinTolerance } from "./verification.ts";
@@ -66,6 +67,8 @@ export function hmac(options: HmacOptions): Source {
   const timestampHeader = (given as HmacOptions).timestampHeader?.toLowerCase();
   const content = (given as HmacOptions).content ?? (timestampHeader === undefined ? "{body}" : "{timestamp}.{body}");
   const pieces = content.split(/(\{body\}|\{timestamp\})/);
+  const signed = (body: Buffer, timestamp: string): (string | Buffer)[] =>
+    pieces.map((piece) => (piece === "{body}" ? body : piece === "{timestamp}" ? timestamp : piece));
   return defineSource(
     {
       provider,
@@ -80,9 +83,7 @@ export function hmac(options: HmacOptions): Source {
           {
             signatures: [sent],
             prefix,
-            content: pieces.map((piece) =>
-              piece === "{body}" ? request.body : piece === "{timestamp}" ? (timestamp ?? "") : piece,
-            ),
+            content: signed(request.body, timestamp ?? ""),
             ...(algorithm && { algorithm }),
             ...(encoding && { encoding }),
           },
@@ -90,6 +91,13 @@ export function hmac(options: HmacOptions): Source {
         );
         return timestamp === null ? verification : withinTolerance(verification, timestamp, toleranceSeconds, now);
       },
+      sign(body, secret, now) {
+        const time = String(Math.floor(now / 1_000));
+        const key = hmacKey(secret);
+        const signature = hmacOf(algorithm ?? "sha256", key, signed(body, time), encoding ?? "hex");
+        return { [header]: prefix + signature, ...(timestampHeader !== undefined && { [timestampHeader]: time }) };
+      },
+      signsTime: timestampHeader !== undefined && toleranceSeconds > 0,
       identify(request, data) {
         return {
           id: id ? read(id, request, data) : (read({ field: "id" }, request, data) ?? idOfBody(request.body)),

@@ -1,4 +1,5 @@
-import { createSecretKey } from "node:crypto";
+import { createSecretKey, randomUUID } from "node:crypto";
+import { hmac } from "@penstock/schemas";
 import { defineSource, isProvider, type Source } from "./define-source.ts";
 import { firstTime } from "./identity.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
@@ -66,6 +67,14 @@ export function standardWebhooks(options: StandardWebhooksOptions = {}): Source 
         const best = verifications.find(({ ok }) => ok) ?? verifications[0] ?? MISMATCH;
         return withinTolerance(best, timestamp, toleranceSeconds, now);
       },
+      sign(body, secret, now) {
+        const key = toKey(secret);
+        const [id, time] = [`msg_${randomUUID()}`, String(Math.floor(now / 1_000))];
+        // A public key can verify and not sign.
+        const signature = key === null ? "" : `v1,${hmac("sha256", key, [`${id}.${time}.`, body], "base64")}`;
+        return { "webhook-id": id, "webhook-timestamp": time, "webhook-signature": signature };
+      },
+      signsTime: true,
       identify: ({ header }, data) => ({
         id: header("webhook-id") ?? header("svix-id"),
         type: data["type"],

@@ -1,4 +1,6 @@
+import { hmac } from "@penstock/schemas";
 import { defineSource, type Source, type Verification } from "./define-source.ts";
+import { hmacKey } from "./hmac-key.ts";
 import { isJsonObject } from "./parse-body.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
 import { isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
@@ -43,6 +45,11 @@ export function stripe(options: StripeOptions = {}): Source {
           MALFORMED
         );
       },
+      sign(body, secret, now) {
+        const time = String(Math.floor(now / 1_000));
+        return { "stripe-signature": `t=${time},v1=${hmac("sha256", hmacKey(secret), [time, ".", body], "hex")}` };
+      },
+      signsTime: true,
       // `pending_webhooks` counts down from delivery to delivery.
       bodyVaries: true,
       identify(_request, { id, type, created, data, related_object: related }) {

@@ -90,6 +90,7 @@ export { listSourceActivity } from "./sources/source-activity.ts";
 export { readLiveSecrets } from "./sources/live-secrets.ts";
 export { rehearse } from "./replay/rehearse.ts";
 export { observeBacklog } from "./events/observe-backlog.ts";
+export { readBacklog } from "./events/read-backlog.ts";
 export {
   countWaiting,
   type HandlerRow,
@@ -120,3 +121,4 @@ export {
   showIssue,
 } from "./issues/list-issues.ts";
 export { countIssueRetry, retryIssue } from "./issues/retry-issue.ts";
+export { countFailures, type FailuresOf } from "./issues/count-failures.ts";

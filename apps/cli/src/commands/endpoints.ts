@@ -293,7 +293,7 @@ function registerResume(endpoints: Command, ctx: CliContext): void {
     .argument("<id>", "the endpoint's id")
     .summary("let a paused, disabled or failing endpoint go on, at once")
     .description(
-      "Lets an endpoint go on that is paused, disabled, or left alone since it fails: what waits for it goes out. Says what it has missed.",
+      "Lets an endpoint go on that is paused or disabled, or whose circuit is open: what waits for it goes out. Says what it has missed.",
     )
     .option("--json", "print one JSON object: the endpoint")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints resume ep_0123456789abcdef`)
@@ -342,7 +342,7 @@ function registerRecover(endpoints: Command, ctx: CliContext): void {
         ctx.output.result(
           held
             ? `${said} once it goes on: it is ${row.status}\n\nNext:\n  ${ctx.penstock} endpoints resume ${id}`
-            : `${said} ${row.nextTryAt === null ? "now" : `once one that comes before tells that it is back: ${describeEndpoint(row, new Date())}`}`,
+            : `${said} ${row.nextTryAt === null ? "now" : `once a delivery that probes it has succeeded: ${describeEndpoint(row, new Date())}`}`,
         );
       assertAllChanged(ctx, changes, "The others are as before: the same command takes them.");
     });

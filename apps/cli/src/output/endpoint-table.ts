@@ -37,7 +37,7 @@ export function describeEndpoint(
   if (status === "paused") return `paused${since(pausedAt)}`;
   if (status === "active") return "active";
   const next = nextTryAt === null ? "" : `, next try in ${formatAge(Date.parse(nextTryAt) - now.getTime())}`;
-  return `${failures === 0 ? "left alone" : `failing ×${failures}`}${next}`;
+  return `${failures === 0 ? "circuit open" : `failing ×${failures}`}${next}`;
 }
 
 /** A count of endpoints' deliveries, which goes no further than a limit. */

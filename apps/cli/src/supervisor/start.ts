@@ -122,7 +122,12 @@ async function run(
         writeRunState(home, { ...state, children: [...pids.values()] });
       };
       const { logLevel } = config;
-      const childEnv = { ...env, INGEST_PORT: String(port), CONSOLE_PORT: String(consolePort) };
+      const childEnv = {
+        ...env,
+        INGEST_PORT: String(port),
+        CONSOLE_PORT: String(consolePort),
+        INGEST_URL: env["INGEST_URL"] || ingestUrl,
+      };
       children.push(startChild(ctx, { name, root, env: childEnv, logLevel, logs, terminal, onStart }));
     }
     const internalPorts = await allReady(ctx, ingestUrl, children, logs);

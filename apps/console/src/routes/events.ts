@@ -20,6 +20,7 @@ import { printCursor, readCursor } from "../api/page.ts";
 import type { Principal } from "../api/principal.ts";
 import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
+import { streamEvents } from "../live/stream-events.ts";
 
 /** How long a page may be looked for: what is found until then is shown, and one can go on. */
 const SEARCH_MS = 3_000;
@@ -28,7 +29,10 @@ const COUNT_MS = 1_500;
 type Items = RouteResult<(typeof eventsRoutes)["GET /events"]>["items"];
 type Shown = RouteResult<(typeof eventsRoutes)["GET /events/{source}/{id}"]>["items"];
 
-export function createEventsHandlers(store: Store): Handlers<typeof eventsRoutes> {
+const LAST_EVENT_ID = /^\d{1,16}$/;
+
+/** `closing`: ends what would go on for ever. */
+export function createEventsHandlers(store: Store, closing: AbortSignal): Handlers<typeof eventsRoutes> {
   return {
     "GET /events": async ({ query: { q, cursor, limit } }, { principal, signal }) => {
       const terms = readQuery(q, principal);
@@ -78,6 +82,15 @@ export function createEventsHandlers(store: Store): Handlers<typeof eventsRoutes
       const request = omitUndefined({ event: `seq:${seq}`, handler, again });
       await createReplay(store, { ...wanted, id: replay, request }, principal.actor);
       return { ...toMatches(count), replay };
+    },
+    "GET /events/stream": ({ query: { types, source, after } }, { req, res, signal }) => {
+      const resumed = LAST_EVENT_ID.exec(req.get("last-event-id") ?? "")?.[0];
+      return streamEvents(store, res, {
+        types: types?.split(","),
+        source,
+        after: resumed === undefined ? after : Number(resumed),
+        signal: AbortSignal.any([signal, closing]),
+      });
     },
   };
 }

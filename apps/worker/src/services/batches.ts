@@ -10,35 +10,35 @@ import {
   type SpanOptions,
   withSpan,
 } from "@penstock/telemetry";
-import { inShort } from "../in-short.ts";
-import { loop, type Service, type Workplace } from "./service.ts";
+import { summarizeError } from "../summarize-error.ts";
+import { loop, type Service, type ServiceContext } from "./service.ts";
 
-/** How long an event may be pending before its job is looked after, in milliseconds. */
+/** How long a batch may be pending before the sweep adds its job again. */
 const SWEEP_AFTER_MS = 3_000;
 const SWEEP_EVERY_MS = 2_000;
-/** From then on a pending event is not waiting for its job: a job of a worker that vanished is another's in half of that. */
+/** A batch that is pending for longer does not wait for its job: another worker gets the job of a vanished one in half of that. */
 const STUCK_AFTER_MS = 60_000;
-/** More batches than that are a backlog, which jobs work off from its oldest event on. */
+/** More batches are a backlog, which jobs work off from the oldest event on. */
 const STUCK_AT_ONCE = 5;
 
-/** Processes batches as their jobs come, and makes up for jobs that were lost. `kick` hears what they left to be delivered. */
+/** Processes batches as their jobs come, and makes up for jobs that were lost. `wake` gets the subscribers of deliveries that wait. */
 export function runBatches(
-  workplace: Workplace,
+  context: ServiceContext,
   queue: EventQueue,
   concurrency: number,
-  kick: (waiting: readonly string[]) => void,
+  wake: (waiting: readonly string[]) => void,
 ): Service & { readonly consumer: QueueConsumer } {
-  const { engine, store, log, closing } = workplace;
-  const sayQueueTrouble = onceInAWhile();
-  const process = (pointer: QueuedBatches): Promise<void> => processBatches(engine, log, pointer, kick, closing);
+  const { engine, store, log, closing } = context;
+  const logQueueError = onceInAWhile();
+  const process = (pointer: QueuedBatches): Promise<void> => processBatches(engine, log, pointer, wake, closing);
   const consumer = queue.consume(process, {
     concurrency,
-    // Each connection reports each attempt to connect again: a second of an outage would be fifty stack traces.
+    // Each connection reports each attempt to reconnect: a second of an outage would be fifty stack traces.
     onError: (error) =>
-      sayQueueTrouble(() => log.warn(inShort(error), "the queue reported an error, its client goes on by itself")),
+      logQueueError(() => log.warn(summarizeError(error), "the queue reported an error, its client goes on by itself")),
   });
 
-  /** Adds jobs for batches that are still pending: their job was never added, or the queue lost it. */
+  /** Adds jobs for batches that are still pending: the job was never added, or the queue lost it. */
   async function sweep(): Promise<void> {
     const batches = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS });
     if (batches.length === 0) return;
@@ -50,8 +50,8 @@ export function runBatches(
   }
 
   /**
-   * Runs a batch whose job is still said to be a vanished worker's, without its job. BullMQ on Postgres goes by hosts' clocks: where
-   * they are an hour apart, that lasts an hour.
+   * Runs a batch without its job where the queue still counts the job as that of a vanished worker. BullMQ on Postgres goes by the
+   * clocks of hosts: where two clocks are an hour apart, that lasts an hour.
    */
   async function runStuck(): Promise<void> {
     const waiting = await findUnqueuedBatches(store, { olderThanMs: SWEEP_AFTER_MS, maxBatches: STUCK_AT_ONCE + 1 });
@@ -63,19 +63,19 @@ export function runBatches(
   }
 
   const loops = [
-    loop(workplace, SWEEP_EVERY_MS, "sweep", sweep),
-    // By itself: it waits where another worker holds the batch.
-    loop(workplace, SWEEP_EVERY_MS, "running a batch that is stuck", runStuck),
+    loop(context, SWEEP_EVERY_MS, "sweep", sweep),
+    // A loop of its own, since it waits where another worker holds the batch.
+    loop(context, SWEEP_EVERY_MS, "running a batch that is stuck", runStuck),
   ];
   return { consumer, done: Promise.all(loops) };
 }
 
-/** Batches can hold more than one transaction takes, and there may be a backlog: goes on until a claim finds all. */
+/** Processes batches until a claim was not cut short: they can hold more than one transaction takes, and there may be a backlog. */
 async function processBatches(
   engine: Engine,
   log: Logger,
   { batches, startedBefore }: QueuedBatches,
-  kick: (waiting: readonly string[]) => void,
+  wake: (waiting: readonly string[]) => void,
   closing: AbortSignal,
 ): Promise<void> {
   const job = activeSpan();
@@ -88,12 +88,12 @@ async function processBatches(
       current.setAttribute("messaging.batch.message_count", done.events);
       return done;
     }).catch((error: unknown) => {
-      // Said here: the queue drops a job that failed without a word.
+      // Logged here: the queue drops a failed job silently.
       log.warn({ batches, err: error }, "batches were not processed, what is pending is taken up again");
       throw error;
     });
-    kick(waiting);
-    // A backlog can be a million events: one trace of all its transactions would be too large for anybody.
+    wake(waiting);
+    // A backlog can be a million events: one trace of all its transactions would be too large.
     span = { attributes, parent: newTrace, links: [job?.spanContext() ?? null] };
     if (report.batches === 0) return;
     instruments.batchEvents().record(report.events, { stage: "process" });

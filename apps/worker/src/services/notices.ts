@@ -1,9 +1,9 @@
 import { addIssueChannel, noteNotTold, noteTold, takeIssueDigest } from "@penstock/store";
 import type { NotifyConfig } from "@penstock/schemas";
-import { inShort } from "../in-short.ts";
+import { summarizeError } from "../summarize-error.ts";
 import type { Channel } from "../notify/create-channels.ts";
 import { toIssueMessage } from "../notify/issue-message.ts";
-import { loop, type Service, type Workplace } from "./service.ts";
+import { loop, type Service, type ServiceContext } from "./service.ts";
 
 const LOOK_EVERY_MS = 2_000;
 
@@ -12,14 +12,14 @@ const LOOK_EVERY_MS = 2_000;
  * message. Each channel by itself, by one worker at a time; what was not taken is told later.
  */
 export function tellIssues(
-  workplace: Workplace,
+  context: ServiceContext,
   channels: readonly Channel[],
   { digestMs, consoleUrl }: Pick<NotifyConfig, "digestMs" | "consoleUrl">,
 ): Service {
-  const { store, log } = workplace;
+  const { store, log } = context;
   const loops = channels.map((channel) => {
     let known = false;
-    return loop(workplace, LOOK_EVERY_MS, `telling ${channel.name} of issues`, async () => {
+    return loop(context, LOOK_EVERY_MS, `telling ${channel.name} of issues`, async () => {
       if (!known) await addIssueChannel(store, channel.name);
       known = true;
       const digest = await takeIssueDigest(store, channel.name);
@@ -30,7 +30,10 @@ export function tellIssues(
       try {
         await channel.tell(toIssueMessage(digest, consoleUrl));
       } catch (error) {
-        log.warn({ channel: channel.name, ...inShort(error) }, "nobody could be told of issues, it is tried again");
+        log.warn(
+          { channel: channel.name, ...summarizeError(error) },
+          "nobody could be told of issues, it is tried again",
+        );
         return noteNotTold(store, channel.name, error instanceof Error ? error.message : String(error));
       }
       log.info({ channel: channel.name, issues: total }, "told of issues");

@@ -1,10 +1,10 @@
-import { loop, type Service, type Workplace } from "./service.ts";
+import { loop, type Service, type ServiceContext } from "./service.ts";
 
 const EVERY_MS = 500;
 
-/** Hands out what replays take, page by page. */
-export function advanceReplays(workplace: Workplace): Service {
+/** Hands out the deliveries of replays, page by page. */
+export function advanceReplays(context: ServiceContext): Service {
   return {
-    done: loop(workplace, EVERY_MS, "handing out deliveries of a replay", () => workplace.engine.advanceReplay()),
+    done: loop(context, EVERY_MS, "handing out deliveries of a replay", () => context.engine.advanceReplay()),
   };
 }

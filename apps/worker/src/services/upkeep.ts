@@ -1,14 +1,14 @@
 import type { PenstockConfig } from "@penstock/handler-sdk";
 import { cancelOrphaned, ensurePartitions, markHandlersSeen, observeBacklog } from "@penstock/store";
-import { loop, type Service, type Workplace } from "./service.ts";
+import { loop, type Service, type ServiceContext } from "./service.ts";
 
 const RECLAIM_EVERY_MS = 5_000;
 const SEEN_EVERY_MS = 20_000;
 const UPKEEP_EVERY_MS = 600_000;
 
-/** Takes deliveries back from workers that vanished, tells that this one is there, makes partitions, and measures what waits. */
-export function keepUp(workplace: Workplace, handlers: PenstockConfig["handlers"]): Service {
-  const { engine, store, log, closing } = workplace;
+/** Reclaims deliveries of vanished workers, marks the handlers of this worker as seen, makes partitions, and measures the backlog. */
+export function runUpkeep(context: ServiceContext, handlers: PenstockConfig["handlers"]): Service {
+  const { engine, store, log, closing } = context;
   const subscriptions = handlers.map(({ name, on }) => ({ name, types: on }));
   observeBacklog(
     store,
@@ -17,7 +17,7 @@ export function keepUp(workplace: Workplace, handlers: PenstockConfig["handlers"
     (error) => log.warn({ err: error }, "what waits could not be measured, it is tried again"),
   );
   const loops = [
-    loop(workplace, RECLAIM_EVERY_MS, "taking back deliveries", async () => {
+    loop(context, RECLAIM_EVERY_MS, "taking back deliveries", async () => {
       const { retrying, dead, more } = await engine.reclaimDeliveries();
       if (retrying > 0) log.warn({ retrying }, "deliveries of lost workers were taken back");
       for (const { seq, handler } of dead) {
@@ -25,8 +25,8 @@ export function keepUp(workplace: Workplace, handlers: PenstockConfig["handlers"
       }
       return more;
     }),
-    loop(workplace, SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, subscriptions)),
-    loop(workplace, UPKEEP_EVERY_MS, "upkeep", async () => {
+    loop(context, SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, subscriptions)),
+    loop(context, UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);
       const cancelled = await cancelOrphaned(store);
       if (cancelled > 0) log.info({ cancelled }, "deliveries to endpoints that are gone were cancelled");

@@ -1,34 +1,35 @@
 /**
- * The states of a delivery. Every arrow is one statement in packages/store, named here, and its WHERE is what keeps the
- * others from being: `packages/engine/test/delivery-states.test.ts` tries each from each state.
+ * The states of a delivery. Every arrow is one statement in packages/store, named here, and the statement's WHERE rules out all
+ * other arrows: `packages/engine/test/delivery-states.test.ts` tries each statement on each state.
  *
- * - Made by the transaction of a batch (`recordAtCommit`): `succeeded`, `retrying` or `dead` where the handler ran in it;
- *   `pending` where it did not, since it is an effect handler, has lanes, is paused, was demoted, or is not this worker's.
- *   Of an endpoint (`recordEndpointDeliveries`): `pending`, or `skipped` while it is disabled.
- * - `pending`, `retrying` → `running`, once due and while the handler is not paused: claimed by a worker under a lease, with
- *   a token that only it knows, and the attempt is counted (`claimDeliveries`). Of a lane only the head, and none while
- *   another of it runs (`claimLanes`). Effect handlers and endpoints claim by both, with the events (`claimForOutside`).
- * - `running` → `succeeded`, `retrying`, `dead` (`finishDeliveries`): the result. → `pending` by the same, with no attempt
- *   counted: an event of a type that this worker's version of the handler does not know, or one that takes its place in a
- *   lane only now. → `pending`, or `retrying` after earlier tries, with no attempt counted: it shared a transaction and had no
- *   turn there, since the handler's time was used up or all before it failed. Where the token matches, only. Of endpoints
- *   also → `skipped`: a replay's, which the filter does not let through.
- * - `running` → `pending`, or `retrying` after earlier tries (`releaseDeliveries`): handed back with no attempt counted, by a
- *   worker that stops, after an outage, where the claim's answer got lost (`releaseClaim`), or where it shared a transaction that was lost. Where the token matches, only.
- * - `running` → `retrying`, `dead` (`reclaimDeliveries`): its lease ran out, so its worker has vanished. An `interrupted`
+ * - The transaction of a batch makes a delivery (`recordAtCommit`): `succeeded`, `retrying` or `dead` where the handler ran in the
+ *   batch; `pending` where the handler has effects or lanes, is paused or demoted, or is missing on this worker. A delivery to
+ *   an endpoint (`recordEndpointDeliveries`) is `pending`, or `skipped` while the endpoint is disabled.
+ * - `pending`, `retrying` → `running`, once due and while the subscriber is not paused: a worker claims the delivery under a
+ *   lease, with a token that only this worker knows, and counts the attempt (`claimDeliveries`). Of a lane only the head is
+ *   claimed, and none while another delivery of the lane runs (`claimLanes`). `claimForOutside` claims by both, for effect
+ *   handlers and endpoints.
+ * - `running` → `succeeded`, `retrying`, `dead` (`finishDeliveries`): the result, written where the token matches. The same
+ *   statement writes `pending`, with no attempt counted, for an event of a type that this worker's version of the handler does
+ *   not know, and for a delivery that takes its place in a lane only now. It writes `pending`, or `retrying` after earlier
+ *   attempts, with no attempt counted, for a delivery that shared a transaction and did not come up there. It writes `skipped`
+ *   for a delivery to an endpoint that a replay made and that the filter does not let through.
+ * - `running` → `pending`, or `retrying` after earlier attempts (`releaseDeliveries`): handed back with no attempt counted, where
+ *   the token matches. A worker hands back when it stops, after an outage, when a claim's answer got lost (`releaseClaim`), and
+ *   when deliveries shared a transaction that was lost.
+ * - `running` → `retrying`, `dead` (`reclaimDeliveries`): the lease ran out, so the worker has vanished. An `interrupted`
  *   attempt; the third one is the last.
- * - `pending`, `retrying` → `skipped` (`claimLanes`): overtaken in a lane where the newest wins.
- * - An operator (`changeDeliveries`) makes `retrying`, `dead`, `skipped`, `cancelled` `pending` again with all tries; `pending`,
- *   `retrying`, `dead` `skipped`; `pending`, `retrying` `cancelled`. What runs is its worker's alone.
+ * - `pending`, `retrying` → `skipped` (`claimLanes`): a newer delivery of a newest-wins lane has succeeded.
+ * - An operator (`changeDeliveries`): `retrying`, `dead`, `skipped`, `cancelled` → `pending`, with all attempts anew; `pending`,
+ *   `retrying`, `dead` → `skipped`; `pending`, `retrying` → `cancelled`. A running delivery belongs to its worker alone.
+ * - A replay (`nextReplayPage`): `succeeded`, `dead`, `skipped`, `cancelled` → `pending`, with all attempts anew; and new `pending`
+ *   deliveries where there was none. A cancelled replay (`cancelReplay`) puts back or removes deliveries that were not started,
+ *   and makes deliveries between two attempts `cancelled`.
  *
- * - A replay (`nextReplayPage`) makes `succeeded`, `dead`, `skipped`, `cancelled` `pending` again with all tries, and makes
- *   `pending` ones where there was none. Cancelled (`cancelReplay`), it puts back or removes what was not begun, and makes
- *   what is between two tries `cancelled`.
+ * An operator's retry and a replay first put the end of a delivery on record, where no attempt tells it (`recordEnd`). What an
+ * operator does is an entry beside the attempts.
  *
- * Whatever leaves an end behind (an operator's retry, a replay) puts on record how it had ended, where no attempt says so
- * (`keepEnd`); what an operator does is an entry beside the attempts.
- *
- * `succeeded` is left by nothing else, and the token is gone with every arrow that leaves `running`: a worker that
- * was stopped and wakes up late finds that it no longer matches, and writes nothing.
+ * Nothing else leaves `succeeded`, and every arrow out of `running` clears the token: a worker that was frozen and wakes up
+ * late finds that its token no longer matches, and writes nothing.
  */
 export type DeliveryState = "pending" | "running" | "succeeded" | "retrying" | "dead" | "skipped" | "cancelled";

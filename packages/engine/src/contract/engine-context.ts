@@ -13,18 +13,18 @@ export interface EngineLog extends HandlerLog {
   child(fields: object): EngineLog;
 }
 
-/** An effect handler, and what keeps its deliveries apart in this process. */
+/** An effect handler, with what this process keeps for it. */
 export interface Effect {
   readonly handler: EffectHandler;
-  /** What may have killed its process runs apart from its like. */
+  /** A delivery that may have killed its process runs exclusively, beside no other of this handler. */
   readonly gate: Gate;
-  /** Transactions go through one by one: while they wait for a lock they take one connection, not one each. */
+  /** One transaction at a time: transactions that wait for a lock take one connection, not one each. */
   readonly transactions: Gate;
-  /** Writes what became of a delivery. */
+  /** Writes the result of a delivery. */
   finish(finished: FinishedDelivery): Promise<void>;
 }
 
-/** What it takes to deliver to endpoints. */
+/** What deliveries to endpoints need. */
 export interface Outbound {
   /** Sends one request and waits for its answer, ten seconds at most. Never rejects. */
   post(request: {
@@ -40,15 +40,15 @@ export interface Outbound {
 /** What every part of the engine works with. */
 export interface EngineContext {
   readonly store: EngineStore;
-  /** In the one order that all workers share. */
+  /** By name, which is the order that all workers share. */
   readonly handlers: readonly Handler[];
-  /** Those of them that run inside a transaction of ours. */
+  /** Handlers that run inside a transaction of the engine. */
   readonly transactional: readonly TransactionalHandler[];
-  /** Those of these that run in the transaction of a batch. */
+  /** Transactional handlers that run inside the batch's transaction. */
   readonly batched: readonly TransactionalHandler[];
-  /** Of the same, by name: takes the head of a lane that is due; null when there is none. */
+  /** By name of a transactional handler: claims the head of a lane that is due. Resolves to null when no head is due. */
   readonly claimHead: ReadonlyMap<string, () => Promise<ClaimedDelivery | null>>;
-  /** The others, by name. */
+  /** The effect handlers, by name. */
   readonly effects: ReadonlyMap<string, Effect>;
   /** Null where nothing is delivered to endpoints. */
   readonly outbound: Outbound | null;
@@ -63,17 +63,17 @@ export interface EngineContext {
   /** The most events and bytes of bodies of one batch transaction. */
   readonly batchEvents: number;
   readonly batchBytes: number;
-  /** How long one handler may hold up a batch with so many events for it, in milliseconds. */
+  /** How long a handler may hold up a batch that has so many events for it, in milliseconds. */
   readonly budgetOf: (events: number) => number;
   /** Aborted when the worker is out of patience at shutdown. */
   readonly signal: AbortSignal;
   readonly demotions: Demotions;
   readonly failing: FailingHandlers;
   readonly random: () => number;
-  /** Batches that could not be recorded of late, which would take down whatever they come along with. */
+  /** Batches that could not be recorded lately: they would fail every transaction that claims them as well. */
   readonly setAside: SetAside;
   /** Logs an outage once in a while. */
   readonly logOutage: (log: () => void) => void;
-  /** All work of this engine inside of transactions goes through it; whatever may be what kills the process, alone. */
+  /** All work inside transactions goes through the gate; work that may kill the process goes exclusively. */
   readonly gate: Gate;
 }

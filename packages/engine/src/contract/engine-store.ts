@@ -12,14 +12,14 @@ export interface StoredEvent {
   readonly type: string | null;
   /** The id that the batch is sorted by: the contact's, else the conversation's … */
   readonly subject: string | null;
-  /** When its provider says that it happened; null when it does not. */
+  /** When the event happened, as its provider says; null when the provider says nothing. */
   readonly createdAt: Date | null;
   readonly receivedAt: Date;
   readonly body: Buffer;
-  /** Why intake could not read it whole or would not vouch for it; null when all is well. */
+  /** Why intake could not read the event whole, or would not vouch for it; null when nothing is wrong. */
   readonly problem: string | null;
   readonly traceparent: string | null;
-  /** The replay that it was made for, with another body; null when it was received. */
+  /** The replay that made this event, with another body; null for an event that was received. */
   readonly replay: Replay | null;
 }
 
@@ -27,20 +27,20 @@ export interface StoredEvent {
 export interface RegisteredHandler {
   readonly name: string;
   readonly types: readonly string[];
-  /** Whether an operator has paused it: its events wait as pending deliveries. */
+  /** Whether an operator has paused the handler. Its events wait as pending deliveries. */
   readonly paused: boolean;
 }
 
-/** What of an endpoint decides which events it gets. */
+/** The settings of an endpoint that decide which events it gets. */
 export interface EndpointSubscription {
   readonly id: string;
-  /** Event types; `["*"]`: all. */
+  /** Event types; `["*"]` for all types. */
   readonly types: readonly string[];
-  /** By path in the event, the values of which it must have one; null: no filter. */
+  /** Values by path: an event passes if it has one of the values at each path. Null without a filter. */
   readonly filter: Readonly<Record<string, readonly string[]>> | null;
-  /** The path of the value that its lanes are told by; null: no lanes. */
+  /** The path of the value that is the key of the lane; null without lanes. */
   readonly lane: string | null;
-  /** While it is, what it would get is skipped. */
+  /** Deliveries to a disabled endpoint are recorded as skipped. */
   readonly disabled: boolean;
 }
 
@@ -52,29 +52,29 @@ export interface EndpointHealth {
   readonly openings: number;
 }
 
-/** An endpoint as it is to be delivered to. */
+/** An endpoint that this worker has leased. */
 export interface LeasedEndpoint extends Pick<EndpointSubscription, "id" | "filter" | "lane"> {
   readonly url: string;
-  /** The header of the plain signature, for events of every source; null: that of the event's source, where it has one. */
+  /** The header of the plain signature, for events of every source; null for the header of the event's source, if any. */
   readonly headerName: string | null;
-  /** Sealed, the newest first; each signs. */
+  /** Sealed secrets, the newest first. Each secret signs. */
   readonly secrets: readonly string[];
-  /** Requests at once. */
+  /** The most requests in flight. */
   readonly concurrency: number;
   readonly ratePerSecond: number | null;
-  /** The waits between tries, in milliseconds; null: as usual. */
+  /** The waits between attempts, in milliseconds; null for the usual backoff. */
   readonly scheduleMs: readonly number[] | null;
-  /** Whether something of it waits in lanes, be it from before they were taken away. */
+  /** Whether deliveries wait in lanes, also in lanes that the settings no longer have. */
   readonly hasLanes: boolean;
   readonly health: EndpointHealth;
 }
 
-/** Why an endpoint gets nothing any more, in words for people. */
+/** Why an endpoint is disabled, in words for people. */
 export interface EndpointDisablement {
   readonly reason: string;
 }
 
-/** One event for one endpoint, as the batch leaves it: to be delivered, or skipped with the reason. */
+/** One event for one endpoint, as the batch records it: to be delivered, or skipped for a reason. */
 export interface EndpointDelivery {
   readonly event: Pick<StoredEvent, "seq" | "day">;
   readonly subscriber: string;
@@ -84,9 +84,9 @@ export interface EndpointDelivery {
 
 export type AttemptOutcome = "succeeded" | "failed" | "timed-out" | "interrupted";
 
-/** A delivery's place in a lane of its handler: the older first, and of those that are as old, the lower seq. */
+/** A delivery's place in a lane of its subscriber: by time, then by seq. */
 export interface LanePlace {
-  /** As stored and shown: the key that the handler gave, or what stands for it. */
+  /** The lane's key as stored and shown: what the handler gave, or a stand-in for it. */
   readonly key: string;
   readonly at: Date;
 }
@@ -94,19 +94,19 @@ export interface LanePlace {
 /** What decides which delivery of a lane runs next. */
 export type LaneRule = Pick<Lanes, "order" | "onDead">;
 
-/** One event for one subscriber, as the engine leaves it. */
+/** One event for one subscriber, as the engine records it. */
 export interface DeliveryResult {
   readonly event: Pick<StoredEvent, "seq" | "day">;
   readonly subscriber: string;
   readonly state: Extract<DeliveryState, "pending" | "succeeded" | "retrying" | "dead" | "skipped">;
-  /** Why it was skipped, when it was. */
+  /** Why the delivery was skipped; left out for other states. */
   readonly skipReason?: string;
-  /** How long until the next try, in milliseconds, by the clock of Postgres; for pending and retrying. */
+  /** The wait before the next attempt, in milliseconds, by the clock of Postgres; for pending and retrying. */
   readonly retryInMs?: number;
-  /** Its place in a lane, where one is to be recorded. */
+  /** The place in a lane, where a place is to be recorded. */
   readonly lane?: LanePlace | null;
   readonly attempts: number;
-  /** The try to keep a row of; left out for a first success. */
+  /** The attempt that gets a row; left out for a success at the first attempt. */
   readonly attempt?: {
     readonly startedAt: Date;
     readonly outcome: AttemptOutcome;
@@ -114,10 +114,10 @@ export interface DeliveryResult {
     readonly errorMessage: string | null;
     /** Where in the handler's code the error came from, as `file:line:column`; left out where nothing tells. */
     readonly place?: string | undefined;
-    /** Of its span, for the next attempt to link to; null while tracing is off. */
+    /** The `traceparent` of the attempt's span, for the next attempt to link to; null while tracing is off. */
     readonly traceparent: string | null;
   };
-  /** What the log is to say of its failure, once that is committed. */
+  /** What is logged about the failure, once it is committed. */
   readonly failure?: { readonly fields: object; readonly message: string };
 }
 
@@ -127,47 +127,47 @@ export interface QuarantineRecord {
   readonly detail: string | null;
 }
 
-/** All that may want an event. */
+/** Everything that may subscribe to an event. */
 export interface Registered {
   readonly handlers: readonly RegisteredHandler[];
   readonly endpoints: readonly EndpointSubscription[];
 }
 
-/** What one transaction is to take. */
+/** Which batches one transaction claims. */
 export interface BatchClaim {
-  /** Numbers of batches, which come first. */
+  /** Numbers of the batches that are claimed first. */
   readonly batches: readonly number[];
-  /** Whether others are left alone; else the oldest come along. Not unless given. */
+  /** Whether to claim these only. By default the oldest pending batches top the claim up. */
   readonly onlyThese?: boolean;
-  /** Whether these are waited for where another worker holds them, as long as for any lock. Not unless given. */
+  /** Whether to wait for batches that another worker holds, up to lock_timeout. By default they are skipped. */
   readonly waits?: boolean;
-  /** Those that are not to come along. */
+  /** Numbers of batches that must not top the claim up. */
   readonly except?: readonly number[];
-  /** Hears which batches were taken, before anything is done with them. */
+  /** Called with the claimed batches, before their events are recorded. */
   readonly onTaken?: (batches: readonly number[]) => void;
-  /** The most events and bytes of bodies; one batch always fits. */
+  /** The most events and bytes of bodies. One batch always fits. */
   readonly maxEvents: number;
   readonly maxBytes: number;
 }
 
-/** What one transaction took. */
+/** The batches that one transaction has claimed. */
 export interface ClaimedBatches {
   /** Numbers of the batches. */
   readonly batches: readonly number[];
-  /** What is new of them, in the order of seq. */
+  /** The new events of these batches, by seq. */
   readonly events: readonly StoredEvent[];
-  /** Whether it was cut short by a limit, so that more may be pending. */
+  /** Whether a limit cut the claim short, so that more batches may be pending. */
   readonly more: boolean;
-  /** How many of their events were copies of others. */
+  /** How many events of these batches were copies of known events. */
   readonly duplicates: number;
-  /** How many of the new ones have an id that was accepted with another body before. */
+  /** How many new events have an id that was accepted with another body before. */
   readonly conflicts: number;
 }
 
-/** What a handler did behind its savepoint: kept, or undone with the reason. */
+/** Whether a handler's work behind its savepoint was kept, or was rolled back because of an error. */
 export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; readonly error: unknown };
 
-/** A statement that a handler ran, as text with placeholders: values are not told. */
+/** A statement that a handler ran, as text with placeholders and without its values. */
 export interface ObservedStatement {
   readonly sql: string;
   /** How many rows it returned or changed; null where it failed. */
@@ -178,50 +178,50 @@ export interface ObservedStatement {
 /** One transaction on one connection. */
 export interface EngineTransaction {
   /**
-   * Takes pending batches, whole, and records their events in the ledger and in the archive; what is there already is left
-   * out. What another worker holds is skipped; of a copy that another one is just recording, its commit is waited for. The
-   * batches are not pending any more when this transaction commits.
+   * Claims pending batches, whole, and records their new events in the ledger and in `events`. Skips batches that another worker
+   * holds. Waits for the commit of another worker that is recording a copy of one of the events. The batches are no longer
+   * pending once this transaction commits.
    */
   claimBatches(claim: BatchClaim): Promise<ClaimedBatches>;
-  /** The handlers registered by any worker, and the endpoints, as of now. */
+  /** The handlers that any worker has registered, and the endpoints. */
   registered(): Promise<Registered>;
   /**
-   * Runs `fn` behind a savepoint with a guarded Kysely transaction whose `search_path` is `schema`. Kept only when all
-   * its statements, its deferred constraints and RELEASE succeeded with the transaction still open; else undone.
+   * Runs `fn` behind a savepoint, with a guarded Kysely transaction whose `search_path` is `schema`. The work is kept when all
+   * its statements, its deferred constraints and RELEASE succeed with the transaction still open; else it is rolled back.
    *
-   * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke or the disk is full, and what `fn` threw
-   *   when that has the code `HANDLER_TIMEOUT` or `HANDLER_ABANDONED`; anything else is in the outcome.
+   * @throws an error with code `DATABASE_UNAVAILABLE` when the connection broke or the disk is full, and an error of `fn` with
+   *   the code `HANDLER_TIMEOUT` or `HANDLER_ABANDONED`; any other error is in the outcome.
    */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
   savepoint(schema: string, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome>;
-  /** Writes the first record of deliveries, and what goes into quarantine, in the round trip of the commit. */
+  /** Writes the first record of deliveries, and the quarantine, in the round trip of the commit. */
   recordAtCommit(results: readonly DeliveryResult[], quarantine: readonly QuarantineRecord[]): void;
-  /** Takes them piece by piece: of many endpoints they can be far more than the events. */
+  /** Writes deliveries to endpoints piece by piece: with many endpoints they are far more than the events. */
   recordEndpointDeliveries(deliveries: Iterable<EndpointDelivery>): Promise<void>;
   /**
-   * Locks running deliveries and reads their events, in the order given. A delivery whose token no longer matches
-   * is somebody else's, and left out; so is what does not fit into `maxBytes` of bodies, but for the first.
+   * Locks running deliveries and reads their events, in the order given. Leaves out deliveries whose token no longer matches
+   * (another worker has them), and deliveries past `maxBytes` of bodies; the first one always fits.
    */
   lockDeliveries(deliveries: readonly ClaimedDelivery[], maxBytes: number): Promise<LockedDelivery[]>;
   /**
-   * Records what was done once for a running delivery: `there` when it was recorded before, `lost` when the token no longer
-   * matches, and then nothing was (then roll back).
+   * Records an effect of a running delivery. `there`: the effect was recorded before. `lost`: the token no longer matches, and
+   * nothing was recorded; roll back.
    */
   recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<"recorded" | "there" | "lost">;
-  /** What is recorded of a delivery under this key, as JSON; null when nothing is. */
+  /** The recorded result of a delivery's effect, as JSON; null when there is no record. */
   findEffect(delivery: ClaimedDelivery, key: string): Promise<string | null>;
-  /** Writes what became of running deliveries; returns those whose tokens still match. */
+  /** Writes results of running deliveries; resolves to the deliveries whose tokens still matched. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<readonly ClaimedDelivery[]>;
   /**
-   * Takes a replay that is due and that nobody else holds, hands out its next deliveries, and says which events of that page
-   * are in quarantine. A page is bounded, as is the number of its deliveries that wait; null when there is no such replay.
+   * Locks a replay that is due and that no other worker holds, hands out its next deliveries, and says which events of the page
+   * are in quarantine. A page is bounded, and so are the deliveries of a replay that wait. Null when no replay is due.
    */
   nextReplayPage(): Promise<ReplayPage | null>;
-  /** Reads an event; null when it is gone. */
+  /** Reads an event; null when the event is gone. */
   readEvent(event: { seq: number; day: string }): Promise<StoredEvent | null>;
   /**
-   * Writes what became of an event in quarantine that a replay came by: understood now, it leaves and every handler that
-   * subscribes gets it; else it stays, with the reason of now.
+   * Writes the verdict on a quarantined event of a replay. An event that is understood now leaves the quarantine, and every
+   * handler that subscribes gets it; any other event stays, with the new reason.
    */
   settleQuarantined(
     replayId: string,
@@ -230,9 +230,9 @@ export interface EngineTransaction {
   ): Promise<void>;
 }
 
-/** What a replay handed out in one transaction. */
+/** The deliveries that a replay has handed out in one transaction. */
 export interface ReplayPage {
-  /** Of the replay. */
+  /** The replay's id. */
   readonly id: string;
   readonly quarantined: readonly { readonly seq: number; readonly day: string }[];
 }
@@ -242,97 +242,97 @@ export interface ClaimedDelivery {
   readonly seq: number;
   readonly day: string;
   readonly subscriber: string;
-  /** The lane that it is the head of; null without. */
+  /** The lane whose head this delivery is; null without a lane. */
   readonly lane: string | null;
   readonly token: string;
-  /** Which try this is; the first is 1. */
+  /** The number of this attempt; the first is 1. */
   readonly attempt: number;
-  /** How often what it did is being done anew; at first 0. */
+  /** How often the delivery's effects are done anew; 0 at first. */
   readonly generation: number;
-  /** The replay that has it run, itself or by its event. */
+  /** The replay that runs the delivery, or that made its event. */
   readonly replay: Replay | null;
-  /** The event's trace. */
+  /** The event's `traceparent`. */
   readonly traceparent: string | null;
-  /** The span of the attempt before this one. */
+  /** The `traceparent` of the attempt before this one. */
   readonly lastAttempt: string | null;
-  /** Whether something of it is on record, so that its success is not the first thing to tell. */
+  /** Whether an attempt of the delivery has a row: then its success gets a row, too. */
   readonly onRecord: boolean;
 }
 
-/** A delivery whose row this transaction holds, with its event. */
+/** A delivery whose row this transaction has locked, with its event. */
 export interface LockedDelivery {
   readonly delivery: ClaimedDelivery;
   readonly event: StoredEvent;
 }
 
-/** A delivery that was run, and what became of it. */
+/** A delivery that was run, with its result. */
 export interface FinishedDelivery {
   readonly delivery: ClaimedDelivery;
   readonly result: DeliveryResult;
 }
 
-/** A delivery to an effect handler or an endpoint that this worker holds, with all that it takes to run it. */
+/** A claimed delivery to an effect handler or an endpoint, with everything that is needed to run it. */
 export interface ClaimedEffect {
   readonly delivery: ClaimedDelivery;
   readonly event: StoredEvent;
-  /** What was done once for it before, by key. */
+  /** Results of effects that earlier attempts have recorded, by key. */
   readonly done: ReadonlyMap<string, unknown>;
 }
 
-/** What a claim is to take. */
+/** Which deliveries to claim. */
 export interface Claim {
   readonly subscriber: string;
   readonly limit: number;
   readonly leaseMs: number;
-  /** Of all that it takes, by which that is known should the claim's answer get lost; a new one unless given. */
+  /** The token of all claimed deliveries, which finds them should the claim's answer get lost; a new one by default. */
   readonly token?: string;
-  /** Whether deliveries whose worker vanished before, or only others; either unless given. */
+  /** True: only deliveries whose worker vanished before. False: only others. Both by default. */
   readonly interrupted?: boolean;
 }
 
-/** What became of the deliveries of lost workers. */
+/** Deliveries that were taken back from vanished workers. */
 export interface Reclaimed {
   readonly retrying: number;
-  /** Whether there may be more of them. */
+  /** Whether there may be more. */
   readonly more: boolean;
-  /** Those that were lost too often. */
+  /** Deliveries that are dead, since their workers vanished too often. */
   readonly dead: readonly { readonly seq: number; readonly handler: string }[];
 }
 
 /** What the engine needs of a database. `packages/store` provides it. */
 export interface EngineStore {
   /**
-   * Runs `fn` in a transaction and commits; rolls back when it throws, and destroys the connection instead when what
-   * it throws has the code `HANDLER_TIMEOUT` or `HANDLER_ABANDONED`, since that handler may still be using it.
+   * Runs `fn` in a transaction and commits; rolls back when `fn` throws. An error with the code `HANDLER_TIMEOUT` or
+   * `HANDLER_ABANDONED` destroys the connection instead, since that handler may still be using it.
    *
    * @throws an error with code `DATABASE_UNAVAILABLE` when Postgres cannot be reached, the connection broke or the disk
-   *   is full: nobody's fault.
+   *   is full.
    * @throws an error with code `COMMIT_FAILED` when COMMIT itself was refused.
    */
   transaction<T>(fn: (tx: EngineTransaction) => Promise<T>): Promise<T>;
-  /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
+  /** Resolves once Postgres answers; rejects with the signal's reason when the signal is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
   /**
-   * Takes due deliveries of a subscriber that are in no lane under a lease, the oldest first. With `alike` only those of the
-   * attempt, generation and replay that the oldest has. What it costs does not grow with what waits.
+   * Claims due deliveries of a subscriber that are in no lane, the oldest first. With `alike`, only deliveries with the attempt,
+   * generation and replay of the oldest. The cost does not grow with the number of deliveries that wait.
    */
   claimDeliveries(claim: Claim & { readonly alike?: boolean }): Promise<ClaimedDelivery[]>;
   /**
-   * Takes the heads of lanes of a subscriber that are due under a lease, of each lane one and none while another of it runs.
-   * A lane that another worker looks at is passed by.
+   * Claims due heads of lanes of a subscriber: one per lane, and none while another delivery of the lane runs. Skips a lane that
+   * another worker is looking at.
    */
   claimLanes(claim: Claim & LaneRule & { readonly interrupted: boolean }): Promise<ClaimedDelivery[]>;
   /**
-   * Takes due deliveries of a subscriber that works outside of Postgres, each with its event: what is in no lane, then, given
-   * the rule of its lanes, heads. No more than its rate limit leaves, which holds over all workers; `waitMs` is how long until
-   * it leaves more, where it kept some back.
+   * Claims due deliveries of a subscriber that works outside of Postgres, each with its event: deliveries in no lane, then, given a
+   * rule for lanes, heads. Claims no more than the rate limit leaves, which holds over all workers; `waitMs` is how long
+   * until the limit leaves more, where it has kept some back.
    */
   claimForOutside(
     claim: Claim & { readonly lanes: LaneRule | null; readonly rateLimit?: RateLimit | null },
   ): Promise<{ readonly claimed: ClaimedEffect[]; readonly waitMs: number }>;
-  /** Hands back, with no attempt counted, what a claim took whose answer got lost. */
+  /** Hands back, with no attempt counted, the deliveries of a claim whose answer got lost. */
   releaseClaim(claim: Required<Pick<Claim, "subscriber" | "token">>): Promise<void>;
-  /** Records what was done once for a delivery; false when the token no longer matches, and nothing was recorded. */
+  /** Records an effect of a delivery; false when the token no longer matches, and nothing was recorded. */
   recordEffect(delivery: ClaimedDelivery, key: string, json: string): Promise<boolean>;
   /**
    * Leases an endpoint, or renews the lease; null when the endpoint is gone, paused, disabled or leased by another worker, or
@@ -344,7 +344,7 @@ export interface EngineStore {
   ): Promise<LeasedEndpoint | null>;
   /** Ends the lease of an endpoint. */
   releaseEndpoint(id: string, token: string): Promise<void>;
-  /** Writes what became of running deliveries where the tokens still match; returns those that were written. */
+  /** Writes results of running deliveries whose tokens still match; resolves to the deliveries that were written. */
   finishDeliveries(finished: readonly FinishedDelivery[]): Promise<readonly ClaimedDelivery[]>;
   /**
    * Writes an endpoint's health, and opens its circuit for `openForMs` where that is not null. Returns why the endpoint is to
@@ -354,19 +354,18 @@ export interface EngineStore {
     id: string,
     health: EndpointHealth & { readonly openForMs: number | null; readonly lastError: string | null },
   ): Promise<EndpointDisablement | null>;
-  /** Disables an endpoint and makes the event that tells of it; false when it was disabled or gone already. */
+  /** Disables an endpoint and makes the event `endpoint.disabled`; false when it was disabled or gone already. */
   disableEndpoint(id: string, disablement: EndpointDisablement): Promise<boolean>;
-  /** Whether a delivery of these subscribers is due whose worker vanished before. */
+  /** Whether any delivery of these subscribers is due whose worker vanished before. */
   isInterruptedDue(subscribers: readonly string[]): Promise<boolean>;
   /**
-   * Hands deliveries back untried, without an attempt counted: after an outage, to rest for `restMs`, or when the worker
-   * stops.
+   * Hands deliveries back untried, with no attempt counted: when the worker stops, or after an outage, to rest for `restMs`.
    */
   releaseDeliveries(deliveries: readonly ClaimedDelivery[], options?: { restMs?: number }): Promise<void>;
   /**
-   * Ends deliveries whose lease has run out: an `interrupted` attempt, then retrying, or dead after `maxInterruptions`.
-   * Takes none until Postgres has been up for `afterOutageMs`: leases that ran out while it was away are no sign of a
-   * lost worker, which may be reconnecting.
+   * Takes back deliveries whose lease has run out: an `interrupted` attempt, then retrying, or dead after `maxInterruptions`.
+   * Takes none until Postgres has been up for `afterOutageMs`: a worker whose leases ran out while Postgres was away may be
+   * reconnecting.
    */
   reclaimDeliveries(options: { maxInterruptions: number; afterOutageMs: number }): Promise<Reclaimed>;
   /** Writes the active handlers and their subscriptions. */

@@ -3,10 +3,10 @@ import type { EngineContext } from "../contract/engine-context.ts";
 import { retryUntilStop } from "../outage/outage-pause.ts";
 
 /**
- * Claims deliveries of a subscriber, however long Postgres is away. What a claim took whose answer got lost is handed back
- * first: it is known by the claim's token, and no attempt of it has begun.
+ * Claims deliveries of a subscriber, however long Postgres is away. The deliveries of a claim whose answer got lost are handed
+ * back first: the claim's token finds them, and no attempt has started.
  *
- * @throws when the engine's signal is aborted meanwhile.
+ * @throws when the engine's signal is aborted first.
  */
 export function claim<T>(
   engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,

@@ -5,13 +5,13 @@ import type { EngineContext } from "../contract/engine-context.ts";
 import type { ClaimedDelivery, DeliveryResult, LanePlace, StoredEvent } from "../contract/engine-store.ts";
 import { laneOf } from "../handler/lane.ts";
 
-/** How long a delivery rests that this worker's version of the handler does not know, so that another can have it. */
+/** How long a delivery rests whose type this worker's version of the handler does not know, so that another worker gets it. */
 const NOT_FOR_US_MS = 10_000;
 
 type DecodedDelivery =
   { readonly ok: true; readonly decoded: DecodedEvent } | { readonly ok: false; readonly result: DeliveryResult };
 
-/** Turns the event of a delivery into what any subscriber sees. One that is not understood any more has failed. */
+/** Decodes the event of a delivery for any subscriber. A delivery whose event is no longer understood has failed. */
 export function decodeFor(
   engine: Pick<EngineContext, "random" | "findSource">,
   subscriber: Pick<Handler, "name" | "retry">,
@@ -20,12 +20,12 @@ export function decodeFor(
 ): DecodedDelivery {
   const decoding = decodeEvent(stored, engine.findSource);
   if (decoding.ok) return decoding;
-  // Understood when it was delivered, not any more: a schema became stricter. Kept, and said.
+  // The event was understood when the delivery was recorded: a schema has become stricter.
   const error = new Error(`the event is not understood any more: ${decoding.quarantine.reason}`);
   return { ok: false, result: deliveryResult(engine, subscriber, stored, { ok: false, error }, tried) };
 }
 
-/** Turns the event of a delivery into what its handler sees, or says what becomes of the delivery instead. */
+/** Decodes the event of a delivery for its handler, or gives the result of a delivery that cannot run here. */
 export function decodeDelivery(
   engine: EngineContext,
   handler: Handler,
@@ -36,12 +36,12 @@ export function decodeDelivery(
   const decoding = decodeFor(engine, handler, stored, tried);
   if (!decoding.ok) return decoding;
   if (!wants(handler, decoding.decoded.event)) {
-    // Left by a worker with a newer version of the handler: for such a one it waits.
+    // Recorded by a worker with a newer version of the handler, and left to such a worker.
     const waiting = { ...pendingDelivery(stored, handler.name), retryInMs: NOT_FOR_US_MS };
     return { ok: false, result: { ...waiting, attempts: tried.attempt - 1 } };
   }
   if (lane !== null) return decoding;
-  // Left by a worker that could not tell its lane, or because the lane could not be told: it takes its place there now.
+  // Recorded without a place in a lane, by a worker that could not tell the lane: the delivery takes its place now.
   let place: LanePlace | null;
   try {
     place = laneOf(handler, decoding.decoded);

@@ -8,21 +8,21 @@ import { laneOf } from "../handler/lane.ts";
 import { nextStep } from "./retry-policy.ts";
 import type { HandlerOutcome } from "../handler/run-handler.ts";
 
-/** What became of batches. */
+/** What came of a claim of batches. */
 export interface BatchReport {
   readonly batches: number;
-  /** Those that were new. */
+  /** New events. */
   readonly events: number;
-  /** Copies of others, which were left out. */
+  /** Copies of known events, which were left out. */
   readonly duplicates: number;
-  /** Those of the new ones whose id was accepted with another body before. */
+  /** New events whose id was accepted with another body before. */
   readonly conflicts: number;
-  /** Whether the claim was cut short by a limit, so that more may be pending. */
+  /** Whether a limit cut the claim short, so that more batches may be pending. */
   readonly more: boolean;
   readonly quarantined: number;
   readonly succeeded: number;
   readonly failed: number;
-  /** Subscribers for which it recorded deliveries that are due and wait to be run. */
+  /** Subscribers with new deliveries that are due and wait to be run. */
   readonly waiting: readonly string[];
 }
 
@@ -31,16 +31,15 @@ export function wants(handler: Pick<Handler, "on">, event: AnyEvent): boolean {
   return handler.on.includes(event.type);
 }
 
-/** True for a handler whose events run in the transaction of their batch. */
+/** True for a handler that runs inside the batch's transaction. */
 export function isBatched(handler: Handler): handler is TransactionalHandler {
   return handler.kind === "transactional" && handler.lanes === null;
 }
 
 /**
- * Deliveries for what does not run in a batch: effect handlers, handlers with lanes or that are paused, and what other
- * workers handle and this one does not, i.e. a handler that it lacks, or a type that its older version of a handler does
- * not subscribe to. Forgotten by nobody. They are pending, each with its place in its lane; one whose lane cannot be told
- * has failed. Where the lane is not known here, or telling it may be what kills this process, it is found when the
+ * Deliveries for handlers that do not run in the batch: effect handlers, handlers with lanes, paused handlers, and handlers or
+ * types that only other workers have. The deliveries are pending, each with its place in its lane; where `lane` of the handler
+ * throws, the delivery has failed. Without `tellLanes`, or for a handler that this worker lacks, the place is found when the
  * delivery is to run.
  */
 export function deliveriesOfTheirOwn(
@@ -75,21 +74,21 @@ export function deliveriesOfTheirOwn(
   return results;
 }
 
-/** A delivery that waits for a worker to run it by itself. */
+/** A delivery that waits for a worker. */
 export function pendingDelivery(event: StoredEvent, subscriber: string): DeliveryResult {
   return { event, subscriber, state: "pending", retryInMs: 0, attempts: 0 };
 }
 
-/** A try of a delivery: which, since when, and its span for the next one to link to. */
+/** An attempt of a delivery: its number, its start, and the `traceparent` of its span for the next attempt to link to. */
 export interface Tried {
   readonly attempt: number;
   readonly startedAt: Date;
   readonly traceparent: string | null;
-  /** Whether something of the delivery is on record: then its success is, too. */
+  /** Whether an attempt of the delivery has a row: then its success gets a row, too. */
   readonly onRecord?: boolean;
 }
 
-/** What to record of a subscriber's outcome, and what comes next when it failed. What commits it calls `tellFailures`. */
+/** The result to record for an outcome, with the next step after a failure. Whoever commits the result calls `tellFailures`. */
 export function deliveryResult(
   engine: Pick<EngineContext, "random">,
   handler: Pick<Handler, "name" | "retry">,
@@ -115,7 +114,7 @@ export function deliveryResult(
     seq: event.seq,
     attempt,
     ...next,
-    // What an endpoint has answered can quote what it was sent.
+    // An endpoint's answer can quote the event.
     ...(outcome.error instanceof EndpointError ? { errorClass: error.errorClass } : error),
     at: place,
   };
@@ -130,12 +129,12 @@ export function deliveryResult(
   };
 }
 
-/** Logs the failures among results that have been committed: what is undone and run again would be told twice. */
+/** Logs the failures among committed results. Before the commit, a failure that is rolled back and repeated would be logged twice. */
 export function tellFailures({ log }: Pick<EngineContext, "log">, results: readonly DeliveryResult[]): void {
   for (const { failure } of results) if (failure !== undefined) log.warn(failure.fields, failure.message);
 }
 
-/** Adds up what became of some events; `endpoints` have deliveries that wait, too. */
+/** Sums up results; `endpoints` have deliveries that wait, too. */
 export function report(
   counts: Partial<BatchReport> & Pick<BatchReport, "events">,
   results: readonly DeliveryResult[] = [],

@@ -2,10 +2,10 @@ import type { EngineContext } from "../contract/engine-context.ts";
 import type { ClaimedDelivery } from "../contract/engine-store.ts";
 import { createOutagePause, retryPastStop } from "../outage/outage-pause.ts";
 
-/** How long a delivery rests that an outage cut off: while the disk is full it can be claimed, again and again. */
+/** How long a delivery rests after an outage: while the disk is full, it could be claimed again and again. */
 const OUTAGE_REST_MS = 2_000;
 
-/** Gives deliveries back untried, to be claimed again at once or after a rest. Never rejects. */
+/** Hands deliveries back untried, to be claimed again at once or after a rest. Never rejects. */
 export async function release(
   engine: EngineContext,
   deliveries: readonly ClaimedDelivery[],
@@ -20,7 +20,7 @@ export async function release(
   }
 }
 
-/** Gives deliveries back with no attempt counted, once an outage is over, or when the worker stops. */
+/** Hands deliveries back with no attempt counted, once an outage is over or when the worker stops. */
 export async function handBack(
   engine: EngineContext,
   deliveries: readonly ClaimedDelivery[],

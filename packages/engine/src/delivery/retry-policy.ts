@@ -6,8 +6,8 @@ export type NextStep = { readonly state: "retrying"; readonly retryInMs: number 
 
 /**
  * Decides what follows a failed attempt: exponential backoff with full jitter, i.e. a wait between 0 and
- * `baseMs · 2^(attempt-1)`, at most `capMs`, or the wait that its schedule lists. A PermanentError ends it at once; a
- * RetryAfterError names its own wait, also capped.
+ * `baseMs · 2^(attempt-1)`, at most `capMs`, or the wait that the policy's schedule lists. After a PermanentError the
+ * delivery is dead at once; a RetryAfterError names its own wait, also capped.
  */
 export function nextStep(
   policy: RetryPolicy,

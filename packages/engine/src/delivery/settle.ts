@@ -4,8 +4,8 @@ import type { FinishedDelivery } from "../contract/engine-store.ts";
 import { retryPastStop } from "../outage/outage-pause.ts";
 
 /**
- * Writes what became of deliveries that ran outside of a transaction, however long Postgres is away, and tells of the
- * failures among what was written.
+ * Writes results of deliveries that ran outside of a transaction, however long Postgres is away, and logs the failures among the
+ * results that were written.
  */
 export async function settle(
   engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,

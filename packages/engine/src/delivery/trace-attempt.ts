@@ -2,7 +2,7 @@ import { addLink, type Span, SpanKind, toContext, toSpanContext, withSpan } from
 import type { ClaimedDelivery } from "../contract/engine-store.ts";
 import { OPERATION } from "../event/event-traces.ts";
 
-/** An attempt stands in its event's trace, beside the one before and not inside it: attempts can be many. */
+/** Runs an attempt under a span of its event's trace. The span links to the attempt before, since nested spans could get deep. */
 export function traceAttempt<T>(delivery: ClaimedDelivery, run: (span: Span) => Promise<T>): Promise<T> {
   const { seq, subscriber, attempt, traceparent, lastAttempt } = delivery;
   const attributes = () => ({

@@ -3,13 +3,13 @@ import { parseTime } from "@penstock/schemas";
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { QuarantineRecord, StoredEvent } from "../contract/engine-store.ts";
 
-/** An event that handlers can have, beside the row it came from. */
+/** An event as handlers see it, with the row it was read from. */
 export interface DecodedEvent {
   readonly stored: StoredEvent;
   readonly event: AnyEvent;
   /** The provider of its source. */
   readonly provider: string;
-  /** The exact JSON text of `event.data` as it was sent; null where the body is an envelope around it, or is not JSON. */
+  /** The exact JSON text of `event.data` as it was sent; null where the body is an envelope or is not JSON. */
   readonly json: Buffer | null;
 }
 
@@ -24,7 +24,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   "too-old": "createdAt is older than the dedupe window, so nothing can vouch that it is new",
 };
 
-/** Turns stored bytes into the event that handlers see, or says why it belongs in quarantine. */
+/** Turns stored bytes into the event that handlers see, or says why the event belongs in quarantine. */
 export function decodeEvent(stored: StoredEvent, findSource: EngineContext["findSource"]): Decoding {
   const quarantine = (reason: string, detail: string): Decoding => ({
     ok: false,
@@ -37,20 +37,20 @@ export function decodeEvent(stored: StoredEvent, findSource: EngineContext["find
   if (!check.ok) return quarantine(check.reason, check.detail);
   const event = {
     ...check.event,
-    // Not by `new Date`: it does not read all forms of a time that sources take.
+    // `new Date` does not read all forms of a time that sources take.
     createdAt: parseTime(check.event.createdAt) ?? new Date(stored.receivedAt),
     source: stored.source,
     seq: stored.seq,
     receivedAt: stored.receivedAt,
   };
-  // Not enumerable: a handler that logs or posts an event as JSON would have every byte in it once more, as numbers.
+  // Not enumerable: JSON of the event would hold every byte of the body once more, as numbers.
   Object.defineProperty(event, "body", { value: stored.body, enumerable: false });
   const { provider } = source;
   // The source's schema has checked exactly what the type promises.
   return { ok: true, decoded: { stored, event: event as unknown as AnyEvent, provider, json: check.json ?? null } };
 }
 
-/** The same, without a call of what its source does with it: an event of which no more is known than its row says. */
+/** An event made of its row alone, without a call of its source's code. */
 export function untouchedEvent(stored: StoredEvent): Decoding {
   if (stored.problem !== null) {
     return {

@@ -17,18 +17,18 @@ import {
 import type { StoredEvent } from "../contract/engine-store.ts";
 
 /**
- * The parts that sampled events have in a transaction they share, each as a span in its event's own trace: linked to the
- * span of the batch where one is active, and that one to each of them.
+ * The spans of sampled events in a transaction that events share, each in its event's own trace. The span of the batch, where one
+ * is active, and the spans of the events link to each other.
  */
 export interface EventTraces {
-  /** Where spans of an event belong. */
+  /** The parent of an event's spans. */
   contextOf(event: StoredEvent): Context;
-  /** What later attempts link to; null when the event is not sampled. */
+  /** The `traceparent` that later attempts link to; null when the event is not sampled. */
   traceparentOf(event: StoredEvent): string | null;
   quarantined(event: StoredEvent, reason: string): void;
-  /** Some handler has failed, or was the third time taken down with its process. */
+  /** Marks the event's span as failed: a handler has failed. */
   failed(event: StoredEvent, error?: unknown): void;
-  /** Ends them all: committed, or, with an error, undone together. */
+  /** Ends all spans: committed, or rolled back because of an error. */
   end(error?: unknown): void;
 }
 
@@ -41,7 +41,7 @@ const untraced: EventTraces = {
   end: () => undefined,
 };
 
-/** Starts the spans of the events that are sampled. `earlier`: of each event's attempt before, as a `traceparent`, to be linked to. */
+/** Starts the spans of sampled events. `earlier` holds the `traceparent` of each event's attempt before, to link to. */
 export function traceEvents(
   events: readonly StoredEvent[],
   earlier: ReadonlyMap<StoredEvent, string | null> = new Map(),
@@ -83,7 +83,7 @@ export function traceEvents(
   };
 }
 
-/** What both a part of a batch and a later attempt are, in the semantic conventions for messaging. */
+/** Attributes of the semantic conventions for messaging, for events in a batch and for later attempts. */
 export const OPERATION = {
   "messaging.system": "penstock",
   "messaging.operation.type": "process",

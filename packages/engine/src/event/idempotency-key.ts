@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 
 /**
- * Stable for (handler, event, generation), and different between installations that share a provider's test events. The
- * first generation's is the one from before there were any.
+ * Stable for (handler, event, generation), and different between installations that share a provider's test events. Generation 0
+ * is left out of the key.
  */
 export function idempotencyKey(
   handler: string,

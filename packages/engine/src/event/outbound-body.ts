@@ -4,9 +4,9 @@ import type { DecodedEvent } from "./decode-event.ts";
 import { UnsendableEventError } from "../outage/errors.ts";
 
 /**
- * What an endpoint gets of an event: the stored bytes where its source sends an envelope with id, type, createdAt and
- * data. Else such an envelope around the JSON that the provider sent, byte for byte, or around what the source read from a
- * body that is no JSON. The same bytes at each try.
+ * The body of a request to an endpoint: the stored bytes where the source sends an envelope with id, type, createdAt and data. Else
+ * such an envelope around the JSON that the provider sent, byte for byte, or around what the source read from a body that
+ * is no JSON. The same bytes at each attempt.
  *
  * @throws UnsendableEventError when the data that the source read cannot be written as JSON.
  */
@@ -28,7 +28,7 @@ function toJson(data: unknown, provider: string): Buffer {
   try {
     json = JSON.stringify(data) as string | undefined;
   } catch {
-    // Whatever it threw may tell of the body.
+    // The error may quote the body.
   }
   if (json === undefined) throw new UnsendableEventError(provider);
   return Buffer.from(json);

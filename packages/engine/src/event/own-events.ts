@@ -4,7 +4,7 @@ import type { EngineContext } from "../contract/engine-context.ts";
 
 const TYPES = { "endpoint.disabled": endpointDisabledSchema, [ISSUE_OPENED]: issueOpenedSchema };
 
-/** Penstock as a source of events of its own: they are made in Postgres, and nobody can send them. */
+/** The source of Penstock's own events. They are made in Postgres, and nobody can send them. */
 const ownEvents = {
   provider: OWN_SOURCE,
   sendsEnvelope: true,
@@ -20,7 +20,7 @@ const ownEvents = {
   },
 };
 
-/** Finds sources by name, our own among them. */
+/** Finds sources by name, the source of Penstock's own events included. */
 export function withOwnEvents(findSource: EngineContext["findSource"]): EngineContext["findSource"] {
   return (name) => (name === OWN_SOURCE ? ownEvents : findSource(name));
 }

@@ -17,31 +17,31 @@ import { settle } from "../delivery/settle.ts";
 import { traceAttempt } from "../delivery/trace-attempt.ts";
 import { withDeadline } from "../handler/with-deadline.ts";
 
-/** How much longer than the handler's time-out a worker may hold a delivery, so that only a lost worker loses it. */
+/** How much longer than the handler's time-out the lease of a delivery is, so that only a vanished worker loses it. */
 const LEASE_SLACK_MS = 30_000;
 
-/** Deliveries that were begun. */
+/** Deliveries that have started. */
 export interface StartedEffects {
-  /** One for each, resolved when its result is written or it is handed back. None rejects. */
+  /** One promise per delivery, which resolves once the result is written or the delivery is handed back. None rejects. */
   readonly runs: readonly Promise<void>[];
-  /** How long until the handler's rate lets more be started, in milliseconds; 0 where it kept none back. */
+  /** How long until the rate limit lets more deliveries start, in milliseconds; 0 where the limit kept none back. */
   readonly waitMs: number;
 }
 
 /**
- * Claims up to `limit` deliveries to an effect handler that are due, and begins them side by side: each calls the handler
- * outside of any transaction, and writes what became of it where the lease's token still matches.
+ * Claims up to `limit` due deliveries to an effect handler, and starts them side by side. Each calls the handler outside of any
+ * transaction, and writes its result where the lease's token still matches.
  *
- * Postgres away: the claim, records and results wait for it. An attempt that an outage or a stop of the worker cut short
- * is handed back uncounted.
+ * Postgres away: the claim, records of effects and results wait for it. A delivery that an outage or a stop of the worker cut
+ * short is handed back with no attempt counted.
  *
- * @throws when the engine's signal is aborted before they were claimed.
+ * @throws when the engine's signal is aborted before the claim has succeeded.
  */
 export async function startEffects(engine: EngineContext, name: string, limit: number): Promise<StartedEffects> {
   const effect = engine.effects.get(name);
   if (effect === undefined) return { runs: [], waitMs: 0 };
   const started = Promise.withResolvers<StartedEffects>();
-  // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs.
+  // Claimed inside the gate: a claimed delivery that waits at the gate would be suspected, too, and its lease runs.
   void effect.gate.shared(async () => {
     try {
       const { claimed, waitMs } = await claimEffects(engine, effect, { limit, interrupted: false });
@@ -56,12 +56,12 @@ export async function startEffects(engine: EngineContext, name: string, limit: n
 }
 
 /**
- * Runs a delivery to an effect handler whose worker vanished, and returns whether there was one. No other of this handler
- * runs beside it: all that were under way are suspected, and only the culprit may be interrupted again.
+ * Runs one delivery to an effect handler whose worker vanished, and resolves to whether one was due. No other delivery of this
+ * handler runs beside it: all deliveries in flight are suspected, and only the culprit may be interrupted again.
  */
 export async function runInterruptedEffect(engine: EngineContext, name: string): Promise<boolean> {
   const effect = engine.effects.get(name);
-  // Asked first: to be alone, all others have to end.
+  // Asked first: exclusive work waits for all deliveries in flight.
   if (effect === undefined || !(await engine.store.isInterruptedDue([name]))) return false;
   return effect.gate.exclusive(async () => {
     const { claimed } = await claimEffects(engine, effect, { limit: 1, interrupted: true });
@@ -86,7 +86,7 @@ async function claimEffects(engine: EngineContext, { handler }: Effect, which: P
   const rule = laneRuleOf(handler);
   if (handler.lanes !== null) return take(rule);
   const started = await take(null);
-  // Where there are no lanes any more, what was recorded in them before is still to be run.
+  // A handler without lanes may still have deliveries that were recorded in lanes before.
   return started.claimed.length > 0 || started.waitMs > 0 ? started : take(rule);
 }
 
@@ -113,7 +113,7 @@ async function runClaimed(engine: EngineContext, effect: Effect, claimed: Claime
   const outcome = await callHandler(engine, effect, claimed, decoding.decoded);
   if (outcome.ok === false) {
     markFailed(span, outcome.error);
-    // Told to stop, or held up by an outage: what it threw then says nothing of the event.
+    // In a stop or an outage, an error says nothing about the event.
     if (engine.signal.aborted || isUnavailable(outcome.error)) return handBack(engine, [delivery], outcome.error);
   }
   await effect.finish({ delivery, result: deliveryResult(engine, handler, event, outcome, tried) });
@@ -149,7 +149,7 @@ async function callHandler(
       if (signal.aborted) throw error;
       thrown = { error };
     }
-    // What it did not wait for belongs to the attempt all the same, also when something else has failed.
+    // Effects that the handler did not await belong to the attempt as well, also when something else has failed.
     await finished();
     if (thrown !== undefined) throw thrown.error;
   };
@@ -161,12 +161,12 @@ async function callHandler(
   } catch (error) {
     await close();
     if (thrown !== undefined) return { ok: false, error: thrown.error };
-    // Its time went by while a record waited for Postgres.
+    // The time went by while the record of an effect waited for Postgres.
     return { ok: false, error: codeOf(error) === "HANDLER_TIMEOUT" ? (outage() ?? error) : error };
   }
 }
 
-/** Writes results of an effect handler; those that come while a statement is under way are one statement. */
+/** Writes results of an effect handler. Results that come while a statement is in flight share the next one. */
 export function createEffectFinish(
   engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,
 ): (finished: FinishedDelivery) => Promise<void> {

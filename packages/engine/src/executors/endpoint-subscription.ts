@@ -3,10 +3,10 @@ import type { EndpointDelivery, EndpointSubscription, EngineTransaction, LanePla
 import { ALL_TYPES, OWN_EVENT_TYPES, SKIPPED_WHILE_DISABLED, sliceJson } from "@penstock/schemas";
 import { placeInLane } from "../handler/lane.ts";
 
-/** Why a delivery that a replay made is not sent. */
+/** Why a delivery that a replay made is skipped. */
 export const SKIPPED_BY_FILTER = "its endpoint's filter does not let it through";
 
-/** Deliveries of these events to the endpoints that want them, event by event. Made as they are asked for: they can be many. */
+/** Yields deliveries of these events to the endpoints that subscribe, event by event: there can be many. */
 function* endpointDeliveries(
   endpoints: readonly EndpointSubscription[],
   decoded: readonly DecodedEvent[],
@@ -30,15 +30,15 @@ function* endpointDeliveries(
   }
 }
 
-/** All is all that sources send: our own events tell of other endpoints, and are for those that ask for them by name. */
+/** `*` stands for all types that sources send. Penstock's own events are about other endpoints, and are subscribed to by name only. */
 function wantsType(types: readonly string[], type: string): boolean {
   const own: readonly string[] = OWN_EVENT_TYPES;
   return types.includes(type) || (types.includes(ALL_TYPES) && !own.includes(type));
 }
 
 /**
- * Whether an event has one of the values that the filter wants, at each of its paths. A number may be wanted as JSON.parse
- * reads it or as it was sent; one that a double cannot hold only as it was sent, since others are rounded to the same.
+ * Whether an event has one of the filter's values at each path. A filter may give a number as JSON.parse reads it or as it was sent;
+ * a number that a double cannot hold only as it was sent, since other numbers round to the same double.
  */
 export function passesFilter({ filter }: Pick<EndpointSubscription, "filter">, decoded: DecodedEvent): boolean {
   if (filter === null) return true;
@@ -46,12 +46,12 @@ export function passesFilter({ filter }: Pick<EndpointSubscription, "filter">, d
     const value = valueAt(decoded.event, path);
     if (value === null) return false;
     if (isExact(value) && wanted.includes(String(value))) return true;
-    // The body is read only for what can be the same number: endpoints can be many, and bodies long.
+    // The body is read only for values that can be the same number: endpoints can be many, and bodies long.
     return wanted.some((text) => Number(text) === value) && wanted.includes(sentText(decoded, path, value));
   });
 }
 
-/** Where an event stands in the lanes of an endpoint: by the provider's date; null where it has no such value, or no lanes. */
+/** An event's place in the lanes of an endpoint, by the provider's date; null without lanes, or without a value at the path. */
 export function endpointLane({ lane }: Pick<EndpointSubscription, "lane">, decoded: DecodedEvent): LanePlace | null {
   const value = lane === null ? null : valueAt(decoded.event, lane);
   if (lane === null || value === null) return null;
@@ -60,7 +60,7 @@ export function endpointLane({ lane }: Pick<EndpointSubscription, "lane">, decod
 
 type Scalar = string | number | boolean;
 
-/** The text, number or truth value at a path; null where there is none. */
+/** The string, number or boolean at a path; null without one. */
 function valueAt(event: object, path: string): Scalar | null {
   let value: unknown = event;
   for (const part of path.split(".")) {
@@ -70,12 +70,12 @@ function valueAt(event: object, path: string): Scalar | null {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
 }
 
-/** Whether a value is what was sent. Integers beyond 2^53 and what is too large for a double are read as another number. */
+/** Whether a value is exactly what was sent. JSON.parse rounds integers beyond 2^53 and what is too large for a double. */
 function isExact(value: Scalar): boolean {
   return typeof value !== "number" || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
 }
 
-/** A number of an event as it was sent; as it was read where its source reads no JSON. */
+/** A number of an event as it was sent, or as it was read where the source's bodies are no JSON. */
 function sentText({ stored, json }: DecodedEvent, path: string, value: Scalar): string {
   const names = path.split(".");
   const sent = (json === null ? sliceJson(stored.body, names) : sliceJson(json, names.slice(1)))?.toString();
@@ -83,8 +83,8 @@ function sentText({ stored, json }: DecodedEvent, path: string, value: Scalar): 
 }
 
 /**
- * Records what endpoints get of these events, and returns which of them have something that waits. Where it is not `filtered`,
- * each delivery is when its turn comes.
+ * Records deliveries of these events to endpoints, and resolves to the endpoints with deliveries that wait. Without `filtered`, the
+ * filters are applied when the deliveries are to be sent.
  */
 export async function recordForEndpoints(
   tx: EngineTransaction,
@@ -94,7 +94,7 @@ export async function recordForEndpoints(
 ): Promise<string[]> {
   const waiting = new Set<string>();
   function* noted(): Generator<EndpointDelivery> {
-    // What an operator made for a replay is for handlers: nobody else is to get it for what a provider sent.
+    // An event that an operator made for a replay is for handlers: no endpoint may take it for one that a provider sent.
     const sent = decoded.filter(({ stored }) => stored.replay === null);
     for (const delivery of endpointDeliveries(endpoints, sent, filtered)) {
       if (delivery.skipReason === null) waiting.add(delivery.subscriber);

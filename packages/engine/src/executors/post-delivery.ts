@@ -17,17 +17,17 @@ import { idempotencyKey } from "../event/idempotency-key.ts";
 import { outboundBody } from "../event/outbound-body.ts";
 import type { HandlerOutcome } from "../handler/run-handler.ts";
 
-/** Says that the endpoint is gone for good. */
+/** The endpoint is gone for good. */
 const GONE = 410;
 
-/** What both kinds of these may ask for with Retry-After. */
+/** Statuses whose Retry-After is heeded. */
 const ASK_FOR_PATIENCE = new Set([429, 503]);
 
 /**
- * Sends an event to an endpoint, signed by each of its live secrets, in at most the time that a provider waits. `aborted`:
- * we gave it up, so it says nothing of the endpoint.
+ * Sends an event to an endpoint, signed by each live secret. `aborted`: the engine's signal ended the request, which says nothing
+ * about the endpoint.
  *
- * @throws UnsendableEventError when the event has no body that can be sent: nothing was sent then, either.
+ * @throws UnsendableEventError when the event has no body that can be sent: then nothing was sent.
  */
 export async function postDelivery(
   engine: Pick<EngineContext, "findSource" | "signal">,
@@ -49,7 +49,7 @@ export async function postDelivery(
   });
   const attributes = { "penstock.handler": endpoint.id, "penstock.attempt": delivery.attempt };
   return withSpan(`deliver ${endpoint.id}`, { kind: SpanKind.CLIENT, attributes }, async (span) => {
-    // What its sender did not sample, the receiver is told not to sample either.
+    // A trace that its sender did not sample goes on to the receiver as not sampled.
     const passedOn = isTracing() && isTraceparent(delivery.traceparent) ? delivery.traceparent : null;
     const traceparent = toTraceparent(span) ?? passedOn;
     const headers = { "content-type": "application/json", ...signed, ...(traceparent !== null && { traceparent }) };
@@ -73,7 +73,7 @@ function outcomeOf(answer: Answer): HandlerOutcome {
   }
   const { status, body, retryAfterMs } = answer;
   if (isSuccess(status)) return { ok: true };
-  // At once, or at a time that is past by our clock, is no answer to how long: it would use up all tries at once.
+  // A Retry-After of 0, or of a time that is past by our clock, would use up all attempts at once.
   const asks = ASK_FOR_PATIENCE.has(status) && retryAfterMs !== null && retryAfterMs > 0;
   const code = status === GONE ? "PERMANENT" : asks ? "RETRY_AFTER" : "NOT_TAKEN";
   const message = body === "" ? "answered with an empty body" : body;

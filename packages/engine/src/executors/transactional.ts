@@ -31,38 +31,37 @@ import { runHandler, runHandlerOnce } from "../handler/run-handler.ts";
 import { bySubject } from "../event/subject-order.ts";
 import { traceAttempt } from "../delivery/trace-attempt.ts";
 
-/** What a delivery's lease is longer than its handler's time-out: for what comes before and after the handler. */
+/** How much longer than the handler's time-out the lease of a delivery is, for the work before and after the handler. */
 const LEASE_SLACK_MS = 10_000;
 
 /**
- * How long a worker may hold a delivery of a transactional handler. Once the handler runs, the row is locked besides, and a
- * lease that ran out is not taken: so the lease need not outlast what a lock, another try or a slow machine takes.
+ * The lease of a delivery of a transactional handler. While the handler runs, the row is locked, and nobody takes a locked
+ * delivery whose lease ran out. So the lease need not cover waits for locks, retries after a conflict, or a slow machine.
  */
 const leaseOf = ({ timeoutMs }: Pick<TransactionalHandler, "timeoutMs">): number => timeoutMs + LEASE_SLACK_MS;
 
-/** A delivery whose worker vanished this often while running it is dead: it may be what kills them. */
+/** A delivery whose workers vanished this often is dead: it may be what kills them. */
 export const MAX_INTERRUPTIONS = 3;
 
 const MAX_CONFLICTS = 3;
 
-/** How long a handler may go on with deliveries that share a transaction; those it has not come to are claimed again. */
+/** How long a handler may go on with deliveries that share a transaction; the rest are handed back. */
 const TOGETHER_MS = 2_000;
-/** A handler that takes longer for each delivery is as fast, or faster, with some side by side. */
+/** A handler that takes longer per delivery is as fast, or faster, with several transactions side by side. */
 const QUICK_MS = 50;
 
-/** How many deliveries run side by side where each has a transaction of its own: so many connections, for all handlers. */
+/** How many deliveries of all handlers run side by side where each has a transaction, and so a connection, of its own. */
 const SIDE_BY_SIDE = 10;
 
 /**
- * Runs up to `limit` deliveries of a handler that are due, and returns how many there were: retries, what other workers
- * left for a handler that they lack, and what a demoted handler did not get done in a batch.
+ * Runs up to `limit` due deliveries of a handler, and resolves to how many: retries, deliveries that workers without the handler
+ * have recorded, and deliveries of a demoted handler.
  *
- * Those of the same attempt share a transaction, so that a backlog is worked off as fast as batches are. They run apart,
- * each in a transaction of its own and a few side by side, where `Demotions` says so, or where the handler fails
- * at everything.
+ * Deliveries of the same attempt share a transaction, so that a backlog is worked off as fast as batches. They run apart, each in
+ * a transaction of its own and a few side by side, where `Demotions` says so, or where the handler fails at everything.
  *
- * A delivery goes pending | retrying → running (claimed under a lease, committed) → succeeded | retrying | dead, the
- * latter in the transaction of the handler's own writes, and only while the lease's token still matches.
+ * A delivery goes pending | retrying → running (claimed under a lease, committed) → succeeded | retrying | dead. The end commits
+ * together with the handler's writes, and only while the lease's token matches.
  */
 export async function runDueDeliveries(engine: EngineContext, limit: number, name: string): Promise<number> {
   const handler = engine.transactional.find((one) => one.name === name);
@@ -72,8 +71,8 @@ export async function runDueDeliveries(engine: EngineContext, limit: number, nam
     const apart = engine.demotions.isApart(name) || engine.failing.has(name);
     const share = Math.max(1, Math.floor(SIDE_BY_SIDE / engine.transactional.length));
     const most = apart ? Math.min(limit, share) : limit;
-    // Claimed inside the gate: what is claimed and waits would be blamed, too, and its lease runs. Alike, since one call of
-    // a handler is told of one attempt, for one replay.
+    // Claimed inside the gate: a claimed delivery that waits at the gate would be suspected, too, and its lease runs. Alike,
+    // since one call of a handler has one attempt and one replay.
     const which = { subscriber: name, limit: most, leaseMs: leaseOf(handler), interrupted: false, alike: !apart };
     const claimed = await claim(engine, name, (token) => engine.store.claimDeliveries({ ...which, token }));
     if (apart || claimed.length === 1) await runAll(engine, claimed);
@@ -84,8 +83,8 @@ export async function runDueDeliveries(engine: EngineContext, limit: number, nam
 }
 
 /**
- * Runs the head of a lane of a handler that is due, and returns whether there was one. When it has succeeded or is dead,
- * the next of its lane is due.
+ * Runs one due head of a lane of a handler, and resolves to whether one was due. The next delivery of the lane is due once the
+ * head has succeeded or is dead.
  */
 export async function runLaneHead(engine: EngineContext, handler: string): Promise<boolean> {
   return engine.gate.shared(async () => {
@@ -96,12 +95,12 @@ export async function runLaneHead(engine: EngineContext, handler: string): Promi
 }
 
 /**
- * Runs one delivery that is due and whose worker vanished while it ran, and returns whether there was one. Alone: all
- * that was under way when a process died is suspected, and only the culprit may be so again.
+ * Runs one due delivery whose worker vanished, and resolves to whether one was due. Exclusively: all work in flight in a process
+ * that died is suspected, and only the culprit may be interrupted again.
  */
 export async function runInterruptedDelivery(engine: EngineContext): Promise<boolean> {
   const subscribers = engine.transactional.map(({ name }) => name);
-  // Asked first: to be alone, all other work has to stop.
+  // Asked first: exclusive work waits for all work in flight.
   if (!(await engine.store.isInterruptedDue(subscribers))) return false;
   return engine.gate.exclusive(async () => {
     for (const handler of engine.transactional) {
@@ -118,7 +117,7 @@ export async function runInterruptedDelivery(engine: EngineContext): Promise<boo
   });
 }
 
-/** Takes the head of a lane of a handler that is due; null when there is none. What is asked for at once is one claim. */
+/** Makes a claim of one due head of a lane, which resolves to null when none is due. Claims that are asked for at once are one statement. */
 export function createHeadClaims(
   engine: Pick<EngineContext, "store" | "signal" | "log" | "logOutage">,
   handler: TransactionalHandler,
@@ -133,7 +132,7 @@ export function createHeadClaims(
 }
 
 async function runAll(engine: EngineContext, claimed: readonly ClaimedDelivery[]): Promise<void> {
-  // All of them, also when one cannot be recorded: its lease runs out, and the others must not be left running.
+  // All are awaited, also when one cannot be recorded: the others must not be left running.
   const runs = await Promise.allSettled(
     claimed.map((delivery) => traceAttempt(delivery, (span) => runDelivery(engine, delivery, span))),
   );
@@ -143,8 +142,8 @@ async function runAll(engine: EngineContext, claimed: readonly ClaimedDelivery[]
 }
 
 /**
- * Runs deliveries of a handler in one transaction. Where that is lost, or shows that the handler waits more than it works,
- * they go back, and are run apart for a while.
+ * Runs deliveries of a handler in one transaction. Where the transaction is lost, or the handler turns out to be slow, the
+ * deliveries are handed back and run apart for a while.
  */
 async function runTogether(
   engine: EngineContext,
@@ -175,7 +174,7 @@ async function runTogether(
       const handled = done.outcomes.filter(({ ok }) => ok !== "deferred").length;
       if (done.tookMs <= handled * QUICK_MS) demotions.didWell(handler.name);
       else demotions.separate(handler.name, deliveries.length);
-      // What did not fit, or is somebody else's by now.
+      // Deliveries that did not fit, or that another worker has by now.
       const finished = new Set(done.finished.map(({ delivery }) => delivery));
       return await release(
         engine,
@@ -199,7 +198,7 @@ interface Together {
   readonly traces: EventTraces;
 }
 
-/** Runs the handler for locked deliveries and writes what came of them. */
+/** Runs the handler for locked deliveries and writes their results. */
 async function runLocked(engine: EngineContext, handler: TransactionalHandler, { tx, locked, traces }: Together) {
   const startedAt = new Date();
   const finished: FinishedDelivery[] = [];
@@ -233,7 +232,7 @@ async function runLocked(engine: EngineContext, handler: TransactionalHandler, {
     finished.push({ delivery, result: deliveryResult(engine, handler, event.stored, outcome, tried) });
   }
   const written = await tx.finishDeliveries(finished);
-  // The rows are locked since lockDeliveries saw the tokens, so nobody can have taken one in between.
+  // The rows are locked since lockDeliveries compared the tokens: no other worker can have taken one.
   if (written.length !== finished.length) throw new Error("deliveries were taken by another worker");
   return { finished, outcomes, tookMs };
 }
@@ -287,7 +286,7 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
     return write(deliveryResult(engine, handler, stored, outcome, tried));
 
     async function write(of: DeliveryResult): Promise<DeliveryResult> {
-      // The row is locked since lockDeliveries saw the token, so nobody can have taken it in between.
+      // The row is locked since lockDeliveries compared the token: no other worker can have taken it.
       const written = await tx.finishDeliveries([{ delivery, result: of }]);
       if (written.length === 0) throw new Error("delivery was taken by another worker");
       return of;
@@ -297,7 +296,7 @@ async function runOnce(engine: EngineContext, delivery: ClaimedDelivery, tried: 
   if (result !== null) tellFailures(engine, [result]);
 }
 
-/** Timed out, or COMMIT was refused: the transaction is gone, so what became of it is written by another one. */
+/** Writes a failure that took the handler's transaction with it (a time-out, a refused COMMIT), in another transaction. */
 async function recordFailure(
   engine: EngineContext,
   delivery: ClaimedDelivery,

@@ -50,7 +50,7 @@ export async function tryEndpoint(
     if (!passesFilter(endpoint, decoded)) {
       return toUnsent(delivery, { ...untried, state: "skipped", skipReason: SKIPPED_BY_FILTER });
     }
-    // A replay cannot tell lanes: what it made takes its place in the lane now.
+    // A replay cannot tell lanes: a delivery that it made takes its place in the lane now.
     const place = delivery.lane === null ? endpointLane(endpoint, decoded) : null;
     if (place !== null) return toUnsent(delivery, { ...untried, lane: place });
     const outcome = await postDelivery(engine, outbound, endpoint, delivery, decoded);

@@ -3,10 +3,10 @@ import { ConfigError, KNOWN_EVENT_TYPES, OWN_EVENT_TYPES } from "@penstock/schem
 import type { Sources } from "@penstock/sources";
 
 /**
- * Checks that somebody may send what handlers subscribe to: a type whose provider is no source's would never come. Types
- * without a provider in front are checked where a handler is defined; our own always come.
+ * Checks that some source sends each type that handlers subscribe to. Types without a provider in front are checked where a handler
+ * is defined, and Penstock's own events always come.
  *
- * @throws ConfigError with all that nobody sends.
+ * @throws ConfigError with all types that no source sends.
  */
 export function assertSources(handlers: readonly Pick<Handler, "name" | "on">[], { list }: Sources): void {
   const providers = new Set(list.map(({ source }) => source.provider));

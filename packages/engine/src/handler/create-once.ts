@@ -9,7 +9,7 @@ import { retryPastStop, retryUntilStop } from "../outage/outage-pause.ts";
 /** `ctx.once` and `ctx.transaction` of one attempt. */
 export interface Once {
   readonly once: EffectContext["once"];
-  /** Gives up on `fn` when the signal is aborted, and discards its connection. */
+  /** Gives up on `fn` when the signal is aborted, and discards the connection of the transaction. */
   transaction<Result>(
     key: string,
     signal: AbortSignal,
@@ -17,22 +17,22 @@ export interface Once {
     fn: (tx: Transaction<any>) => Promise<Result>,
   ): Promise<Result>;
   /**
-   * The handler has returned or thrown: waits until what it began, and what that begins in turn, has ended and is recorded.
-   * From then on nothing more is begun. Rejects with the first failure that the handler cannot have waited for.
+   * To be called once the handler has returned or thrown. Waits until all its effects, and effects that these start in turn, have
+   * ended and are recorded; then no more may start. Rejects with the first failure that the handler did not await.
    */
   finished(): Promise<void>;
-  /** Nothing more is begun or recorded; resolves once the records that are under way are written. Never rejects. */
+  /** Ends the attempt: no effect starts or is recorded any more. Resolves once records in flight are written. Never rejects. */
   close(): Promise<void>;
-  /** What kept a record waiting for Postgres; undefined when nothing has. */
+  /** The outage that kept a record waiting for Postgres; undefined without one. */
   outage(): unknown;
 }
 
 const MAX_KEY_LENGTH = 200;
 
 /**
- * Makes the `ctx.once` and `ctx.transaction` of an attempt. A record is written only while the delivery is this
- * attempt's: one that was given up, or whose lease went to another worker, leaves none. While Postgres is away the record
- * waits for it, also past the handler's time: what was done is done.
+ * Makes the `ctx.once` and `ctx.transaction` of an attempt. An effect is recorded only while the delivery belongs to this attempt:
+ * an attempt that was given up, or whose lease went to another worker, records nothing. While Postgres is away the record
+ * waits for it, also past the handler's time-out, since the effect has happened.
  */
 export function createOnce(
   engine: EngineContext,
@@ -41,11 +41,11 @@ export function createOnce(
 ): Once {
   const results = new Map<string, Promise<unknown>>();
   const recording = new Set<Promise<unknown>>();
-  /** What has begun and not ended. */
+  /** Effects in flight. */
   const open = new Set<Promise<unknown>>();
   for (const [key, result] of done) results.set(key, Promise.resolve(result));
   let state: "handling" | "draining" | "ended" | "given up" = "handling";
-  /** The first failure that the handler cannot have waited for. */
+  /** The first failure that the handler did not await. */
   let unheard: { readonly error: unknown } | undefined;
   let outage: unknown;
 
@@ -87,7 +87,7 @@ export function createOnce(
     });
   }
 
-  /** One try, which may commit without our hearing of it: `again` looks whether one before has. */
+  /** One try, whose commit may succeed although its answer gets lost. `again`: look first whether an earlier try has committed. */
   function commitOnce(
     key: string,
     signal: AbortSignal,
@@ -108,13 +108,13 @@ export function createOnce(
       assertOpen();
       const recorded = await tx.recordEffect(delivery, key, json);
       if (recorded === "lost") throw new LeaseLostError(delivery.subscriber);
-      // The one before committed only now: what this one did must not be kept as well.
+      // An earlier try has committed meanwhile: the work of this one must not be kept as well.
       if (recorded === "there") throw new ConflictError("it was recorded meanwhile");
       return json;
     });
   }
 
-  /** The type is the handler's: what JSON makes of its result. */
+  /** `Result` is what JSON makes of the result; the handler declares it. */
   function onceFor<Result>(method: "once" | "transaction", key: string, work: () => Promise<unknown>): Promise<Result> {
     if (!isKey(key)) {
       const shown = JSON.stringify(key)?.slice(0, 100);
@@ -130,7 +130,7 @@ export function createOnce(
     results.set(key, result);
     open.add(begun);
     const ended = begun.catch((error: unknown) => {
-      // What failed has no record, so it may be tried again, in this attempt or in a later one.
+      // A failed effect has no record, so it may be tried again, in this attempt or a later one.
       results.delete(key);
       if (state === "draining" || !result.isHeard) unheard ??= { error };
     });
@@ -139,7 +139,7 @@ export function createOnce(
     return result as Promise<unknown> as Promise<Result>;
   }
 
-  /** The delivery is told as done: an effect that came now would stand nowhere. */
+  /** Refuses an effect after the end of the attempt: it would be recorded nowhere. */
   function refuse(method: string): Error {
     const error = new CalledTooLateError(method, delivery.subscriber);
     const { seq, subscriber, attempt } = delivery;
@@ -167,7 +167,7 @@ export function createOnce(
       state = "draining";
       do {
         await Promise.allSettled(open);
-        await new Promise<void>((resolve) => nextTick(resolve)); // whatever waited for these has gone on by then
+        await new Promise<void>((resolve) => nextTick(resolve)); // code that awaited these has continued by then
       } while (open.size > 0 && !isGivenUp());
       if (isGivenUp()) return;
       state = "ended";
@@ -181,7 +181,7 @@ export function createOnce(
   };
 }
 
-/** A promise that knows whether anybody waits for it. What is made of it by `then` is a plain one. */
+/** A promise that knows whether it is awaited. Its `then` makes plain promises. */
 class HeardPromise<T> extends Promise<T> {
   static override get [Symbol.species](): PromiseConstructor {
     return Promise;
@@ -198,7 +198,7 @@ class HeardPromise<T> extends Promise<T> {
     return super.then(onFulfilled, onRejected);
   }
 
-  /** Its failure, when nobody waits for it, is no unhandled rejection: the attempt fails of it. */
+  /** Keeps a failure that nobody awaits from being an unhandled rejection: the attempt fails with it. */
   ignore(): void {
     super.then(undefined, () => undefined);
   }
@@ -209,8 +209,8 @@ function isKey(key: unknown): key is string {
 }
 
 /**
- * What cannot be written as JSON is recorded all the same, as null: it is done, and must not be done again only because
- * its result cannot be kept.
+ * A result that cannot be written as JSON is recorded as null: the effect has happened, and must not happen again only because its
+ * result cannot be stored.
  */
 function toJson(key: string, result: unknown): { readonly json: string; readonly problem?: Error } {
   try {

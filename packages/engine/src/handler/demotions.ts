@@ -1,21 +1,21 @@
 /**
- * How the events of a transactional handler are run, as this process has found to be good:
+ * How this process runs the events of a transactional handler. The modes, from the first:
  *
- * - In the batch: within the transaction of their batch, which all handlers share. At first.
- * - Together: as deliveries of their own, many in one transaction. A handler gets here when it holds up a batch (`add`).
- * - Apart: as deliveries of their own, a transaction for each, some side by side. A handler gets here when a transaction of
- *   many was slow, or lost by its doing, e.g. a time-out (`separate`), for as many deliveries as that one had: the culprit
+ * - In the batch: inside the batch's transaction, which all handlers share.
+ * - Together: as deliveries, many in one transaction. A handler that holds up a batch is demoted to this (`add`).
+ * - Apart: as deliveries, a transaction for each, some side by side. A handler is demoted to this when a transaction of many was
+ *   slow, or was lost by its doing, e.g. a time-out (`separate`), for as many deliveries as that transaction had: the culprit
  *   is among them, or the handler waits more than it works.
  *
- * From apart it goes back to together once that many have been run (`ranApart`), and from there to the batch once a
- * transaction of many did well (`didWell`), or after a minute. So a handler that was slow for reasons that are not its
- * own, such as an outage or a process that got no processor, is back as soon as those are over.
+ * A handler goes from apart back to together once so many deliveries have run (`ranApart`), and from together back to the batch
+ * once a transaction of many did well (`didWell`), or after a minute. So a handler that was slow because of an outage or a
+ * busy machine is back in batches as soon as that is over.
  */
 export interface Demotions {
   add(handler: string): void;
-  /** Whether the handler is to be left out of batches. */
+  /** Whether batches leave the handler out. */
   has(handler: string): boolean;
-  /** Whether each of its deliveries is to be run by itself. */
+  /** Whether each delivery of the handler has a transaction of its own. */
   isApart(handler: string): boolean;
   separate(handler: string, deliveries: number): void;
   ranApart(handler: string, deliveries: number): void;
@@ -28,7 +28,7 @@ interface Demotion {
   apart: number;
 }
 
-/** `forMs` is how long a demotion lasts at most; `now` a clock that nobody sets. */
+/** `forMs` is the longest that a demotion lasts; `now` is a monotonic clock. */
 export function createDemotions(forMs = 60_000, now: () => number = () => performance.now()): Demotions {
   const demoted = new Map<string, Demotion>();
   function demotionOf(handler: string): Demotion | undefined {

@@ -1,15 +1,15 @@
 import type { EngineLog } from "../contract/engine-context.ts";
 
-/** So many failures in a row, and a handler fails at everything rather than at an event. */
+/** After so many failures in a row, a handler counts as failing at everything. */
 export const FAILING_AFTER = 20;
 
 /**
- * Handlers that fail whatever they are given, as this process has seen it. A batch does not try them, which would cost the
- * others far more than what they do themselves: their events become deliveries of their own, of which a few are tried
- * until one succeeds.
+ * Handlers that fail at every event, as this process has seen it. A batch leaves them out, since a savepoint and a failure per event
+ * cost the other handlers more than their own work: the events become deliveries, of which a few probe the handler until
+ * one succeeds.
  */
 export interface FailingHandlers {
-  /** Takes note of what became of an event. */
+  /** Counts the outcome of an event. */
   note(handler: string, succeeded: boolean): void;
   has(handler: string): boolean;
 }

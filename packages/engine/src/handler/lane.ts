@@ -4,19 +4,19 @@ import type { DecodedEvent } from "../event/decode-event.ts";
 import type { LanePlace, LaneRule } from "../contract/engine-store.ts";
 import { describeError, LaneError } from "../outage/errors.ts";
 
-/** For deliveries that are in lanes although their handler has none any more: in order, and nothing stops them. */
+/** The rule for deliveries in lanes of a handler that has no lanes any more: in order, and not blocked by dead letters. */
 const PAST_THE_DEAD: LaneRule = { order: "strict", onDead: "continue" };
 
-/** What decides which delivery of a lane of this handler runs next. */
+/** The rule by which the next delivery of a handler's lane is chosen. */
 export function laneRuleOf({ lanes }: Pick<Handler, "lanes">): LaneRule {
   return lanes === null ? PAST_THE_DEAD : { order: lanes.order, onDead: lanes.onDead };
 }
 
 /**
- * Where an event stands in the lanes of a handler; null for no lane.
+ * The place of an event in the lanes of a handler; null for no lane.
  *
- * By the provider's date. For newest-wins no later than when it was received: an event that claims to be of the future
- * would have all that come after it be skipped.
+ * Lanes go by the provider's date. For newest-wins a date after the receipt counts as the receipt: an event that claims to be of
+ * the future would have all later events skipped.
  *
  * @throws LaneError when the handler's function throws or returns something else.
  */
@@ -31,7 +31,7 @@ export function laneOf({ name, lanes }: Pick<Handler, "name" | "lanes">, decoded
   }
   if (lane === null) return null;
   if (typeof lane !== "string") {
-    // Of a promise, nobody would hear that it was rejected.
+    // A rejection of this promise would be unhandled.
     if (lane instanceof Promise) lane.catch(() => undefined);
     const found = lane instanceof Promise ? "a promise" : typeof lane;
     throw new LaneError(`lane() of handler ${name} must return a string, or null for no lane, and returned ${found}`);
@@ -55,8 +55,8 @@ const LONGEST = 120;
 const UNPLAIN = /[\p{C}\p{Zl}\p{Zp}]|^\s|\s$|^$|~[0-9a-f]{32}$/u;
 
 /**
- * A lane's key as it is stored, shown, and typed by operators. One that is long or holds what cannot be printed is stood
- * for by what is left of its beginning and a hash of all of it, so that different keys stay different.
+ * A lane's key as it is stored, shown, and typed by operators. A key that is long or cannot be printed is stored as its printable
+ * beginning and a hash of all of it, so that different keys stay different.
  */
 function toStoredLane(key: string): string {
   if (key.length <= LONGEST && key.isWellFormed() && !UNPLAIN.test(key)) return key;

@@ -48,7 +48,7 @@ function findConfig(from: string): string | null {
   }
 }
 
-/** What was thrown and, where it was not by us about a definition, in which file: a handler's as a rule. */
+/** What was thrown, and in which file, unless the message is about a definition and names it. */
 function describe(error: unknown, config: string): string {
   if (!(error instanceof Error)) return String(error);
   const [message = ""] = error.message.trim().split("\n");

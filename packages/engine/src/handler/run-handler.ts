@@ -9,20 +9,20 @@ import type { EventTraces } from "../event/event-traces.ts";
 import { idempotencyKey } from "../event/idempotency-key.ts";
 import { withDeadline } from "./with-deadline.ts";
 
-/** What a handler made of one event. `deferred`: it had no turn, since the budget was used up or too many in a row had failed. */
+/** The outcome of one event. `deferred`: the event did not come up, since the budget was used up or too many failed in a row. */
 export type HandlerOutcome = SavepointOutcome | { readonly ok: "deferred" };
 
 export interface HandlerRun {
   readonly tx: Pick<EngineTransaction, "savepoint">;
   readonly handler: TransactionalHandler;
   readonly events: readonly DecodedEvent[];
-  /** Where the handler's spans belong. */
+  /** The parents of the handler's spans. */
   readonly traces: Pick<EventTraces, "contextOf">;
-  /** Which try this is, the same for all its events. */
+  /** The number of the attempt, the same for all events. */
   readonly attempt: number;
-  /** How often what it did is being done anew; 0 unless told. */
+  /** How often the deliveries' effects are done anew; 0 by default. */
   readonly generation?: number;
-  /** The replay that has it run, unless its event was made for one. */
+  /** The replay that runs the deliveries; an event that was made for a replay names its own. */
   readonly replay?: Replay | null;
   /** How long the handler may hold up this transaction, in milliseconds; checked between events. */
   readonly budgetMs: number;
@@ -30,20 +30,20 @@ export interface HandlerRun {
   readonly log: HandlerLog & { child(fields: object): HandlerLog };
 }
 
-/** What a handler made of its events, in their order, and how long it held up the transaction for that. */
+/** The outcomes of a handler's events, in their order, and how long the handler held up the transaction. */
 export interface HandlerResult {
   readonly outcomes: readonly HandlerOutcome[];
   readonly tookMs: number;
 }
 
 /**
- * Runs a handler for events of one transaction: all behind one savepoint, and when that fails, each behind its own, so
- * that only the culprits fail, until it fails at so many in a row that all seem to be. The pass that failed is not counted
- * as time that the handler took: it tells of the culprit alone, and is bounded by the budget and one time-out.
+ * Runs a handler for events of one transaction: all behind one savepoint, and after a failure each behind a savepoint of its own,
+ * so that only the culprits fail. It stops after many failures in a row. The pass that failed does not count as time that
+ * the handler took: it says something about the culprit only, and the budget and one time-out bound it.
  *
- * @throws HandlerTimeoutError when a call took too long: the transaction is lost and is to be run without this handler.
- * @throws ConflictError when another transaction was in the way: the transaction is to be run again.
- * @throws HandlerAbandonedError, or the signal's reason, when that is aborted: the transaction is lost.
+ * @throws HandlerTimeoutError when a call took too long: the transaction is lost, and is to be repeated without this handler.
+ * @throws ConflictError when another transaction was in the way: the transaction is to be repeated.
+ * @throws HandlerAbandonedError, or the signal's reason, when the signal is aborted: the transaction is lost.
  */
 export async function runHandler(run: HandlerRun): Promise<HandlerResult> {
   const { events, budgetMs } = run;
@@ -69,7 +69,7 @@ export async function runHandler(run: HandlerRun): Promise<HandlerResult> {
   return { outcomes: events.map((_, at) => outcomes[at] ?? { ok: "deferred" }), tookMs: tookMs() };
 }
 
-/** Runs a handler for one event, which has no neighbours to hold up. */
+/** Runs a handler for one event, without a budget: no other event waits in the transaction. */
 export async function runHandlerOnce(
   run: Omit<HandlerRun, "events" | "budgetMs"> & { readonly event: DecodedEvent },
 ): Promise<HandlerOutcome> {
@@ -80,18 +80,18 @@ export async function runHandlerOnce(
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the engine does not
 async function attempt(run: HandlerRun, fn: (tx: Transaction<any>) => Promise<void>): Promise<SavepointOutcome> {
   const outcome = await run.tx.savepoint(run.handler.schema, fn);
-  // Told to stop: what it threw then says nothing of the event, which is run again by another worker.
+  // In a stop, an error says nothing about the event, which another worker runs again.
   if (!outcome.ok && run.signal.aborted) throw run.signal.reason;
-  // Rows that another transaction holds stay held by what this one did before: only starting over gets out of the way.
+  // A rollback to the savepoint keeps the locks of earlier handlers, so only a new transaction resolves the conflict.
   if (!outcome.ok && isConflict(outcome.error)) throw new ConflictError("conflict", { cause: outcome.error });
   return outcome;
 }
 
-/** Returns how many of the events were handled before the budget was used up. */
+/** Resolves to how many events were handled before the budget was used up. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
 async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<number> {
   const { handler, events, log } = run;
-  // A call for many could not be told which replay has it run.
+  // One call for many events could not tell which replay runs which event.
   const isReplayed = run.replay != null || events.some(({ stored }) => stored.replay !== null);
   if (handler.handleBatch && events.length > 1 && !isReplayed) {
     const batch = events.map(({ event }) => event);
@@ -122,7 +122,7 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
         signal,
         attempt,
         replay: run.replay ?? stored.replay,
-        // Made on first use: most handlers log nothing, and a child logger costs more than the rest of this call.
+        // Made on first use: a child logger costs more than the rest of this call, and most handlers log nothing.
         get log() {
           const trace = unsampledTrace(stored.traceparent);
           return (log ??= run.log.child({ eventId: event.id, seq: event.seq, ...trace }));
@@ -133,14 +133,14 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
   );
 }
 
-/** A conflict or an outage is no failure of the handler's. */
+/** A conflict or an outage is no failure of the handler. */
 const isInterruption = (error: unknown): boolean => isConflict(error) || isUnavailable(error);
 
 const spanName = ({ name }: { name: string }): string => `handle ${name}`;
 
 /**
- * The SQL of a `handleBatch` belongs to all of its events, so to the batch's trace. In each event's own the call is a span
- * that links there.
+ * Runs a `handleBatch` under a span of the batch's trace, since its SQL belongs to all events. In the trace of each event the call
+ * is a span that links to the batch's.
  */
 async function inBatchSpan(run: HandlerRun, call: () => Promise<void>): Promise<void> {
   const { handler, events, traces, attempt } = run;

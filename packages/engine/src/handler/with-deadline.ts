@@ -3,9 +3,9 @@ import { instruments } from "@penstock/telemetry";
 import { codeOf, HandlerAbandonedError, HandlerTimeoutError } from "../outage/errors.ts";
 
 /**
- * Calls a handler with its own signal, and gives up on it when its time is up or the worker is out of patience, whether
- * it heeds the signal or not: one that does not would outlive the stop, and its lease run out as if it had killed us.
- * `isInterruption` tells what is no failure of the handler's, for the metric.
+ * Calls a handler with a signal of its own, and gives up on the call at the handler's time-out or when `stopping` is aborted, whether
+ * the handler heeds the signal or not. A call that ignored the stop would outlive it, and its lease would run out as if the
+ * delivery had killed the worker. `isInterruption` says which errors the metric does not count as failures.
  *
  * @throws HandlerTimeoutError, HandlerAbandonedError, or what the handler threw.
  */

@@ -22,7 +22,7 @@ export class HandlerAbandonedError extends Error {
   }
 }
 
-/** Thrown by `ctx.once` in an attempt that was given up, or whose delivery went to another worker: nothing is recorded. */
+/** Thrown by `ctx.once` in an attempt that was given up, or whose delivery another worker has: nothing is recorded. */
 export class LeaseLostError extends Error {
   readonly code = "LEASE_LOST";
   override readonly name = "LeaseLostError";
@@ -44,11 +44,11 @@ export class CalledTooLateError extends Error {
   }
 }
 
-/** What is told of a request to an endpoint that did not succeed. Its message can quote what was answered: for records, not for logs. */
+/** A request to an endpoint that did not succeed. The message can quote the endpoint's answer: it is for records, not for logs. */
 export class EndpointError extends Error {
   override readonly name: string;
   readonly code: "RETRY_AFTER" | "PERMANENT" | "HANDLER_TIMEOUT" | "NOT_TAKEN";
-  /** How long the endpoint asks to be left alone, in milliseconds. */
+  /** The wait that the endpoint asked for with Retry-After, in milliseconds. */
   readonly retryAfterMs: number | null;
 
   constructor(name: string, code: EndpointError["code"], message: string, retryAfterMs: number | null = null) {
@@ -59,7 +59,7 @@ export class EndpointError extends Error {
   }
 }
 
-/** Thrown when an event's data cannot be written as JSON, so that no endpoint can have it: trying again can never help. */
+/** Thrown when an event's data cannot be written as JSON, so that it cannot be sent: trying again can never help. */
 export class UnsendableEventError extends Error {
   readonly code = "PERMANENT";
   override readonly name = "UnsendableEventError";
@@ -71,26 +71,26 @@ export class UnsendableEventError extends Error {
   }
 }
 
-/** Thrown when a handler's `lane` threw or returned what is no lane: the delivery fails, and no other. */
+/** Thrown when a handler's `lane` threw, or returned neither text nor null: only this delivery fails. */
 export class LaneError extends Error {
   readonly code = "LANE";
   override readonly name = "LaneError";
 }
 
-/** Thrown when a handler lost a race for rows with another transaction: nothing is wrong with the event, run it again. */
+/** Thrown when a handler lost a race for rows with another transaction. Transient: the event is to be run again. */
 export class ConflictError extends Error {
   readonly code = "CONFLICT";
   override readonly name = "ConflictError";
 }
 
-/** The `code` of an error of ours or of Postgres; errors are told apart by it, since packages may be loaded twice. */
+/** The `code` of an error. Errors are told apart by code, since a package may be loaded twice. */
 export function codeOf(error: unknown): string | undefined {
   return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
     ? error.code
     : undefined;
 }
 
-/** True when Postgres was away or out of disk, or the connection broke: nobody's fault, so nobody's attempt. */
+/** True when Postgres was away or out of disk, or the connection broke: an outage, which counts no attempt. */
 export function isUnavailable(error: unknown): boolean {
   return codeOf(error) === "DATABASE_UNAVAILABLE";
 }
@@ -104,12 +104,12 @@ export function isConflict(error: unknown): boolean {
   return code !== undefined && (CONFLICTS.has(code) || code === "CONFLICT");
 }
 
-/** True when Postgres or another transaction was in the way: nothing is wrong with what was tried, try it again. */
+/** True for an outage or a conflict: the same work may succeed when it is tried again. */
 export function isTransient(error: unknown): boolean {
   return isUnavailable(error) || isConflict(error);
 }
 
-/** What the record of an attempt keeps of an error: its class and message, never a payload. Takes whatever was thrown. */
+/** The class and message of whatever was thrown, as the record of an attempt keeps them. */
 export function describeError(error: unknown): { errorClass: string; errorMessage: string } {
   const errorClass = error instanceof Error ? classOf(error) : typeof error;
   const message = toText(error instanceof Error ? error.message : error);
@@ -120,10 +120,10 @@ export function describeError(error: unknown): { errorClass: string; errorMessag
   };
 }
 
-/** Frames of libraries and of Penstock, which runs from a clone or from node_modules. */
+/** Stack frames of libraries and of Penstock, which runs from a clone or from node_modules. */
 const NOT_THE_HANDLERS = /\/(?:node_modules|packages\/(?:engine|store|telemetry|handler-sdk))\//;
 
-/** Where in a handler an error comes from, as `file:line:column`: its innermost frame there. */
+/** Where in a handler an error comes from, as `file:line:column`: the innermost frame of the handler's code. */
 export function placeOf(error: unknown): string | undefined {
   const stack = error instanceof Error ? toText(error.stack) : "";
   const places = Array.from(

@@ -8,10 +8,10 @@ const FIRST_MS = 100;
 const LONGEST_MS = 5_000;
 
 /**
- * Makes the pause before something is tried again that was nobody's fault: until Postgres answers, and each time longer,
- * since a Postgres whose disk is full answers at once and would be asked again in a hot loop.
+ * Makes the pause before work is tried again after a transient error: until Postgres answers, and longer each time, since a
+ * Postgres with a full disk answers a ping at once.
  *
- * @throws the signal's reason when the engine's signal is aborted meanwhile.
+ * @throws the signal's reason when the engine's signal is aborted first.
  */
 export function createOutagePause(engine: OutageContext) {
   let waitMs = FIRST_MS;
@@ -23,37 +23,41 @@ export function createOutagePause(engine: OutageContext) {
         "Postgres cannot go on, work waits and is tried again",
       );
     });
-    // Rejects with an error of its own when it is aborted; what follows rejects with the signal's.
+    // An aborted delay rejects with an error of its own; the next line rejects with the signal's reason.
     await delay(waitMs, undefined, { signal }).catch(() => undefined);
     waitMs = Math.min(waitMs * 2, LONGEST_MS);
     await store.waitUntilAvailable(signal);
   };
 }
 
-/** Does something that must not be left undone: see `retryUntilStop`, and one last time when the worker stops. */
+/** Does work that must not be left undone: as `retryUntilStop`, and one last time when the engine's signal is aborted. */
 export function retryPastStop<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
-  return tryAgain(engine, work, { atLast: true });
+  return tryAgain(engine, work, { pastStop: true });
 }
 
 /**
- * Does something again while it fails by nobody's fault: once Postgres can go on and no other transaction is in the way.
+ * Does work, again and again while it fails with a transient error.
  *
- * @throws the signal's reason when the engine's signal is aborted meanwhile.
+ * @throws the signal's reason when the engine's signal is aborted first.
  */
 export function retryUntilStop<T>(engine: OutageContext, work: () => Promise<T>): Promise<T> {
-  return tryAgain(engine, work, { atLast: false });
+  return tryAgain(engine, work, { pastStop: false });
 }
 
-async function tryAgain<T>(engine: OutageContext, work: () => Promise<T>, { atLast }: { atLast: boolean }): Promise<T> {
+async function tryAgain<T>(
+  engine: OutageContext,
+  work: () => Promise<T>,
+  { pastStop }: { pastStop: boolean },
+): Promise<T> {
   const pause = createOutagePause(engine);
   for (;;) {
     const isLast = engine.signal.aborted;
-    if (!atLast) engine.signal.throwIfAborted();
+    if (!pastStop) engine.signal.throwIfAborted();
     try {
       return await work();
     } catch (error) {
       if (isLast || !isTransient(error)) throw error;
-      await pause(error).catch(() => undefined); // aborted: the next round is the last, or none
+      await pause(error).catch(() => undefined); // when aborted, the next round is the last one, or throws
     }
   }
 }

@@ -2,17 +2,17 @@ import { decodeEvent } from "../event/decode-event.ts";
 import type { EngineContext } from "../contract/engine-context.ts";
 
 /**
- * Hands out the next deliveries of a replay, and returns whether there was one that is due.
+ * Hands out the next deliveries of a replay, and resolves to whether a replay was due.
  *
- * A replay is a row that says what it takes and how far it is. One transaction hands out a page and moves its cursor, so a
- * crash loses no page and repeats none; the row is locked by whoever tries first, so that several workers share replays
- * and not pages. What it hands out are deliveries as any others: they are run, tried again and repaired as those are.
+ * A replay is a row with a filter and a cursor. One transaction hands out a page and moves the cursor, so a crash loses no page and
+ * repeats none. A worker locks the row, or goes on to the next replay where another worker has locked it. The deliveries
+ * of a replay are run, retried and repaired like any others.
  */
 export async function advanceReplay(engine: EngineContext): Promise<boolean> {
   return engine.store.transaction(async (tx) => {
     const page = await tx.nextReplayPage();
     if (page === null) return false;
-    // One by one: their bodies can be large.
+    // One by one: bodies can be large.
     for (const pointer of page.quarantined) {
       const stored = await tx.readEvent(pointer);
       if (stored === null) continue;

@@ -9,21 +9,21 @@ import { runHandlerOnce } from "../handler/run-handler.ts";
 
 /** How many rows of a table a transaction has touched. */
 export interface TableChanges {
-  /** With its schema. */
+  /** The table's name, with its schema. */
   readonly table: string;
   readonly inserted: number;
   readonly updated: number;
   readonly deleted: number;
 }
 
-/** A transaction of which nothing is kept. */
+/** A transaction that is rolled back in any case. */
 export interface Rehearsal extends Pick<EngineTransaction, "readEvent"> {
   savepoint(
     schema: string,
     fn: Parameters<EngineTransaction["savepoint"]>[1],
     onStatement: (statement: ObservedStatement) => void,
   ): ReturnType<EngineTransaction["savepoint"]>;
-  /** What it has changed so far, by table. */
+  /** How many rows the transaction has changed so far, by table. */
   changes(): Promise<TableChanges[]>;
 }
 
@@ -33,14 +33,14 @@ export interface DryRunStore {
   rehearse<T>(fn: (tx: Rehearsal) => Promise<T>): Promise<T>;
 }
 
-/** What a handler would make of an event. */
+/** What a handler would do with an event. */
 export interface DryRunReport {
   readonly outcome: "succeeded" | "failed" | "not-understood" | "not-subscribed";
   readonly error: { readonly errorClass: string | null; readonly errorMessage: string | null } | null;
   readonly tookMs: number;
-  /** None where it failed: nothing would be kept. */
+  /** Empty after a failure: nothing would be kept. */
   readonly tables: readonly TableChanges[];
-  /** In order, those included that failed. */
+  /** In order; failed statements included. */
   readonly statements: readonly ObservedStatement[];
 }
 
@@ -51,9 +51,9 @@ export interface DryRunOptions extends Pick<EngineContext, "findSource" | "signa
 }
 
 /**
- * Runs a handler as it is now for a stored event, in a transaction that is rolled back, and tells what it did. It sees a
- * replay named `dry-run`. Nothing remains but what no transaction takes back: numbers drawn from sequences, and whatever a
- * handler does outside of `ctx.tx`, which a transactional one must not.
+ * Runs a handler for a stored event in a transaction that is rolled back, and reports what the handler did. The handler sees a
+ * replay named `dry-run`. A rollback does not take back numbers drawn from sequences, nor what a handler does outside of
+ * `ctx.tx`, which a transactional handler must not.
  *
  * @throws when Postgres is away or the signal is aborted.
  */
@@ -95,7 +95,7 @@ export async function dryRun(
     });
   } catch (error) {
     signal.throwIfAborted();
-    // A statement that took too long is told from an outage by what Postgres said.
+    // 57014: a statement took too long, which is no outage.
     const cause = isUnavailable(error) || isConflict(error) ? (error as Error).cause : undefined;
     if (isUnavailable(error) && codeOf(cause) !== "57014") throw error;
     return done("failed", { error: describeError(cause ?? error) });

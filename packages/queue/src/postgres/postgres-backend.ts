@@ -3,7 +3,7 @@ import { explainCertificateError, isCertificateError } from "@penstock/schemas";
 import { createPostgresBackend, runMigrations } from "bullmq";
 import type { QueueBackend, QueueConnection } from "../create-queue.ts";
 
-/** What BullMQ, and ending it in time, need of a `pg.Pool`. */
+/** What BullMQ, and disconnecting in time, need of a `pg.Pool`. */
 export interface QueuePool {
   query(sql: string): Promise<unknown>;
   connect(): Promise<{ query(sql: string): Promise<unknown>; release(): void }>;
@@ -18,7 +18,7 @@ interface PooledClient {
 /** The schema that holds BullMQ's own tables. */
 export const QUEUE_SCHEMA = "bullmq";
 
-const CUT_MS = 500;
+const DISCONNECT_MS = 500;
 
 /**
  * BullMQ on Postgres. `openPool` must give pools whose `search_path` is {@link QUEUE_SCHEMA}: BullMQ names its tables
@@ -33,9 +33,9 @@ export function postgresBackend(openPool: (maxConnections: number) => QueuePool)
       const pool = openPool(2);
       return {
         ...connectionOf(pool),
-        settled: () => Promise.resolve(), // a pool connects when it is asked, and who asks waits
+        settled: () => Promise.resolve(), // a pool connects at a request, which waits for the connection
         refusal: () => undefined,
-        ping: () => tryPostgres(pool),
+        ping: () => checkPostgres(pool),
         warnings: () => Promise.resolve([]),
       };
     },
@@ -43,8 +43,8 @@ export function postgresBackend(openPool: (maxConnections: number) => QueuePool)
   };
 }
 
-// Privileges are looked at and not tried: BullMQ's statements are its own.
-const TRIAL = `
+// Privileges are read and not tried, since the statements are BullMQ's.
+const CHECK = `
   SELECT current_user AS role, current_setting('transaction_read_only') = 'on' AS "isReadOnly",
          count(*)::int AS tables,
          coalesce(bool_and(
@@ -55,7 +55,7 @@ const TRIAL = `
    WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = '${QUEUE_SCHEMA}')
      AND c.relkind IN ('r', 'p')`;
 
-interface Trial {
+interface Check {
   readonly role: string;
   readonly isReadOnly: boolean;
   readonly tables: number;
@@ -63,8 +63,8 @@ interface Trial {
 }
 
 /** @throws when the tables of the queue are missing or cannot be written to. */
-async function tryPostgres(pool: QueuePool): Promise<void> {
-  const { rows } = (await pool.query(TRIAL)) as { rows: readonly Trial[] };
+async function checkPostgres(pool: QueuePool): Promise<void> {
+  const { rows } = (await pool.query(CHECK)) as { rows: readonly Check[] };
   const [found] = rows;
   if (found === undefined) return;
   if (found.isReadOnly) throw new Error(IS_READ_ONLY);
@@ -96,10 +96,10 @@ function connectionOf(pool: QueuePool): QueueConnection {
   pool.on("remove", (client) => clients.delete(client));
   return {
     connection: pool,
-    async cut() {
-      // The pool alone would wait for the clients in use, and those for a server that may never answer.
+    async disconnect() {
+      // The pool alone would wait for clients in use, and these wait for a server that may never answer.
       const ended = Promise.allSettled([pool.end(), ...[...clients].map((client) => client.end())]);
-      await Promise.race([ended, delay(CUT_MS, undefined, { ref: false })]);
+      await Promise.race([ended, delay(DISCONNECT_MS, undefined, { ref: false })]);
     },
   };
 }

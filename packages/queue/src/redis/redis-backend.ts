@@ -1,12 +1,12 @@
 import { Redis } from "ioredis";
 import type { QueueBackend } from "../create-queue.ts";
-import { explainRedisError, tryRedis } from "./redis-trial.ts";
+import { explainRedisError, checkRedis } from "./redis-check.ts";
 
 /** BullMQ on Redis or Valkey. Needs no persistence, and `maxmemory-policy noeviction`. */
 export function redisBackend(url: string, prefix?: string): QueueBackend {
   const connect = (options: object): Redis => {
     const redis = new Redis(url, { connectTimeout: 5_000, keepAlive: 10_000, ...options });
-    // Errors of a connection are told by the commands that fail; without a listener ioredis prints them.
+    // Commands that fail report errors of the connection; without a listener ioredis prints them as well.
     redis.on("error", () => undefined);
     return redis;
   };
@@ -17,11 +17,11 @@ export function redisBackend(url: string, prefix?: string): QueueBackend {
     ...(prefix === undefined ? {} : { prefix }),
     connectProducer() {
       const redis = connect({ enableOfflineQueue: false, maxRetriesPerRequest: 1 });
-      // Why there is no connection: a command that fails for want of one does not say.
+      // Why there is no connection: a command that fails without a connection does not say.
       let refusal: Error | undefined;
       redis.on("error", (error) => (refusal = error));
       redis.on("ready", () => {
-        // After it the client goes on with database 0.
+        // ioredis goes on with database 0 where the wanted one does not exist.
         if (!isWrongDatabase(refusal)) refusal = undefined;
       });
       return {
@@ -30,7 +30,7 @@ export function redisBackend(url: string, prefix?: string): QueueBackend {
         refusal: () => (redis.status === "ready" ? undefined : refusal),
         async ping() {
           if (refusal !== undefined && isWrongDatabase(refusal)) throw refusal;
-          await tryRedis(redis, prefix ?? "bull");
+          await checkRedis(redis, prefix ?? "bull");
         },
         async warnings() {
           const policy = /maxmemory_policy:(\S+)/.exec(await redis.info("memory"))?.[1];
@@ -38,19 +38,19 @@ export function redisBackend(url: string, prefix?: string): QueueBackend {
             ? []
             : [`Redis has maxmemory-policy ${policy}: set it to noeviction, or it drops jobs when memory runs short`];
         },
-        cut: () => disconnect(redis),
+        disconnect: () => disconnect(redis),
       };
     },
     connectConsumer() {
       const redis = connect({ maxRetriesPerRequest: null });
-      return { connection: redis, cut: () => disconnect(redis) };
+      return { connection: redis, disconnect: () => disconnect(redis) };
     },
   };
 }
 
 const isWrongDatabase = (error: Error | undefined): boolean => error?.message.includes("DB index") === true;
 
-/** Without this wait, what is added in the first milliseconds of a process would fail: there is no offline queue. */
+/** Without this wait, a job that is added in the first milliseconds of a process would fail: there is no offline queue. */
 function createSettled(redis: Redis): () => Promise<void> {
   let attempt: Promise<void> | undefined;
   return () => {

@@ -46,10 +46,12 @@ export type RouteCall<Spec extends RouteSpec> = Part<Spec, "path", "output"> &
 
 type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T;
 
-/** What a handler returns. */
-export type RouteResult<Spec extends RouteSpec> = Spec["response"] extends z.ZodType
-  ? DeepReadonly<z.input<Spec["response"]>>
-  : undefined;
+/** What a handler returns; one that streams writes its answer itself. */
+export type RouteResult<Spec extends RouteSpec> = Spec extends { readonly stream: string }
+  ? void
+  : Spec["response"] extends z.ZodType
+    ? DeepReadonly<z.input<Spec["response"]>>
+    : undefined;
 
 /** What a caller gets. */
 export type RouteAnswer<Spec extends RouteSpec> = Spec["response"] extends z.ZodType

@@ -96,4 +96,21 @@ export const eventsRoutes = defineRoutes({
     }),
     response: matches.extend({ replay: z.string() }),
   },
+  "GET /events/stream": {
+    summary: "Hear of events as they are processed; with Last-Event-ID, from there on",
+    role: "viewer",
+    query: z.object({
+      /** Several, separated by commas. */
+      types: z.string().optional(),
+      source: z.string().optional(),
+      /** As Last-Event-ID, for who cannot send that. */
+      after: z.coerce.number().int().nonnegative().optional(),
+    }),
+    stream: "events",
+    response: z.object({
+      items: z.array(eventRow.pick({ seq: true, source: true, id: true, type: true, receivedAt: true, bytes: true })),
+      /** How many more came at the same time, that are not among these. */
+      left: z.int().nonnegative(),
+    }),
+  },
 });

@@ -1,6 +1,13 @@
 import { accountRoutes, signInRoutes } from "./accounts.ts";
+import { auditRoutes } from "./audit.ts";
+import { databaseRoutes } from "./database.ts";
+import { endpointRoutes } from "./endpoints.ts";
 import { eventsRoutes } from "./events.ts";
+import { handlerRoutes } from "./handlers.ts";
 import { healthRoutes } from "./health.ts";
+import { issuesRoutes, overviewRoutes } from "./issues.ts";
+
+import { composerRoutes, sourceRoutes } from "./sources.ts";
 
 export {
   defineRoutes,
@@ -14,10 +21,37 @@ export {
   type RouteSpec,
 } from "./contract.ts";
 export { LANGUAGES, THEMES } from "./accounts.ts";
-export { accountRoutes, eventsRoutes, healthRoutes, signInRoutes };
+export { WAYS_TO_SEND } from "./sources.ts";
+export {
+  accountRoutes,
+  auditRoutes,
+  composerRoutes,
+  databaseRoutes,
+  endpointRoutes,
+  eventsRoutes,
+  handlerRoutes,
+  healthRoutes,
+  issuesRoutes,
+  overviewRoutes,
+  signInRoutes,
+  sourceRoutes,
+};
 
 /** Every route of the admin API, in the order of its pages. A part's table is added here, and its handlers in apps/console. */
-export const adminRoutes = { ...eventsRoutes, ...accountRoutes, ...signInRoutes, ...healthRoutes };
+export const adminRoutes = {
+  ...overviewRoutes,
+  ...eventsRoutes,
+  ...issuesRoutes,
+  ...sourceRoutes,
+  ...composerRoutes,
+  ...endpointRoutes,
+  ...handlerRoutes,
+  ...databaseRoutes,
+  ...auditRoutes,
+  ...accountRoutes,
+  ...signInRoutes,
+  ...healthRoutes,
+};
 
 /** Of {@link adminRoutes}, for the client. */
 export type AdminRoutes = typeof adminRoutes;

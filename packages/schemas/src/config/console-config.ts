@@ -1,4 +1,5 @@
 import { deepFreeze } from "./deep-freeze.ts";
+import { type OutboundConfig, outboundVariables, toOutboundConfig } from "./outbound-config.ts";
 import { parseEnvironment } from "./parse-environment.ts";
 import type { Environment } from "./secret-files.ts";
 import { type InternalPort, type LogLevel, variables } from "./variables.ts";
@@ -17,20 +18,26 @@ export type ConsoleConfig = {
   readonly trustProxyHops: number;
   /** What sessions are signed with is made of it. */
   readonly masterKeys: string;
+  /** Where ingest is reached, without a slash at the end. */
+  readonly ingestUrl: string;
+  /** Where endpoints may be, and what their secrets are sealed with. */
+  readonly outbound: OutboundConfig;
   /** How long a stop waits for requests that are under way. */
   readonly shutdownMs: number;
   readonly logLevel: LogLevel;
 };
 
 const { DATABASE_URL, LOG_LEVEL, SHUTDOWN_MS, INTERNAL_HOST, CONSOLE_INTERNAL_PORT } = variables;
-const { CONSOLE_HOST, CONSOLE_PORT, CONSOLE_URL, CONSOLE_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
+const { INGEST_URL, CONSOLE_HOST, CONSOLE_PORT, CONSOLE_URL, CONSOLE_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
 
 const consoleVariables = {
+  ...outboundVariables,
   DATABASE_URL,
   CONSOLE_HOST,
   CONSOLE_PORT,
   CONSOLE_URL,
   CONSOLE_TRUST_PROXY,
+  INGEST_URL,
   INTERNAL_HOST,
   CONSOLE_INTERNAL_PORT,
   PENSTOCK_MASTER_KEY: PENSTOCK_MASTER_KEY.refine((text) => text !== undefined, {
@@ -57,6 +64,8 @@ export function parseConsoleConfig(environment: Environment): ConsoleConfig {
     publicUrl: values.CONSOLE_URL ?? null,
     trustProxyHops: values.CONSOLE_TRUST_PROXY,
     masterKeys: values.PENSTOCK_MASTER_KEY ?? "",
+    outbound: toOutboundConfig(values),
+    ingestUrl: values.INGEST_URL,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,
   });

@@ -232,6 +232,13 @@ export const variables = {
   CONSOLE_PORT: wholeNumber(8081, PORT),
   CONSOLE_INTERNAL_PORT: internalPort(9466),
   CONSOLE_URL: publicUrl,
+  INGEST_URL: z
+    .string()
+    .refine((text) => /^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text), {
+      error: "must be the http or https URL at which ingest is reached, without a path of a source",
+    })
+    .transform((text) => text.replace(/\/+$/, ""))
+    .default("http://127.0.0.1:8080"),
   CONSOLE_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
   INGEST_ADDRESS_RATE: wholeNumber(1_000, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_SOURCE_RATE: wholeNumber(0, { min: 1, max: 1_000_000, zeroIs: "off" }),

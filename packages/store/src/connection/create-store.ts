@@ -9,22 +9,22 @@ export interface StoreOptions {
   readonly connectionString: string;
   /** Shown in pg_stat_activity, e.g. `penstock-worker`. */
   readonly applicationName: string;
-  /** The names of the sources that there are: what an event is looked up with by its id. None unless given. */
+  /** The names of all sources: an event is looked up by source and id. None by default. */
   readonly sources?: readonly string[];
-  /** The most connections at once. */
+  /** The most connections. */
   readonly maxConnections: number;
   /** The most one statement may take, in milliseconds. */
   readonly statementTimeoutMs?: number;
   /**
-   * The most to wait for the answer to a statement before its connection is given up, in milliseconds: a half-open one
-   * (a cable pulled, a silent firewall) gives none, ever. No limit unless given: migrations may take long.
+   * The longest wait for the answer to a statement before the connection is given up, in milliseconds: a half-open connection (a
+   * pulled cable, a silent firewall) never answers. No limit by default, since migrations may take long.
    */
   readonly answerTimeoutMs?: number;
   /** How long to wait for a connection, in milliseconds; 5,000 unless given. */
   readonly connectTimeoutMs?: number;
-  /** The schema that plain names of tables are looked for in, before `public`; `public` alone unless given. */
+  /** The schema of the `search_path` before `public`; `public` alone by default. */
   readonly schema?: string;
-  /** Hears of connections that broke while idle. */
+  /** Called with errors of idle connections. */
   readonly onConnectionError?: (error: Error) => void;
 }
 
@@ -34,15 +34,14 @@ export interface Store {
   readonly sources: readonly string[];
   /** Resolves when Postgres answers. @throws DatabaseUnavailableError */
   ping(): Promise<void>;
-  /** Resolves once Postgres answers; rejects with the signal's reason when that is aborted first. */
+  /** Resolves once Postgres answers; rejects with the signal's reason when the signal is aborted first. */
   waitUntilAvailable(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a pool. Each of its connections commits synchronously, and bounds how long it waits for locks, how long it may
- * stay idle inside a transaction and (Postgres 17 and later) how long a transaction may take, so that a worker that
- * froze does not hold its rows for ever.
+ * Opens a pool. Each connection commits synchronously, and bounds waits for locks, idle time inside a transaction and (Postgres 17
+ * and later) the length of a transaction, so that a frozen worker does not hold its rows for ever.
  */
 export function createStore(options: StoreOptions): Store {
   const pool = openPool(
@@ -53,7 +52,7 @@ export function createStore(options: StoreOptions): Store {
       connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
       idleTimeoutMillis: 30_000,
       ...(options.answerTimeoutMs === undefined ? {} : { query_timeout: options.answerTimeoutMs }),
-      // Statements that are sent together go out together: one round trip.
+      // Statements that are sent together take one round trip.
       pipeline: true,
     },
     {
@@ -62,9 +61,9 @@ export function createStore(options: StoreOptions): Store {
       lock_timeout: "5s",
       idle_in_transaction_session_timeout: "40s", // longer than the longest timeoutMs of a handler
       transaction_timeout: "180s",
-      client_connection_check_interval: "2s", // ends the statement of a client that has gone
+      client_connection_check_interval: "2s", // ends the statement of a client that is gone
       statement_timeout: `${options.statementTimeoutMs ?? 60_000}ms`,
-      jit: "off", // to compile a statement takes longer than to run any of ours
+      jit: "off", // compiling a statement takes longer than running any of ours
       ...(options.schema !== undefined && { search_path: `"${options.schema}", public` }),
     },
   );
@@ -94,10 +93,10 @@ export function createStore(options: StoreOptions): Store {
   return store;
 }
 
-/** Anything that runs SQL: a pool, or one connection of it. */
+/** Anything that runs SQL: a pool, or one connection. */
 export type Queryable = Pick<pg.Pool, "query"> | Pick<pg.PoolClient, "query">;
 
-/** Runs a statement, with its values by name. @throws DatabaseUnavailableError when Postgres is away; else what Postgres said. */
+/** Runs a statement, with its values by name. @throws DatabaseUnavailableError in an outage; else the error of Postgres. */
 export async function query<Values, Row extends pg.QueryResultRow>(
   db: Queryable,
   { config, parameters }: Statement<Values, Row>,
@@ -112,8 +111,8 @@ export async function query<Values, Row extends pg.QueryResultRow>(
 }
 
 /**
- * Runs a text that is no declared statement: BEGIN and COMMIT, settings, rights, and what names a schema or a table that is
- * known only now. @throws as {@link query} does.
+ * Runs a text that is no declared statement: BEGIN and COMMIT, settings, rights, and texts with the name of a schema or a table.
+ * @throws as {@link query} does.
  */
 export async function command<Row extends pg.QueryResultRow>(
   db: Queryable,
@@ -126,7 +125,7 @@ export async function command<Row extends pg.QueryResultRow>(
   }
 }
 
-/** Takes a connection. @throws DatabaseUnavailableError when Postgres is away or none is free in time. */
+/** Takes a connection. @throws DatabaseUnavailableError when Postgres is away or no connection is free in time. */
 export async function connect({ pool }: Store): Promise<pg.PoolClient> {
   try {
     return await pool.connect();

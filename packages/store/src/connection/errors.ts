@@ -1,8 +1,8 @@
 import { explainCertificateError, isCertificateError } from "@penstock/schemas";
 
 /**
- * Thrown when Postgres cannot be reached, is shutting down or out of disk, or a connection broke: nobody's fault, so try
- * again later and count no attempt. Not at once: a Postgres whose disk is full still answers a ping.
+ * Thrown when Postgres cannot be reached, is shutting down or out of disk, or a connection broke. Transient: try again after a
+ * pause, and count no attempt. A pause, since a Postgres with a full disk still answers a ping.
  */
 export class DatabaseUnavailableError extends Error {
   readonly code = "DATABASE_UNAVAILABLE";
@@ -15,19 +15,19 @@ export class CommitFailedError extends Error {
   override readonly name = "CommitFailedError";
 }
 
-/** Thrown when the database was not migrated by this version; says what to run. */
+/** Thrown when migrations of this version are missing in the database; says what to run. */
 export class MigrationsPendingError extends Error {
   readonly code = "MIGRATIONS_PENDING";
   override readonly name = "MigrationsPendingError";
 }
 
-/** Thrown by a tail whose cursor is after the last event: it was made with another database, or this one was set back. */
+/** Thrown by a tail whose cursor is after the last event: the cursor is of another database, or the database was restored. */
 export class CursorAheadError extends Error {
   readonly code = "CURSOR_AHEAD";
   override readonly name = "CursorAheadError";
 }
 
-/** Thrown inside a handler that asks `ctx.tx` for something that would break the transaction it shares. */
+/** Thrown inside a handler whose statement would break the transaction that it shares. */
 export class ForbiddenStatementError extends Error {
   readonly code = "FORBIDDEN_STATEMENT";
   override readonly name = "ForbiddenStatementError";
@@ -51,16 +51,15 @@ const NETWORK = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
   "EHOSTUNREACH",
-  // Of a socket in the file system.
+  // A socket in the file system.
   "ENOENT",
   "EACCES",
 ]);
 // admin_shutdown, crash_shutdown, cannot_connect_now, database_dropped, too_many_connections, read_only_sql_transaction
 // (a primary that became a standby), idle_in_transaction_session_timeout (we were frozen), idle_session_timeout
 const SERVER = new Set(["57P01", "57P02", "57P03", "57P04", "53300", "25006", "25P03", "57P05"]);
-// insufficient_resources, disk_full, query_canceled (no handler can set a time-out), system_error, io_error. Not the rest
-// of their classes, which a statement can bring upon itself whenever it runs: out of memory or of lock space,
-// temp_file_limit, a library that is not installed.
+// insufficient_resources, disk_full, query_canceled (no handler can set a time-out), system_error, io_error. The rest of these
+// classes are errors of a statement itself: out of memory or of lock space, temp_file_limit, a missing library.
 const EXHAUSTED = new Set(["53000", "53100", "57014", "58000", "58030"]);
 // pg reports these without a code.
 const LOST =
@@ -68,7 +67,7 @@ const LOST =
 
 const NO_TLS = "The server does not support SSL connections";
 
-/** True when an error says that Postgres or the way to it is gone, and not that a statement was wrong. */
+/** True when an error means that Postgres or the connection to it is gone, and not that a statement was wrong. */
 export function isConnectionError(error: unknown): boolean {
   if (isCertificateError(error)) return true;
   const code = codeOf(error);
@@ -77,18 +76,18 @@ export function isConnectionError(error: unknown): boolean {
   return error instanceof Error && LOST.test(error.message);
 }
 
-/** True when Postgres is there and cannot do what is asked of it, whoever asks. */
+/** True when Postgres is up and can do no work for anybody, e.g. with a full disk. */
 export function isExhausted(error: unknown): boolean {
   return EXHAUSTED.has(codeOf(error) ?? "");
 }
 
-/** True when the engine gave up on a handler that may go on: its connection must not be touched again. */
+/** True when the engine gave up on a handler. The handler may go on, so nothing else may use its connection. */
 export function isHandlerGivenUp(error: unknown): boolean {
   const code = codeOf(error);
   return code === "HANDLER_TIMEOUT" || code === "HANDLER_ABANDONED";
 }
 
-/** Wraps what is nobody's fault so that callers can tell it by its code; leaves every other error as it is. */
+/** Wraps the errors of an outage, so that callers know them by their code; returns every other error as it is. */
 export function toStoreError(error: unknown): unknown {
   if (error instanceof DatabaseUnavailableError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -4,8 +4,8 @@ import type pg from "pg";
 type Connect = (callback?: (...args: unknown[]) => void) => unknown;
 
 /**
- * Has what waits for a connection go on in its own context. A pool calls it back from where a connection is released,
- * and so in the trace of whoever had that one before.
+ * Makes callers of a pool continue in their own async context. Without this, code that waited for a connection would continue in
+ * the context, and the trace, of the code that released the connection.
  */
 export function keepContext(pool: pg.Pool): void {
   const connect = pool.connect.bind(pool) as Connect;

@@ -3,11 +3,11 @@ import type pg from "pg";
 
 const pools = new Map<"store" | "queue", Set<pg.Pool>>();
 
-/** Has a pool's connections stand in the metrics. Pools of one name are added up; one that is closed is left out. */
+/** Adds a pool's connections to the metrics. Pools of one name are summed up; closed pools are left out. */
 export function observePool(name: "store" | "queue", pool: pg.Pool): void {
   const siblings = pools.get(name);
   if (siblings !== undefined) {
-    // Here, too: in an outage pools come and go, and perhaps nobody ever asks for the metrics.
+    // Removed here as well: in an outage pools come and go, and perhaps nobody ever reads the metrics.
     for (const each of siblings) if (each.ending) siblings.delete(each);
     siblings.add(pool);
     return;

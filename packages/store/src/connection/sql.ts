@@ -2,7 +2,7 @@
 interface PgTypes {
   bool: [given: boolean, taken: boolean];
   bytea: [given: Buffer, taken: Buffer | string];
-  /** pg would make a time in the zone of the host of it: read it as text. */
+  /** Read a date as text: pg would make a time in the host's time zone. */
   date: [given: never, taken: string];
   float8: [given: number, taken: number];
   int2: [given: number, taken: number];
@@ -20,10 +20,10 @@ interface PgTypes {
 
 type Scalar = keyof PgTypes;
 type PgType = Scalar | `${Scalar}[]`;
-/** With a question mark it may be null. */
+/** With a question mark, null is allowed. */
 type Declared = PgType | `${PgType}?`;
 
-/** A column whose values are known closer than by their type in Postgres. */
+/** A column with a closer type than that of Postgres. */
 export interface Column<T> {
   readonly type: PgType;
   readonly value?: T;
@@ -32,7 +32,7 @@ export interface Column<T> {
 /** The columns of a statement's rows, in order. */
 type Columns = Readonly<Record<string, Declared | Column<unknown>>>;
 
-/** Parameters by name; an array takes nulls, too. */
+/** Parameters by name. An array parameter also takes nulls. */
 type Parameters = Readonly<Record<string, Declared>>;
 
 declare const VALUES: unique symbol;
@@ -72,11 +72,11 @@ type ValuesOf<Parts> = Parts extends readonly [infer First, ...infer Rest]
   ? ValuesOfPart<First> & ValuesOf<Rest>
   : unknown;
 
-/** A statement that is declared once and run with other values each time. */
+/** A statement, declared once and run with values. */
 export interface Statement<Values = unknown, Row = unknown> {
-  /** With a name, a connection prepares it once. */
+  /** A connection prepares a named statement once. */
   readonly config: { readonly name?: string; readonly text: string };
-  /** In the order of their numbers. */
+  /** By number. */
   readonly parameters: readonly { readonly name: string; readonly type: PgType }[];
   readonly columns: Columns;
   readonly [VALUES]?: Values;
@@ -85,12 +85,12 @@ export interface Statement<Values = unknown, Row = unknown> {
 
 export type RowOf<S> = S extends Statement<unknown, infer Row> ? Row : never;
 
-/** All statements of the modules that are loaded, for the test that compares them with the database. */
+/** All statements of the loaded modules, for the test that compares them with the database. */
 export const declared: Statement[] = [];
 
 /**
- * Writes SQL. What stands in `${…}` is SQL, too: text, a number, another piece. A value never does: it is a parameter, of
- * which name and type are written, and comes when the statement is run. Several parameters make a list with commas.
+ * Writes SQL. `${…}` holds SQL as well: text, a number, or another piece. Values never appear in SQL: a parameter stands for a
+ * value, by name and type, and the value comes when the statement runs. Several parameters in one `${…}` are a list with commas.
  *
  * @example
  * sql`SELECT id FROM penstock.replays WHERE status = ${{ status: "text" }} LIMIT ${LIMIT}`
@@ -106,15 +106,15 @@ export function sql<const Parts extends readonly Part[]>(
   });
 }
 
-// Array.isArray does not tell a readonly array.
+// Array.isArray does not narrow to a readonly array.
 const isPiece = (part: Part): part is Sql => Array.isArray(part);
 
-/** Says that the values of a column are of a closer type, its null included. */
+/** Gives a column a closer type than that of Postgres, null included. */
 export const column = <T>(type: PgType): Column<T> => ({ type });
 
 /**
- * Declares a statement, when its module is loaded: its text, and the columns of its rows, none unless given. The same name in
- * several places is one parameter; it gets the next number where it comes first. With a `name`, connections prepare it.
+ * Declares a statement, when its module is loaded: the text, and the columns of its rows, none by default. The same name in several
+ * places is one parameter. Connections prepare a statement that has a `name`.
  *
  * @throws TypeError when a parameter has two types.
  */

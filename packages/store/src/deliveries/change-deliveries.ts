@@ -1,7 +1,7 @@
 import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "../connection/create-store.ts";
 import type { DeliveryStateName } from "./delivery-filter.ts";
-import { keepEnd } from "./keep-end.ts";
+import { recordEnd } from "./record-end.ts";
 import type { DeliveryCursor } from "./list-deliveries.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
@@ -11,7 +11,7 @@ import { lockLanes, wakeLanes } from "./wake-lanes.ts";
 /** What an operator can do with deliveries. */
 export type DeliveryChange = "retry" | "skip" | "cancel";
 
-/** The states that each change starts from. What runs is left alone: only the worker that runs it may write its result. */
+/** The states that each change starts from. A running delivery belongs to its worker, which alone may write the result. */
 export const CHANGEABLE: Readonly<Record<DeliveryChange, readonly DeliveryStateName[]>> = {
   retry: ["retrying", "dead", "skipped", "cancelled"],
   skip: ["pending", "retrying", "dead"],
@@ -19,17 +19,17 @@ export const CHANGEABLE: Readonly<Record<DeliveryChange, readonly DeliveryStateN
 };
 
 const SET: Readonly<Record<DeliveryChange, string>> = {
-  // With all its tries, as a new one; the attempts that are on record stay there.
+  // With all attempts anew; attempts that are on record stay.
   retry:
     "state = 'pending', attempts = 0, interruptions = 0, next_attempt_at = now(), late = false, skip_reason = NULL",
   skip: "state = 'skipped', next_attempt_at = NULL, skip_reason = NULL",
   cancel: "state = 'cancelled', next_attempt_at = NULL",
 };
 
-/** What is put on record of each. */
+/** The outcome that each change puts on record. */
 const DONE: Readonly<Record<DeliveryChange, string>> = { retry: "retried", skip: "skipped", cancel: "cancelled" };
 
-/** Of an endpoint that was deleted nothing is taken up again: nobody would run it. */
+/** Deliveries to a deleted endpoint are not retried: nobody would run them. */
 const ONLY: Readonly<Record<DeliveryChange, string>> = {
   retry: `(NOT starts_with(d.subscriber, '${ENDPOINT_PREFIX}') OR EXISTS (SELECT FROM penstock.endpoints WHERE id = d.subscriber))`,
   skip: "true",
@@ -47,7 +47,7 @@ const changeBy = (change: DeliveryChange) =>
         SELECT d.* FROM ${WANTED} JOIN penstock.deliveries d
             ON d.day = wanted.day AND d.seq = wanted.seq AND d.subscriber = wanted.subscriber
          WHERE d.state = ANY(${{ changeable: "text[]" }}) AND ${ONLY[change]} FOR UPDATE OF d
-      ), kept AS (${keepEnd("before d")}
+      ), kept AS (${recordEnd("before d")}
       ), noted AS (
         INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id)
         SELECT day, seq, subscriber, attempts, now(), now(), ${{ done: "text", by: "text" }}, replay_id FROM before
@@ -67,9 +67,8 @@ const LANES_OF = statement({
 });
 
 /**
- * Changes deliveries that are in a state which allows it, and returns those that were changed. One that a worker claims at
- * the same time is waited for, and left alone when it runs then; so is one of a deleted endpoint that was to be retried.
- * Lanes that waited for one of them go on. Each is put on record, with `by`: what did it, for people. Those that were changed
+ * Changes deliveries whose state allows the change, and resolves to the changed ones. Skips deliveries that a worker has just
+ * claimed, and retries of deleted endpoints. Wakes lanes that waited for one of the deliveries. Each is put on record, with `by`: what did it, for people. Those that were changed
  * make one entry of the audit log.
  */
 export async function changeDeliveries(

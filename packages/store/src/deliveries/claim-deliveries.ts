@@ -10,9 +10,9 @@ import { UNTIL_NOW } from "./wake-lanes.ts";
 const MOST = 1_000;
 
 /**
- * What is told of claimed deliveries: a query of a part of a WITH.
+ * The query that describes claimed deliveries, which are the part `from` of a WITH.
  *
- * Row by row by key, with LIMIT 1 or an aggregate: a join would read whole tables.
+ * Looks each row up by key, with LIMIT 1 or an aggregate: a join would read whole tables.
  */
 export const describeClaimed = (from: string): string => `
   SELECT d.seq, d.day::text, d.subscriber, d.lane, d.token::text, d.attempts, d.generation, e.traceparent,
@@ -27,7 +27,7 @@ export const describeClaimed = (from: string): string => `
                            AS last_attempt
                     FROM penstock.attempts WHERE day = d.day AND seq = d.seq AND subscriber = d.subscriber) AS before`;
 
-/** Its columns. */
+/** The columns of {@link describeClaimed}. */
 export const CLAIMED_ROW = {
   seq: "int8",
   day: "text",
@@ -50,8 +50,8 @@ const OF_ATTEMPT = `, d.next_attempt_at, d.attempts, d.generation,
              coalesce(d.replay_id, (SELECT replay_id FROM penstock.events e
                                      WHERE e.day = d.day AND e.seq = d.seq LIMIT 1)) AS replay_id`;
 
-// What is not alike would wait under its lease for what one transaction cannot share: it is locked for the length of the
-// statement and not written.
+// One transaction cannot run deliveries that are not alike, so these would only wait under their leases: they are locked for the
+// length of the statement, and not claimed.
 const ALIKE = `
   alike AS MATERIALIZED (
     SELECT due.day, due.seq
@@ -62,13 +62,13 @@ const ALIKE = `
 
 // One subscriber by `=`: the index (subscriber, next_attempt_at) then hands out the oldest without a sort, 0.1 ms with
 // 14,000 waiting. With `subscriber = ANY(…)` Postgres sorts all that waits, 20 ms at each claim.
-// Whether the subscriber is open is asked once, not row by row: a million may wait for one.
-// Materialised: were the plan to scan the inner query twice, the second scan would skip what the first has locked, lock
-// further rows, and the claim would exceed its limit.
-// Made to be planned once: there is a partition for each day, and to plan for all of them takes ten times as long as to
-// claim. Of a LIMIT that is a parameter Postgres thinks that it is a tenth of all that waits; then each plan for the number
-// itself looks better, and the one for any number would read whole tables. Hence the LIMIT of ${MOST} inside, and the arrays.
-// Deliveries in lanes have a claim of their own.
+// Whether the subscriber may be started is asked once, not row by row: a million deliveries may wait for one subscriber.
+// Materialised: a plan that scans the inner query twice would skip rows that the first scan has locked, lock further rows, and
+// exceed the limit.
+// One generic plan: planning for all partitions takes ten times as long as the claim. Postgres takes a LIMIT that is a
+// parameter for a tenth of all that waits; then a plan per value looks cheaper, and the generic plan would read whole
+// tables. Hence the LIMIT of ${MOST} inside, and the arrays.
+// Deliveries in lanes have a claim of their own (claim-lanes.ts).
 function claimOf(name: string, condition: string, isAlike = false) {
   const chosen = isAlike ? "alike" : "due";
   return statement({
@@ -95,7 +95,7 @@ function claimOf(name: string, condition: string, isAlike = false) {
   });
 }
 
-/** By whether the worker of a delivery vanished before. */
+/** By whether the worker of the deliveries vanished before. */
 const CLAIM = {
   any: claimOf("penstock-claim-deliveries", "true"),
   fresh: claimOf("penstock-claim-fresh-deliveries", "interruptions = 0"),
@@ -109,7 +109,7 @@ const CLAIM_ALIKE = {
 
 export type ClaimRow = RowOf<(typeof CLAIM)["any"]>;
 
-/** Takes due deliveries of a subscriber, oldest first; see EngineStore.claimDeliveries. */
+/** Claims due deliveries of a subscriber, the oldest first; see EngineStore.claimDeliveries. */
 export async function claimDeliveries(db: Queryable, claim: Claim): Promise<ClaimedDelivery[]> {
   const { subscriber, limit, leaseMs, token = randomUUID(), interrupted, alike = false } = claim;
   const which = interrupted === undefined ? "any" : interrupted ? "interrupted" : "fresh";

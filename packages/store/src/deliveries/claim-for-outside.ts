@@ -9,7 +9,7 @@ import { transaction } from "../connection/transaction.ts";
 
 type Claim = Parameters<EngineStore["claimForOutside"]>[0];
 
-/** Takes what is due of a subscriber that works outside of Postgres; see EngineStore.claimForOutside. */
+/** Claims due deliveries of a subscriber that works outside of Postgres; see EngineStore.claimForOutside. */
 export async function claimForOutside(store: Store, claim: Claim): ReturnType<EngineStore["claimForOutside"]> {
   const { rateLimit } = claim;
   if (!rateLimit) return { claimed: await describe(store, await take(store.pool, claim)), waitMs: 0 };
@@ -22,7 +22,7 @@ export async function claimForOutside(store: Store, claim: Claim): ReturnType<En
   return { claimed: await describe(store, taken), waitMs };
 }
 
-/** What is in no lane, then heads of lanes; each kind is asked for only where some can be left. */
+/** Claims deliveries in no lane, then heads of lanes while the limit leaves room. */
 async function take(db: Queryable, { lanes, ...claim }: Claim): Promise<ClaimedDelivery[]> {
   const claimed = await claimDeliveries(db, claim);
   if (lanes === null) return claimed;
@@ -34,7 +34,7 @@ async function take(db: Queryable, { lanes, ...claim }: Claim): Promise<ClaimedD
   return claimed;
 }
 
-/** Each with its event and what was done once for it, in the order of the claim. */
+/** Reads the events and the recorded effects of claimed deliveries, in the order of the claim. */
 async function describe({ pool }: Store, claimed: readonly ClaimedDelivery[]): Promise<ClaimedEffect[]> {
   if (claimed.length === 0) return [];
   const withEffects = claimed.filter(({ subscriber }) => !isEndpointId(subscriber));
@@ -85,10 +85,10 @@ const LOCK_RATE = statement({
               FROM penstock.handlers WHERE name = ${handler} FOR UPDATE) AS rate`,
 });
 
-/** Locks the rate of a handler, which all workers share, and says how many may be started, and how long until more may. */
+/** Locks the rate of a handler, which all workers share; says how many deliveries may start, and how long until more may. */
 async function lockRate(db: Queryable, handler: string, { max, perMs }: RateLimit) {
   const { rows } = await query(db, LOCK_RATE, { handler, max, perMs });
-  // A handler that nobody registered has no row to be counted in, and is run by no worker.
+  // A handler that nobody has registered has no row to count in, and no worker runs it.
   return rows[0] ?? { left: max, waitMs: perMs };
 }
 
@@ -104,7 +104,7 @@ const COUNT_RATE = statement({
      WHERE name = ${handler}`,
 });
 
-/** Counts deliveries that were started: a period begins with the first one after the period before. */
+/** Counts started deliveries. A period begins with the first start after the period before. */
 async function countRate(db: Queryable, handler: string, { perMs, started }: RateLimit & { readonly started: number }) {
   await query(db, COUNT_RATE, { handler, perMs, started });
 }

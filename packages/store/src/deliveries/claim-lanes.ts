@@ -7,7 +7,7 @@ import { IS_WAITING, UNTIL_NOW } from "./wake-lanes.ts";
 
 type Claim = Parameters<EngineStore["claimLanes"]>[0];
 
-/** How many that were overtaken are skipped at once in a lane. */
+/** How many overtaken deliveries of a lane one claim skips. */
 const SKIP_AT_ONCE = 1_000;
 
 const OPEN = "('pending', 'retrying')";
@@ -17,8 +17,8 @@ const interrupted = { interrupted: "bool" } as const;
 const limit = { limit: "int4" } as const;
 
 /**
- * What runs of a lane `h`, else the first among some states. Each is found by the index, since that has their order, too:
- * however many wait, that is one row of each.
+ * The running delivery of a lane `h`, else the first delivery in one of these states. The index has the order of a lane per state, so
+ * this reads one row per state, however many deliveries wait.
  */
 const firstOf = (states: readonly string[], order: string) => sql`
   SELECT first.* FROM unnest(ARRAY[${states.map((state) => `'${state}'`).join(", ")}]) AS wanted,
@@ -28,7 +28,7 @@ const firstOf = (states: readonly string[], order: string) => sql`
                    ORDER BY ${order} LIMIT 1) AS first
    ORDER BY first.state = 'running' DESC, ${order} LIMIT 1`;
 
-// newest-wins: what is older than what the lane has applied is skipped; should there be more, one is left to wake the lane.
+// newest-wins: skips deliveries that are older than the lane's mark. Past the limit, one delivery is left to wake the lane.
 const SKIP_OVERTAKEN = sql`
   overtaken AS (
     UPDATE penstock.deliveries d
@@ -47,21 +47,21 @@ const SKIP_OVERTAKEN = sql`
     RETURNING 1
   ),`;
 
-/** strict: the oldest. newest-wins: the newest, and of several that are as new, the one that came first. */
+/** strict: the oldest first. newest-wins: the newest first, and of equal dates the one that came first. */
 const ORDERS = { strict: "lane_at, seq", "newest-wins": "lane_at DESC, seq" } as const;
 
-/** How many lanes more than wanted are looked at: some will turn out to be busy or blocked. */
+/** How many more lanes than wanted a claim looks at, since some are busy or blocked. */
 const SPARE_LANES = 10;
 
 /**
- * Takes the heads of lanes, by one statement. It finds what wakes a lane, tries the lane's lock and, where it holds it,
- * looks at the lane: its head is taken when it is due and nothing of the lane runs; else whatever woke the lane is laid to
- * rest, since what the lane waits for wakes it again: the end of what runs, the head's own time, an operator. A head whose
- * worker vanished before, or has not, is left to the claim for such.
+ * The statement that claims heads of lanes. It finds deliveries that wake a lane and tries the lane's lock. Where it gets the lock,
+ * it claims the head if the head is due and no delivery of the lane runs. Otherwise it clears the wake-up: the end of the
+ * running delivery, the head's own time or an operator wakes the lane again. A head that was interrupted before is claimed
+ * by the claim for interrupted deliveries only, and any other head by the claim for others.
  *
- * All of it sees the database as it was when the statement began, and the lock is had a little later. So a lane is looked
- * at only if its count of changes is what the statement saw: then nothing of what is decided here has changed in between.
- * (FOR UPDATE reads the newest row. Deliveries that were added in between are not known yet, and wake the lane later.)
+ * The statement decides by the snapshot it began with, and gets the lock a little later. So it takes a lane only if the lane's
+ * count of changes is as in the snapshot: then nothing that the decision depends on has changed. (FOR UPDATE reads the
+ * newest row. Deliveries that were added in between are not in the snapshot, and wake the lane later.)
  */
 function claimOf(order: Claim["order"], onDead: Claim["onDead"]) {
   const newest = order === "newest-wins";
@@ -145,7 +145,7 @@ const CLAIM = {
   "newest-wins": { block: claimOf("newest-wins", "block"), continue: claimOf("newest-wins", "continue") },
 };
 
-/** Takes the heads of lanes that were woken; see EngineStore.claimLanes. */
+/** Claims due heads of lanes; see EngineStore.claimLanes. */
 export async function claimLanes(db: Queryable, claim: Claim): Promise<ClaimedDelivery[]> {
   const { subscriber, order, onDead, limit, leaseMs, token = randomUUID(), interrupted } = claim;
   const claimed: ClaimedDelivery[] = [];
@@ -154,7 +154,7 @@ export async function claimLanes(db: Queryable, claim: Claim): Promise<ClaimedDe
     const values = { subscriber, limit: wanted, leaseMs, interrupted, wakes: 3 * wanted + 30, token };
     const { rows } = await query(db, CLAIM[order][onDead], values);
     for (const { seq, ...row } of rows) if (seq !== null) claimed.push(toClaimedDelivery({ ...row, seq }));
-    // Lanes that were opened are there now, and what was laid to rest has made way for more.
+    // Rows of new lanes are there now, and cleared wake-ups have made way for others.
     if (claimed.length >= limit || (rows[0]?.moved ?? 0) === 0) return claimed;
   }
 }

@@ -7,7 +7,7 @@ export { DELIVERY_STATES };
 
 export type DeliveryStateName = (typeof DELIVERY_STATES)[number];
 
-/** Which events are meant, or which of their deliveries; what is left out is not asked for. */
+/** Selects events or deliveries. Everything that is left out matches. */
 export interface DeliveryFilter {
   readonly source?: string;
   readonly type?: string;
@@ -31,8 +31,8 @@ const subject = { subject: "text?" } as const;
 export const seqs = { seqs: "int8[]?" } as const;
 
 /**
- * The part of a filter that is about events `e`. Where the rows are looked for by another table that is partitioned as they
- * are, `key` is that table.
+ * SQL: the part of a filter that is about events `e`. `key` is the table by which the rows are found: events, or another table with
+ * the same partitions.
  */
 export const eventMatches = (key: "d" | "e") => sql`
   (${source} IS NULL OR e.source = ${source}) AND (${type} IS NULL OR e.type = ${type})

@@ -4,7 +4,7 @@ import { UNTIL_NOW } from "./wake-lanes.ts";
 
 const IS_DUE = `subscriber = h.name AND state IN ('pending', 'retrying') AND next_attempt_at <= now() AND ${UNTIL_NOW}`;
 
-// OFFSET 0: or Postgres may read all that waits, to look up in it.
+// OFFSET 0: without it, Postgres may read everything that waits.
 const FIND = statement({
   name: "penstock-find-due-handlers",
   rows: { name: "text" },
@@ -16,7 +16,7 @@ const FIND = statement({
         OR EXISTS (SELECT FROM penstock.deliveries WHERE ${IS_DUE} AND lane IS NOT NULL OFFSET 0)`,
 });
 
-/** The handlers, of these, that are not paused and for which something is due. Takes no locks. */
+/** Those of the given handlers that are not paused and have due deliveries. Takes no locks. */
 export async function findDueHandlers(store: Store, among: readonly string[]): Promise<string[]> {
   const { rows } = await query(store.pool, FIND, { among });
   return rows.map(({ name }) => name);

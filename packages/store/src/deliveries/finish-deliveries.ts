@@ -9,8 +9,8 @@ import { type LaneKey, lockLanes, toColumns, wakeLanes } from "./wake-lanes.ts";
 
 type Finished = readonly FinishedDelivery[];
 
-// The one statement by which a running delivery becomes what came of it. Row by row by key, whatever the statistics say:
-// see claim-batches.ts.
+// The only statement that writes results of running deliveries. It looks rows up by key, whatever the statistics say: see
+// claim-batches.ts.
 const FINISH = statement({
   name: "penstock-finish-deliveries",
   rows: { nth: "int4" },
@@ -22,7 +22,7 @@ const FINISH = statement({
            -- What died anew is sorted anew.
            issue = CASE WHEN r.state NOT IN ('succeeded', 'dead') THEN d.issue END
       FROM (SELECT nth, day, seq, subscriber, token, attempts, lane, lane_at, skip_reason,
-                   -- Of an endpoint that was deleted meanwhile nothing waits.
+                   -- Nothing may wait for an endpoint that was deleted meanwhile.
                    CASE WHEN is_gone THEN 'cancelled' ELSE state END AS state,
                    CASE WHEN NOT is_gone THEN retry_in_ms END AS retry_in_ms
               FROM (SELECT *, state IN ('pending', 'retrying') AND starts_with(subscriber, '${ENDPOINT_PREFIX}')
@@ -37,13 +37,13 @@ const FINISH = statement({
     RETURNING r.nth::int`,
 });
 
-/** Writes what became of running deliveries; see EngineStore.finishDeliveries. */
+/** Writes results of running deliveries; see EngineStore.finishDeliveries. */
 export async function finishDeliveries(
   store: Store,
   workerName: string,
   finished: Finished,
 ): Promise<readonly ClaimedDelivery[]> {
-  // What succeeds at the first try, as by far the most do, is one statement and its own transaction.
+  // Successes at the first attempt, by far the most results, are one statement without BEGIN and COMMIT.
   const isPlain = finished.every(({ delivery, result }) => delivery.lane === null && result.attempt === undefined);
   const written = isPlain
     ? await finish(store.pool, finished)
@@ -51,7 +51,7 @@ export async function finishDeliveries(
   return written.map(({ delivery }) => delivery);
 }
 
-/** The same within a transaction; returns what was written. */
+/** Writes results of running deliveries inside a transaction; resolves to those that were written. */
 export async function finishWithin(client: pg.PoolClient, workerName: string, finished: Finished): Promise<Finished> {
   const written = await finish(client, finished);
   const byReplay = Map.groupBy(written, ({ delivery }) => delivery.replay?.id ?? null);
@@ -92,8 +92,7 @@ async function finish(db: Queryable, finished: Finished): Promise<Finished> {
 
 type InLane = FinishedDelivery & { readonly delivery: LaneKey };
 
-// Of a lane one delivery runs at a time. A date in the future moves the mark no further than now: what comes next would
-// all be older.
+// A date in the future moves the mark no further than now: otherwise all later deliveries would count as older.
 const MARK = statement({
   name: "penstock-mark-lanes",
   text: sql`
@@ -106,7 +105,7 @@ const MARK = statement({
        AND (l.applied_at IS NULL OR (own.at, own.seq) > (l.applied_at, l.applied_seq))`,
 });
 
-/** Notes how far lanes have come, which must be locked. */
+/** Moves the marks of lanes to what has succeeded. The lanes must be locked. */
 async function markLanes(client: pg.PoolClient, finished: readonly InLane[]): Promise<void> {
   const succeeded = finished.filter(({ result }) => result.state === "succeeded").map(({ delivery }) => delivery);
   if (succeeded.length === 0) return;

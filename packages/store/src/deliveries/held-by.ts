@@ -1,9 +1,9 @@
-/** Why nothing of a subscriber is started, whatever is due. */
+/** Why no delivery of a subscriber is started, even when it is due. */
 export type HeldBy = "paused" | "disabled";
 
 /**
- * What a subscriber lets be started: `held_by`, `parked_until` (an endpoint that is left alone for a while), and the order of
- * its lanes. A lateral query of one row or none; looked up row by row, since a join would read all deliveries first.
+ * SQL: a lateral query of a subscriber, for one row or none: `held_by`, `parked_until` (until when the circuit of an endpoint is open),
+ * and the order of its lanes. Looked up row by row, since a join would read all deliveries first.
  */
 export const subscriberOf = (name: string): string => `
   (SELECT h.on_dead, h.lane_order, e.parked_until,
@@ -11,7 +11,7 @@ export const subscriberOf = (name: string): string => `
      FROM penstock.handlers h LEFT JOIN penstock.endpoints e ON e.id = h.name
     WHERE h.name = ${name} LIMIT 1)`;
 
-/** When a delivery is tried, which is not before its endpoint is. */
+/** SQL: when a delivery is tried next, which is not before its endpoint's circuit is half open. */
 export const nextAttemptOf = (delivery: string, subscriber: string): string =>
   `CASE WHEN ${delivery}.next_attempt_at < ${subscriber}.parked_until
         THEN ${subscriber}.parked_until ELSE ${delivery}.next_attempt_at END`;

@@ -4,7 +4,7 @@ import { type DeliveryFilter, type DeliveryStateName, eventMatches, toEventValue
 import { type HeldBy, nextAttemptOf, subscriberOf } from "./held-by.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
-/** Where a page ended: the next one goes on below. */
+/** The last delivery of a page. */
 export interface DeliveryCursor {
   readonly day: string;
   readonly seq: number;
@@ -18,27 +18,27 @@ export interface DeliveryRow extends DeliveryCursor {
   readonly source: string;
   readonly state: DeliveryStateName;
   readonly attempts: number;
-  /** Not before its endpoint is tried again, should that be left alone for a while. */
+  /** The time of the next attempt; not before the circuit of the delivery's endpoint is half open. */
   readonly nextAttemptAt: string | null;
-  /** What keeps it from being started though it is due; null while nothing does. */
+  /** Why the delivery is not started although it is due; null when nothing keeps it. */
   readonly heldBy: HeldBy | null;
   readonly receivedAt: string;
   readonly changedAt: string;
-  /** Of the last attempt that failed; null when none has. */
+  /** The error of the last failed attempt; null without one. */
   readonly error: string | null;
-  /** Its lane; null without. */
+  /** The delivery's lane; null without one. */
   readonly lane: string | null;
-  /** Whether its lane had applied a newer event before. */
+  /** Whether a newer delivery of the lane had succeeded before. */
   readonly late: boolean;
-  /** Why it was skipped, when no operator did. */
+  /** Why the delivery was skipped; null when an operator skipped it. */
   readonly skipReason: string | null;
-  /** The last replay that has done it again. */
+  /** The last replay that took the delivery. */
   readonly replay: string | null;
-  /** How often its effects are done anew; at first 0. */
+  /** How often the delivery's effects are done anew; 0 at first. */
   readonly generation: number;
 }
 
-/** An attempt `a` that is a try which failed. */
+/** SQL: the attempt `a` failed. */
 export const IS_FAILURE = "a.outcome IN ('failed', 'timed-out', 'interrupted')";
 
 const handler = { handler: "text?" } as const;
@@ -75,7 +75,7 @@ const listThose = (which: string) =>
              WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND ${IS_FAILURE}
              ORDER BY a.started_at DESC LIMIT 1) AS error
       FROM penstock.deliveries d
-           -- By LIMIT, row by row: of a join the planner would expect next to no rows, and read whole tables for them.
+           -- Row by row, by LIMIT: the planner would expect next to no rows of a join, and read whole tables.
            CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e
            LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
      WHERE ${which} AND ${eventMatches("d")}

@@ -10,7 +10,7 @@ const LIST = statement({
      ORDER BY f.recorded_at, f.key`,
 });
 
-/** The keys of what an effect handler has done once for an event, in the generation that its delivery is in. */
+/** The keys of the effects that are recorded for an event and an effect handler, in the delivery's generation. */
 export async function listEffects(
   store: Store,
   { day, seq, handler }: { readonly day: string; readonly seq: number; readonly handler: string },

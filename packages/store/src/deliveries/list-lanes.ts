@@ -5,35 +5,35 @@ import { type DeliveryCursor, IS_FAILURE } from "./list-deliveries.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
 /**
- * `running`: one of its deliveries runs. `blocked`: its head has failed, and the rest waits until it succeeds, dies or, once
- * it is dead, an operator skips or repairs it. `waiting`: its head waits for a worker.
+ * `running`: a delivery of the lane runs. `blocked`: the head has failed, and blocks the rest (head-of-line blocking) until it
+ * succeeds or, once it is dead, until an operator skips or retries it. `waiting`: the head waits for a worker.
  */
 export type LaneState = "running" | "blocked" | "waiting";
 
-/** A lane in which something waits or runs. */
+/** A lane with deliveries that wait or run. */
 export interface LaneRow {
   readonly handler: string;
   readonly lane: string;
   readonly state: LaneState;
-  /** The delivery that runs, or that has to be done first. */
+  /** The delivery that runs, or that has to run first. */
   readonly head: DeliveryCursor & {
     readonly eventId: string | null;
     readonly state: DeliveryStateName;
     readonly attempts: number;
-    /** Not before its endpoint is tried again, should that be left alone for a while. */
+    /** The time of the next attempt; not before the circuit of the lane's endpoint is half open. */
     readonly nextAttemptAt: string | null;
   };
   /** When the head came into its state. */
   readonly since: string;
-  /** What keeps its head from being started though it is due; null while nothing does. */
+  /** Why the head is not started although it is due; null when nothing keeps it. */
   readonly heldBy: HeldBy | null;
-  /** How many wait behind the head; counted up to {@link LANE_COUNT_LIMIT}. */
+  /** How many deliveries wait behind the head; counted up to {@link LANE_COUNT_LIMIT}. */
   readonly waiting: number;
-  /** Of the head's last attempt that failed; null when none has. */
+  /** The error of the head's last failed attempt; null without one. */
   readonly error: string | null;
 }
 
-/** Counting more would cost more than the number is worth. */
+/** A larger number is not worth its cost. */
 export const LANE_COUNT_LIMIT = 1_000;
 
 export interface LaneFilter {
@@ -44,7 +44,7 @@ export interface LaneFilter {
 
 const IN_LANE = "lane IS NOT NULL AND state IN ('pending', 'running', 'retrying', 'dead')";
 
-// What runs, or the first of each state by the index. A dead letter is the head of its lane where it blocks it.
+// The running delivery, or the first of each state by the index. A dead letter that blocks its lane is the lane's head.
 const headOf = (order: string, condition: string): string => `
   (SELECT first.* FROM unnest(ARRAY['running', 'pending', 'retrying', 'dead']) AS wanted,
           LATERAL (SELECT day, seq, lane_at, state, attempts, next_attempt_at, changed_at FROM penstock.deliveries
@@ -111,7 +111,7 @@ const LIST = statement({
      ORDER BY f.subscriber, f.lane`,
 });
 
-/** The lanes in which something waits or runs, by handler and lane. */
+/** The lanes with deliveries that wait or run, by handler and lane. */
 export async function listLanes(store: Store, filter: LaneFilter = {}, limit = 20): Promise<LaneRow[]> {
   const { handler, lane, state } = filter;
   const { rows } = await query(store.pool, LIST, { handler, lane, state, limit });

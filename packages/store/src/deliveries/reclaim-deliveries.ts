@@ -50,7 +50,7 @@ export async function releaseDeliveries(
       subscribers: deliveries.map(({ subscriber }) => subscriber),
       tokens: deliveries.map(({ token }) => token),
     });
-    // An older one may have come meanwhile.
+    // An older delivery may have come meanwhile, and be the head now.
     await lockLanes(client, lanes);
     await wakeLanes(client, lanes);
   });
@@ -64,7 +64,7 @@ const TAKEN_BY = statement({
        AND token = ${{ token: "uuid" }}`,
 });
 
-/** Hands back what a claim with this token took whose answer got lost; see EngineStore.releaseClaim. */
+/** Hands back the deliveries of a claim whose answer got lost; see EngineStore.releaseClaim. */
 export async function releaseClaim(store: Store, { subscriber, token }: Parameters<EngineStore["releaseClaim"]>[0]) {
   const { rows } = await query(store.pool, TAKEN_BY, { subscriber, token });
   await releaseDeliveries(
@@ -73,7 +73,7 @@ export async function releaseClaim(store: Store, { subscriber, token }: Paramete
   );
 }
 
-/** How many deliveries of lost workers are taken back in one transaction. */
+/** How many deliveries of vanished workers one transaction takes back. */
 const RECLAIM_AT_ONCE = 500;
 
 const maxInterruptions = { maxInterruptions: "int4" } as const;
@@ -88,7 +88,7 @@ const RECLAIM = statement({
   },
   text: sql`
     WITH lost AS (
-      -- No code of a user's runs in a delivery to an endpoint: it has taken no process down, and is tried again at no cost.
+      -- A delivery to an endpoint runs no user code, so it cannot have killed its process: it is tried again at no cost.
       SELECT day, seq, subscriber, changed_at AS claimed_at, starts_with(subscriber, '${ENDPOINT_PREFIX}') AS is_endpoint
         FROM penstock.deliveries
        WHERE state = 'running' AND lease_until < now()
@@ -119,7 +119,7 @@ const RECLAIM = statement({
       FROM back`,
 });
 
-/** Ends deliveries whose lease has run out; see EngineStore.reclaimDeliveries. */
+/** Takes back deliveries whose lease has run out; see EngineStore.reclaimDeliveries. */
 export async function reclaimDeliveries(
   store: Store,
   workerName: string,

@@ -3,8 +3,8 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-// No ON CONFLICT: a delivery that is there already means that the effect is, too. The transaction must fail then.
-// By the clock and not by now(), which is when the transaction began: a wait would be over before the handler was.
+// No ON CONFLICT: where the delivery exists, so does the effect, and the transaction must fail.
+// clock_timestamp(): now() is when the transaction began, so a wait could be over before the handler has ended.
 const INSERT = statement({
   name: "penstock-record-deliveries",
   text: sql`
@@ -17,14 +17,14 @@ const INSERT = statement({
            AS d (day, seq, subscriber, state, attempts, retry_in_ms, lane, lane_at)`,
 });
 
-/** Writes the first record of deliveries, and their attempts where those are worth a row. */
+/** Writes the first record of deliveries, and the attempts that get a row. */
 export async function recordDeliveries(
   client: pg.PoolClient,
   workerName: string,
   results: readonly DeliveryResult[],
 ): Promise<void> {
   if (results.length === 0) return;
-  // One of each lane wakes it; the others would be looked at and laid to rest one by one.
+  // One delivery wakes its lane; a claim would have to clear further wake-ups one by one.
   const woken = new Set<string>();
   const isFirstOfLane = ({ subscriber, lane }: DeliveryResult): boolean => {
     if (!lane) return true;
@@ -57,7 +57,7 @@ const INSERT_ATTEMPTS = statement({
            AS a (day, seq, subscriber, attempt, started_at, outcome, error_class, error_message, traceparent, place)`,
 });
 
-/** Writes the attempts of deliveries that carry one, and of which replay they are. */
+/** Writes the attempts of results that have one, with the replay that ran them. */
 export async function recordAttempts(
   client: pg.PoolClient,
   workerName: string,

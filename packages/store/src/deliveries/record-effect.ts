@@ -3,7 +3,7 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-// The delivery is locked: its lease must not be taken between the look at the token and the record.
+// The delivery is locked: no other worker may claim it between the comparison of the token and the record.
 const RECORD = statement({
   name: "penstock-record-effect",
   rows: { recorded: "bool" },
@@ -20,8 +20,8 @@ const RECORD = statement({
 });
 
 /**
- * Records what was done once for a delivery; `lost` when the token no longer matches, and nothing was recorded. A record
- * that is `there` already is this attempt's own, whose answer got lost.
+ * Records an effect of a delivery. `lost`: the token no longer matches, and nothing was recorded. `there`: this attempt has recorded
+ * the effect before, and the answer got lost.
  */
 export async function recordEffect(
   client: pg.Pool | pg.PoolClient,
@@ -42,7 +42,7 @@ const FIND = statement({
        AND key = ${{ key: "text" }}`,
 });
 
-/** What is recorded of a delivery under a key; see EngineTransaction.findEffect. */
+/** The recorded result of an effect; see EngineTransaction.findEffect. */
 export async function findEffect(
   client: pg.PoolClient,
   { seq, subscriber, generation }: ClaimedDelivery,

@@ -3,33 +3,33 @@ import { type DeliveryRow, listDeliveries } from "./list-deliveries.ts";
 import { type LaneRow, listLanes } from "./list-lanes.ts";
 import { type RowOf, sql, statement } from "../connection/sql.ts";
 
-/** One try of a delivery, or what an operator or a lane did to it in between; times as ISO 8601. */
+/** One attempt of a delivery, or what an operator or a lane did between attempts; times as ISO 8601. */
 export interface AttemptRow {
-  /** Which try; of what was done to it, how many there had been. */
+  /** The attempt's number; for an entry of an operator or a lane, the number of attempts so far. */
   readonly attempt: number;
-  /** Null where it was not noted: of a first success, and of what is no try. */
+  /** Null where the start is unknown: for a first success, and for an entry that is no attempt. */
   readonly startedAt: string | null;
   readonly endedAt: string;
   /** `succeeded`, `failed`, `timed-out`, `interrupted`; or `retried`, `skipped`, `cancelled`. */
   readonly outcome: string;
   readonly errorClass: string | null;
   readonly errorMessage: string | null;
-  /** Of what was done to it, the command; null where it was not noted. */
+  /** The worker; for an entry of an operator, the command. Null where it is unknown. */
   readonly worker: string | null;
   readonly traceparent: string | null;
-  /** The replay that had it run. */
+  /** The replay that ran the attempt. */
   readonly replay: string | null;
-  /** Why it was skipped, when no operator did. */
+  /** Why the delivery was skipped; null when an operator skipped it. */
   readonly note: string | null;
 }
 
-/** A delivery's whole story. */
+/** A delivery with all its attempts. */
 export interface DeliveryDetail extends DeliveryRow {
-  /** Of the event; null when it has none. */
+  /** The event's `traceparent`; null without one. */
   readonly traceparent: string | null;
-  /** Since when its handler or endpoint is paused, so that it is not started; null while it runs. */
+  /** Since when the handler or endpoint is paused; null when it is not. */
   readonly handlerPausedAt: string | null;
-  /** What has to be done before it: the head of its lane; null without, and when it is that itself. */
+  /** The head of the delivery's lane, which has to run before; null without a lane, and for the head itself. */
   readonly waitsFor: LaneRow["head"] | null;
   /** Oldest first. */
   readonly attemptLog: readonly AttemptRow[];
@@ -110,12 +110,12 @@ async function headBefore(
   return found === undefined || found.head.seq === seq ? null : found.head;
 }
 
-/** Whether it is a try, and not what an operator or a lane did to the delivery in between. */
+/** Whether an entry is an attempt, and not what an operator or a lane did. */
 export function isTry({ outcome }: Pick<AttemptRow, "outcome">): boolean {
   return !["retried", "skipped", "cancelled"].includes(outcome);
 }
 
-/** Whether it is known when it began: what was kept of a delivery that had no attempt has no worker, nor has a lost one. */
+/** Whether the start of an entry is known. Without a worker it is not, unless the attempt was interrupted. */
 export function hasStart({ outcome, worker }: { readonly outcome: string; readonly worker: string }): boolean {
   return isTry({ outcome }) && (worker !== "" || outcome === "interrupted");
 }
@@ -130,7 +130,7 @@ function toAttempt(row: RowOf<typeof ATTEMPTS>): AttemptRow {
   };
 }
 
-/** How it ended, where nothing but the delivery itself says so: a first success, or what a lane skipped. */
+/** Adds the end of a delivery that has no entry: a first success, or a delivery that a lane skipped. */
 function withEnd(delivery: DeliveryRow, log: readonly AttemptRow[]): readonly AttemptRow[] {
   const { state, attempts, changedAt, replay, skipReason } = delivery;
   const hasEnded = ["succeeded", "skipped", "cancelled"].includes(state);

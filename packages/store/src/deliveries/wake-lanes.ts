@@ -2,12 +2,12 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-/** Spares the look at the partitions of the days ahead; by one day more, should the clock be set back. */
+/** SQL: spares the partitions of the days ahead. One day more, in case the clock is set back. */
 export const UNTIL_NOW = "day <= (now() AT TIME ZONE 'UTC')::date + 1";
 
 /**
- * That a delivery `d`, found by its key, waits. Written so that no index is used for it: where statistics are old, Postgres
- * would rather go through all that wait than look up the one.
+ * SQL: the delivery `d`, found by its key, waits. Written so that no index serves it: with old statistics, Postgres would read all
+ * deliveries that wait rather than look up one.
  */
 export const IS_WAITING = "(d.state IN ('pending', 'retrying')) IS TRUE";
 
@@ -31,7 +31,7 @@ const LOCK = statement({
      WHERE l.subscriber = held.subscriber AND l.lane = held.lane`,
 });
 
-// The first that has no time of its own. Whether it is the lane's turn at all is for the claim to say.
+// The first delivery without a time of its own. The claim decides whether the lane may run.
 const WAKE = statement({
   name: "penstock-wake-lanes",
   text: sql`
@@ -55,14 +55,14 @@ export const toColumns = (lanes: readonly LaneKey[]) => ({
 });
 
 /**
- * Locks lanes until the end of the transaction, in the one order, and counts a change of each. A claim holds a lane for one
- * statement only, so this waits for next to nothing.
+ * Locks lanes until the end of the transaction, in the order that all transactions share, and counts a change of each. A claim
+ * holds a lane for one statement only, so the wait is short.
  */
 export async function lockLanes(client: pg.PoolClient, lanes: readonly LaneKey[]): Promise<void> {
   if (lanes.length > 0) await query(client, LOCK, toColumns(lanes));
 }
 
-/** Has the next delivery of each lane looked at, now. The lanes must be locked. */
+/** Wakes the next delivery of each lane. The lanes must be locked. */
 export async function wakeLanes(client: pg.PoolClient, lanes: readonly LaneKey[]): Promise<void> {
   if (lanes.length > 0) await query(client, WAKE, toColumns(lanes));
 }

@@ -17,8 +17,8 @@ const CANCEL = statement({
 });
 
 /**
- * Cancels what waits for endpoints that are gone: a batch that was under way when one was deleted may have recorded it after
- * that. Returns how many, a thousand at most.
+ * Cancels deliveries that wait for deleted endpoints: a batch in flight may record a delivery after its endpoint was deleted.
+ * Resolves to how many, a thousand at most.
  */
 export async function cancelOrphaned(store: Store): Promise<number> {
   const { rowCount } = await query(store.pool, CANCEL);

@@ -129,7 +129,7 @@ const DISABLE = statement({
     RETURNING url, tenant, failures, failing_since, disabled_at`,
 });
 
-/** Disables an endpoint and makes the event that tells of it; see EngineStore.disableEndpoint. */
+/** Disables an endpoint and makes the event `endpoint.disabled`; see EngineStore.disableEndpoint. */
 export async function disableEndpoint(store: Store, id: string, { reason }: EndpointDisablement): Promise<boolean> {
   return transaction(store, async (client) => {
     const [row] = (await query(client, DISABLE, { id, reason })).rows;
@@ -149,7 +149,7 @@ export async function disableEndpoint(store: Store, id: string, { reason }: Endp
       createdAt: row.disabled_at.toISOString(),
       data,
     });
-    // As intake stores what it has accepted; the sweep gives it a job.
+    // Stored as intake stores accepted events; a sweep adds the job.
     await insertBatch(client, [
       {
         source: OWN_SOURCE,

@@ -6,39 +6,39 @@ import { transaction } from "../connection/transaction.ts";
 import { recordAudit } from "../operators/audit-log.ts";
 
 /**
- * `active`: what is due is sent. `failing`: it has failed, and is left alone for a while before the next try. `paused`: by an
- * operator; what it would get waits. `disabled`: since it failed for too long; what it would get is skipped.
+ * `active`: due deliveries are sent. `failing`: the last delivery failed, or the circuit is open. `paused` by an operator:
+ * deliveries wait. `disabled`, since it failed for too long: deliveries are skipped.
  */
 export type EndpointStatus = "active" | "failing" | "paused" | "disabled";
 
-/** An endpoint as operators see it: all but its secret. */
+/** An endpoint as operators see it, without its secret. */
 export interface EndpointRow extends EndpointSettings {
   readonly id: string;
   readonly status: EndpointStatus;
   readonly createdAt: string;
-  /** Until when the secret before this one signs, too; null when there is none. */
+  /** Until when the previous secret signs as well; null without one. */
   readonly previousSecretUntil: string | null;
   /** Deliveries that failed in a row. */
   readonly failures: number;
   readonly failingSince: string | null;
   readonly lastError: string | null;
-  /** When one delivery will tell whether it is back. */
+  /** When the circuit becomes half open, and one delivery probes the endpoint; null while the circuit is closed. */
   readonly nextTryAt: string | null;
   readonly pausedAt: string | null;
   readonly disabledAt: string | null;
   readonly disabledReason: string | null;
-  /** Deliveries by state, of each up to {@link ENDPOINT_COUNT_LIMIT}. */
+  /** Deliveries by state, counted up to {@link ENDPOINT_COUNT_LIMIT} each. */
   readonly deliveries: Readonly<Record<"pending" | "running" | "retrying" | "dead" | "skipped", number>>;
-  /** What it can have yet: dead letters, and what was skipped while it was disabled; of both together, as far as that. */
+  /** Deliveries that can be recovered: dead letters, and those skipped while disabled; counted up to the same limit. */
   readonly missed: number;
 }
 
-/** Counting more would cost more than the number is worth. */
+/** A larger number is not worth its cost. */
 export const ENDPOINT_COUNT_LIMIT = 1_000;
-/** Among how many that were skipped those are looked for that can be recovered; operators and filters may skip any number. */
+/** How many skipped deliveries are searched for recoverable ones; operators and filters may skip any number. */
 const SKIPPED_LOOKED_AT = 10_000;
 
-// Each change of who gets what counts; see endpoint_changes.
+// Each change of who gets what is counted; see endpoint_changes.
 const COUNTED = "counted AS (UPDATE penstock.endpoint_changes SET n = n + 1)";
 
 const SETTINGS = {
@@ -138,7 +138,7 @@ const ROTATE = statement({
      WHERE id = ${id}`,
 });
 
-/** Gives an endpoint a new secret, sealed; the one before signs, too, for so long. False when there is no such endpoint. */
+/** Gives an endpoint a new sealed secret; the previous one signs as well for `overlapMs`. False when there is no such endpoint. */
 export async function rotateEndpointSecret(
   store: Store,
   id: string,
@@ -169,9 +169,9 @@ const RESEAL = statement({
 });
 
 /**
- * Seals the secrets of an endpoint anew, and forgets one whose time to sign is over; false when there is no such endpoint.
+ * Seals the secrets of an endpoint anew, and forgets an expired one; false when there is no such endpoint.
  *
- * @throws what `reseal` does; then all is as it was.
+ * @throws what `reseal` throws; then nothing has changed.
  */
 export async function resealEndpointSecrets(
   store: Store,
@@ -189,7 +189,7 @@ export async function resealEndpointSecrets(
   });
 }
 
-/** The sealed secrets of an endpoint that sign, the newest first; none when there is no such endpoint. */
+/** The sealed secrets by which an endpoint signs, the newest first; none when there is no such endpoint. */
 export async function readEndpointSecrets(store: Store, id: string): Promise<string[]> {
   const { rows } = await query(store.pool, SECRETS, { id });
   return rows.flatMap(({ secret, previous }) => (previous === null ? [secret] : [secret, previous]));
@@ -237,7 +237,7 @@ const DELETE = statement({
   text: sql`WITH ${COUNTED} DELETE FROM penstock.handlers WHERE name = ${id} AND kind = 'endpoint'`,
 });
 
-/** Forgets an endpoint; what was delivered to it stays on record. False when there was none. */
+/** Deletes an endpoint; its deliveries stay on record. False when there was none. */
 export async function deleteEndpoint(store: Store, id: string, actor: string): Promise<boolean> {
   return transaction(store, async (client) => {
     const { rowCount } = await query(client, DELETE, { id });
@@ -293,7 +293,7 @@ const LIST = statement({
 
 type Row = RowOf<typeof LIST>;
 
-/** The endpoints that match, those that were added first first; after the one with this id, page by page. */
+/** The endpoints that match, the oldest first, page by page. */
 export async function listEndpoints(
   store: Store,
   {
@@ -304,7 +304,7 @@ export async function listEndpoints(
   }: {
     readonly id?: string;
     readonly tenant?: string;
-    readonly after?: EndpointRow;
+    readonly after?: Pick<EndpointRow, "id">;
     readonly limit?: number;
   } = {},
 ): Promise<EndpointRow[]> {

@@ -5,17 +5,17 @@ import { UNTIL_NOW } from "../deliveries/wake-lanes.ts";
 
 const WAITS = `state IN ('pending', 'retrying') AND ${UNTIL_NOW}`;
 const PLAIN = `${WAITS} AND lane IS NULL`;
-/** Of what waits in lanes, what wakes them. */
+/** Deliveries that wake their lanes. */
 const WAKING = `${WAITS} AND lane IS NOT NULL AND next_attempt_at IS NOT NULL`;
 
-// OFFSET 0: or Postgres may read all that waits, or all endpoints, to look up in it.
+// OFFSET 0: without it, Postgres may read everything that waits, or all endpoints.
 const openAmong = <Values>(candidates: string | Sql<Values>): Sql<Values> =>
   sql`
   SELECT e.id FROM (${candidates}) AS c (id),
          LATERAL (SELECT e.id, e.leased_until FROM penstock.endpoints e JOIN penstock.handlers h ON h.name = e.id
                    WHERE e.id = c.id AND ${IS_DELIVERABLE} AND ${IS_UNLEASED} OFFSET 0) AS e` as Sql<Values>;
 
-/** First who was let go longest ago: so each has its turn, where more are due than workers have places. */
+/** The endpoint whose lease ended longest ago first: round robin, where more endpoints are due than workers have slots. */
 const THEIR_TURN = sql`ORDER BY e.leased_until NULLS FIRST LIMIT ${{ limit: "int8" }}`;
 
 const isDue = (waits: string): string =>
@@ -28,8 +28,8 @@ const AMONG_SOME = statement({
    WHERE ${isDue(PLAIN)} OR ${isDue(WAKING)} ${THEIR_TURN}`,
 });
 
-// From one subscriber for which something waits to the next by the index, which gives the first to become due of each: so
-// the many for which nothing waits are not looked at, and of the many that wait for one only the first is.
+// Steps by the index from one subscriber with waiting deliveries to the next, and reads the first due delivery of each. So the
+// statement reads neither subscribers without deliveries nor more than one delivery per subscriber.
 const steps = (name: string, waits: string): string => `
   ${name} AS (
     (SELECT subscriber, next_attempt_at FROM penstock.deliveries WHERE ${waits}
@@ -49,7 +49,7 @@ const ALL = statement({
     ${openAmong("SELECT subscriber FROM (SELECT * FROM plain UNION ALL SELECT * FROM waking) AS f WHERE next_attempt_at <= now() GROUP BY 1")} ${THEIR_TURN}`,
 });
 
-/** Endpoints, of these or of all, that may be delivered to, that no worker has, and for which something is due. Takes no locks. */
+/** Endpoints with due deliveries that may be delivered to and that no worker has leased, among those given or all. Takes no locks. */
 export async function findDueEndpoints(store: Store, among: readonly string[] | null, limit = 100): Promise<string[]> {
   const { rows } = await (among === null
     ? query(store.pool, ALL, { limit })

@@ -5,7 +5,7 @@ import { sql, statement } from "../connection/sql.ts";
 
 const AT_ONCE = 5_000;
 
-// As record-deliveries.ts, without ON CONFLICT.
+// Without ON CONFLICT: see record-deliveries.ts.
 const INSERT = statement({
   name: "penstock-record-endpoint-deliveries",
   text: sql`
@@ -23,7 +23,7 @@ export async function recordEndpointDeliveries(
   client: pg.PoolClient,
   deliveries: Iterable<EndpointDelivery>,
 ): Promise<void> {
-  // One of each lane wakes it; the others would be looked at and laid to rest one by one.
+  // One delivery wakes its lane; a claim would have to clear further wake-ups one by one.
   const woken = new Set<string>();
   const wakes = ({ subscriber, lane, skipReason }: EndpointDelivery): boolean => {
     if (skipReason !== null) return false;

@@ -18,7 +18,7 @@ import { recordEffect } from "../deliveries/record-effect.ts";
 import { registerHandlers } from "../handlers/registered-handlers.ts";
 import { eagerTransaction } from "../connection/transaction.ts";
 
-/** The store as the engine wants it. `workerName` stands in the rows of attempts; `roles` keep handlers apart. */
+/** Implements the engine's interface. `workerName` is written into attempts; `roles` are the database roles of handlers. */
 export function createEngineStore(store: Store, workerName: string, roles: HandlerRoles = new Map()): EngineStore {
   const readRegistered = createRegisteredReader();
   return {

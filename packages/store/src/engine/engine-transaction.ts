@@ -22,7 +22,7 @@ interface Workplace {
   readonly readRegistered: ReadRegistered;
 }
 
-/** The engine's statements on a connection on which a transaction is begun. */
+/** The engine's statements in a transaction on one connection. */
 export function createEngineTransaction(
   client: pg.PoolClient,
   { begun, atCommit }: TransactionControl,
@@ -74,7 +74,7 @@ async function recordQuarantine(client: pg.PoolClient, records: readonly Quarant
     seqs: records.map(({ event }) => event.seq),
     days: records.map(({ event }) => event.day),
     reasons: records.map(({ reason }) => reason),
-    // It can name a key of the body.
+    // A detail can quote a key of the body.
     details: records.map(({ detail }) => (detail === null ? null : toStorableText(detail))),
   });
 }

@@ -3,7 +3,7 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
-/** Reads who may want an event, in one transaction; see EngineTransaction.registered. */
+/** Reads the registered handlers and endpoints; see EngineTransaction.registered. */
 export type ReadRegistered = (client: pg.PoolClient) => Promise<Registered>;
 
 const REGISTERED = statement({
@@ -31,8 +31,8 @@ const ENDPOINTS = statement({
 });
 
 /**
- * Makes the reading for one process: handlers are few and are read each time, of endpoints there can be thousands, so they
- * are read when their count of changes is another.
+ * Makes the reader of one process. It reads the few handlers each time, and the endpoints, which can be thousands, only when their
+ * count of changes has changed.
  */
 export function createRegisteredReader(): ReadRegistered {
   let known: { readonly n: string; readonly endpoints: readonly EndpointSubscription[] } | undefined;

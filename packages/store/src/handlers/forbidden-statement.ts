@@ -8,13 +8,13 @@ const FORBIDDEN = new Map([
     (word) => [word, OWNER] as const,
   ),
   ...["set", "reset", "discard", "listen", "unlisten", "load"].map((word) => [word, NEXT] as const),
-  // Those of ours are prepared on the same connection.
+  // Penstock's own statements are prepared on the same connection.
   ...["prepare", "execute", "deallocate"].map((word) => [word, NEXT] as const),
   ["copy", DATA],
 ]);
-/** The first words that are something else inside a block of PL/pgSQL, or that Postgres refuses there. */
+/** First words that mean something else inside a block of PL/pgSQL, or that Postgres refuses there. */
 const OTHERWISE_IN_BLOCKS = new Set("begin end commit rollback abort start savepoint release execute".split(" "));
-/** A first word inside a block that names a column or a variable: after `;` to be assigned to, after THEN or ELSE to be read. */
+/** A first word inside a block that names a column or a variable: assigned to after `;`, read after THEN or ELSE. */
 const NAME_IN_BLOCK = /^\w+\s*(?:$|:?=|[-+/<>|,)]|(?:as|and|or|is|from|when|else|end)\b)/i;
 
 // CREATE TEMP TABLE, VIEW or SEQUENCE …, SELECT … INTO TEMP, and whatever is made in pg_temp by its name.
@@ -22,11 +22,11 @@ const TEMPORARY =
   /^(?:create\s+(?:or\s+replace\s+)?|(?:select|with)\b[^]*(?<!\b(?:insert|merge)\s+)\binto\s+)(?:global\s+|local\s+)?temp(?:orary)?\s|^(?:create|select|with)\b[^]*\bpg_temp"?\s*\./i;
 
 /**
- * Says why a statement is refused that would end or disturb the transaction that a handler shares with others:
- * transaction control, and whatever outlasts it on the connection, i.e. SET in all its forms, prepared statements, cursors
- * WITH HOLD, advisory locks of the session and what is temporary. Null when it is allowed. Statements reach Postgres one
- * by one (extended protocol), so only the first word can be a command, and those in a DO block. What a function does that
- * is called cannot be seen here.
+ * Says why a statement is refused, or returns null when it is allowed. Refused is what would end or disturb the transaction that
+ * handlers share: transaction control, and what outlasts the transaction on the connection (SET in all forms, prepared
+ * statements, cursors WITH HOLD, advisory locks of the session, temporary objects). Statements reach Postgres one by one
+ * (extended protocol), so only the first word can be a command, or first words in a DO block. What a called function does is
+ * not seen here.
  */
 export function refusalOf(sql: string): string | null {
   const { code, quoted } = readCode(sql);
@@ -42,7 +42,7 @@ export function refusalOf(sql: string): string | null {
   return null;
 }
 
-/** True for code inside a block whose first word is not the command that it is elsewhere. */
+/** True for code inside a block whose first word is no command there. */
 function isOtherwiseInBlock(code: string, word: string): boolean {
   return OTHERWISE_IN_BLOCKS.has(word) || NAME_IN_BLOCK.test(code);
 }
@@ -64,11 +64,11 @@ function refusalOfCode(code: string, isOtherwise: typeof isOtherwiseInBlock = ()
   return null;
 }
 
-// Comments, strings in each of their forms, and words, so that none of those begins inside a word. Names in quotes are code.
+// Comments, strings of all forms, and words (no comment or string begins inside a word). Quoted names are code.
 const TOKEN =
   /--[^\n\r]*|\/\*|e'(?:[^'\\]|\\[^]|'')*'|'(?:[^']|'')*'|\$((?:[a-z_]\w*)?)\$([^]*?)\$\1\$|"(?:[^"]|"")*"|[a-z_\x80-\uffff][\w$\x80-\uffff]*/gi;
 
-/** A text of SQL with a space for each comment and `''` for each string, and what stood in the strings. */
+/** SQL with a space for each comment and `''` for each string, and the contents of the strings. */
 function readCode(sql: string): { readonly code: string; readonly quoted: readonly string[] } {
   const quoted: string[] = [];
   let code = "";
@@ -97,7 +97,7 @@ function readCode(sql: string): { readonly code: string; readonly quoted: readon
   return { code: code + sql.slice(at), quoted };
 }
 
-/** Where the comment ends that begins at an index: comments of this kind nest. */
+/** The end of the comment that begins at an index: such comments nest. */
 function endOfComment(sql: string, start: number): number {
   let depth = 0;
   for (let at = start; at < sql.length; at++) {

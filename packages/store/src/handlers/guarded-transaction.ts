@@ -18,12 +18,12 @@ import { refusalOf } from "./forbidden-statement.ts";
 /** A handler's view of a transaction that it shares. */
 export interface GuardedTransaction {
   /**
-   * Runs `fn` with the transaction, and waits for statements that `fn` began and did not await, and for what these begin in
-   * turn; afterwards Kysely refuses all. Rejects with what `fn` threw.
+   * Runs `fn` with the transaction, and waits for statements that `fn` did not await, and for statements that these start in turn;
+   * afterwards Kysely refuses every statement. Rejects with the error of `fn`.
    */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the handler knows its tables, the store does not
   run(fn: (tx: Transaction<any>) => Promise<void>): Promise<void>;
-  /** Waits for statements that `fn` began before it threw. */
+  /** Waits for statements that `fn` started before it threw. */
   drain(): Promise<void>;
   /** The first statement that failed or was refused, also when the handler swallowed its error. */
   readonly firstError: unknown;
@@ -98,11 +98,11 @@ export function guardTransaction(
       db.transaction().execute(async (tx) => {
         await fn(tx);
         for (let round = 0; round === 0 || underWay.size > 0; round++) {
-          // No time-out holds here: the handler has returned.
+          // The handler has returned, so no time-out bounds this loop.
           if (round > MAX_ROUNDS)
             throw new Error(`${MAX_ROUNDS} statements ran one after another and nobody awaited them`);
           await Promise.allSettled(underWay);
-          await new Promise<void>((resolve) => nextTick(resolve)); // whatever waited for these has gone on by then
+          await new Promise<void>((resolve) => nextTick(resolve)); // code that awaited these has continued by then
         }
       }),
     async drain() {

@@ -6,7 +6,7 @@ import { HandlerAccessError } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
 
-/** The role that a handler's statements run as, by its schema. Of a handler that is missing they run as everything else does. */
+/** The role that a handler's statements run as, by the handler's schema. Without a role, they run as the worker's role. */
 export type HandlerRoles = ReadonlyMap<string, string>;
 
 /** What decides what a handler may see. */
@@ -23,10 +23,10 @@ const MAY = statement({
 });
 
 /**
- * Makes a role for each handler, and grants it its own schema and what it declares, and nothing else: what it no longer
- * declares is taken back. Makes none where the role that this is run as may not create roles.
+ * Makes a role for each handler, and grants it the handler's own schema and the schemas that the handler declares, and nothing
+ * else: grants of schemas that are no longer declared are revoked. Makes no roles where the current role may not create any.
  *
- * @throws HandlerAccessError when a schema that is declared does not exist, or is not ours to grant.
+ * @throws HandlerAccessError when a declared schema does not exist, or the current role cannot grant it.
  */
 export async function ensureHandlerRoles(store: Store, handlers: readonly HandlerAccess[]): Promise<void> {
   if (handlers.length === 0) return;
@@ -57,7 +57,7 @@ async function ensureRole(client: pg.PoolClient, schema: string): Promise<string
   const { rows } = await query(client, NAME_ROLE, { schema, suffix: randomBytes(4).toString("hex") });
   const role = rows[0]?.role ?? "";
   const found = await query(client, FIND_ROLE, { role });
-  // Missing also where a dump was restored on another server.
+  // The role is also missing after a dump was restored on another server.
   if (found.rowCount === 0) await command(client, `CREATE ROLE ${quote(role)} NOLOGIN`);
   await command(client, `GRANT ${quote(role)} TO CURRENT_USER`);
   return role;
@@ -81,7 +81,7 @@ async function grant(client: pg.PoolClient, role: string, handler: HandlerAccess
   for (const { schema, exists, held } of rows) {
     const writes = schema === handler.schema || handler.writes.includes(schema);
     if (!exists) {
-      // Its own is made by its first migration.
+      // The handler's first migration makes its own schema.
       if (schema === handler.schema) continue;
       const how = writes ? "writes" : "reads";
       throw new HandlerAccessError(`handler ${handler.name} ${how} schema ${schema}, which does not exist`);
@@ -98,7 +98,7 @@ async function grant(client: pg.PoolClient, role: string, handler: HandlerAccess
     const declared = writes || handler.reads.includes(schema);
     if (declared) {
       statements.push(`GRANT USAGE${schema === handler.schema ? ", CREATE" : ""} ON SCHEMA ${quoted} TO ${to}`);
-      // What its owner makes later is granted by the default.
+      // Default privileges grant what the owner makes later.
       for (const kind of writes ? ["TABLES", "SEQUENCES", "ROUTINES"] : ["TABLES"]) {
         const what = writes ? "ALL" : "SELECT";
         statements.push(`GRANT ${what} ON ALL ${kind} IN SCHEMA ${quoted} TO ${to}`);

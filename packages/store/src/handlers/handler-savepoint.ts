@@ -12,18 +12,18 @@ import {
 } from "../connection/errors.ts";
 import { guardTransaction } from "./guarded-transaction.ts";
 
-/** What a handler did behind its savepoint: kept, or undone with the reason. */
+/** Whether a handler's work behind its savepoint was kept, or was rolled back because of an error. */
 export type SavepointOutcome = { readonly ok: true } | { readonly ok: false; readonly error: unknown };
 
 /**
  * Runs a handler's work behind a savepoint of an open transaction, as its role.
  *
- * It has succeeded when RELEASE has, with the transaction still open, not when its promise resolved: a handler can
- * swallow the error of a statement (which aborts everything up to the savepoint), leave a deferred constraint broken,
- * or forget to await a query.
+ * A handler has succeeded when RELEASE has, with the transaction still open, not when its promise has resolved: a handler can
+ * swallow the error of a statement (which aborts everything up to the savepoint), leave a deferred constraint broken, or
+ * forget to await a query.
  *
- * @throws DatabaseUnavailableError when the connection broke or Postgres could not go on (a full disk), and what `fn` threw when that has the code
- *   HANDLER_TIMEOUT or HANDLER_ABANDONED: the handler may still be using the connection, so it is not touched again.
+ * @throws DatabaseUnavailableError when the connection broke or Postgres could not go on (a full disk), and an error of `fn` with
+ *   the code HANDLER_TIMEOUT or HANDLER_ABANDONED: the handler may still be using the connection, so nothing else uses it.
  */
 export async function runBehindSavepoint(
   client: pg.PoolClient,
@@ -35,7 +35,7 @@ export async function runBehindSavepoint(
   const guard = guardTransaction(client, onStatement);
   let error: unknown;
   let exhausted: unknown;
-  // Not awaited by itself: it goes out ahead of the handler's first statement, in the same round trip.
+  // Not awaited here: the savepoint goes out ahead of the handler's first statement, in the same round trip.
   const begun = client
     .query(
       `SAVEPOINT handler; ${role === undefined ? "" : `SET LOCAL ROLE "${role}"; `}SET LOCAL search_path TO "${schema}", public`,
@@ -60,9 +60,9 @@ export async function runBehindSavepoint(
   } catch (thrown) {
     if (isHandlerGivenUp(thrown)) throw thrown;
     await guard.drain();
-    // 25P02 only says that an earlier statement failed: that one is the reason.
+    // 25P02 only says that an earlier statement has failed: the earlier error is the reason.
     error = codeOf(thrown) === "25P02" ? (guard.firstError ?? thrown) : thrown;
-    // Nothing of the handler's was run at all then, whatever it made of that.
+    // Without the savepoint, no statement of the handler has run.
     const failed = await begun;
     if (failed !== undefined) {
       if (isExhausted(failed.refusal)) exhausted = failed.refusal;
@@ -76,15 +76,15 @@ export async function runBehindSavepoint(
     if (reason !== undefined) throw toStoreError(reason);
     throw new DatabaseUnavailableError("the savepoint was lost", { cause: error });
   }
-  // By what Postgres said here and not by what the handler threw, which may be of another database or swallow this.
+  // By the error of Postgres: the handler may have swallowed it, or thrown an error of another database.
   if (isExhausted(guard.firstError)) exhausted = guard.firstError;
   if (exhausted !== undefined) throw toStoreError(exhausted);
   return { ok: false, error };
 }
 
 /**
- * Deferred constraints are checked here, where the handler that broke them is known, and left deferred: the inner
- * savepoint takes the SET back. A string of statements stops at the first that fails.
+ * Checks deferred constraints here, where the handler that broke them is known. The inner savepoint takes the SET back, so the
+ * constraints stay deferred. A string of statements stops at the first failure.
  */
 async function release(client: pg.PoolClient, asRole: boolean): Promise<void> {
   await client.query(

@@ -5,13 +5,13 @@ import { type Sql, sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
 import { recordAudit } from "../operators/audit-log.ts";
 
-/** How long a type is waited for after the last worker that subscribed to it, in minutes. */
+/** How long events of a type wait for a worker after the last one that subscribed to the type, in minutes. */
 const TYPES_KEPT_MINUTES = 10;
 
 /**
- * Adds what a worker subscribes to, `own`, to what all workers of handler `h` do, and drops what none has for ten minutes. Time
- * in which the handler had no worker at all does not count: else the first one back, of an older version, would drop what a
- * newer one is about to subscribe to. (Workers say every 20 s that they are there.)
+ * SQL: adds the types of a worker, `own`, to those of all workers of handler `h`, and drops types that no worker has had for ten
+ * minutes. Time without any worker of the handler does not count: otherwise the first worker to come back, with an older version,
+ * would drop the types of a newer one. (Workers mark their handlers as seen every 20 s.)
  */
 const mergeTypes = <Values>(own: string | Sql<Values>): Sql<Values> =>
   sql`
@@ -39,8 +39,8 @@ const REGISTER = statement({
 });
 
 /**
- * Writes the handlers that a worker runs and what they subscribe to. Versions of a handler can run side by side, so its types
- * are those of all its workers.
+ * Writes the handlers of a worker and their types. Versions of a handler can run side by side, so a handler's types are those of
+ * all its workers.
  */
 export async function registerHandlers(
   store: Store,
@@ -58,12 +58,12 @@ const MARK_SEEN = statement({
     UPDATE penstock.handlers h SET ${mergeTypes(sql`${{ types: "text[]" }}`)} WHERE name = ${{ name: "text" }}`,
 });
 
-/** Says that a worker with these handlers is still there. */
+/** Marks handlers as seen: a worker with them is running. */
 export async function markHandlersSeen(
   store: Store,
   handlers: readonly { readonly name: string; readonly types: readonly string[] }[],
 ): Promise<void> {
-  // Each in a transaction of its own: a worker that waits for a row holds no other.
+  // Each in a transaction of its own: a worker that waits for a row must hold no other row.
   for (const { name, types } of handlers) await query(store.pool, MARK_SEEN, { name, types });
   await settleRegistration(
     store,
@@ -78,9 +78,9 @@ const SETTLE = statement({
 });
 
 /**
- * Says since when handlers are registered. Batches see a registration once it has committed, which can be long after its
- * transaction began; so the time is taken after that, in a transaction of its own. A worker that dies in between leaves it to
- * the next one that is there.
+ * Writes since when handlers are registered. A batch sees a registration once it has committed, which can be long after its
+ * transaction began, so the time is taken after the commit, in a transaction of its own. Where a worker dies in between, the
+ * next worker with the handler writes it.
  */
 async function settleRegistration(store: Store, names: readonly string[]): Promise<void> {
   await query(store.pool, SETTLE, { names });
@@ -90,13 +90,13 @@ async function settleRegistration(store: Store, names: readonly string[]): Promi
 export interface HandlerRow {
   readonly name: string;
   readonly kind: string;
-  /** What its workers subscribe to, all versions taken together. */
+  /** The types of all its workers, all versions taken together. */
   readonly types: string[];
-  /** From then on every accepted event of its types gets a delivery; null while it is being registered. */
+  /** Since when every accepted event of its types gets a delivery; null while the handler is being registered. */
   readonly registeredAt: Date | null;
   /** When a worker with it was last seen. */
   readonly seenAt: Date;
-  /** Since when it is paused; null while it runs. */
+  /** Since when the handler is paused; null when it is not. */
   readonly pausedAt: Date | null;
 }
 
@@ -114,7 +114,7 @@ const LIST = statement({
       FROM penstock.handlers WHERE kind <> 'endpoint' ORDER BY name`,
 });
 
-/** All registered handlers by name; endpoints are none. */
+/** All registered handlers by name, without endpoints. */
 export async function listHandlers(store: Store): Promise<HandlerRow[]> {
   const { rows } = await query(store.pool, LIST);
   return rows;
@@ -178,8 +178,8 @@ const COUNT = statement({
 });
 
 /**
- * What has not succeeded of each registered handler, by state; of each state up to `limit`, since a million may wait. States
- * without any are left out.
+ * Counts deliveries of registered handlers that have not succeeded, by state; each count goes up to `limit`, since a million may
+ * wait. States without deliveries are left out.
  */
 export async function countWaiting(store: Store, limit: number): Promise<WaitingCount[]> {
   const { rows } = await query(store.pool, COUNT, { limit });
@@ -190,7 +190,7 @@ const REMOVE = statement({
   text: sql`DELETE FROM penstock.handlers WHERE name = ${{ name: "text" }} AND kind <> 'endpoint'`,
 });
 
-/** Forgets a handler that is gone for good: events no longer wait for it. Returns false when there was none. */
+/** Forgets a handler that is gone for good: events no longer wait for it. False when there was none. */
 export async function removeHandler(store: Store, name: string, actor: string): Promise<boolean> {
   return transaction(store, async (client) => {
     const { rowCount } = await query(client, REMOVE, { name });

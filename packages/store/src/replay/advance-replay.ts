@@ -4,20 +4,20 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { eventMatches } from "../deliveries/delivery-filter.ts";
 import { isMeant, wantsType } from "./replayed-subscribers.ts";
-import { keepEnd } from "../deliveries/keep-end.ts";
+import { recordEnd } from "../deliveries/record-end.ts";
 import { PARTITION_DAYS } from "../schema/partitions.ts";
 import { column, type RowOf, type Sql, sql, statement } from "../connection/sql.ts";
 
-/** The most deliveries of one replay that wait or run at once, so that live ones have their turn soon. */
+/** Backpressure: the most deliveries of one replay that wait or run, so that live deliveries do not wait long behind them. */
 const MOST_WAITING = 500;
-/** How many rows one page looks at, matching or not: it takes milliseconds, whatever the filter. */
+/** How many rows one page reads, matching or not: a page takes milliseconds, whatever the filter. */
 const SCAN = 2_000;
-/** How long it waits where nothing can be done now: its deliveries are as many as may wait, or are to end. */
+/** The pause of a replay that can hand out nothing now: its deliveries are as many as may wait, or the last ones have to end. */
 const REST_MS = 400;
 /** A rate is kept in pieces of a second, not in one burst for each. */
 const PAGES_PER_SECOND = 5;
 
-// Locked by whoever tries first; the others go on to the next one. What it hands out and how far it is commit together.
+// One worker locks a replay, and others skip it. The deliveries of a page and the cursor commit together.
 const TAKE = statement({
   name: "penstock-take-replay",
   rows: { id: "text" },
@@ -26,7 +26,7 @@ const TAKE = statement({
      WHERE status = 'running' AND due_at <= now() ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED`,
 });
 
-// After it was locked, by a statement of its own: one sees what was there when it began, which may be before the lock.
+// A statement of its own, after the lock: the snapshot of the locking statement may be from before the lock.
 const READ = statement({
   name: "penstock-read-replay",
   rows: {
@@ -47,7 +47,7 @@ const READ = statement({
     cursor_seq: "int8?",
     cursor_subscriber: "text?",
     exhausted: "bool",
-    // The day that it is at and the one after that, as far as there are events; none when it is through.
+    // The day of the cursor and the next day with a partition; empty when the replay is through.
     days: "text[]",
     waiting: "int4",
     retrying: "bool",
@@ -87,7 +87,7 @@ const REST = statement({
     UPDATE penstock.replays SET due_at = now() + make_interval(secs => ${{ restMs: "float8" }} / 1000) WHERE id = ${id}`,
 });
 
-/** Takes a replay that is due and hands out its next deliveries; see EngineTransaction.nextReplayPage. */
+/** Locks a replay that is due and hands out its next deliveries; see EngineTransaction.nextReplayPage. */
 export async function nextReplayPage(client: pg.PoolClient): Promise<ReplayPage | null> {
   const [taken] = (await query(client, TAKE)).rows;
   const [replay] = taken ? (await query(client, READ, taken)).rows : [];
@@ -122,7 +122,7 @@ const events = { events: "int8" } as const;
 
 interface Look {
   readonly from: string | Sql;
-  /** Tells it of each row that is looked at, where no index has what is wanted. */
+  /** A condition on each row that is read, where no index serves it. */
   readonly matches: string | Sql;
   readonly order: string;
   /** Where the page before ended, in that order. */
@@ -143,8 +143,8 @@ const OF_ISSUE = sql`d.issue = ${{ issue: "int4?" }}`;
 const ofEvents = { matches: "true", order: "d.seq", cursor: sql`${cursorSeq}`, subscribers: wantsType("p.type", "h") };
 
 /**
- * Where it looks: the deliveries that are in a state, the quarantine, or all events; each in the order of an index, and
- * day by day. By day and seq together, the planner would take what comes after a day's cursor for next to nothing.
+ * What a page reads: the deliveries in a state, the quarantine, or all events; each in the order of an index, and day by day. With a
+ * cursor of day and seq, the planner would expect next to no rows after it.
  */
 const LOOKS = {
   deliveries: { ...ofDeliveries, from: sql`penstock.deliveries d ${EVENT} WHERE ${WANTED}`, matches: "true" },
@@ -153,7 +153,7 @@ const LOOKS = {
     from: sql`penstock.deliveries d ${EVENT} WHERE ${OF_ISSUE} AND ${WANTED}`,
     matches: "true",
   },
-  // They have no index.
+  // No index has successes.
   succeeded: { ...ofDeliveries, from: `penstock.deliveries d ${EVENT} WHERE true`, matches: WANTED },
   quarantined: {
     ...ofEvents,
@@ -166,7 +166,7 @@ const LOOKS = {
   },
 } as const satisfies Record<string, Look>;
 
-// What a handler has made of an event of the page; null when it never had it.
+// The state of a handler's delivery of an event of the page; null when there is none.
 const STATE =
   "(SELECT o.state FROM penstock.deliveries o WHERE o.day = p.day AND o.seq = p.seq AND o.subscriber = h.name)";
 
@@ -208,7 +208,7 @@ const handOutOf = (look: Look) =>
          WHERE d.day = w.day AND d.seq = w.seq AND d.subscriber = w.subscriber
            AND d.state IN ('succeeded', 'dead', 'skipped', 'cancelled')
         RETURNING d.day, d.seq, d.subscriber
-      ), ends AS (${keepEnd(`taken t CROSS JOIN LATERAL (
+      ), ends AS (${recordEnd(`taken t CROSS JOIN LATERAL (
                                SELECT * FROM penstock.deliveries
                                 WHERE day = t.day AND seq = t.seq AND subscriber = t.subscriber LIMIT 1) AS d`)}
       ), made AS (
@@ -272,7 +272,7 @@ async function handOut(client: pg.PoolClient, replay: ReplayRow, room: number): 
     days: event_day === null ? null : [event_day],
     cursorSeq: replay.cursor_seq,
     cursorSubscriber: replay.cursor_subscriber,
-    // An event is a delivery to each handler.
+    // Each event is a delivery to each handler.
     events: state === null ? Math.max(1, Math.floor(room / Math.max(1, replay.handlers))) : room,
   };
   const { rows } = await query(client, HAND_OUT[lookOf(replay)], values);
@@ -310,7 +310,7 @@ const LET_GO = statement({
       FROM (SELECT count(*) AS n FROM made) AS m WHERE r.id = ${id}`,
 });
 
-/** What became of an event in quarantine that a replay came by; see EngineTransaction.settleQuarantined. */
+/** Writes the verdict on a quarantined event of a replay; see EngineTransaction.settleQuarantined. */
 export async function settleQuarantined(
   client: pg.PoolClient,
   replayId: string,

@@ -4,19 +4,19 @@ import { transaction } from "../connection/transaction.ts";
 import { recordAudit } from "../operators/audit-log.ts";
 import { lockLanes, toColumns, wakeLanes } from "../deliveries/wake-lanes.ts";
 
-// Tried because of this replay, or retried by an operator since: then it is not put back. So was what has a record of this
-// generation: handed back by a worker that stopped, and a later replay would take that for done.
+// A delivery that was tried because of this replay, or retried by an operator since, is not put back. Nor is one with an effect
+// of this generation (a worker that stopped has handed it back): a later replay would take the effect for done.
 const BEGUN = `(d.attempts > 0 OR EXISTS (
   SELECT FROM penstock.attempts a
    WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.replay_id = r.id)
   OR r.again AND EXISTS (
   SELECT FROM penstock.effects f WHERE f.seq = d.seq AND f.subscriber = d.subscriber AND f.generation = d.generation))`;
 
-// Those of lanes that are locked. The others have taken their place in one meanwhile, and have their turn next.
+// Deliveries of the locked lanes. Deliveries that took a place in a lane meanwhile come in the next round.
 const IN_HAND = sql`(d.lane IS NULL OR (d.subscriber, d.lane) IN (SELECT * FROM unnest(${{ subscribers: "text[]", lanes: "text[]" }})))`;
 
-// Waits for the page that is being handed out, if one is: its row is locked. One statement sees what was there when it
-// began, so what that page handed out is undone by the statement after.
+// Waits for a page that is being handed out, since the replay's row is locked then. The next statement undoes that page: the
+// snapshot of this one may be from before it.
 const CANCEL = statement({
   text: sql`
     UPDATE penstock.replays SET status = 'cancelled', ended_at = now()
@@ -37,7 +37,7 @@ const UNDO = statement({
       UPDATE penstock.deliveries d
          SET state = d.replayed_from, next_attempt_at = NULL, replayed_from = NULL,
              generation = d.generation - r.again::int,
-             -- As it was put on record before it was handed out.
+             -- As the delivery's end was put on record before it was handed out.
              (attempts, changed_at, replay_id) = (
                SELECT coalesce(last.attempt, (d.replayed_from = 'succeeded')::int), coalesce(last.ended_at, now()),
                       last.replay_id
@@ -73,15 +73,15 @@ const LANES_OF = statement({
      WHERE replay_id = ${{ id: "text" }} AND state IN ('pending', 'retrying') AND lane IS NOT NULL`,
 });
 
-/** What a cancelled replay left: deliveries that are as before, and those that it gave up between two tries. */
+/** What cancelling a replay did: deliveries put back as before, and deliveries cancelled between two attempts. */
 export interface CancelledReplay {
   readonly undone: number;
   readonly cancelled: number;
 }
 
 /**
- * Cancels a replay: it hands out no more, what it has handed out and was not begun is as before, and what was to be tried
- * again is cancelled. What runs is left alone. Null when it does not run (any more).
+ * Cancels a replay. It hands out no more; deliveries that were not started are put back as before, and deliveries that wait for a
+ * retry are cancelled. Running deliveries go on. Null when the replay is not running.
  */
 export async function cancelReplay(store: Store, id: string, actor: string): Promise<CancelledReplay | null> {
   return transaction(store, async (client) => {

@@ -10,22 +10,22 @@ import { transaction } from "../connection/transaction.ts";
 export interface ReplayCount {
   /** Deliveries, or events for those in quarantine; counted up to {@link REPLAY_COUNT_LIMIT}, from the oldest on. */
   readonly total: number;
-  /** Of each handler; none for what is in quarantine, since nobody knows yet whose it is. */
+  /** By handler. Events in quarantine have none yet. */
   readonly handlers: readonly { readonly name: string; readonly kind: string; readonly count: number }[];
   /** Events in quarantine. */
   readonly quarantined: number;
-  /** When the oldest of their events was received; null when there is none. */
+  /** When the oldest event that matches was received; null without one. */
   readonly oldest: Date | null;
 }
 
-/** Counting more would cost more than the number is worth. */
+/** A larger number is not worth its cost. */
 export const REPLAY_COUNT_LIMIT = 100_000;
 
-/** It may have to read a whole archive to find none. */
+/** A count may have to read a whole archive to find nothing. */
 const TIME_OUT = "5s";
 
-// As advance-replay.ts looks for them, without what waits or runs. One by one, by scalar subqueries: a join would read
-// whole tables.
+// The same deliveries as in advance-replay.ts, without those that wait or run. By scalar subqueries: a join would read whole
+// tables.
 const stateOf =
   "(SELECT o.state FROM penstock.deliveries o WHERE o.day = e.day AND o.seq = e.seq AND o.subscriber = h.name)";
 const handler = sql`${{ handler: "text?" }}`;
@@ -67,7 +67,7 @@ const COUNT = {
   quarantinedOfIssue: countOf(quarantined(issue)),
 };
 
-/** Counts what a replay would run; null when that takes too long to tell. */
+/** Counts what a replay would run; null when the count takes too long. */
 export async function countReplay(
   store: Store,
   { source, type, since, until, subject, handler, state, event, among, issue }: Omit<NewReplay, "id" | "request">,

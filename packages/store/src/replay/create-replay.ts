@@ -9,31 +9,31 @@ import { transaction } from "../connection/transaction.ts";
 import { recordAudit } from "../operators/audit-log.ts";
 
 /**
- * What a replay takes, and how. Without a state, deliveries that succeeded or are dead: what was skipped or cancelled was so
+ * What a replay takes, and how. Without a state, it takes deliveries that succeeded or are dead, since others were skipped or cancelled
  * on purpose. Only `missing` makes deliveries that a handler never had.
  */
 export interface NewReplay extends Omit<DeliveryFilter, "event"> {
   readonly id: string;
-  /** What was asked for, in the words of whoever asked: the same id with another request is refused. */
+  /** The request as it was made. The same id with another request is refused. */
   readonly request: Readonly<Record<string, unknown>>;
   readonly reason?: string;
   readonly event?: EventPointer;
   /**
-   * `missing`: where a handler has no delivery yet, and nowhere else; `quarantined`: events in quarantine, and no others.
-   * Without it, one that is named is taken from quarantine, and of many none.
+   * `missing`: only events of which the handler has no delivery yet. `quarantined`: only events in quarantine. Without it, an event
+   * that is named is also taken from quarantine, and other quarantined events are not.
    */
   readonly among?: "missing" | "quarantined";
   /** Only what belongs to this issue: dead letters with the state `dead`, or what is in quarantine. */
   readonly issue?: number;
-  /** Whether effects are done again, too. */
+  /** Whether effects are done anew. */
   readonly again?: boolean;
   /** Deliveries per second. */
   readonly rate?: number;
-  /** An event of its own, made of the one that is replayed, to be processed as a new one. */
+  /** A new event, made of the one that is replayed, to be processed like any other. */
   readonly body?: NewEvent;
 }
 
-/** `new`: it runs now. `same`: it was created before. `different`: another one has this id. */
+/** `new`: the replay runs now. `same`: it was created before. `different`: another replay has this id. */
 export type ReplayOutcome = "new" | "same" | "different";
 
 const CREATE = statement({
@@ -46,7 +46,7 @@ const CREATE = statement({
         ON CONFLICT (id) DO NOTHING`,
 });
 
-/** It has nothing to hand out: its one event is processed as any other. */
+/** Marks a replay with a body of its own as through: its one event is processed like any other. */
 const MADE = statement({
   text: sql`
     UPDATE penstock.replays SET body_seq = ${{ seq: "int8" }}, exhausted = true, matched = 1, enqueued = 1

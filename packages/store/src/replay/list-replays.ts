@@ -1,42 +1,42 @@
 import { query, type Store } from "../connection/create-store.ts";
 import { column, type RowOf, sql, statement } from "../connection/sql.ts";
 
-/** A replay and how far it is. */
+/** A replay and its progress. */
 export interface ReplayRow {
   readonly id: string;
-  /** `running`: it hands out deliveries, or some of those are not done. */
+  /** `running`: the replay still hands out deliveries, or some of its deliveries have not ended. */
   readonly status: "running" | "done" | "cancelled";
   readonly request: Readonly<Record<string, unknown>>;
   readonly reason: string | null;
-  /** Deliveries that it has come by and that match. */
+  /** Deliveries found so far that match. */
   readonly matched: number;
-  /** Those of them that are to be run because of it. */
+  /** Matching deliveries that the replay has handed out. */
   readonly enqueued: number;
-  /** Those that it left alone: they wait or run anyway, or their event is still not understood. */
+  /** Matching deliveries that were not handed out: they wait or run anyway, or their event is still not understood. */
   readonly skipped: number;
-  /** Those of the enqueued that it put back when it was cancelled, since they had not been begun. */
+  /** Enqueued deliveries that were put back when the replay was cancelled, since they had not started. */
   readonly undone: number;
-  /** Those of the enqueued that have ended, well or not. */
+  /** Enqueued deliveries that have ended, whether they succeeded or failed. */
   readonly done: number;
-  /** Whether all that match have been found. */
+  /** Whether everything that matches has been found. */
   readonly complete: boolean;
   readonly createdAt: string;
   readonly endedAt: string | null;
 }
 
-/** What the deliveries of a replay are now, by state. */
+/** A replay with its deliveries by state. */
 export interface ReplayDetail extends ReplayRow {
   readonly states: Readonly<Record<string, number>>;
-  /** Why some of what it has handed out does not go on: until it does, no more than that is handed out. */
+  /** Why some deliveries of the replay do not go on, which may keep it from handing out more. */
   readonly heldUpBy: {
-    /** Handlers that are paused and that some of it waits for. */
+    /** Paused handlers of deliveries that wait. */
     readonly paused: readonly string[];
-    /** How many wait for their turn in a lane. */
+    /** How many deliveries wait behind the head of a lane. */
     readonly inLanes: number;
   };
 }
 
-// The deliveries of an event that was made of another body are not marked each: the event is.
+// Deliveries of an event that was made with another body have no replay_id: the event has.
 const STATES = `
   SELECT d.state FROM penstock.deliveries d WHERE d.replay_id = r.id
   UNION ALL
@@ -99,7 +99,7 @@ const SHOW = statement({
       FROM penstock.replays r WHERE r.id = ${{ id: "text" }}`,
 });
 
-/** One replay, with what its deliveries are now; null when there is none of this id. */
+/** One replay with its deliveries by state; null when no replay has this id. */
 export async function showReplay(store: Store, id: string): Promise<ReplayDetail | null> {
   const [row] = (await query(store.pool, SHOW, { id })).rows;
   if (row === undefined) return null;

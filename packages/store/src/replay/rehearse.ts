@@ -7,10 +7,10 @@ import { readEvent } from "../events/read-events.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
 
-// Live work waits for what a rehearsal locks: not for long.
+// Live work may wait for rows that a rehearsal has locked: not for long.
 const TIME_OUTS = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '10s'";
 
-/** How an open transaction is ended without keeping anything of it. */
+/** Thrown to roll an open transaction back. */
 class RolledBack<T> extends Error {
   readonly result: T;
 
@@ -20,7 +20,7 @@ class RolledBack<T> extends Error {
   }
 }
 
-/** Runs `fn` in a transaction that is rolled back whatever comes of it; see DryRunStore.rehearse. */
+/** Runs `fn` in a transaction that is rolled back in any case; see DryRunStore.rehearse. */
 export async function rehearse<T>(
   store: Store,
   fn: (tx: Rehearsal) => Promise<T>,
@@ -29,7 +29,7 @@ export async function rehearse<T>(
   try {
     return await transaction(store, async (client): Promise<T> => {
       await command(client, TIME_OUTS);
-      // Of transactions before, whose counts the server has not taken yet.
+      // Counts of earlier transactions that the server has not collected yet.
       const before = await countChanges(client);
       throw new RolledBack(
         await fn({

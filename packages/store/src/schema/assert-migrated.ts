@@ -3,7 +3,7 @@ import { command, query, type Queryable, type Store } from "../connection/create
 import { MigrationFailedError, MigrationsPendingError } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-/** Our migrations, in order. Apart from what they do, which brings Kysely: ingest only asks whether they were applied. */
+/** Penstock's migrations by name, in order. In a file without Kysely: ingest only checks whether they were applied. */
 const MIGRATIONS = [
   "0001-baseline",
   "0002-audit-log",
@@ -19,7 +19,7 @@ export type MigrationName = (typeof MIGRATIONS)[number];
 const OWN = { schema: "penstock", migrations: Object.fromEntries(MIGRATIONS.map((name) => [name, null])) };
 
 /**
- * Refuses a database whose tables were made by commits before the first release: they cannot be made into those of now.
+ * Refuses a database whose tables were made by commits before the first release: these cannot be migrated.
  *
  * @throws MigrationFailedError
  */
@@ -35,7 +35,7 @@ const EXISTS = statement({
   text: sql`SELECT to_regclass(${{ table: "text" }}) IS NOT NULL AS exists`,
 });
 
-/** The names of the migrations that a schema has had. */
+/** The names of the migrations that were applied to a schema. */
 export async function readApplied(db: Queryable, schema: string): Promise<string[]> {
   const table = `${schema}.kysely_migration`;
   const { rows } = await query(db, EXISTS, { table });
@@ -47,7 +47,7 @@ export async function readApplied(db: Queryable, schema: string): Promise<string
 /**
  * Checks that the database is up to date, without changing it.
  *
- * @throws MigrationFailedError when it never can be.
+ * @throws MigrationFailedError when the database cannot be brought up to date.
  * @throws MigrationsPendingError naming what is missing and the command that applies it.
  */
 export async function assertMigrated(

@@ -15,7 +15,7 @@ import * as endpointDeliveries from "./migrations/0007-endpoint-deliveries.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-/** Ours. Forward only: data that was acknowledged is never migrated away. */
+/** Penstock's migrations. Forward only: acknowledged data is never migrated away. */
 const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0001-baseline": { up: baseline.up },
   "0002-audit-log": { up: auditLog.up },
@@ -34,9 +34,9 @@ type Migrated = Pick<Handler, "schema" | "migrations"> & { readonly kind?: Handl
 export const MINIMUM_POSTGRES = 15;
 
 /**
- * Brings the database up to date: our schema, its partitions, then each handler's own schema, and who may see it. Safe
- * to run from several processes at once: one works, the others wait and find nothing left. Returns what was applied, as
- * `schema/name`.
+ * Brings the database up to date: Penstock's schema and its partitions, then each handler's own schema, then the handlers' roles.
+ * Safe to run from several processes at once: one works, the others wait and find nothing to do. Resolves to what was applied,
+ * as `schema/name`.
  *
  * @throws MigrationFailedError
  * @throws HandlerAccessError when a handler cannot be given what it declares to read or write.
@@ -58,7 +58,7 @@ export async function migrate(store: Store, handlers: readonly Migrated[] = []):
   return applied;
 }
 
-/** True for a handler that runs statements; an effect handler does in a schema of its own, which its migrations make. */
+/** True for a handler that runs statements. An effect handler does when its migrations make a schema. */
 export function hasTransactions({ kind, migrations }: Pick<Migrated, "kind" | "migrations">): boolean {
   return kind === "transactional" || (kind === "effect" && Object.keys(migrations).length > 0);
 }
@@ -103,7 +103,7 @@ async function migrateSchema(store: Store, { schema, migrations }: Migrated): Pr
   } catch (error) {
     throw toStoreError(error);
   } finally {
-    client.release(true); // its session settings are not those of the pool any more
+    client.release(true); // its session settings have changed
   }
 }
 
@@ -115,7 +115,7 @@ const SERVER = statement({
 });
 
 /**
- * Checks that a database can hold what is to be made in it, before anything is. `variable` names where its URL comes from.
+ * Checks that a database can hold Penstock's tables, before any is made. `variable` is the variable with its URL.
  *
  * @throws MigrationFailedError
  */

@@ -3,12 +3,12 @@ import { command, connect, query, type Store } from "../connection/create-store.
 import { codeOf } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-/** The tables that have a partition for each day. What is accepted goes into the last, so that it finds the others made. */
+/** The tables with a partition for each day. `batches` is last: an accepted batch then finds the other partitions made. */
 const PARTITIONED = ["events", "deliveries", "attempts", "event_words", "batches"] as const;
 
 /**
- * The days that have a partition, as SQL: by their names, which are made below. OFFSET 0, or Postgres may put what follows
- * first, and read a day in the name of every table that there is.
+ * SQL: the days that have a partition, read from the names of partitions. OFFSET 0: without it, Postgres may evaluate a later
+ * condition first, and read a day in the name of every table.
  */
 export const PARTITION_DAYS = `
   SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
@@ -33,9 +33,9 @@ const MISSING = statement({
 });
 
 /**
- * Makes the partitions of today (UTC, by the clock of Postgres) and of the days ahead that do not exist yet, and returns
- * their names. Safe to run from several processes at once. Each is made apart and then attached, which waits for no
- * reader; `CREATE TABLE … PARTITION OF` would.
+ * Makes the missing partitions of today (UTC, by the clock of Postgres) and of the days ahead, and resolves to their names. Safe to
+ * run from several processes at once. A partition is made apart and then attached, which waits for no reader; `CREATE TABLE …
+ * PARTITION OF` would.
  */
 export async function ensurePartitions(store: Store, daysAhead = DAYS_AHEAD): Promise<string[]> {
   const { rows } = await query(store.pool, MISSING, { parents: PARTITIONED, daysAhead });
@@ -48,17 +48,17 @@ export async function ensurePartitions(store: Store, daysAhead = DAYS_AHEAD): Pr
     failed = false;
     return made;
   } finally {
-    client.release(failed); // it may be in the middle of a transaction
+    client.release(failed); // a failed one may be inside a transaction
   }
 }
 
-// One at a time, whoever asks: two that attach the same table would deadlock.
+// One process at a time: two that attach the same table would deadlock.
 const LOCK = statement({
   rows: { pg_advisory_xact_lock: "void" },
   text: sql`SELECT pg_advisory_xact_lock(hashtext('penstock.partitions'))`,
 });
 
-// Where another table has its name, the statement that makes it says so.
+// Where another table has the partition's name, CREATE TABLE fails with it.
 const IS_ATTACHED = statement({
   text: sql`SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = to_regclass(${{ table: "text" }})`,
 });
@@ -90,6 +90,6 @@ async function makePartition(
 
 /** True when a row found no partition for its day: {@link ensurePartitions} has not run for too long. */
 export function isMissingPartition(error: unknown): boolean {
-  // check_violation of no constraint. Not by its message, which Postgres says in the language it is set to.
+  // check_violation without a constraint. Not by the message, whose language is a setting of Postgres.
   return codeOf(error) === "23514" && (error as { constraint?: unknown }).constraint === undefined;
 }

@@ -1,10 +1,11 @@
 import { parseQuery, printQuery, setTime } from "@penstock/schemas/search";
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { api } from "../app/api.ts";
 import { useKeys } from "../app/keys.tsx";
 import { defineTexts, useTexts } from "../app/language.tsx";
+import { useLiveEvents } from "../app/live-events.ts";
 import { meQuery } from "../app/query-client.ts";
 import { Button } from "../parts/button.tsx";
 import { type Column, COLUMNS, EventTable, nameOf, useColumnNames } from "../parts/event-table.tsx";
@@ -65,6 +66,7 @@ export function EventsPage() {
   const t = useTexts(texts);
   const { q = "", columns: shown } = route.useSearch();
   const navigate = route.useNavigate();
+  const queries = useQueryClient();
   const field = useRef<HTMLInputElement>(null);
   const [follows, setFollows] = useState(true);
   const [pointsAt, setPointsAt] = useState(false);
@@ -82,8 +84,8 @@ export function EventsPage() {
     queryFn: ({ pageParam, signal }) => api.call("GET /events", { query: { q, cursor: pageParam, limit: 50 }, signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next }) => next ?? undefined,
-    // Of one page only: to read all pages again would be more than what is new.
-    refetchInterval: ({ state }) => (isLive && (state.data?.pages.length ?? 0) <= 1 ? 3_000 : false),
+    // What waits for a worker is not told live.
+    refetchInterval: ({ state }) => (isLive && (state.data?.pages.length ?? 0) <= 1 ? 10_000 : false),
   });
   const histogram = useQuery({
     queryKey: ["events-histogram", q],
@@ -91,6 +93,9 @@ export function EventsPage() {
     placeholderData: keepPreviousData,
     refetchInterval: isLive ? 10_000 : false,
   });
+  // Of one page only: to read all pages again would be more than what is new.
+  const isTop = (events.data?.pages.length ?? 0) <= 1;
+  useLiveEvents(() => void queries.invalidateQueries({ queryKey: ["events", q] }), isLive && isTop);
   const items = events.data?.pages.flatMap((page) => page.items) ?? [];
   const bodiesSince = events.data?.pages[0]?.bodiesSince ?? null;
   const columns = shown === undefined ? USUAL : COLUMNS.filter((column) => shown.split(",").includes(column));

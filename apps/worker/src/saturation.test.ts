@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createBusyness } from "./busyness.ts";
+import { createSaturation } from "./saturation.ts";
 
 /** A process that is told what it does. */
 function createProcess() {
@@ -18,16 +18,16 @@ function createProcess() {
 
 test("a process is busy once it has computed for a second, and no longer once it has rested for one", () => {
   const process = createProcess();
-  const isBusy = createBusyness(process);
-  expect(isBusy()).toBe(false);
+  const isSaturated = createSaturation(process);
+  expect(isSaturated()).toBe(false);
   process.compute(999);
-  expect(isBusy()).toBe(false);
+  expect(isSaturated()).toBe(false);
   process.compute(1);
-  expect(isBusy()).toBe(true);
+  expect(isSaturated()).toBe(true);
   process.rest(999);
-  expect(isBusy()).toBe(true);
+  expect(isSaturated()).toBe(true);
   process.rest(1);
-  expect(isBusy()).toBe(false);
+  expect(isSaturated()).toBe(false);
 });
 
 test.each([
@@ -35,8 +35,8 @@ test.each([
   [799, 201, false],
 ])("a process that computes for %i ms and rests for %i is busy: %s", (computes, rests, expected) => {
   const process = createProcess();
-  const isBusy = createBusyness(process);
+  const isSaturated = createSaturation(process);
   process.compute(computes);
   process.rest(rests);
-  expect(isBusy()).toBe(expected);
+  expect(isSaturated()).toBe(expected);
 });

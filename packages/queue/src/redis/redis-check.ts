@@ -2,14 +2,14 @@ import { randomUUID } from "node:crypto";
 import { explainCertificateError, isCertificateError } from "@penstock/schemas";
 import type { Redis } from "ioredis";
 
-// What adding and taking a job comes down to: a script that writes, under a key as those of jobs are.
+// What adding a job comes down to: a script that writes, under a key like those of jobs.
 const ADD = "redis.call('ZADD', KEYS[1], 1, 'x') return redis.call('PEXPIRE', KEYS[1], 10000)";
 
 /**
- * Does once what a queue needs of Redis: INFO, a script that writes, a blocking read. Leaves nothing behind. A Redis can
- * answer PING and refuse all of it.
+ * Does once what a queue needs of Redis: INFO, a script that writes, a blocking read. Leaves nothing behind. A PING would not
+ * do: a Redis can answer it and refuse everything else.
  */
-export async function tryRedis(redis: Redis, prefix: string): Promise<void> {
+export async function checkRedis(redis: Redis, prefix: string): Promise<void> {
   const key = `${prefix}:events:check:${randomUUID()}`;
   await redis.info("server");
   await redis.eval(ADD, 1, key);

@@ -1,10 +1,10 @@
 /**
- * Puts on record how deliveries ended, from rows `d` of `from`, before they are begun again: a part of a WITH. A first
- * success has no attempt of its own, and neither has what a lane skipped: the delivery's row said it until now.
+ * SQL, as a part of a WITH: puts the end of deliveries `d` of `from` on record before they start again. A first success and a
+ * delivery that a lane skipped have no attempt: until now, only the row of the delivery tells the end.
  *
  * By a scalar subquery: a join would read all attempts.
  */
-export const keepEnd = (from: string): string => `
+export const recordEnd = (from: string): string => `
   INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, worker, replay_id, note)
   SELECT d.day, d.seq, d.subscriber, d.attempts, d.changed_at, d.changed_at, d.state, '', d.replay_id,
          CASE WHEN d.state = 'skipped' THEN d.skip_reason END

@@ -1,11 +1,11 @@
-/** Thrown when an answer did not come in time; it may still come, and nobody waits for it. */
+/** Thrown when no answer came in time. The answer may still come. */
 export class NoAnswerError extends Error {
   readonly code = "NO_ANSWER";
   override readonly name = "NoAnswerError";
 }
 
-/** Waits for an answer: a frozen server or a half-open connection gives none, ever. @throws NoAnswerError */
-export async function within<T>(timeoutMs: number, answer: Promise<T>): Promise<T> {
+/** Waits for an answer, which a frozen server or a half-open connection never gives. @throws NoAnswerError */
+export async function withTimeout<T>(timeoutMs: number, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new NoAnswerError(`no answer within ${timeoutMs} ms`)), timeoutMs);
@@ -14,6 +14,6 @@ export async function within<T>(timeoutMs: number, answer: Promise<T>): Promise<
     return await Promise.race([answer, silence]);
   } finally {
     clearTimeout(timer);
-    answer.catch(() => undefined); // may still fail after nobody waits for it
+    answer.catch(() => undefined); // it may fail after the time-out
   }
 }

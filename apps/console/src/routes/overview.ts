@@ -1,0 +1,62 @@
+import { wallClockMs } from "@penstock/schemas";
+import type { overviewRoutes, RouteResult } from "@penstock/schemas/admin";
+import { parseQuery } from "@penstock/schemas/search";
+import { countEvents, countFailures, listHandlers, listIssues, readBacklog, type Store } from "@penstock/store";
+import type { Handlers } from "../api/register-routes.ts";
+
+type Overview = RouteResult<(typeof overviewRoutes)["GET /overview"]>;
+
+const ATTENTION = 10;
+const MOST_ACKNOWLEDGED = 50;
+/** Handlers are marked as seen every 20 s. */
+const SEEN_MS = 90_000;
+/** However many people look, it is read once in this time. */
+const KEPT_MS = 2_000;
+
+export function createOverviewHandlers(store: Store): Handlers<typeof overviewRoutes> {
+  let kept: { readonly overview: Promise<Overview>; readonly at: number } | undefined;
+  return {
+    "GET /overview": () => {
+      if (kept === undefined || performance.now() - kept.at > KEPT_MS) {
+        const mine = { overview: readOverview(store), at: performance.now() };
+        kept = mine;
+        mine.overview.catch(() => {
+          if (kept === mine) kept = undefined;
+        });
+      }
+      return kept.overview;
+    },
+  };
+}
+
+async function readOverview(store: Store): Promise<Overview> {
+  const lastHour = parseQuery("age<55m");
+  const [open, acknowledged, backlog, accepted, failures, handlers] = await Promise.all([
+    listIssues(store, { states: ["open"] }, { limit: ATTENTION + 1 }),
+    listIssues(store, { states: ["acknowledged"] }, { limit: MOST_ACKNOWLEDGED }),
+    readBacklog(store),
+    countEvents(store, { terms: lastHour.ok ? lastHour.terms : [], budgetMs: 1_000 }),
+    countFailures(store),
+    listHandlers(store),
+  ]);
+  const from = Date.parse(accepted.from);
+  const perBucket = accepted.counts.map((count, at) => ({
+    at: new Date(from + at * accepted.bucketMs).toISOString(),
+    count,
+  }));
+  // The last bucket has only begun.
+  const last = accepted.counts.at(-2) ?? 0;
+  return {
+    attention: open.slice(0, ATTENTION),
+    moreIssues: open.length > ATTENTION,
+    acknowledged: acknowledged.length,
+    pendingEvents: backlog.pendingEvents,
+    oldestPendingSeconds: backlog.oldestPendingSeconds,
+    deliveries: backlog.deliveries,
+    accepted: { bucketMs: accepted.bucketMs, perBucket, perSecond: (last * 1_000) / accepted.bucketMs },
+    failures,
+    idleHandlers: handlers
+      .filter(({ kind, seenAt }) => kind !== "endpoint" && wallClockMs() - seenAt.getTime() > SEEN_MS)
+      .map(({ name }) => name),
+  };
+}

@@ -1,0 +1,183 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { api } from "../app/api.ts";
+import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { wallClockMs } from "../app/wall-clock.ts";
+import { Bars, fillHours } from "../parts/bars.tsx";
+import { describeLeft, issueTexts } from "../parts/issue-texts.ts";
+import { ErrorNotice } from "../parts/notice.tsx";
+import { Page, Panel } from "../parts/panel.tsx";
+import { TimeAgo } from "../parts/time-ago.tsx";
+
+const texts = defineTexts({
+  en: {
+    title: "Overview",
+    attention: "Needs attention",
+    allWell: "All is well: nothing needs a person.",
+    moreIssues: "All issues",
+    acknowledged: { one: "{count} more issue is looked at", other: "{count} more issues are looked at" },
+    idle: "No worker has {handlers}: their deliveries wait. Start a worker with them, or run: penstock handlers list",
+    oldBacklog: "Events wait for {seconds} s: is a worker running? Its log says what holds it up.",
+    accepted: "Accepted",
+    acceptedLabel: "Events accepted, by minute",
+    perSecond: "{rate} per second",
+    lastHour: "last minute; below, the last 55 minutes",
+    backlog: "Backlog",
+    waiting: { one: "{count} event waits", other: "{count} events wait" },
+    oldest: "the oldest for {seconds} s",
+    failures: "Dead letters by handler, last 24 hours",
+    noFailures: "None.",
+    deliveries: "Deliveries that have not succeeded",
+    none: "None: everything was delivered.",
+    last: "last",
+    handler: "Handler",
+  },
+  it: {
+    title: "Panoramica",
+    attention: "Richiede attenzione",
+    allWell: "Tutto bene: nulla richiede una persona.",
+    moreIssues: "Tutti i problemi",
+    acknowledged: {
+      one: "{count} altro problema è preso in carico",
+      other: "{count} altri problemi sono presi in carico",
+    },
+    idle: "Nessun worker ha {handlers}: le loro consegne aspettano. Avvia un worker che li ha, o esegui: penstock handlers list",
+    oldBacklog: "Eventi in attesa da {seconds} s: c'è un worker attivo? Il suo log dice che cosa lo trattiene.",
+    accepted: "Accettati",
+    acceptedLabel: "Eventi accettati, per minuto",
+    perSecond: "{rate} al secondo",
+    lastHour: "ultimo minuto; sotto, gli ultimi 55 minuti",
+    backlog: "In attesa",
+    waiting: { one: "{count} evento in attesa", other: "{count} eventi in attesa" },
+    oldest: "il più vecchio da {seconds} s",
+    failures: "Consegne fallite per handler, ultime 24 ore",
+    noFailures: "Nessuna.",
+    deliveries: "Consegne non riuscite",
+    none: "Nessuna: tutto è stato consegnato.",
+    last: "ultima volta",
+    handler: "Handler",
+  },
+});
+
+/** From then on what waits is nobody's normal pause. */
+const OLD_BACKLOG_S = 30;
+
+const STATES = ["pending", "running", "retrying", "dead"] as const;
+
+export function OverviewPage() {
+  const t = useTexts(texts);
+  const names = useTexts(issueTexts);
+  const { language } = useLanguage();
+  const overview = useQuery({
+    queryKey: ["overview"],
+    queryFn: ({ signal }) => api.call("GET /overview", { signal }),
+    refetchInterval: 5_000,
+  });
+  const { data } = overview;
+  if (data === undefined) {
+    return (
+      <Page title={t("title")}>
+        {overview.error && <ErrorNotice error={overview.error} onRetry={() => void overview.refetch()} />}
+      </Page>
+    );
+  }
+  const seconds = Math.round(data.oldestPendingSeconds);
+  const isOld = seconds >= OLD_BACKLOG_S;
+  const isWell = data.attention.length === 0 && data.idleHandlers.length === 0 && !isOld;
+  const subscribers = [...new Set(data.deliveries.map(({ subscriber }) => subscriber))].toSorted();
+  const countOf = (subscriber: string, state: string): number =>
+    data.deliveries.find((one) => one.subscriber === subscriber && one.state === state)?.count ?? 0;
+  return (
+    <Page title={t("title")}>
+      {overview.error && <ErrorNotice error={overview.error} onRetry={() => void overview.refetch()} />}
+      <Panel title={t("attention")}>
+        {isWell && <p className="font-medium text-good">{t("allWell")}</p>}
+        <ul className="flex flex-col gap-3">
+          {isOld && <li className="text-bad">{t("oldBacklog", { seconds })}</li>}
+          {data.idleHandlers.length > 0 && (
+            <li className="text-warn">{t("idle", { handlers: data.idleHandlers.join(", ") })}</li>
+          )}
+          {data.attention.map((issue) => (
+            <li key={issue.id} className="border-l-2 border-bad pl-3">
+              <Link to="/issues/$id" params={{ id: String(issue.id) }} className="font-medium underline">
+                {`${names(issue.kind)}: ${issue.subject}`}
+              </Link>
+              <p className="break-words">{issue.title}</p>
+              <p className="text-dim">
+                {[describeLeft(names, issue.left), t("last")].filter((part) => part !== "").join(", ")}{" "}
+                <TimeAgo time={issue.lastSeen} />. {names(`${issue.kind}-remedy`)}
+              </p>
+            </li>
+          ))}
+        </ul>
+        {data.acknowledged > 0 && <p className="mt-3 text-dim">{t("acknowledged", { count: data.acknowledged })}</p>}
+        {(data.moreIssues || data.acknowledged > 0) && (
+          <Link to="/issues" className="mt-2 inline-block underline">
+            {t("moreIssues")}
+          </Link>
+        )}
+      </Panel>
+      <div className="grid gap-4 md:grid-cols-2">
+        <Panel title={t("accepted")}>
+          <p className="text-2xl font-semibold tabular-nums">
+            {t("perSecond", {
+              rate: data.accepted.perSecond.toLocaleString(language, { maximumFractionDigits: 1 }),
+            })}
+          </p>
+          <p className="mb-2 text-xs text-dim">{t("lastHour")}</p>
+          <Bars label={t("acceptedLabel")} bars={data.accepted.perBucket} />
+        </Panel>
+        <Panel title={t("backlog")}>
+          <p className={`text-2xl font-semibold tabular-nums ${isOld ? "text-bad" : ""}`}>
+            {t("waiting", { count: data.pendingEvents })}
+          </p>
+          {data.pendingEvents > 0 && <p className="text-dim">{t("oldest", { seconds })}</p>}
+        </Panel>
+      </div>
+      <Panel title={t("failures")}>
+        {data.failures.length === 0 && <p className="text-dim">{t("noFailures")}</p>}
+        <ul className="flex flex-col gap-3">
+          {data.failures.map(({ subject, hours }) => (
+            <li key={subject} className="grid items-end gap-3 md:grid-cols-[12rem_1fr]">
+              <span className="font-mono text-xs">{subject}</span>
+              <Bars label={subject} tone="bad" bars={fillHours(hours, 24, wallClockMs())} />
+            </li>
+          ))}
+        </ul>
+      </Panel>
+      <Panel title={t("deliveries")}>
+        {subscribers.length === 0 && <p className="text-dim">{t("none")}</p>}
+        {subscribers.length > 0 && (
+          <table className="w-full text-left">
+            <thead className="text-dim">
+              <tr>
+                <th scope="col" className="py-1 pr-4 font-medium">
+                  {t("handler")}
+                </th>
+                {STATES.map((state) => (
+                  <th key={state} scope="col" className="py-1 pr-4 font-medium">
+                    {state}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {subscribers.map((subscriber) => (
+                <tr key={subscriber} className="border-t border-line">
+                  <th scope="row" className="py-1.5 pr-4 font-mono text-xs font-normal">
+                    {subscriber}
+                  </th>
+                  {STATES.map((state) => (
+                    <td key={state} className="py-1.5 pr-4 tabular-nums">
+                      {countOf(subscriber, state).toLocaleString(language)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </Panel>
+    </Page>
+  );
+}

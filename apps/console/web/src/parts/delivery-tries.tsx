@@ -1,0 +1,61 @@
+import { useQuery } from "@tanstack/react-query";
+import { api } from "../app/api.ts";
+import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { formatMs } from "./measures.ts";
+import { ErrorNotice } from "./notice.tsx";
+import { TimeAgo } from "./time-ago.tsx";
+
+const texts = defineTexts({
+  en: {
+    try: "Try {number}",
+    took: "took {time}",
+    taken: "The receiver took it: it answered with a 2xx.",
+    none: "It was not tried yet.",
+  },
+  it: {
+    try: "Tentativo {number}",
+    took: "in {time}",
+    taken: "Il ricevente l'ha accettato: ha risposto con un 2xx.",
+    none: "Non è ancora stato tentato.",
+  },
+});
+
+/** Each try of a delivery, and what was answered. */
+export function DeliveryTries({ endpoint, seq }: { endpoint: string; seq: number }) {
+  const t = useTexts(texts);
+  const { language } = useLanguage();
+  const tries = useQuery({
+    queryKey: ["endpoints", endpoint, "tries", seq],
+    queryFn: ({ signal }) => api.call("GET /endpoints/{id}/deliveries/{seq}", { path: { id: endpoint, seq }, signal }),
+    refetchInterval: 5_000,
+  });
+  if (tries.error) return <ErrorNotice error={tries.error} onRetry={() => void tries.refetch()} />;
+  if (!tries.data) return null;
+  if (tries.data.attemptLog.length === 0) return <p className="text-dim">{t("none")}</p>;
+  return (
+    <ol className="flex flex-col gap-2">
+      {tries.data.attemptLog.map((each) => (
+        <li key={`${each.attempt} ${each.endedAt} ${each.outcome}`} className="rounded-md bg-sunken p-2">
+          <p>
+            {t("try", { number: each.attempt })}: <b>{each.outcome}</b> <TimeAgo time={each.endedAt} />
+            {each.startedAt !== null && (
+              <span className="text-dim">
+                {" · "}
+                {t("took", { time: formatMs(Date.parse(each.endedAt) - Date.parse(each.startedAt), language) })}
+              </span>
+            )}
+          </p>
+          {each.outcome === "succeeded" && <p className="text-dim">{t("taken")}</p>}
+          {each.errorClass !== null && (
+            <pre className="mt-1 max-w-xl overflow-x-auto text-xs whitespace-pre-wrap">
+              {each.errorClass}
+              {"\n"}
+              {each.errorMessage}
+            </pre>
+          )}
+          {each.note !== null && <p className="text-dim">{each.note}</p>}
+        </li>
+      ))}
+    </ol>
+  );
+}

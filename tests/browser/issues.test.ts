@@ -1,0 +1,145 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { createStore, addPerson, advanceIssues, createSignInLink, migrate, type Store } from "@penstock/store";
+import { createTestDatabase, startProcess } from "@penstock/testing";
+import type { Page } from "playwright-core";
+import { beforeAll, expect } from "vitest";
+import { expectAccessible } from "./harness/expect-accessible.ts";
+import { test } from "./harness/test.ts";
+
+const CONSOLE = new URL("../../apps/console/", import.meta.url);
+
+let store: Store;
+let url: string;
+beforeAll(async () => {
+  // Where it is built already, this takes a second.
+  await promisify(execFile)(process.execPath, [new URL("build-web.ts", CONSOLE).pathname]);
+  const options = { applicationName: "browser-test", maxConnections: 4 };
+  const { url: databaseUrl } = await createTestDatabase({
+    template: "browser_console",
+    migrate: async (template) => {
+      const made = createStore({ connectionString: template, ...options });
+      await migrate(made);
+      await made.close();
+    },
+  });
+  store = createStore({ connectionString: databaseUrl, ...options });
+  const server = startProcess({
+    file: new URL("src/main.ts", CONSOLE),
+    env: {
+      DATABASE_URL: databaseUrl,
+      PENSTOCK_MASTER_KEY: `${"k".repeat(43)}=`,
+      CONSOLE_HOST: "127.0.0.1",
+      CONSOLE_PORT: "0",
+      CONSOLE_INTERNAL_PORT: "0",
+    },
+    name: "console",
+  });
+  const ready = await server.waitForLine(/console ready/, 60_000);
+  url = `http://127.0.0.1:${(JSON.parse(ready.input) as { port: number }).port}`;
+  await addDead("TypeError", 1, 3);
+  await addDead("RangeError", 4, 4);
+  return async () => {
+    server.kill();
+    await server.exited;
+    await store.close();
+  };
+});
+
+async function addDead(errorClass: string, first: number, last: number): Promise<void> {
+  await store.pool.query(
+    `WITH came AS (
+       INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
+       SELECT n, (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_' || n, 'x', '{}', 0, 0
+         FROM generate_series($2::int, $3::int) AS n RETURNING day, seq
+     ), registered AS (
+       INSERT INTO penstock.handlers (name, kind, types) VALUES ('inbox', 'transactional', '{x}') ON CONFLICT DO NOTHING
+     ), died AS (
+       INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
+       SELECT day, seq, 'inbox', 'dead', 1 FROM came RETURNING *
+     )
+     INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker)
+     SELECT day, seq, 'inbox', 1, now(), now(), 'failed', $1, 'no name in it', 'w' FROM died`,
+    [errorClass, first, last],
+  );
+  await advanceIssues(store);
+}
+
+let people = 0;
+
+/** Signs somebody in by a link, as they would. */
+async function signIn(page: Page, role: "viewer" | "operator"): Promise<void> {
+  const email = `${role}${++people}@example.com`;
+  const person = await addPerson(store, { email, name: role, role, seesPayloads: false }, "test");
+  if (person === null) throw new Error("nobody was added");
+  const { token } = await createSignInLink(store, person, 60, "test");
+  await page.goto(`${url}/sign-in#link=${token}`);
+  await page.getByRole("navigation").waitFor();
+}
+
+test("the overview says what needs attention, and leads to it", async ({ page }) => {
+  await signIn(page, "viewer");
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  await attention.getByText("RangeError: no name in it").waitFor();
+  expect(await attention.getByRole("listitem").count()).toBe(2);
+  await page.getByRole("img", { name: "Events accepted, by minute" }).waitFor();
+  await expectAccessible(page);
+  await attention.getByRole("link", { name: "Dead letters: inbox" }).last().click();
+  await page.getByRole("heading", { name: /^Issue \d+$/ }).waitFor();
+  // Who may only look is offered nothing else.
+  expect(await page.getByRole("button", { name: "Resolve" }).count()).toBe(0);
+  await expectAccessible(page);
+});
+
+test("an issue is acknowledged, retried after its count was told, and put back", async ({ page }) => {
+  await signIn(page, "operator");
+  await page.keyboard.press("g");
+  await page.keyboard.press("i");
+  await page.getByRole("heading", { name: "Issues" }).waitFor();
+  await page
+    .getByRole("row", { name: /TypeError/ })
+    .getByRole("link")
+    .click();
+  await page.getByText("TypeError: no name in it").waitFor();
+  await page.getByRole("button", { name: "Acknowledge" }).click();
+  await page.getByText("acknowledged", { exact: true }).waitFor();
+
+  await page.keyboard.press("r");
+  await page.getByText("3 will run again, with all their tries").waitFor();
+  await expectAccessible(page);
+  await page.getByRole("button", { name: "Retry 3" }).click();
+  // No worker runs here: it stays at its beginning, and is undone.
+  const retries = page.getByRole("region", { name: "Retries" });
+  await retries.getByText("0 of 0 done").waitFor();
+  await retries.getByRole("button", { name: "Put back what was not begun" }).click();
+  await retries.getByText("ended").waitFor();
+  await page.getByText("3 left").waitFor();
+  await page.getByRole("button", { name: "Resolve" }).click();
+  await page.getByText("resolved", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "All issues" }).click();
+  await page.getByLabel("State").selectOption("resolved");
+  await page.getByRole("row", { name: /TypeError/ }).waitFor();
+  expect(new URL(page.url()).search).toBe("?state=resolved");
+});
+
+test.for(["en", "it"] as const)("its pages are there in %s, light and dark", async (language, { openPage }) => {
+  const title = language === "en" ? "Overview" : "Panoramica";
+  for (const theme of ["light", "dark"] as const) {
+    const page = await openPage({ language, theme });
+    await signIn(page, "viewer");
+    await page.getByRole("heading", { name: title }).waitFor();
+    await page.getByRole("listitem").first().waitFor();
+    await expectAccessible(page);
+    const shots = process.env["SCREENSHOTS"];
+    if (shots) await page.screenshot({ path: `${shots}/overview-${language}-${theme}.png`, fullPage: true });
+    await page
+      .getByRole("link", { name: "Dead letters: inbox" })
+      .or(page.getByRole("link", { name: /: inbox$/ }))
+      .first()
+      .click();
+    await page.getByRole("img").last().waitFor();
+    await expectAccessible(page);
+    if (shots) await page.screenshot({ path: `${shots}/issue-${language}-${theme}.png`, fullPage: true });
+  }
+});
