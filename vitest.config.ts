@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: [`${folders}/test/**/*.test.ts`],
-          globalSetup: ["packages/testing/src/global-setup.ts"],
+          globalSetup: ["packages/testing/src/global-setup.ts", "tests/browser/harness/build-page.ts"],
           // Bounds, not expectations: a machine that is busy is no failure.
           testTimeout: 180_000,
           hookTimeout: 120_000,

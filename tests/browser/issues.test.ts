@@ -1,5 +1,3 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { createStore, addPerson, advanceIssues, createSignInLink, migrate, type Store } from "@penstock/store";
 import { createTestDatabase, startProcess } from "@penstock/testing";
 import type { Page } from "playwright-core";
@@ -12,8 +10,6 @@ const CONSOLE = new URL("../../apps/console/", import.meta.url);
 let store: Store;
 let url: string;
 beforeAll(async () => {
-  // Where it is built already, this takes a second.
-  await promisify(execFile)(process.execPath, [new URL("build-web.ts", CONSOLE).pathname]);
   const options = { applicationName: "browser-test", maxConnections: 4 };
   const { url: databaseUrl } = await createTestDatabase({
     template: "browser_console",

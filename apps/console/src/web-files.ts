@@ -19,16 +19,14 @@ const NOT_BUILT = `<!doctype html><meta charset="utf-8"><title>Penstock</title>
  * path that is none of a file is one of the page's own.
  */
 export function serveWeb(router: Router, folder: string, settings: WebSettings): void {
-  const assets = sirv(join(folder, "assets"), {
-    brotli: true,
-    gzip: true,
-    immutable: true,
-    maxAge: 31_536_000,
-    etag: true,
-  });
+  const assets = join(folder, "assets");
+  // It reads the names of all files at once, and throws where there is no folder.
+  const files = existsSync(assets)
+    ? [sirv(assets, { brotli: true, gzip: true, immutable: true, maxAge: 31_536_000, etag: true })]
+    : [];
   router.use(
     "/assets",
-    assets,
+    ...files,
     (_req, res) => void res.status(404).type("text/plain").send("There is no such file.\n"),
   );
   router.get("/{*path}", sendPage(join(folder, "index.html"), settings));

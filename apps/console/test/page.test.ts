@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { startConsole } from "./console-under-test.ts";
 
 const app = join(import.meta.dirname, "..");
@@ -14,10 +13,6 @@ interface Chunk {
   readonly imports?: readonly string[];
   readonly isEntry?: boolean;
 }
-
-beforeAll(() => {
-  execFileSync(process.execPath, ["--conditions=@penstock/source", join(app, "build-web.ts")], { stdio: "pipe" });
-});
 
 const open = async (env: Record<string, string> = {}) => {
   const console = await startConsole(env);
