@@ -1,4 +1,6 @@
 import { json } from "@codemirror/lang-json";
+import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { tags } from "@lezer/highlight";
 import { basicSetup, EditorView } from "codemirror";
 import { useEffect, useRef } from "react";
 
@@ -9,6 +11,13 @@ const look = EditorView.theme({
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "transparent" },
   "&.cm-focused": { outline: "2px solid var(--accent)" },
 });
+
+// The colours of the page, which are readable on light and dark alike.
+const colours = HighlightStyle.define([
+  { tag: tags.propertyName, color: "var(--accent)" },
+  { tag: tags.string, color: "var(--good)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--warn)" },
+]);
 
 /** An editor of JSON. It is loaded with the page that needs it: CodeMirror is larger than all else. */
 export default function JsonEditor({
@@ -38,6 +47,7 @@ export default function JsonEditor({
         basicSetup,
         json(),
         look,
+        syntaxHighlighting(colours),
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": label }),
         EditorView.updateListener.of((update) => {
