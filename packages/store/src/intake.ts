@@ -1,4 +1,4 @@
-// What ingest needs of the store, and no more: the rest brings Kysely, 28 MB of memory.
+// The part of the store that ingest needs: the rest loads Kysely, 28 MB of memory.
 export { assertMigrated } from "./schema/assert-migrated.ts";
 export { createQueuePool } from "./connection/create-queue-pool.ts";
 export { createStore, type Store } from "./connection/create-store.ts";

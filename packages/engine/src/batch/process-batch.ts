@@ -28,42 +28,42 @@ import { bySubject } from "../event/subject-order.ts";
 /** A pointer to batches, as it came from the queue. */
 export interface BatchPointer {
   readonly batches: readonly number[];
-  /** How often somebody has begun them and did not come back: their process may have died of one of their events. */
+  /** How often a worker has started these batches and vanished: one of their events may have killed it. */
   readonly startedBefore: number;
 }
 
 const MAX_CONFLICTS = 3;
-/** A worker whose loop stands still holds its batch until a watchdog ends it: longer than that, 5 s for each wait for a lock. */
+/** How often to wait for a lock, 5 s each: longer than a watchdog takes to end a worker whose event loop is blocked. */
 const MAX_WAITS = 20;
 
-/** From this start on nothing of a user's is called for a batch, not even what reads its events. */
+/** From this start on, no user code is called for a batch, not even the code that reads its events. */
 const UNTOUCHED_AFTER = 3;
 
 /**
- * How the events of a batch are dealt with:
+ * What is done with the events of a batch:
  *
- * - `handled`: every transactional handler runs for them, behind a savepoint of its own.
- * - `recorded`: no handler runs; each gets a delivery that waits, and the deliveries' leases find the culprit.
- * - `untouched`: the same, and nothing reads the events either. What then cannot be understood fails as a delivery.
+ * - `handled`: every transactional handler runs, behind a savepoint of its own.
+ * - `recorded`: no handler runs. Every handler gets deliveries that wait, and the deliveries' leases find the culprit.
+ * - `untouched`: as `recorded`, and no source reads the events. An event that cannot be understood fails as a delivery.
  */
 type Mode = "handled" | "recorded" | "untouched";
 
 /**
- * Processes batches: one transaction claims those that the pointer names and more of the oldest, records which of their
- * events are new, runs every transactional handler for these, and writes a delivery per event and subscriber.
+ * Processes batches: one transaction claims the batches of the pointer and tops up with the oldest, records the new events, runs
+ * every transactional handler for these, and writes a delivery per event and subscriber.
  *
- * Three things make it begin again: Postgres was away or out of disk (once it can go on; nothing is consumed), a handler
- * took too long (without that handler, whose events become deliveries of their own), another transaction was in the way (as
- * it was). Where anything else undid the transaction, or a process that had begun these batches died, each is only recorded.
+ * The transaction is repeated after an outage, once Postgres can go on; after a time-out of a handler, without that handler,
+ * whose events become deliveries; and after a conflict with another transaction. After any other failure, or when a worker
+ * that had started these batches has vanished, each batch is only recorded.
  *
- * @throws when the engine's signal is aborted meanwhile: what was not committed is still pending.
+ * @throws when the engine's signal is aborted first: batches that are not committed are still pending.
  */
 export async function processBatch(engine: EngineContext, pointer: BatchPointer): Promise<BatchReport> {
   const { batches, startedBefore } = pointer;
   if (startedBefore > 0) {
     const mode = startedBefore < UNTOUCHED_AFTER ? "recorded" : "untouched";
     const own = await recordEach(engine, batches, mode);
-    // What killed its process may have come along as one of the oldest.
+    // The killer may have topped up the claim, as one of the oldest.
     return addReports(own, await recordOldest(engine, mode));
   }
   let claimed: readonly number[] = batches;
@@ -79,7 +79,7 @@ export async function processBatch(engine: EngineContext, pointer: BatchPointer)
   }
 }
 
-/** Each in a transaction of its own: one that cannot be recorded stays pending, and the others do not wait for it. */
+/** Records each batch in a transaction of its own: a batch that cannot be recorded stays pending, and holds up no other. */
 async function recordEach(engine: EngineContext, batches: readonly number[], mode: Mode): Promise<BatchReport> {
   let sum = report({ events: 0 });
   for (const batch of batches) {
@@ -112,8 +112,8 @@ async function processTogether(
   const { store, log, demotions } = engine;
   const { batchEvents: maxEvents, batchBytes: maxBytes } = engine;
   const pause = createOutagePause(engine);
-  // For as long as this takes, however soon a demotion ends: of several handlers that hang, the first would have its turn
-  // again before the last has timed out, and it would never end.
+  // Kept for all rounds, however soon a demotion ends: of several handlers that hang, the first would be back before the last
+  // has timed out, and the rounds would never end.
   const timedOut = new Set<string>();
   for (let conflicts = 0; ;) {
     let events = 0;
@@ -122,8 +122,7 @@ async function processTogether(
       const processed = await engine.gate.shared(() => {
         engine.signal.throwIfAborted();
         return store.transaction(async (tx) => {
-          // In one round trip, and read after the claim: a handler that was registered before an event was claimed must not
-          // be forgotten.
+          // In one round trip. Handlers are read after the claim: a handler that was registered before must get its delivery.
           const claim = { ...wanted, except: engine.setAside.list(), maxEvents, maxBytes };
           const [claimed, registered] = await Promise.all([tx.claimBatches(claim), tx.registered()]);
           events = claimed.events.length;
@@ -139,7 +138,7 @@ async function processTogether(
       if (isUnavailable(error)) {
         await pause(error);
       } else if (error instanceof HandlerTimeoutError) {
-        // Its culprit is among these: together they would only time out once more.
+        // The culprit is among these events: in one transaction they would time out once more.
         demotions.separate(error.handler, events);
         timedOut.add(error.handler);
         log.warn({ handler: error.handler }, "handler took too long, its events become deliveries of their own");
@@ -157,12 +156,12 @@ interface Claimed {
   readonly timedOut: ReadonlySet<string>;
 }
 
-/** What came of the events of batches, until it is committed. */
+/** The outcome of batches, before the commit. */
 interface Processed {
   readonly report: BatchReport;
   readonly results: readonly DeliveryResult[];
   readonly tries: readonly { readonly handler: string; readonly succeeded: boolean }[];
-  /** Handlers that used up their budget. */
+  /** Handlers that have used up their budget. */
   readonly slow: readonly string[];
 }
 
@@ -188,7 +187,7 @@ async function processClaimed(
       timedOut.has(handler.name) ||
       engine.demotions.has(handler.name) ||
       engine.failing.has(handler.name);
-    // Those that were made for a replay run as deliveries of their own: handleBatch could not tell them from the others.
+    // Events that were made for a replay run as deliveries: handleBatch could not tell them from others.
     const wanted = waits ? [] : wanting.filter(({ stored }) => stored.replay === null);
     for (const one of wanting)
       if (waits || one.stored.replay !== null) results.push(pendingDelivery(one.stored, handler.name));
@@ -218,7 +217,7 @@ async function processClaimed(
   return { report: report({ ...counts, quarantined: quarantine.length }, results, endpoints), results, tries, slow };
 }
 
-/** Reads events for their handlers, sorted as all workers sort them; what cannot be understood goes into quarantine. */
+/** Decodes events, in the order that all workers share; events that cannot be understood go into quarantine. */
 function decodeAll(
   engine: EngineContext,
   events: readonly StoredEvent[],
@@ -238,7 +237,7 @@ function decodeAll(
   return { decoded, quarantine };
 }
 
-/** Takes note of what came of batches, now that it is committed: what was undone and run again would count twice. */
+/** Counts and logs the outcome of batches after the commit: before it, a repeated transaction would count twice. */
 function settle(engine: EngineContext, { report: done, results, tries, slow }: Processed): BatchReport {
   for (const { handler, succeeded } of tries) engine.failing.note(handler, succeeded);
   for (const handler of slow) engine.demotions.add(handler);

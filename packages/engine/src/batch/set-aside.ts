@@ -1,10 +1,10 @@
-/** How long a batch is left to its own job, in milliseconds. */
+/** How long a batch tops up no claim, in milliseconds. */
 const FOR_MS = 60_000;
 
-/** Batches that are left alone for a while. */
+/** Batches that top up no claim for a while, since they could not be recorded. Their own jobs still claim them. */
 export interface SetAside {
   add(batch: number): void;
-  /** Those that are left alone now. */
+  /** The batches that are set aside now. */
   list(): number[];
 }
 

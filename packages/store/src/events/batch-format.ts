@@ -5,18 +5,18 @@ import { keyOfBody, keyOfId } from "@penstock/sources";
 /** The most events of a batch: an event's seq is so many times the number of its batch, and its place there. */
 export const BATCH_EVENTS = 1_024;
 
-/** What stands in `batches.meta` for each event. What is null or false is left out. */
+/** An event in `batches.meta`. Null and false are left out. */
 interface EventMeta {
   readonly source: string;
   readonly id?: string;
-  /** Its key in the ledger, where that is not made of what stands here: the id as sent is not the one that is shown. */
+  /** The key in the ledger, where it is not made of `id`: the id as sent differs from the one that is shown. */
   readonly key?: string;
   readonly type?: string;
   readonly createdMs?: number;
   readonly subjects?: readonly string[];
   readonly problem?: string;
   readonly traceparent?: string;
-  /** Whether its id alone tells that it is a duplicate. */
+  /** Whether the id alone decides that an event is a duplicate. */
   readonly bodyVaries?: true;
   readonly bytes: number;
   readonly replayId?: string;
@@ -30,7 +30,7 @@ export interface PackedBatch {
   readonly bodies: Buffer;
 }
 
-/** Packs events into a batch. @throws RangeError when there are none, or too many for one. */
+/** Packs events into a batch. @throws RangeError for no events, or too many for one batch. */
 export function packBatch(events: readonly NewEvent[]): PackedBatch {
   if (events.length === 0 || events.length > BATCH_EVENTS) {
     throw new RangeError(`a batch has 1 to ${BATCH_EVENTS} events, not ${events.length}`);
@@ -60,7 +60,7 @@ function toMeta(event: NewEvent): EventMeta {
   };
 }
 
-/** A batch as it is read. */
+/** A batch as it is read from Postgres. */
 export interface BatchRow {
   readonly batch: string;
   readonly day: string;
@@ -70,7 +70,7 @@ export interface BatchRow {
   readonly bodies: Buffer;
 }
 
-/** An event as it stands in its batch, with what the ledger is asked for. */
+/** An event of a batch, with its keys for the ledger. */
 export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "bodyVaries" | "replay">> {
   readonly seq: number;
   readonly day: string;
@@ -87,7 +87,7 @@ export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "body
 /** The hash that stands in the ledger where the body says nothing of whether an event is the same: that of no bytes. */
 const ANY_BODY = sha256("");
 
-/** The events of a batch, in its order. */
+/** Unpacks the events of a batch, in order. */
 export function unpackBatch({ batch, day, meta, bodies }: BatchRow): UnpackedEvent[] {
   let end = 0;
   return (JSON.parse(meta) as EventMeta[]).map((one, place) => {
@@ -116,8 +116,8 @@ export function unpackBatch({ batch, day, meta, bodies }: BatchRow): UnpackedEve
 }
 
 /**
- * The same event under a key of its own, marked: another body was accepted under its id before. The same other body makes the
- * same key, so that it is a duplicate when it comes again.
+ * Marks an event whose id was accepted with another body before, and gives it a key of its own. The key is made of the body, so a
+ * copy of this event is a duplicate.
  */
 export function toConflict(event: UnpackedEvent): UnpackedEvent {
   const key = sha256(Buffer.concat([Buffer.from("conflict\0"), Buffer.from(event.key + event.bodyHash, "hex")]));

@@ -4,15 +4,14 @@ import type { BatchRow } from "./batch-format.ts";
 import { query } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-/** So many of the oldest tell how many events a batch has at present. */
+/** The average of this many of the oldest batches estimates how many events a batch has. */
 const SAMPLE = 10;
 
-// First the job's own batches, then the oldest of any, so that a backlog of small ones is caught up at full speed. What
-// another worker holds is skipped, unless it is to be waited for. About as many are locked as will fit: what is locked and does not fit
-// is kept from the other workers.
-// Both tables are looked up by key, row by row, whatever their statistics say: to read the whole of a day for some of its
-// batches looks cheap to Postgres until that day is large (hence ANY of an array, and LIMIT 1, which also costs a fifth less
-// than OFFSET 0: it makes a plan for the first row and not for all that might be).
+// The job's own batches first, then the oldest, so that a backlog of small batches is worked off at full speed. Batches that
+// another worker holds are skipped, or waited for. About as many are locked as will fit: a locked batch that does not fit is
+// kept from other workers.
+// Both tables are looked up by key, row by row, whatever the statistics say: to Postgres, reading a whole day for some batches
+// looks cheap until the day is large. Hence ANY of an array, and LIMIT 1, which costs a fifth less than OFFSET 0.
 const claim = (name: string, held: "" | "SKIP LOCKED") =>
   statement({
     name,

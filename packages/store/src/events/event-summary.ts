@@ -4,15 +4,15 @@ import { type HeldBy, nextAttemptOf, subscriberOf } from "../deliveries/held-by.
 import type { WaitingRow } from "../search/search-waiting.ts";
 import { column, type RowOf, sql, statement } from "../connection/sql.ts";
 
-/** What a subscriber made of an event. */
+/** A delivery of an event, in short. */
 export interface DeliverySummary {
   readonly subscriber: string;
   readonly state: string;
   readonly attempts: number;
   readonly nextAttemptAt: string | null;
-  /** What keeps it from being started though it is due; null while nothing does. */
+  /** Why the delivery is not started although it is due; null when nothing keeps it. */
   readonly heldBy: HeldBy | null;
-  /** Whether its lane had applied a newer event before. */
+  /** Whether a newer delivery of the lane had succeeded before. */
   readonly late: boolean;
 }
 
@@ -32,13 +32,13 @@ export interface EventSummary {
   readonly quarantine: {
     readonly reason: string;
     readonly detail: string | null;
-    /** When an operator said that it is dealt with; null when nobody has. */
+    /** When an operator dismissed the event; null when nobody has. */
     readonly dismissedAt: string | null;
   } | null;
-  /** Of an event in quarantine: the newest that a replay made of it, with another body. */
+  /** For an event in quarantine: the newest event that a replay made of it, with another body. */
   readonly mendedBy: { readonly seq: number; readonly id: string | null } | null;
   readonly deliveries: readonly DeliverySummary[];
-  /** Of an event that was not received but made by a replay, with another body: by which, and of which event (its seq). */
+  /** For an event that a replay made, with another body: the replay, and the seq of the original event. */
   readonly madeBy: { readonly replay: string; readonly of: number } | null;
 }
 
@@ -75,8 +75,8 @@ export const SUMMARY = `
               FROM penstock.deliveries d LEFT JOIN LATERAL ${subscriberOf("d.subscriber")} AS s ON true
              WHERE d.day = e.day AND d.seq = e.seq), '[]') AS deliveries`;
 
-// Row by row, by LIMIT: the planner takes day and seq for independent of each other, expects next to no rows of a join on
-// both, and would read whole tables for them.
+// Row by row, by LIMIT: the planner takes day and seq for independent, expects next to no rows of a join on both, and would read
+// whole tables.
 export const STATUS_JOIN = `
   LEFT JOIN LATERAL (SELECT * FROM penstock.quarantine WHERE day = e.day AND seq = e.seq LIMIT 1) AS q ON true`;
 
@@ -88,7 +88,7 @@ const SUMMARISE = statement({
      ORDER BY w.nth`,
 });
 
-/** Processed events with what became of them, in the order given; those that are gone are left out. */
+/** Processed events with their deliveries, in the order given, without events that are gone. */
 export async function summarise(store: Store, pointers: readonly EventPointer[]): Promise<EventSummary[]> {
   if (pointers.length === 0) return [];
   const { rows } = await query(store.pool, SUMMARISE, {
@@ -98,7 +98,7 @@ export async function summarise(store: Store, pointers: readonly EventPointer[])
   return rows.map(toSummary);
 }
 
-/** An event that nobody has processed. */
+/** An event that is not processed yet. */
 export function toWaiting(row: WaitingRow): EventSummary {
   return toSummary({ ...row, reason: null, detail: null, dismissed_at: null, mended_by: null, deliveries: [] });
 }

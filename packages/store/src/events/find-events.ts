@@ -4,14 +4,14 @@ import { query, type Store } from "../connection/create-store.ts";
 import { PARTITION_DAYS } from "../schema/partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-/** Where an event lies. */
+/** The key of an event. */
 export interface EventPointer {
   readonly day: string;
   readonly seq: number;
 }
 
-// By the ledger, whose key is made of source and id, so that no event pays for an index by id. Those that the ledger has
-// under another key, or whose id is stored other than it was sent, have a small index of their own (0008).
+// By the ledger, whose key is made of source and id, so that no event pays for an index by id. Events with another key in the
+// ledger, or whose id is stored otherwise than it was sent, have a small index of their own.
 const source = { source: "text?" } as const;
 const seq = { seq: "int8?" } as const;
 
@@ -34,7 +34,7 @@ const FIND = statement({
 
 const SEQ = /^seq:(\d{1,15})$/;
 
-/** What somebody means by the name of an event: an id, and where it is a number, else the seq; `seq:7` is a seq in any case. */
+/** Reads the name of an event: an id; or a number, which may also be a seq; `seq:7` is a seq in any case. */
 export function readIdOrSeq(idOrSeq: string): { readonly id?: string; readonly seq?: number } {
   const [, named] = SEQ.exec(idOrSeq) ?? [];
   if (named !== undefined) return { seq: Number(named) };
@@ -71,7 +71,7 @@ async function find(
 ): Promise<EventPointer[]> {
   const sources = source === undefined ? [...(await sourcesOf(store)), OWN_SOURCE] : [source];
   const keys = id === undefined ? [] : sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
-  // Postgres text holds neither a NUL nor half a character, so no id that is stored does.
+  // No stored id holds a NUL or half a character, which Postgres text cannot hold.
   const stored = id === undefined ? null : toStorableText(id);
   const { rows } = await query(store.pool, FIND, { keys, id: stored, source, seq });
   return rows.map(({ day, seq }) => ({ day, seq: Number(seq) }));

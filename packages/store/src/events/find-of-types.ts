@@ -3,23 +3,23 @@ import { type DeliveryFilter, eventMatches, seqs, since, toEventValues, until } 
 import type { EventPointer } from "./find-events.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
-/** Which events are meant: of these types. */
+/** Selects events of these types. */
 export interface TypesFilter extends Omit<DeliveryFilter, "handler" | "state"> {
   readonly types: readonly string[];
-  /** The most that are found. */
+  /** The most events to find. */
   readonly limit: number;
 }
 
-/** An event that was found, and how it is called. */
+/** An event that was found, with its id. */
 export interface FoundEvent extends EventPointer {
   readonly id: string | null;
   readonly type: string;
 }
 
-/** How many events one statement looks at, matching or not: it takes milliseconds, and next to no memory, however rare they are. */
+/** How many events one statement reads, matching or not: it takes milliseconds and little memory, however rare matches are. */
 const SCAN = 10_000;
 
-// Neither types nor subjects have an index: to look for a rare one is to go through the archive.
+// Neither types nor subjects have an index: a search for a rare one goes through the archive.
 const beforeDay = { beforeDay: "date?" } as const;
 const scanned = { scanned: "int4" } as const;
 
@@ -53,8 +53,7 @@ const FIND = statement({
 });
 
 /**
- * The newest events of some types that match, the newest first, except what is in quarantine; one that is named is found
- * there, too. Goes through the archive page by page until there are enough, or the signal is aborted.
+ * The newest events of some types that match, the newest first. Quarantined events are left out, unless an event is named. Goes through the archive page by page until there are enough, or the signal is aborted.
  */
 export async function findOfTypes(
   store: Store,

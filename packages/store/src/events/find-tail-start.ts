@@ -3,8 +3,8 @@ import { PARTITION_DAYS } from "../schema/partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
 /**
- * Longer than a transaction takes that inserts a batch. An event's time is that of its transaction's start, the number of
- * its batch is drawn a moment later: of two events whose times are further apart than this, the older one has the lower seq.
+ * Longer than a transaction that inserts a batch takes. An event's time is the start of that transaction, and the batch's number is
+ * drawn a moment later: of two events whose times are further apart, the older one has the lower seq.
  */
 const SLACK_MS = 300_000;
 
@@ -36,15 +36,15 @@ const NEXT_OF_DAY = statement({
 });
 
 /**
- * The seq after which everything lies that was received since then, and little else: `tailEvents` is to leave that out.
- * Reads some thirty rows, however many there are. What is not processed yet lies after it, too.
+ * A seq that is below all events received since then, with few older events above it, which `tailEvents` leaves out. Reads some
+ * thirty rows, however many events there are. Events that are not processed yet are above it as well.
  */
 export async function findTailStart(store: Store, since: Date): Promise<number> {
   const before = new Date(since.getTime() - SLACK_MS);
   const [newestBefore] = (await query(store.pool, NEWEST_BEFORE, { before })).rows;
   const [newest] = (await query(store.pool, NEWEST_OF_DAY, { before })).rows;
-  // By halves, within the day in which it was. Only an event that came before is ever taken for the start, so that it
-  // does no harm that times are not quite in the order of seqs.
+  // By halves, within the day. Only an older event is ever taken for the start, so it does no harm that times are not quite in
+  // the order of seqs.
   let start = Number(newestBefore?.seq ?? 0);
   let end = Number(newest?.seq ?? start) + 1;
   while (end - start > 1) {

@@ -1,7 +1,7 @@
 import { query, type Store } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-// Takes no locks: a job that is there already stays as it is, and a row that was locked here would be skipped by a claim.
+// Takes no locks: adding a job that exists changes nothing, and a claim would skip a locked row.
 const FIND = statement({
   name: "penstock-find-unqueued",
   rows: { batch: "int8" },
@@ -11,8 +11,8 @@ const FIND = statement({
 });
 
 /**
- * The oldest batches that have been pending for longer than `olderThanMs`: their job waits its turn, or runs, or was never
- * added, or the queue lost it. Bounded.
+ * The oldest batches that have been pending for longer than `olderThanMs`: the job waits or runs, was never added, or the queue has
+ * lost it. Bounded.
  */
 export async function findUnqueuedBatches(
   store: Store,

@@ -24,9 +24,9 @@ const INSERT = statement({
 });
 
 /**
- * Stores events as one batch that is to be processed, and returns its number. What is a duplicate, its worker finds out.
+ * Stores events as one pending batch, and resolves to its number. The worker finds duplicates.
  *
- * @throws RangeError when there are none, or too many for one.
+ * @throws RangeError for no events, or too many for one batch.
  */
 export async function insertBatch(db: Queryable, events: readonly NewEvent[]): Promise<number> {
   const { rows } = await query(db, INSERT, packBatch(events));
@@ -36,21 +36,21 @@ export async function insertBatch(db: Queryable, events: readonly NewEvent[]): P
 /**
  * Commits events as one batch, as {@link insertBatch} does.
  *
- * @throws DatabaseUnavailableError when Postgres is away or today's partition cannot be made: the outcome is unknown then,
- *   and what is sent again is found to be a duplicate.
+ * @throws DatabaseUnavailableError when Postgres is away or today's partition cannot be made. The outcome is unknown then, and
+ *   events that are sent again are found to be duplicates.
  */
 export async function commitBatch(store: Store, events: readonly NewEvent[]): Promise<number> {
   try {
     return await insertBatch(store.pool, events);
   } catch (error) {
     if (!isMissingPartition(error)) throw error;
-    // Nobody made partitions ahead for a week: make them here rather than refuse what a provider has signed.
+    // No process has made partitions for a week: make them here rather than refuse a signed event.
     await ensurePartitions(store).catch(failWithoutPartition);
     return insertBatch(store.pool, events);
   }
 }
 
-/** No event is to blame: its sender is to try again. */
+/** Wraps errors for which no event is to blame: senders are to try again. */
 function failWithoutPartition(cause: unknown): never {
   const reason = cause instanceof Error ? cause.message : String(cause);
   throw new DatabaseUnavailableError(`today's partition is missing and cannot be made: ${reason}`, { cause });

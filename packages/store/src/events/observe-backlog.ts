@@ -4,13 +4,13 @@ import type { Store } from "../connection/create-store.ts";
 import { type Backlog, readBacklog } from "./read-backlog.ts";
 
 const EVERY_MS = 10_000;
-/** An older reading is none: a gauge that repeats it would hide that Postgres is away. */
+/** An older reading is not reported: a gauge that repeats it would hide an outage of Postgres. */
 const STALE_MS = 3 * EVERY_MS;
 const STATES = ["pending", "running", "retrying", "dead"];
 
 /**
- * Measures every ten seconds what waits to be done, for metrics, until the signal is aborted. Deliveries of `handlers` are
- * told also where there are none; without handlers no deliveries are told.
+ * Measures the backlog every ten seconds, for metrics, until the signal is aborted. Counts of `handlers` are reported also where
+ * they are 0; without handlers, no deliveries are counted.
  */
 export function observeBacklog(
   store: Store,

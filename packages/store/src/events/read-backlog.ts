@@ -2,25 +2,25 @@ import { ENDPOINT_PREFIX } from "@penstock/schemas";
 import { query, type Store } from "../connection/create-store.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
-/** What waits to be done, as of now. */
+/** The backlog. */
 export interface Backlog {
-  /** Events accepted and not yet processed, copies of others included; of {@link BATCH_LIMIT} batches at most. */
+  /** Events that are accepted and not processed yet, duplicates included; of {@link BATCH_LIMIT} batches at most. */
   readonly pendingEvents: number;
-  /** Age of the oldest of them in seconds; 0 when there is none. */
+  /** Age of the oldest pending event in seconds; 0 without one. */
   readonly oldestPendingSeconds: number;
   /**
-   * How many deliveries have not succeeded, by subscriber (all endpoints are one: `endpoints`) and state, of each state up to {@link DELIVERIES_LIMIT}; those
-   * of which there are none are left out.
+   * How many deliveries have not succeeded, by subscriber (all endpoints count as `endpoints`) and state, up to
+   * {@link DELIVERIES_LIMIT} each. Counts of 0 are left out.
    */
   readonly deliveries: readonly { readonly subscriber: string; readonly state: string; readonly count: number }[];
 }
 
-/** Counting more would cost more than the number is worth. */
+/** A larger number is not worth its cost. */
 const BATCH_LIMIT = 100_000;
-/** The same for deliveries, of each state. */
+/** The limit of each count of deliveries. */
 const DELIVERIES_LIMIT = 100_000;
 
-// State by state, by the index of what has not succeeded.
+// State by state, by the index of deliveries that have not succeeded.
 const READ = statement({
   name: "penstock-read-backlog",
   rows: { pending: "int4", oldest: "float8?", deliveries: column<Backlog["deliveries"]>("jsonb") },
@@ -37,7 +37,7 @@ const READ = statement({
                GROUP BY 1, 2) AS d) AS deliveries`,
 });
 
-/** Reads what waits to be done, for metrics. */
+/** Reads the backlog, for metrics. */
 export async function readBacklog(store: Store): Promise<Backlog> {
   const [row] = (await query(store.pool, READ)).rows;
   return {

@@ -4,8 +4,8 @@ import type { EventPointer } from "./find-events.ts";
 import { replayAs } from "../replay/replay-columns.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
-// Row by row by key: see claim-batches.ts. The bodies of a batch are unpacked once, however many of its events are wanted,
-// which is what the empty bytea is for; and of bodies no more are read than fit, since each tells its length beforehand.
+// Row by row by key: see claim-batches.ts. The bodies of a batch are decompressed once, however many of its events are wanted:
+// that is what the empty bytea is for. Only bodies that fit are read, since their lengths are known beforehand.
 const READ = statement({
   name: "penstock-read-events",
   rows: {
@@ -46,8 +46,8 @@ const READ = statement({
 });
 
 /**
- * Reads events whole, in the order given. Those that are gone are left out, and so is what comes after the first whose body
- * does not fit into `maxBytes` of bodies; one always fits. Whatever reads the body of a processed event does it by this.
+ * Reads events with their bodies, in the order given, without events that are gone. Ends before the first event whose body does not
+ * fit into `maxBytes`; one always fits. The only way to read the body of a processed event.
  */
 export async function readEvents(
   db: Queryable,
@@ -76,7 +76,7 @@ export async function readEvents(
   }));
 }
 
-/** Reads one event; null when it is gone. */
+/** Reads one event; null when the event is gone. */
 export async function readEvent(db: Queryable, pointer: EventPointer): Promise<StoredEvent | null> {
   const [event] = await readEvents(db, [pointer]);
   return event ?? null;
@@ -87,7 +87,7 @@ const READ_BODY = statement({
   text: sql`SELECT penstock.body_of(${{ day: "date", seq: "int8", bodyAt: "int4", bytes: "int4" }}) AS body`,
 });
 
-/** Reads the body of an event that is not processed yet, of which only its batch tells. */
+/** Reads the body of an event that is not processed yet, from its batch. */
 export async function readBody(
   db: Queryable,
   { day, seq, body_at, bytes }: { readonly day: string; readonly seq: string; body_at: number; bytes: number },

@@ -7,9 +7,9 @@ import { readReplays } from "../replay/replay-columns.ts";
 import { recordWords } from "../search/record-words.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
-// The ledger first: a duplicate must lose there. Sorted by key, since two transactions that insert the same keys in
-// different orders deadlock. A key that another transaction has inserted and not committed is waited for.
-// Keys and hashes travel as one run of bytes each, cut up here: arrays of bytea are twice as long.
+// The ledger first: a duplicate must lose there. Sorted by key, since two transactions that insert the same keys in different
+// orders deadlock. The insert waits for a key that another transaction has inserted and not committed.
+// Keys and hashes travel as one bytea each, cut up here: arrays of bytea are twice as long.
 const batches = { batches: "int8[]" } as const;
 const count = { count: "int4" } as const;
 
@@ -55,7 +55,7 @@ const HASHES = statement({
            FROM penstock.event_keys WHERE key = ANY (${{ keys: "bytea[]" }})`,
 });
 
-/** Takes pending batches and records which of their events are new; see EngineTransaction.claimBatches. */
+/** Claims pending batches and records their new events; see EngineTransaction.claimBatches. */
 export async function takeBatches(
   client: pg.PoolClient,
   claim: BatchClaim,
@@ -101,7 +101,7 @@ export async function takeBatches(
   };
 }
 
-/** Writes the ledger and the events, and returns those that are no copies of others. */
+/** Writes the ledger and the events, and resolves to the new events. */
 async function recordEvents(
   client: pg.PoolClient,
   batches: readonly BatchRow[],
@@ -111,7 +111,7 @@ async function recordEvents(
   for (const event of events) if (!first.has(event.key)) first.set(event.key, event);
   const fresh = await insert(client, batches, [...first.values()]);
   if (fresh.length === events.length) return fresh;
-  // Copies, in this transaction or of what was there before, and other bodies under an id that is taken.
+  // Duplicates, and events with another body under a known id.
   const isFresh = new Set(fresh);
   const others = events.filter((event) => !isFresh.has(event));
   const known = await readHashes(client, [...new Set(others.map(({ key }) => key))]);
@@ -125,7 +125,7 @@ async function recordEvents(
   return [...fresh, ...(await insert(client, batches, [...conflicts.values()]))].toSorted((a, b) => a.seq - b.seq);
 }
 
-/** Returns those whose keys were new; by far the most often all of them. */
+/** Inserts events, and resolves to those whose keys were new: mostly all of them. */
 async function insert(
   client: pg.PoolClient,
   batches: readonly BatchRow[],
@@ -157,12 +157,12 @@ async function insert(
   return events.filter(({ seq }) => seqs.has(seq));
 }
 
-/** As Postgres writes a text[]: arrays of different lengths make no array of arrays. */
+/** A text[] in the notation of Postgres, which has no arrays of arrays of different lengths. */
 function toArrayLiteral(items: readonly string[]): string {
   return `{${items.map((item) => `"${item.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
 }
 
-/** The hash of the body that each key was first seen with. */
+/** Reads the hash of the first body of each key. */
 async function readHashes(client: pg.PoolClient, keys: readonly string[]): Promise<Map<string, string>> {
   const { rows } = await query(client, HASHES, { keys: keys.map((key) => Buffer.from(key, "hex")) });
   return new Map(rows.map(({ key, body_hash }) => [key, body_hash]));
@@ -174,7 +174,7 @@ const DROP = statement({
      WHERE b.day = c.day AND b.batch = c.batch`,
 });
 
-/** Deletes batches that hold nothing but copies: nobody will ever read them. */
+/** Deletes batches of duplicates only: nothing refers to them. */
 async function dropCopies(
   client: pg.PoolClient,
   batches: readonly BatchRow[],

@@ -11,7 +11,7 @@ import { column, sql, statement } from "../connection/sql.ts";
 const MOST_SHOWN = 20;
 const NO_BODY = Buffer.alloc(0);
 
-/** An attempt that is worth a row: all but a first success, and what operators did in between; see AttemptRow. */
+/** An attempt that has a row (all but a first success), or what an operator did in between; see AttemptRow. */
 export interface AttemptSummary {
   readonly subscriber: string;
   readonly attempt: number;
@@ -24,7 +24,7 @@ export interface AttemptSummary {
   readonly replay: string | null;
 }
 
-/** One event whole: its summary, the attempts of its deliveries and its exact body. */
+/** One event: its summary, the attempts of its deliveries and its exact body. */
 export interface EventDetail extends EventSummary {
   readonly attempts: readonly AttemptSummary[];
   /** Ids of what it is about; the first one sorts a batch. */

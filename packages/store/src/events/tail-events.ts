@@ -6,24 +6,24 @@ import { PARTITION_DAYS } from "../schema/partitions.ts";
 import { readEvents } from "./read-events.ts";
 import { sql, statement } from "../connection/sql.ts";
 
-// Events follow each other by seq, which the number of their batch decides; it is drawn before the batch is committed, and
-// its events appear when a worker has processed it. A reader that just takes what has a higher seq than the last one skips
-// what appears late. So it reads below the oldest batch that is pending or being written: there nothing can appear any more.
+// Events are ordered by seq, which the number of their batch decides. The number is drawn before the batch is committed, and the
+// events appear when a worker has processed the batch. A reader that takes everything above the last seq would skip events that
+// appear late. So a tail reads below the oldest batch that is pending or being written: nothing can appear there any more.
 //
-// Whoever inserts a batch has its xid before it draws a number (insert-batch.ts). So batches are known to be written by
-// three steps, each a statement of its own and in this order:
+// A transaction that inserts a batch has its xid before it draws a number (insert-batch.ts). Three steps tell up to where all
+// batches are written, each a statement of its own, in this order:
 //   1. read which number was drawn last;
 //   2. take an xid: it is higher than that of every transaction which has drawn up to that number;
-//   3. once no transaction with a lower xid runs (pg_snapshot_xmin), all of them have ended, and what they have committed
-//      is seen by every later statement.
-// The xmax of a snapshot would not do for 2: it is one more than the last xid that has *ended*, and the transaction that
-// is waited for may have a higher one.
+//   3. once no transaction with a lower xid runs (pg_snapshot_xmin), all of them have ended, and every later statement sees
+//      what they have committed.
+// The xmax of a snapshot would not do for step 2: it is one more than the last xid that has *ended*, and the open transaction may
+// have a higher xid.
 //
-// Of the batches that are written, those that are pending are in that table, until what they hold is in events.
+// A batch that is written is in `pending` until its events are in `events`.
 //
-// What is below lies in the order of (day, seq), the primary key: no index for this, and the cursor is one number.
+// The order is that of the primary key (day, seq), without an index for it, and the cursor is one number.
 
-/** An event as it came, for whoever follows events as they come. */
+/** An event as a tail gives it. */
 export interface TailedEvent {
   readonly seq: number;
   readonly source: string;
@@ -37,25 +37,25 @@ export interface TailedEvent {
 }
 
 export interface TailFilter {
-  /** All unless given. */
+  /** All types by default. */
   readonly types?: readonly string[] | undefined;
   readonly source?: string | undefined;
-  /** Only what was received then or later, by the clock of Postgres. */
+  /** Only events received then or later, by the clock of Postgres. */
   readonly since?: Date | undefined;
 }
 
 export interface TailPage {
   /** In the order of seq; at most a thousand, and about 4 MiB of bodies. */
   readonly events: readonly TailedEvent[];
-  /** Where to go on: a tail that starts after it gives what follows these events, each once. */
+  /** The cursor: a tail that starts after it gives the events that follow, each once. */
   readonly cursor: number;
-  /** `more` is there to be read; `soon`: something waits for a transaction that runs; `none`: nothing has come. */
+  /** `more`: read on at once. `soon`: events wait for a running transaction. `none`: nothing new. */
   readonly next: "more" | "soon" | "none";
 }
 
 export interface EventTail {
   /**
-   * The next events. After an error it may be called again, and gives the same.
+   * Reads the next events. After an error, another call gives the same events.
    *
    * @throws DatabaseUnavailableError
    * @throws CursorAheadError
@@ -63,7 +63,7 @@ export interface EventTail {
   read(): Promise<TailPage>;
 }
 
-/** How many events a page goes through at most: the work of a page is bounded, whatever the filter leaves out. */
+/** How many events one page reads at most: its work is bounded, whatever the filter leaves out. */
 const PAGE_EVENTS = 1_000;
 const PAGE_BYTES = 4 * 1_048_576;
 
@@ -114,7 +114,7 @@ const PAGE = statement({
      ORDER BY page.seq`,
 });
 
-/** The last seq of the batch whose number was drawn last; it may not be committed yet, or never will be. 0 before the first. */
+/** The last seq of the batch whose number was drawn last, which may be uncommitted, or never be committed. 0 before the first. */
 export async function readLastSeq(store: Store): Promise<number> {
   const [last] = (await query(store.pool, LAST_BATCH)).rows;
   return lastOf(Number(last?.batch ?? 0));
@@ -124,17 +124,17 @@ export async function readLastSeq(store: Store): Promise<number> {
 const lastOf = (batch: number): number => (batch === 0 ? 0 : batch * BATCH_EVENTS + BATCH_EVENTS - 1);
 
 /**
- * Follows the events after a seq, as they are processed: skips none and gives none twice, however late a transaction commits.
- * A batch that waits to be processed holds up what comes after it, and so does a transaction that stays open.
+ * Follows the events after a seq as they are processed: skips none and repeats none, however late a transaction commits. A batch
+ * that waits, or a transaction that stays open, holds up all later events.
  */
 export function tailEvents(store: Store, options: TailFilter & { readonly after: number }): EventTail {
   const { types, source, since } = options;
   let cursor = options.after;
-  /** Up to here all batches are written. */
+  /** All batches are written up to this seq. */
   let written = options.after;
-  /** Up to here they are processed, too. */
+  /** All batches are processed up to this seq. */
   let settled = options.after;
-  /** A seq up to which they are once no transaction below this xid runs. */
+  /** All batches are written up to this seq once no transaction below this xid runs. */
   let mark: { readonly seq: number; readonly xid: string } | null = null;
 
   async function settle(): Promise<void> {
