@@ -131,3 +131,24 @@ test("one that is dead with a backlog takes no turn from the others, and what co
   expect(performance.now() - before).toBeLessThan(5_000);
   expect(sink.received.length - wellOnes().length).toBeLessThanOrEqual(100);
 }, 300_000);
+
+test("an endpoint that asks for it by name is told of each issue that is new, and one that gets all types is not", async () => {
+  await addEndpoint("ep_ops", { types: ["penstock.issue.opened"] });
+  await addEndpoint("ep_all", {});
+  await start();
+  await workplace.store.pool.query(`
+    WITH came AS (
+      INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
+      VALUES (nextval('penstock.batch_number') * 1024, (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_1', 'x', '{}', 0, 0)
+      RETURNING day, seq
+    )
+    INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
+    SELECT day, seq, 'inbox', 'dead', 1 FROM came`);
+  await eventually(() => expect(sink.received.map(endpointOf)).toEqual(["ep_ops"]), soon);
+  const [told] = sink.received.map(({ body }) => JSON.parse(body.toString()) as object);
+  expect(told).toMatchObject({
+    type: "penstock.issue.opened",
+    data: { kind: "dead-letter", subject: "inbox", title: "it failed", count: 1, exampleEventId: "evt_1" },
+  });
+  await eventually(async () => expect(await ofEndpoints()).toEqual(["ep_ops succeeded 1"]), soon);
+});

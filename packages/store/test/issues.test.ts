@@ -130,6 +130,16 @@ describe("dead letters", () => {
     expect((await listIssues(store)).map(({ count }) => count)).toEqual([1, 1]);
   });
 
+  test("that commit very late are found by a look at all", async () => {
+    await addDead(1, 1);
+    await advanceIssues(store);
+    await addDead(2, 2, { ago: "1 h" });
+    await advanceIssues(store);
+    expect(await only()).toMatchObject({ count: 1 });
+    await advanceIssues(store, { all: true });
+    expect(await only()).toMatchObject({ count: 2 });
+  });
+
   test("of an endpoint are told apart by what it answers with, not by what it says", async () => {
     await addDead(1, 1, { subscriber: "ep_1", errorClass: "HTTP 500", message: "sorry, Mr Miller" });
     await addDead(2, 2, { subscriber: "ep_1", errorClass: "HTTP 500", message: "<html>" });

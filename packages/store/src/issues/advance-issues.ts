@@ -23,11 +23,12 @@ async function alone<T>(store: Store, work: (client: pg.PoolClient) => Promise<T
 
 /**
  * Sorts what has failed since the last time into issues, a page of each kind, and returns whether there is more. What is sorted
- * is marked in the same transaction, so nothing is counted twice and nothing is left out, however late it was committed.
+ * is marked in the same transaction, so nothing is counted twice. What died minutes before it was committed is found by a look at
+ * `all`, which costs more where much has died since the last vacuum.
  */
-export async function advanceIssues(store: Store): Promise<boolean> {
+export async function advanceIssues(store: Store, { all = false }: { readonly all?: boolean } = {}): Promise<boolean> {
   const sorted = await alone(store, async (client) => {
-    const dead = await sortDeadLetters(client);
+    const dead = await sortDeadLetters(client, all);
     const quarantined = await sortQuarantined(client);
     await noteFailingEndpoints(client);
     await noteRefused(client);

@@ -11,8 +11,8 @@ export const SORTED_AT_ONCE = 1_000;
 /** A handler that puts something new into each error would fill the list: what comes after these is one issue. */
 const MOST_ISSUES_OF_ONE = 100;
 
-// The partial index holds what is not sorted yet, and nothing else: a look costs the same whatever is stored. One that an operator
-// has in hand is left for the next look.
+// The partial index holds what is not sorted yet, but also, until a vacuum, what was: so a look begins a little before the newest that
+// was sorted, by which time whatever died before has committed. What has not, or was in an operator's hand, is found by a look at `all`.
 const FIND = statement({
   rows: {
     day: "text",
@@ -31,6 +31,9 @@ const FIND = statement({
            a.error_class, a.error_message, a.place
       FROM (SELECT day, seq, subscriber, changed_at, lane FROM penstock.deliveries
              WHERE state = 'dead' AND issue IS NULL
+               AND changed_at >= coalesce(
+                     (SELECT max(last_seen) - interval '5 min' FROM penstock.issues
+                       WHERE kind = 'dead-letter' AND NOT ${{ all: "bool" }}), '-infinity')
              ORDER BY changed_at LIMIT ${SORTED_AT_ONCE} FOR UPDATE SKIP LOCKED) AS d
            LEFT JOIN LATERAL (
              SELECT error_class, error_message, place FROM penstock.attempts a
@@ -58,8 +61,8 @@ const SORT = statement({
 });
 
 /** Sorts dead letters that are new into issues; returns how many. A lane that one of them blocks is an issue, too. */
-export async function sortDeadLetters(client: pg.PoolClient): Promise<number> {
-  const { rows } = await query(client, FIND);
+export async function sortDeadLetters(client: pg.PoolClient, all: boolean): Promise<number> {
+  const { rows } = await query(client, FIND, { all });
   if (rows.length === 0) return 0;
   const known = await knownFingerprints(client, new Set(rows.map(({ subscriber }) => subscriber)));
   const dead = rows.map((row): Occurrence & { readonly subscriber: string } => {
