@@ -10,9 +10,7 @@ export function keepIssues(context: ServiceContext): Service {
   const { store, log } = context;
   const loops = [
     loop(context, SORT_EVERY_MS, "sorting failures into issues", () => advanceIssues(store)),
-    loop(context, LOOK_AT_ALL_EVERY_MS, "sorting late failures into issues", () =>
-      advanceIssues(store, { all: true }),
-    ),
+    loop(context, LOOK_AT_ALL_EVERY_MS, "sorting late failures into issues", () => advanceIssues(store, { all: true })),
     loop(context, SETTLE_EVERY_MS, "settling issues", async () => {
       const resolved = await resolveSettledIssues(store);
       if (resolved > 0) log.info({ resolved }, "issues of which nothing is left were resolved");
