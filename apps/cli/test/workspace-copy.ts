@@ -32,7 +32,7 @@ export async function copyWorkspace(): Promise<WorkspaceCopy> {
     if (existsSync(join(root, file))) await cp(join(root, file), join(folder, file));
   }
   const { NODE_OPTIONS: _, VITEST: __, ...inherited } = process.env;
-  const env = { ...inherited, NO_COLOR: "1", INGEST_PORT: "0" };
+  const env = { ...inherited, NO_COLOR: "1", INGEST_PORT: "0", CONSOLE_PORT: "0" };
 
   const npm: WorkspaceCopy["npm"] = async (...args) => {
     try {

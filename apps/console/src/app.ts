@@ -15,6 +15,8 @@ export interface ConsoleAppOptions extends ApiOptions {
   /** The folder of the built page. */
   readonly webFolder: string;
   readonly version: string;
+  /** Whether people can sign in by a provider of identities. */
+  readonly hasOidc: boolean;
 }
 
 const MAX_BODY = "2mb";
@@ -35,7 +37,7 @@ export function createConsoleApp(options: ConsoleAppOptions): Express {
   router.use("/api/v1", createApi(options));
   const basePath = `${place.basePath}/`;
   serveDocs(router, webFolder, basePath);
-  serveWeb(router, webFolder, { basePath, version });
+  serveWeb(router, webFolder, { basePath, version, hasOidc: options.hasOidc });
   // A proxy may leave the path in front or take it away.
   if (place.basePath !== "") app.use(place.basePath, router);
   app.use(router);

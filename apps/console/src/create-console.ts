@@ -42,7 +42,7 @@ export function createConsole(
 ): Console {
   const closing = new AbortController();
   const place = toPublicPlace(config.publicUrl);
-  const auth = createAuth({ store, place, masterKeys: config.masterKeys, log });
+  const auth = createAuth({ store, place, masterKeys: config.masterKeys, oidc: config.oidc, log });
   const readiness = createReadiness(
     [
       { name: "postgres", required: true, check: () => store.ping() },
@@ -68,6 +68,7 @@ export function createConsole(
     log,
     version,
     webFolder: WEB_FOLDER,
+    hasOidc: config.oidc !== null,
     trustProxyHops: config.trustProxyHops,
   });
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000 }, app);

@@ -8,6 +8,8 @@ export interface WebSettings {
   /** The path in front of everything, ends with a slash. */
   readonly basePath: string;
   readonly version: string;
+  /** Whether people can sign in by a provider of identities. */
+  readonly hasOidc: boolean;
 }
 
 const SESSION_COOKIE = "penstock.session_token=";
@@ -41,7 +43,9 @@ function sendPage(file: string, settings: WebSettings): RequestHandler {
     return page.replace("<head>", () => head);
   });
   return (req, res) => {
-    const page = req.headers.cookie?.includes(SESSION_COOKIE) ? withSession : without;
+    // A browser that comes by a link of another site keeps the cookie to itself until the page asks.
+    const mayHave = req.headers.cookie?.includes(SESSION_COOKIE) || req.headers["sec-fetch-site"] === "cross-site";
+    const page = mayHave ? withSession : without;
     res.set("cache-control", "no-store").type("html").send(page);
   };
 }

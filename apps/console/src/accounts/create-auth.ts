@@ -1,13 +1,18 @@
 import { hkdfSync } from "node:crypto";
 import { isDisabled, openAccountsDatabase, type Store } from "@penstock/store";
 import type { Logger } from "@penstock/telemetry";
+import type { ConsoleConfig } from "@penstock/schemas";
 import { betterAuth, type BetterAuthOptions } from "better-auth";
+import { genericOAuth } from "better-auth/plugins/generic-oauth";
 import type { PublicPlace } from "../api/same-origin.ts";
 import { signInByLink } from "./sign-in-by-link.ts";
 
 /** Set by the app from the address that it trusts, whatever a client has sent. */
 export const ADDRESS_HEADER = "x-penstock-address";
 export const AUTH_PATH = "/api/v1/auth";
+
+/** Of the provider of identities, in addresses and in the table of credentials. */
+export const OIDC = "oidc";
 
 const DAY_S = 24 * 60 * 60;
 
@@ -16,11 +21,12 @@ export interface AuthOptions {
   readonly place: PublicPlace;
   /** The first signs, the others are ignored. */
   readonly masterKeys: string;
+  readonly oidc: ConsoleConfig["oidc"];
   readonly log: Logger;
 }
 
 /** Accounts: passwords, sessions and their cookies, and how often one may try. What somebody may do is decided elsewhere. */
-export function createAuth({ store, place, masterKeys, log }: AuthOptions) {
+export function createAuth({ store, place, masterKeys, oidc, log }: AuthOptions) {
   return betterAuth({
     appName: "Penstock",
     baseURL: place.origin ?? { allowedHosts: ["localhost:*", "127.0.0.1:*", "[::1]:*"], protocol: "http" },
@@ -54,6 +60,9 @@ export function createAuth({ store, place, masterKeys, log }: AuthOptions) {
     },
     account: {
       modelName: "credentials",
+      encryptOAuthTokens: true,
+      // Who was invited is found by the address that the provider vouches for.
+      accountLinking: { enabled: true, trustedProviders: [OIDC] },
       fields: {
         userId: "person_id",
         providerId: "provider",
@@ -99,10 +108,30 @@ export function createAuth({ store, place, masterKeys, log }: AuthOptions) {
       defaultCookieAttributes: { path: `${place.basePath}/`, httpOnly: true, sameSite: "lax" },
       cookies: { session_token: { attributes: { sameSite: "strict" } } },
     },
-    plugins: [signInByLink(store)],
+    plugins: [signInByLink(store), ...(oidc === null ? [] : [signInByOidc(oidc)])],
     telemetry: { enabled: false },
     logger: { log: (level, message) => log[level](`accounts: ${message}`) },
   } satisfies BetterAuthOptions);
+}
+
+/** Lets in who was invited, and nobody else, whoever the provider knows. */
+function signInByOidc({ issuer, clientId, clientSecret }: NonNullable<ConsoleConfig["oidc"]>) {
+  const discoveryUrl = `${issuer}/.well-known/openid-configuration`;
+  const scopes = ["openid", "email", "profile"];
+  return genericOAuth({
+    config: [
+      {
+        providerId: OIDC,
+        discoveryUrl,
+        clientId,
+        clientSecret,
+        scopes,
+        pkce: true,
+        requireIdTokenVerification: true,
+        disableSignUp: true,
+      },
+    ],
+  });
 }
 
 export type Auth = ReturnType<typeof createAuth>;

@@ -19,7 +19,10 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({ notFou
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
-  validateSearch: (search): { to?: string } => (typeof search["to"] === "string" ? { to: search["to"] } : {}),
+  validateSearch: ({ to, error }): { to?: string; error?: string } => ({
+    ...(typeof to === "string" && { to }),
+    ...(typeof error === "string" && { error }),
+  }),
   component: lazyRouteComponent(() => import("./pages/sign-in.tsx"), "SignInPage"),
 });
 

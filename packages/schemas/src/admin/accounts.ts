@@ -131,5 +131,19 @@ export const signInRoutes = defineRoutes({
     response: z.unknown(),
     stream: "raw",
   },
+  "POST /auth/sign-in/oidc": {
+    summary: "Begin to sign in by the provider of identities: answers with the address to go to",
+    role: "anyone",
+    /** The path of the page to come back to. */
+    body: z.object({ to: z.string().max(2_000).optional() }),
+    response: z.object({ url: z.string() }),
+    stream: "raw",
+  },
+  "GET /auth/callback/oidc": {
+    summary: "Where the provider of identities sends people back to",
+    role: "anyone",
+    response: z.unknown(),
+    stream: "raw",
+  },
   "POST /auth/sign-out": { summary: "End this session", role: "anyone", response: z.unknown(), stream: "raw" },
 });

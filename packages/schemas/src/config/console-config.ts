@@ -1,3 +1,4 @@
+import { ConfigError } from "./config-error.ts";
 import { deepFreeze } from "./deep-freeze.ts";
 import { type OutboundConfig, outboundVariables, toOutboundConfig } from "./outbound-config.ts";
 import { parseEnvironment } from "./parse-environment.ts";
@@ -22,6 +23,8 @@ export type ConsoleConfig = {
   readonly ingestUrl: string;
   /** Where endpoints may be, and what their secrets are sealed with. */
   readonly outbound: OutboundConfig;
+  /** A provider of identities (OpenID Connect) that people sign in by; `null`: none. */
+  readonly oidc: { readonly issuer: string; readonly clientId: string; readonly clientSecret: string } | null;
   /** How long a stop waits for requests that are under way. */
   readonly shutdownMs: number;
   readonly logLevel: LogLevel;
@@ -29,6 +32,7 @@ export type ConsoleConfig = {
 
 const { DATABASE_URL, LOG_LEVEL, SHUTDOWN_MS, INTERNAL_HOST, CONSOLE_INTERNAL_PORT } = variables;
 const { INGEST_URL, CONSOLE_HOST, CONSOLE_PORT, CONSOLE_URL, CONSOLE_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
+const { CONSOLE_OIDC_ISSUER, CONSOLE_OIDC_CLIENT_ID, CONSOLE_OIDC_CLIENT_SECRET } = variables;
 
 const consoleVariables = {
   ...outboundVariables,
@@ -38,6 +42,9 @@ const consoleVariables = {
   CONSOLE_URL,
   CONSOLE_TRUST_PROXY,
   INGEST_URL,
+  CONSOLE_OIDC_ISSUER,
+  CONSOLE_OIDC_CLIENT_ID,
+  CONSOLE_OIDC_CLIENT_SECRET,
   INTERNAL_HOST,
   CONSOLE_INTERNAL_PORT,
   PENSTOCK_MASTER_KEY: PENSTOCK_MASTER_KEY.refine((text) => text !== undefined, {
@@ -56,6 +63,14 @@ const consoleVariables = {
  */
 export function parseConsoleConfig(environment: Environment): ConsoleConfig {
   const values = parseEnvironment(consoleVariables, environment);
+  const { CONSOLE_OIDC_ISSUER: issuer, CONSOLE_OIDC_CLIENT_ID: clientId } = values;
+  const { CONSOLE_OIDC_CLIENT_SECRET: clientSecret } = values;
+  const given = [issuer, clientId, clientSecret].filter((value) => value !== undefined);
+  if (given.length === 1 || given.length === 2) {
+    throw new ConfigError([
+      "CONSOLE_OIDC_ISSUER, CONSOLE_OIDC_CLIENT_ID and CONSOLE_OIDC_CLIENT_SECRET must be set together, or none of them",
+    ]);
+  }
   return deepFreeze({
     databaseUrl: values.DATABASE_URL,
     port: values.CONSOLE_PORT,
@@ -66,6 +81,7 @@ export function parseConsoleConfig(environment: Environment): ConsoleConfig {
     masterKeys: values.PENSTOCK_MASTER_KEY ?? "",
     outbound: toOutboundConfig(values),
     ingestUrl: values.INGEST_URL,
+    oidc: issuer && clientId && clientSecret ? { issuer, clientId, clientSecret } : null,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,
   });

@@ -217,6 +217,15 @@ const publicUrl = z
   })
   .transform((text) => text?.replace(/\/+$/, ""));
 
+const issuer = z
+  .string()
+  .optional()
+  .refine((text) => text === undefined || (/^https?:\/\/[^?#]+$/.test(text) && URL.canParse(text)), {
+    error:
+      "must be the address of a provider of identities (OpenID Connect), e.g. https://login.example.com/realms/staff",
+  })
+  .transform((text) => text?.replace(/\/+$/, ""));
+
 /** Every variable that Penstock reads, by name: its rule, its default, and what to tell who got it wrong. */
 export const variables = {
   DATABASE_URL: databaseUrl,
@@ -239,6 +248,9 @@ export const variables = {
     })
     .transform((text) => text.replace(/\/+$/, ""))
     .default("http://127.0.0.1:8080"),
+  CONSOLE_OIDC_ISSUER: issuer,
+  CONSOLE_OIDC_CLIENT_ID: z.string().optional(),
+  CONSOLE_OIDC_CLIENT_SECRET: z.string().optional(),
   CONSOLE_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
   INGEST_ADDRESS_RATE: wholeNumber(1_000, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_SOURCE_RATE: wholeNumber(0, { min: 1, max: 1_000_000, zeroIs: "off" }),

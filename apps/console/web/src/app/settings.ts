@@ -3,6 +3,8 @@ interface Settings {
   /** The path in front of everything, ends with a slash. */
   readonly basePath: string;
   readonly version: string;
+  /** Whether people can sign in by a provider of identities. */
+  readonly hasOidc: boolean;
   /** Whether it is worth asking who is signed in. */
   readonly hasSession: boolean;
 }
@@ -10,4 +12,6 @@ interface Settings {
 const tag = document.getElementById("settings");
 
 export const settings: Settings =
-  tag === null ? { basePath: "/", version: "", hasSession: true } : (JSON.parse(tag.textContent) as Settings);
+  tag === null
+    ? { basePath: "/", version: "", hasOidc: false, hasSession: true }
+    : (JSON.parse(tag.textContent) as Settings);

@@ -17,6 +17,9 @@ const texts = defineTexts({
     email: "Email",
     password: "Password",
     submit: "Sign in",
+    byOidc: "Sign in with your organisation",
+    notKnown: "Your organisation knows you, and this console does not: ask an admin to invite your address.",
+    oidcFailed: "Signing in with your organisation did not work ({error}).",
     byLink: "Signing you in by your link…",
     noPassword:
       "No password yet? Use the one-time link that `npm start` printed, or make one: `penstock console link`.",
@@ -26,6 +29,9 @@ const texts = defineTexts({
     email: "Email",
     password: "Password",
     submit: "Accedi",
+    byOidc: "Accedi con la tua organizzazione",
+    notKnown: "La tua organizzazione ti conosce, questa console no: chiedi a un admin di invitare il tuo indirizzo.",
+    oidcFailed: "L'accesso con la tua organizzazione non ha funzionato ({error}).",
     byLink: "Accesso con il tuo link…",
     noPassword:
       "Non hai ancora una password? Usa il link monouso stampato da `npm start`, o creane uno: `penstock console link`.",
@@ -33,6 +39,9 @@ const texts = defineTexts({
 });
 
 const route = getRouteApi("/sign-in");
+
+/** What the provider's answer is refused with when nobody invited its person. */
+const NOT_KNOWN = "signup_disabled";
 
 /** The token of a one-time link: after the hash, so that no server and no log sees it. Taken out of the address at once. */
 function takeLinkToken(): string | null {
@@ -43,7 +52,7 @@ function takeLinkToken(): string | null {
 
 export function SignInPage() {
   const t = useTexts(texts);
-  const { to } = route.useSearch();
+  const { to, error: refused } = route.useSearch();
   const router = useRouter();
   const [token] = useState(takeLinkToken);
   const onSuccess = async (): Promise<void> => {
@@ -59,6 +68,10 @@ export function SignInPage() {
     mutationFn: (body: { email: string; password: string }) => api.call("POST /auth/sign-in/email", { body }),
     onSuccess,
   });
+  const byOidc = useMutation({
+    mutationFn: () => api.call("POST /auth/sign-in/oidc", { body: to === undefined ? {} : { to } }),
+    onSuccess: ({ url }) => location.assign(url),
+  });
   const begun = useRef(false);
   const { mutate: useLink } = byLink;
   useEffect(() => {
@@ -72,7 +85,7 @@ export function SignInPage() {
     const form = event.currentTarget;
     byPassword.mutate({ email: formText(form, "email"), password: formText(form, "password") });
   };
-  const error = byPassword.error ?? byLink.error;
+  const error = byPassword.error ?? byLink.error ?? byOidc.error;
   return (
     <main className="grid min-h-screen place-items-center p-4">
       <title>{`${t("title")} · Penstock`}</title>
@@ -86,6 +99,9 @@ export function SignInPage() {
         </h1>
         {byLink.isPending && <Notice>{t("byLink")}</Notice>}
         {error && <ErrorNotice error={error} />}
+        {!error && refused !== undefined && (
+          <Notice tone="bad">{refused === NOT_KNOWN ? t("notKnown") : t("oidcFailed", { error: refused })}</Notice>
+        )}
         <TextField label={t("email")} name="email" type="email" autoComplete="username" required autoFocus />
         <TextField label={t("password")} name="password" type="password" autoComplete="current-password" required />
         <Button
@@ -96,6 +112,11 @@ export function SignInPage() {
         >
           {t("submit")}
         </Button>
+        {settings.hasOidc && (
+          <Button className="justify-center" onClick={() => byOidc.mutate()} disabled={byOidc.isPending}>
+            {t("byOidc")}
+          </Button>
+        )}
         <p className="text-xs text-dim">{t("noPassword")}</p>
       </form>
     </main>
