@@ -91,9 +91,10 @@ export function createSourceHandlers(
   };
 }
 
-function toSecret({ source: _, addedAt, endsAt, usedAt, ...row }: SourceSecretRow) {
+function toSecret({ fingerprint, kept, inEnvironment, ended, addedAt, endsAt, usedAt }: SourceSecretRow) {
   const toTime = (time: Date | null): string | null => time?.toISOString() ?? null;
-  return { ...row, addedAt: addedAt.toISOString(), endsAt: toTime(endsAt), usedAt: toTime(usedAt) };
+  const times = { addedAt: addedAt.toISOString(), endsAt: toTime(endsAt), usedAt: toTime(usedAt) };
+  return { fingerprint, kept, inEnvironment, ended, ...times };
 }
 
 /** A secret of a form that the provider takes. @throws Problem where the provider makes its secrets. */
