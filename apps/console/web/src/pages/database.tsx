@@ -117,7 +117,12 @@ export function DatabasePage() {
                 <li key={day} className="flex items-center gap-3">
                   <span className="w-24 shrink-0 text-dim">{day}</span>
                   {/* A progress element: its length needs no inline style, which the page's policy refuses. */}
-                  <progress className="h-3 min-w-0 flex-1 accent-accent" value={bytes} max={largest} aria-label={day} />
+                  <progress
+                    className="h-3 min-w-0 flex-1 appearance-none overflow-hidden rounded-sm bg-sunken [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-sunken [&::-webkit-progress-value]:bg-accent"
+                    value={bytes}
+                    max={largest}
+                    aria-label={day}
+                  />
                   <span className="w-20 shrink-0 text-right">{formatBytes(bytes, language)}</span>
                 </li>
               ))}

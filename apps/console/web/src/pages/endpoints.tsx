@@ -100,7 +100,10 @@ export function EndpointsPage() {
                   <EndpointStatus key="status" endpoint={endpoint} />,
                   endpoint.types.includes("*") ? t("allEvents") : endpoint.types.join(", "),
                   <HealthStrip key="health" states={endpoint.pulse?.states ?? []} />,
-                  `${formatMs(endpoint.pulse?.p50Ms ?? null, language)} / ${formatMs(endpoint.pulse?.p99Ms ?? null, language)}`,
+                  <span key="speed" className="whitespace-nowrap">
+                    {formatMs(endpoint.pulse?.p50Ms ?? null, language)} /{" "}
+                    {formatMs(endpoint.pulse?.p99Ms ?? null, language)}
+                  </span>,
                   formatCount(endpoint.deliveries.pending + endpoint.deliveries.retrying, 1_000, language),
                   formatCount(endpoint.missed, 1_000, language),
                 ]}

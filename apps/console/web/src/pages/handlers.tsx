@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { Button } from "../parts/button.tsx";
@@ -266,7 +266,19 @@ function Errors() {
             <Row
               key={`${group.subscriber} ${group.errorClass}`}
               cells={[
-                group.subscriber,
+                // An endpoint's id begins so, and no handler's name does.
+                group.subscriber.startsWith("ep_") ? (
+                  <Link
+                    key="endpoint"
+                    to="/endpoints/$id"
+                    params={{ id: group.subscriber }}
+                    className="text-accent underline"
+                  >
+                    {group.subscriber}
+                  </Link>
+                ) : (
+                  group.subscriber
+                ),
                 <span key="error" className="block max-w-xl">
                   <b>{group.errorClass}</b> <span className="break-words">{group.message}</span>
                 </span>,
