@@ -9,8 +9,6 @@ const look = EditorView.theme({
   ".cm-content": { caretColor: "var(--ink)", minHeight: "12rem" },
   ".cm-gutters": { backgroundColor: "var(--panel)", color: "var(--dim)", border: "none" },
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "transparent" },
-  // The colours that come with CodeMirror are for a light page: red on black is not readable.
-  ".cm-line span": { color: "var(--accent)" },
   "&.cm-focused": { outline: "2px solid var(--accent)" },
 });
 
