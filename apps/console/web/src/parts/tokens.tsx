@@ -19,7 +19,7 @@ type Token = RouteAnswer<AdminRoutes["GET /tokens"]>["items"][number];
 const texts = defineTexts({
   en: {
     title: "API tokens",
-    none: "There is no token. A program calls the API with one, and so does `penstock --url`.",
+    none: "There is no token yet. A program calls the API with one: Authorization: Bearer pst_…",
     make: "Make a token",
     name: "Name",
     rights: "May do",
@@ -37,7 +37,7 @@ const texts = defineTexts({
   },
   it: {
     title: "Token API",
-    none: "Non c'è nessun token. Un programma chiama l'API con un token, e così fa `penstock --url`.",
+    none: "Non c'è ancora nessun token. Un programma chiama l'API con un token: Authorization: Bearer pst_…",
     make: "Crea un token",
     name: "Nome",
     rights: "Può fare",
