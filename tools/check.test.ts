@@ -31,6 +31,7 @@ describe("import rules", () => {
   const folders = [
     ...[
       "schemas",
+      "client",
       "sources",
       "handler-sdk",
       "engine",
@@ -45,6 +46,7 @@ describe("import rules", () => {
     "packages/handlers/billing",
     "apps/ingest",
     "apps/worker",
+    "apps/console",
     "apps/cli",
   ];
   const nameOf = (folder: string): string =>
@@ -55,6 +57,8 @@ describe("import rules", () => {
     "schemas-is-a-leaf": ["packages/schemas/src/planted.ts", `import "@penstock/telemetry";`],
     "sources-imports-schemas-only": ["packages/sources/src/planted.ts", `import "@penstock/telemetry";`],
     "handler-sdk-imports-schemas-only": ["packages/handler-sdk/src/planted.ts", `import "@penstock/telemetry";`],
+    "client-imports-schemas-only": ["packages/client/src/planted.ts", `import "@penstock/telemetry";`],
+    "the-page-speaks-by-the-client-only": ["apps/console/web/src/planted.ts", `import "@penstock/store";`],
     "dispatch-imports-schemas-only": ["packages/dispatch/src/planted.ts", `import "@penstock/telemetry";`],
     "handlers-import-the-sdk-only": ["packages/handlers/inbox/src/planted.ts", `import "@penstock/telemetry";`],
     "engine-declares-what-it-needs": ["packages/engine/src/planted.ts", `import type {} from "@penstock/store";`],
@@ -100,6 +104,8 @@ describe("import rules", () => {
     "packages/handlers/inbox/test/inbox.test.ts": `import "@penstock/testing"; import "only-for-development";`,
     "apps/ingest/src/storing.ts": `import "@penstock/store";`,
     "apps/cli/src/start.ts": `export const entry = import.meta.resolve("@penstock/ingest/main");`,
+    "apps/console/src/serving.ts": `import "@penstock/store";`,
+    "apps/console/web/src/asking.ts": `import "@penstock/client"; import "@penstock/schemas";`,
     "apps/worker/test/some.ts": "",
   };
 
