@@ -23,7 +23,7 @@ export interface Conditions {
   readonly notSubjects: readonly string[] | null;
   readonly ids: readonly string[] | null;
   readonly notIds: readonly string[] | null;
-  /** Names: a wildcard stands for those of this database. */
+  /** Names: a wildcard stands for those that are registered. */
   readonly handlers: readonly string[] | null;
   readonly notHandlers: readonly string[] | null;
   readonly states: readonly string[] | null;
@@ -61,9 +61,14 @@ export async function toSearch(store: Store, terms: readonly Term[], nowMs: numb
     fields.filter((term) => term.key === key && term.not === not);
   const plain = (key: FieldKey, not: boolean) => nullIfEmpty(of(key, not).map(({ value }) => toStorableText(value)));
   const patterns = (key: FieldKey, not: boolean) => nullIfEmpty(of(key, not).map(toPattern));
+  // A name is taken as it stands: deliveries outlive their subscriber.
   const named = async (not: boolean): Promise<string[] | null> => {
-    const found = patterns("handler", not);
-    return found && (await query(store.pool, NAMES, { patterns: found })).rows.map(({ name }) => name);
+    const asked = of("handler", not);
+    if (asked.length === 0) return null;
+    const names = asked.filter(({ prefix }) => !prefix).map(({ value }) => toStorableText(value));
+    const wild = asked.filter(({ prefix }) => prefix).map(toPattern);
+    if (wild.length === 0) return names;
+    return [...names, ...(await query(store.pool, NAMES, { patterns: wild })).rows.map(({ name }) => name)];
   };
   const notStatuses = of("status", true).map(({ value }) => value);
   const conditions: Conditions = {
