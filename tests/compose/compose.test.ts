@@ -136,7 +136,7 @@ test("what is published is the webhook, the console and the page of traces, on 1
       }
     }
   }
-  expect(published).toEqual([
+  expect(published.toSorted()).toEqual([
     "console 8081/tcp on 127.0.0.1",
     "ingest 8080/tcp on 127.0.0.1",
     "jaeger 16686/tcp on 127.0.0.1",
