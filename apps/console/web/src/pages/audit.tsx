@@ -8,6 +8,7 @@ import { Button } from "../parts/button.tsx";
 import { TextField } from "../parts/field.tsx";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
+import { Table } from "../parts/table.tsx";
 import { TimeAgo } from "../parts/time-ago.tsx";
 
 const texts = defineTexts({
@@ -73,32 +74,19 @@ export function AuditPage() {
           <p className="text-dim">{t(Object.keys(search).length > 0 ? "noMatch" : "none")}</p>
         )}
         {items.length > 0 && (
-          <div className="overflow-x-auto">
-            <table className="w-full text-left">
-              <thead className="text-dim">
-                <tr>
-                  {(["at", "actor", "action", "target", "detail"] as const).map((name) => (
-                    <th key={name} scope="col" className="py-1 pr-4 font-medium">
-                      {t(name)}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {items.map((entry) => (
-                  <tr key={entry.id} className="border-t border-line align-top">
-                    <td className="py-1.5 pr-4">
-                      <TimeAgo time={entry.at} />
-                    </td>
-                    <td className="py-1.5 pr-4">{entry.actor}</td>
-                    <td className="py-1.5 pr-4 font-mono text-xs">{entry.action}</td>
-                    <td className="py-1.5 pr-4 break-all">{entry.target}</td>
-                    <td className="py-1.5 pr-4 break-all text-dim">{describeDetail(entry.detail)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table head={[t("at"), t("actor"), t("action"), t("target"), t("detail")]}>
+            {items.map((entry) => (
+              <tr key={entry.id} className="border-t border-line align-top">
+                <td>
+                  <TimeAgo time={entry.at} />
+                </td>
+                <td>{entry.actor}</td>
+                <td className="font-mono text-xs">{entry.action}</td>
+                <td className="break-all">{entry.target}</td>
+                <td className="break-all text-dim">{describeDetail(entry.detail)}</td>
+              </tr>
+            ))}
+          </Table>
         )}
         {log.hasNextPage && (
           <Button className="mt-3" onClick={() => void log.fetchNextPage()} disabled={log.isFetchingNextPage}>

@@ -9,6 +9,7 @@ import { SelectField } from "../parts/field.tsx";
 import { describeLeft, issueTexts } from "../parts/issue-texts.ts";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
+import { Table } from "../parts/table.tsx";
 import { TimeAgo } from "../parts/time-ago.tsx";
 import { ISSUE_LIST_STATES } from "./issue-search.ts";
 
@@ -95,42 +96,29 @@ export function IssuesPage() {
           <p className="text-dim">{t(state === "unsettled" ? "none" : "noMatch")}</p>
         )}
         {items.length > 0 && (
-          <div className="overflow-x-auto">
-            <table className="w-full text-left">
-              <thead className="text-dim">
-                <tr>
-                  {(["what", "of", "state", "last", "count"] as const).map((name) => (
-                    <th key={name} scope="col" className="py-1 pr-4 font-medium">
-                      {t(name)}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {items.map((issue) => (
-                  <tr
-                    key={issue.id}
-                    aria-current={issue === current || undefined}
-                    className="border-t border-line align-top aria-[current]:bg-sunken"
-                  >
-                    <td className="py-1.5 pr-4">
-                      <Link to="/issues/$id" params={{ id: String(issue.id) }} className="font-medium underline">
-                        {names(issue.kind)}
-                      </Link>
-                      <div className="break-words">{issue.title}</div>
-                      <div className="text-xs text-dim">{describeLeft(names, issue.left)}</div>
-                    </td>
-                    <td className="py-1.5 pr-4 font-mono text-xs">{issue.subject}</td>
-                    <td className="py-1.5 pr-4">{names(issue.state)}</td>
-                    <td className="py-1.5 pr-4">
-                      <TimeAgo time={issue.lastSeen} />
-                    </td>
-                    <td className="py-1.5 pr-4 tabular-nums">{issue.count}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table head={[t("what"), t("of"), t("state"), t("last"), t("count")]}>
+            {items.map((issue) => (
+              <tr
+                key={issue.id}
+                aria-current={issue === current || undefined}
+                className="border-t border-line align-top aria-[current]:bg-sunken"
+              >
+                <td>
+                  <Link to="/issues/$id" params={{ id: String(issue.id) }} className="font-medium underline">
+                    {names(issue.kind)}
+                  </Link>
+                  <div className="break-words">{issue.title}</div>
+                  <div className="text-xs text-dim">{describeLeft(names, issue.left)}</div>
+                </td>
+                <td className="font-mono text-xs">{issue.subject}</td>
+                <td>{names(issue.state)}</td>
+                <td>
+                  <TimeAgo time={issue.lastSeen} />
+                </td>
+                <td className="tabular-nums">{issue.count}</td>
+              </tr>
+            ))}
+          </Table>
         )}
         {issues.hasNextPage && (
           <Button className="mt-3" onClick={() => void issues.fetchNextPage()} disabled={issues.isFetchingNextPage}>

@@ -9,6 +9,7 @@ import { CopyText } from "./copy-text.tsx";
 import { Dialog } from "./dialog.tsx";
 import { SelectField, TextField } from "./field.tsx";
 import { ErrorNotice, Notice } from "./notice.tsx";
+import { Table } from "./table.tsx";
 import { TimeAgo } from "./time-ago.tsx";
 
 const texts = defineTexts({
@@ -99,56 +100,38 @@ export function SourceSecrets({ source, mayChange }: { source: Source; mayChange
       </div>
       {live.length === 0 && <Notice tone="bad">{t("none")}</Notice>}
       {source.secrets.length > 0 && (
-        <div className="overflow-x-auto">
-          <table className="w-full text-left">
-            <thead className="text-dim">
-              <tr>
-                {(["fingerprint", "where", "added", "used", "ends"] as const).map((name) => (
-                  <th key={name} scope="col" className="py-1 pr-4 font-medium">
-                    {t(name)}
-                  </th>
-                ))}
-                {mayChange && <td />}
-              </tr>
-            </thead>
-            <tbody>
-              {source.secrets.map((secret) => (
-                <tr key={secret.fingerprint} className="border-t border-line">
-                  <td className="py-1.5 pr-4 font-mono text-xs">{secret.fingerprint}</td>
-                  <td className="py-1.5 pr-4">
-                    {[
-                      ...(secret.kept ? [t("database")] : []),
-                      ...(secret.inEnvironment ? [t("environment", { variable: source.secretsFrom })] : []),
-                    ].join(", ")}
-                  </td>
-                  <td className="py-1.5 pr-4">
-                    <TimeAgo time={secret.addedAt} />
-                  </td>
-                  <td className="py-1.5 pr-4">
-                    {secret.usedAt === null ? t("never") : <TimeAgo time={secret.usedAt} />}
-                  </td>
-                  <td className="py-1.5 pr-4">
-                    {secret.ended ? t("ended") : secret.endsAt === null ? t("no") : <TimeAgo time={secret.endsAt} />}
-                  </td>
-                  {mayChange && (
-                    <td className="flex justify-end gap-2 py-1.5">
-                      {secret.kept && (
-                        <Button className="px-2 py-0.5 text-xs" onClick={() => reveal.mutate(secret.fingerprint)}>
-                          {t("reveal")}
-                        </Button>
-                      )}
-                      {!secret.ended && (
-                        <Button look="danger" className="px-2 py-0.5 text-xs" onClick={() => setOpen(secret)}>
-                          {t("remove")}
-                        </Button>
-                      )}
-                    </td>
+        <Table head={[t("fingerprint"), t("where"), t("added"), t("used"), t("ends"), ...(mayChange ? [""] : [])]}>
+          {source.secrets.map((secret) => (
+            <tr key={secret.fingerprint} className="border-t border-line">
+              <td className="font-mono text-xs">{secret.fingerprint}</td>
+              <td>
+                {[
+                  ...(secret.kept ? [t("database")] : []),
+                  ...(secret.inEnvironment ? [t("environment", { variable: source.secretsFrom })] : []),
+                ].join(", ")}
+              </td>
+              <td>
+                <TimeAgo time={secret.addedAt} />
+              </td>
+              <td>{secret.usedAt === null ? t("never") : <TimeAgo time={secret.usedAt} />}</td>
+              <td>{secret.ended ? t("ended") : secret.endsAt === null ? t("no") : <TimeAgo time={secret.endsAt} />}</td>
+              {mayChange && (
+                <td className="flex justify-end gap-2 py-1.5">
+                  {secret.kept && (
+                    <Button className="px-2 py-0.5 text-xs" onClick={() => reveal.mutate(secret.fingerprint)}>
+                      {t("reveal")}
+                    </Button>
                   )}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+                  {!secret.ended && (
+                    <Button look="danger" className="px-2 py-0.5 text-xs" onClick={() => setOpen(secret)}>
+                      {t("remove")}
+                    </Button>
+                  )}
+                </td>
+              )}
+            </tr>
+          ))}
+        </Table>
       )}
       {reveal.error && <ErrorNotice error={reveal.error} />}
       {reveal.data && <CopyText text={reveal.data.secret} />}
