@@ -37,7 +37,8 @@ beforeAll(async () => {
     SELECT day, seq, 'inbox', CASE event_id WHEN 'evt_second' THEN 'dead' ELSE 'succeeded' END, 1 FROM penstock.events
      WHERE type = 'message.received';
     INSERT INTO penstock.attempts
-    SELECT day, seq, 'inbox', n, received_at + n * interval '2 s', received_at + n * interval '3 s', 'failed', 'Error', 'no such contact', 'w1'
+    SELECT day, seq, 'inbox', n, received_at + n * interval '2 s', received_at + n * interval '3 s', 'failed',
+           'Error', CASE n WHEN 3 THEN 'no such lead' ELSE 'no such contact' END, 'w1'
       FROM penstock.events, generate_series(1, 3) AS n WHERE event_id = 'evt_second'`);
 });
 afterAll(() => console.close());
@@ -134,6 +135,9 @@ test("j, k and o walk the list and open an event; r replays it, once the count i
   await page.getByRole("heading", { level: 1, name: "evt_second" }).waitFor();
   await expect.poll(() => page.getByRole("img", { name: /^attempt \d: failed/ }).count()).toBe(3);
   await page.getByRole("cell", { name: "Error: no such contact" }).first().waitFor();
+  await page.getByText("1.0 s after the try before · the same error · took 2.0 s, before 1.0 s").waitFor();
+  await page.getByRole("deletion").filter({ hasText: "contact" }).waitFor();
+  await page.getByRole("insertion").filter({ hasText: "lead" }).waitFor();
   await page.keyboard.press("r");
   const dialog = page.getByRole("dialog");
   await dialog.getByText("1 delivery is done again: inbox").waitFor();

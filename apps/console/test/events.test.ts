@@ -32,13 +32,26 @@ beforeAll(async () => {
   await createEngineStore(store, "test").transaction((tx) =>
     tx.claimBatches({ batches, onlyThese: true, maxEvents: 100, maxBytes: 1e9 }),
   );
+  // A copy comes, and a replay makes an event of another body.
+  const again = [
+    await commitBatch(store, [events[0]!]),
+    await commitBatch(store, [
+      { ...events[0]!, eventId: "evt_a#replay-mend", replay: { id: "mend", of: batches[0]! * 1_024 } },
+    ]),
+  ];
+  await createEngineStore(store, "test").transaction((tx) =>
+    tx.claimBatches({ batches: again, onlyThese: true, maxEvents: 100, maxBytes: 1e9 }),
+  );
   await commitBatch(store, [{ ...events[0]!, eventId: "evt_waits" }]);
   await store.pool.query(`
     INSERT INTO penstock.handlers (name, kind, types, registered_at)
     VALUES ('inbox', 'transactional', '{message.received}', now());
+    INSERT INTO penstock.replays (id, request, again, status) VALUES ('mend', '{}', false, 'done');
     INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts)
     SELECT day, seq, 'inbox', CASE event_id WHEN 'evt_a' THEN 'dead' ELSE 'succeeded' END, 1 FROM penstock.events
-     WHERE type = 'message.received';
+     WHERE event_id IN ('evt_a', 'evt_b');
+    INSERT INTO penstock.deliveries (day, seq, subscriber, state, lane, lane_at)
+    SELECT day, seq, 'in-order', 'pending', 'cnt_1', received_at FROM penstock.events WHERE event_id IN ('evt_a', 'evt_b');
     INSERT INTO penstock.attempts SELECT day, seq, 'inbox', 1, now() - interval '1 s', now(), 'failed', 'Error', 'boom', 'w1'
       FROM penstock.events WHERE event_id = 'evt_a'`);
 });
@@ -48,7 +61,7 @@ const search = async (client: Client, q: string): Promise<(string | null)[]> =>
   (await client.call("GET /events", { query: { q } })).items.map(({ id }) => id);
 
 test("events are found by a query, page by page", async () => {
-  expect(await search(viewer, "")).toEqual(["evt_waits", "evt_c", "evt_b", "evt_a"]);
+  expect(await search(viewer, "")).toEqual(["evt_waits", "evt_a#replay-mend", "evt_c", "evt_b", "evt_a"]);
   expect(await search(viewer, "state:dead handler:inbox age<2h")).toEqual(["evt_a"]);
   expect(await search(viewer, "id:evt_b")).toEqual(["evt_b"]);
   expect(await search(reader, "data.contactId=cnt_b")).toEqual(["evt_b"]);
@@ -61,7 +74,7 @@ test("events are found by a query, page by page", async () => {
     if (page.next === null) break;
     cursor = page.next;
   }
-  expect(ids).toEqual(["evt_waits", "evt_b", "evt_a"]);
+  expect(ids).toEqual(["evt_waits", "evt_a#replay-mend", "evt_b", "evt_a"]);
 });
 
 test("a query that is wrong is refused with the place and what would be right", async () => {
@@ -74,7 +87,7 @@ test("a query that is wrong is refused with the place and what would be right", 
 
 test("events are counted over time", async () => {
   const { total, counts, more } = await viewer.call("GET /events/histogram", { query: { q: "type:message.received" } });
-  expect([total, more, counts.reduce((sum, count) => sum + count, 0)]).toEqual([2, false, 2]);
+  expect([total, more, counts.reduce((sum, count) => sum + count, 0)]).toEqual([3, false, 3]);
 });
 
 test("completion is told what there is", async () => {
@@ -93,13 +106,32 @@ test("one event is shown with its deliveries and what came of each try", async (
     {
       id: "evt_a",
       subjects: ["cnt_1"],
-      deliveries: [{ subscriber: "inbox", state: "dead", attemptLog: [{ outcome: "failed", errorMessage: "boom" }] }],
+      deliveries: [
+        { subscriber: "inbox", state: "dead", attemptLog: [{ outcome: "failed", errorMessage: "boom" }] },
+        { subscriber: "in-order" },
+      ],
     },
   ]);
   const waiting = await viewer.call("GET /events/{source}/{id}", { path: { source: "buzzbip", id: "evt_waits" } });
   expect(waiting.items).toMatchObject([{ status: "pending", deliveries: [] }]);
   const unknown = viewer.call("GET /events/{source}/{id}", { path: { source: "shop", id: "evt_a" } });
   await expect(unknown).rejects.toMatchObject({ status: 404 });
+});
+
+test("what has to do with an event is found: its copies, its lanes, its replays, and what was made of it", async () => {
+  const related = (id: string) => viewer.call("GET /events/{source}/{id}/related", { path: { source: "buzzbip", id } });
+  expect(await related("evt_a")).toMatchObject({
+    copies: { count: 1, more: false, lastAt: expect.any(String) as string },
+    lanes: [{ subscriber: "in-order", lane: "cnt_1", deliveries: [{ state: "pending", event: { id: "evt_b" } }] }],
+    replays: [{ id: "mend", status: "done" }],
+    made: [{ id: "evt_a#replay-mend" }],
+  });
+  expect(await related("evt_c")).toEqual({
+    copies: { count: 0, more: false, lastAt: null },
+    lanes: [],
+    replays: [],
+    made: [],
+  });
 });
 
 test("a body is shown to those who may see payloads, which is on record; the others see its keys, and cannot search it", async () => {

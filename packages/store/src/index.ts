@@ -61,6 +61,7 @@ export { commitBatch } from "./events/insert-batch.ts";
 export { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "./deliveries/delivery-filter.ts";
 export { findTailStart } from "./events/find-tail-start.ts";
 export { findEvents, type EventPointer } from "./events/find-events.ts";
+export { COPY_COUNT_LIMIT, findRelated, type RelatedEvents } from "./events/find-related.ts";
 export { findOfTypes, type FoundEvent } from "./events/find-of-types.ts";
 export { type DeliveryCursor, type DeliveryRow, listDeliveries } from "./deliveries/list-deliveries.ts";
 export { type DeliverySummary, type EventSummary } from "./events/event-summary.ts";

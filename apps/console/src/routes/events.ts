@@ -2,10 +2,12 @@ import { randomBytes } from "node:crypto";
 import { parseQuery, type Term } from "@penstock/schemas/search";
 import type { eventsRoutes, RouteResult } from "@penstock/schemas/admin";
 import {
+  COPY_COUNT_LIMIT,
   countEvents,
   countReplay,
   createReplay,
   type EventDetail,
+  findRelated,
   listKnownValues,
   recordAudit,
   type ReplayCount,
@@ -27,6 +29,7 @@ const SEARCH_MS = 3_000;
 const COUNT_MS = 1_500;
 
 type Items = RouteResult<(typeof eventsRoutes)["GET /events"]>["items"];
+type Related = Omit<RouteResult<(typeof eventsRoutes)["GET /events/{source}/{id}/related"]>, "copies">;
 type Shown = RouteResult<(typeof eventsRoutes)["GET /events/{source}/{id}"]>["items"];
 
 const LAST_EVENT_ID = /^\d{1,16}$/;
@@ -64,6 +67,10 @@ export function createEventsHandlers(store: Store, closing: AbortSignal): Handle
         encoding: isText ? "utf8" : "base64",
         body: isText ? text : body.toString("base64"),
       };
+    },
+    "GET /events/{source}/{id}/related": async ({ path }) => {
+      const { copies, ...others } = await findRelated(store, await findEvent(store, path));
+      return { copies: { ...copies, more: copies.count >= COPY_COUNT_LIMIT }, ...(others as Related) };
     },
     "GET /events/{source}/{id}/replay": async ({ path, query: { handler } }) => {
       const { day, seq } = await findEvent(store, path);

@@ -58,7 +58,7 @@ const events = createRoute({
 const event = createRoute({
   getParentRoute: () => shell,
   path: "/events/$source/$id",
-  validateSearch: (search): { tab?: string } => (typeof search["tab"] === "string" ? { tab: search["tab"] } : {}),
+  validateSearch: (search): { tab?: string; about?: string } => textsIn(search, ["tab", "about"]),
   component: lazyRouteComponent(() => import("./pages/event.tsx"), "EventPage"),
 });
 

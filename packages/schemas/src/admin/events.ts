@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deliveryDetail, eventRow } from "../admin.ts";
+import { deliveryDetail, deliveryState, eventRow } from "../admin.ts";
 import { MAX_QUERY_LENGTH } from "../search/query.ts";
 import { defineRoutes } from "./contract.ts";
 import { pageOf, paging, time } from "./values.ts";
@@ -23,6 +23,23 @@ const matches = z.object({
   /** Deliveries that are done again. */
   total: z.int(),
   handlers: z.array(z.object({ name: z.string(), count: z.int() })),
+});
+
+/** What has to do with an event, beside the events with the same subject. */
+const related = z.object({
+  /** How often the event came again with the same body; a copy itself is not kept. */
+  copies: z.object({ count: z.int(), more: z.boolean(), lastAt: time.nullable() }),
+  /** What waits, runs or is dead in the lanes of the event's deliveries. */
+  lanes: z.array(
+    z.object({
+      subscriber: z.string(),
+      lane: z.string(),
+      deliveries: z.array(z.object({ state: deliveryState, event: eventRow })),
+    }),
+  ),
+  replays: z.array(z.object({ id: z.string(), status: z.string(), reason: z.string().nullable(), createdAt: time })),
+  /** Events that replays made of this one, with another body. */
+  made: z.array(eventRow),
 });
 
 export const eventsRoutes = defineRoutes({
@@ -76,6 +93,12 @@ export const eventsRoutes = defineRoutes({
       encoding: z.enum(["utf8", "base64"]),
       body: z.string(),
     }),
+  },
+  "GET /events/{source}/{id}/related": {
+    summary: "What has to do with an event: its copies, its lanes, its replays, and events made of it",
+    role: "viewer",
+    path,
+    response: related,
   },
   "GET /events/{source}/{id}/replay": {
     summary: "Count what a replay of an event would do again",

@@ -116,13 +116,42 @@ async function recordEvents(
   const others = events.filter((event) => !isFresh.has(event));
   const known = await readHashes(client, [...new Set(others.map(({ key }) => key))]);
   const conflicts = new Map<string, UnpackedEvent>();
+  const copies: UnpackedEvent[] = [];
   for (const event of others) {
-    if (known.get(event.key) === event.bodyHash) continue;
+    if (known.get(event.key) === event.bodyHash) {
+      copies.push(event);
+      continue;
+    }
     const conflict = toConflict(event);
     if (!conflicts.has(conflict.key)) conflicts.set(conflict.key, conflict);
   }
+  await recordCopies(client, batches, copies);
   if (conflicts.size === 0) return fresh;
   return [...fresh, ...(await insert(client, batches, [...conflicts.values()]))].toSorted((a, b) => a.seq - b.seq);
+}
+
+// By the ledger, which knows the event that was there before. Its key is unique, so this reads one entry per copy.
+const RECORD_COPIES = statement({
+  name: "penstock-record-copies",
+  text: sql`
+    INSERT INTO penstock.event_copies (seq, received_at)
+    SELECT k.seq, timestamptz 'epoch' + c.received_us * interval '1 microsecond'
+      FROM unnest(${{ keys: "bytea[]", receivedUs: "int8[]" }}) AS c (key, received_us)
+           JOIN penstock.event_keys k ON k.key = c.key`,
+});
+
+/** Writes down that events came again, for whoever looks at one of them. */
+async function recordCopies(
+  client: pg.PoolClient,
+  batches: readonly BatchRow[],
+  copies: readonly UnpackedEvent[],
+): Promise<void> {
+  if (copies.length === 0) return;
+  const receivedUs = new Map(batches.map(({ batch, received_us }) => [Number(batch), received_us]));
+  await query(client, RECORD_COPIES, {
+    keys: copies.map(({ key }) => Buffer.from(key, "hex")),
+    receivedUs: copies.map(({ seq }) => receivedUs.get(Math.floor(seq / BATCH_EVENTS))),
+  });
 }
 
 /** Inserts events, and resolves to those whose keys were new: mostly all of them. */

@@ -12,6 +12,7 @@ const MIGRATIONS = [
   "0005-search",
   "0006-sources",
   "0007-endpoint-deliveries",
+  "0008-event-page",
 ] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];

@@ -12,6 +12,7 @@ import * as issues from "./migrations/0004-issues.ts";
 import * as search from "./migrations/0005-search.ts";
 import * as sources from "./migrations/0006-sources.ts";
 import * as endpointDeliveries from "./migrations/0007-endpoint-deliveries.ts";
+import * as eventPage from "./migrations/0008-event-page.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -24,6 +25,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0005-search": { up: search.up },
   "0006-sources": { up: sources.up },
   "0007-endpoint-deliveries": { up: endpointDeliveries.up },
+  "0008-event-page": { up: eventPage.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

@@ -36,7 +36,7 @@ const WAITING = statement({
            e.body_bytes AS bytes, e.body_at, e.traceparent, e.subjects, e.replay_id, e.replay_of
       FROM (SELECT day, batch FROM penstock.pending
              WHERE ${before} IS NULL OR batch <= ${before} / 1024 ORDER BY batch DESC LIMIT ${{ batches: "int4" }}) AS p,
-           LATERAL (SELECT ROW(day, batch, received_at, events, meta, ''::bytea)::penstock.batches AS b
+           LATERAL (SELECT ROW(day, batch, received_at, events, meta, ''::bytea, NULL)::penstock.batches AS b
                       FROM penstock.batches WHERE day = p.day AND batch = p.batch LIMIT 1) AS b,
            LATERAL (SELECT * FROM penstock.events_of(b.b) ORDER BY seq DESC) AS e
      WHERE ${ofEvent}

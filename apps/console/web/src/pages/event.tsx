@@ -8,12 +8,14 @@ import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
 import { BodyView } from "../parts/body-view.tsx";
 import { Button } from "../parts/button.tsx";
-import { EventTable, nameOf } from "../parts/event-table.tsx";
+import { EventAttempts } from "../parts/event-attempts.tsx";
+import { EventRelated } from "../parts/event-related.tsx";
+import { nameOf } from "../parts/event-table.tsx";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { ReplayDialog } from "../parts/replay-dialog.tsx";
 import { StatusBadge, statusOf } from "../parts/status-badge.tsx";
-import { type EventDetail, formatMs, Timeline } from "../parts/timeline.tsx";
+import { type EventDetail, Timeline } from "../parts/timeline.tsx";
 
 const texts = defineTexts({
   en: {
@@ -35,20 +37,10 @@ const texts = defineTexts({
     madeBy: "Made by replay {replay} of seq {of}",
     mendedBy: "Mended by {id}",
     noHeaders: "Nothing is kept of headers and signature: what is stored was signed and verified when it came.",
-    noAttempts: "No attempt but a first success, if any: such a one stands in the timeline alone.",
-    noRelated: "It is about nothing that other events could be found by.",
     others: {
       one: "Another body came under this id: {count} more event",
       other: "Other bodies came under this id: {count} more events",
     },
-    try: "Try",
-    outcome: "Outcome",
-    took: "Took",
-    worker: "Worker",
-    error: "Error",
-    lane: "Lane {lane}",
-    heldBy: "held: {why}",
-    waitsFor: "waits for {id} in its lane",
   },
   it: {
     replay: "Riesegui",
@@ -69,20 +61,10 @@ const texts = defineTexts({
     madeBy: "Creato dalla riesecuzione {replay} di seq {of}",
     mendedBy: "Corretto da {id}",
     noHeaders: "Di header e firma non si conserva nulla: ciò che è salvato era firmato e verificato all'arrivo.",
-    noAttempts: "Nessun tentativo oltre a un eventuale primo successo, che sta solo nella cronologia.",
-    noRelated: "Non riguarda nulla per cui si possano trovare altri eventi.",
     others: {
       one: "Un altro contenuto è arrivato con questo id: {count} altro evento",
       other: "Altri contenuti sono arrivati con questo id: altri {count} eventi",
     },
-    try: "Tentativo",
-    outcome: "Esito",
-    took: "Durata",
-    worker: "Worker",
-    error: "Errore",
-    lane: "Corsia {lane}",
-    heldBy: "fermo: {why}",
-    waitsFor: "attende {id} nella sua corsia",
   },
 });
 
@@ -92,7 +74,7 @@ const route = getRouteApi("/shell/events/$source/$id");
 export function EventPage() {
   const t = useTexts(texts);
   const name = route.useParams();
-  const { tab: asked } = route.useSearch();
+  const { tab: asked, about } = route.useSearch();
   const navigate = route.useNavigate();
   const me = useQuery(meQuery);
   const [replays, setReplays] = useState(false);
@@ -153,10 +135,16 @@ export function EventPage() {
               ))}
             </div>
             <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} className="p-4">
-              {tab === "attempts" && <Attempts event={event} />}
+              {tab === "attempts" && <EventAttempts event={event} />}
               {tab === "body" && <BodyView event={nameOf(event)} />}
               {tab === "headers" && <p className="text-dim">{t("noHeaders")}</p>}
-              {tab === "related" && <Related event={event} />}
+              {tab === "related" && (
+                <EventRelated
+                  event={event}
+                  about={about}
+                  onAbout={(subject) => void navigate({ search: { tab, about: subject }, replace: true })}
+                />
+              )}
             </div>
           </section>
         </>
@@ -246,94 +234,5 @@ function Facts({ event }: { event: EventDetail }) {
         </p>
       )}
     </Panel>
-  );
-}
-
-function Attempts({ event }: { event: EventDetail }) {
-  const t = useTexts(texts);
-  const { language } = useLanguage();
-  if (event.deliveries.every(({ attemptLog }) => attemptLog.length === 0))
-    return <p className="text-dim">{t("noAttempts")}</p>;
-  return (
-    <div className="flex flex-col gap-5">
-      {event.deliveries.map((delivery) => (
-        <section key={delivery.subscriber} aria-label={delivery.subscriber}>
-          <h3 className="mb-1 flex flex-wrap gap-3 font-semibold">
-            {delivery.subscriber} <StatusBadge state={delivery.state} />
-            {delivery.lane !== null && (
-              <span className="font-normal text-dim">{t("lane", { lane: delivery.lane })}</span>
-            )}
-            {delivery.heldBy !== null && (
-              <span className="font-normal text-warn">{t("heldBy", { why: delivery.heldBy })}</span>
-            )}
-            {delivery.waitsFor !== null && (
-              <Link
-                to="/events/$source/$id"
-                params={{ source: event.source, id: delivery.waitsFor.eventId ?? `seq:${delivery.waitsFor.seq}` }}
-                className="font-normal text-accent underline"
-              >
-                {t("waitsFor", { id: delivery.waitsFor.eventId ?? `seq:${delivery.waitsFor.seq}` })}
-              </Link>
-            )}
-          </h3>
-          <div className="overflow-x-auto">
-            <table className="w-full text-left">
-              <thead className="text-dim">
-                <tr>
-                  {(["try", "outcome", "received", "took", "worker", "error"] as const).map((each) => (
-                    <th key={each} scope="col" className="py-1 pr-4 font-medium">
-                      {each === "received" ? "" : t(each)}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {delivery.attemptLog.map((attempt, nth) => (
-                  <tr key={nth} className="border-t border-line align-top">
-                    <td className="py-1 pr-4">{attempt.startedAt === null ? "" : attempt.attempt}</td>
-                    <td className="py-1 pr-4">
-                      {attempt.outcome}
-                      {attempt.note === null ? "" : ` (${attempt.note})`}
-                    </td>
-                    <td className="py-1 pr-4 whitespace-nowrap">
-                      {new Date(attempt.startedAt ?? attempt.endedAt).toLocaleString(language)}
-                    </td>
-                    <td className="py-1 pr-4 whitespace-nowrap">
-                      {attempt.startedAt === null
-                        ? ""
-                        : formatMs(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt))}
-                    </td>
-                    <td className="py-1 pr-4">{attempt.worker}</td>
-                    <td className="py-1 pr-4 break-words text-bad">
-                      {[attempt.errorClass, attempt.errorMessage].filter((part) => part !== null).join(": ")}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        </section>
-      ))}
-    </div>
-  );
-}
-
-function Related({ event }: { event: EventDetail }) {
-  const t = useTexts(texts);
-  const [subject] = event.subjects;
-  const q = printQuery([{ kind: "field", key: "subject", value: subject ?? "", prefix: false, not: false }]);
-  const related = useQuery({
-    queryKey: ["events", q, "related"],
-    queryFn: ({ signal }) => api.call("GET /events", { query: { q, limit: 20 }, signal }),
-    enabled: subject !== undefined,
-  });
-  if (subject === undefined) return <p className="text-dim">{t("noRelated")}</p>;
-  if (related.error) return <ErrorNotice error={related.error} onRetry={() => void related.refetch()} />;
-  return (
-    <EventTable
-      events={related.data?.items ?? []}
-      columns={["received", "id", "type", "status", "handlers"]}
-      chosen={event.seq}
-    />
   );
 }
