@@ -1,5 +1,6 @@
 import type { EventPointer } from "../events/find-events.ts";
 import { MOST_WORDS } from "./search-terms.ts";
+import { gapsBetween, UPPER } from "./without-words.ts";
 import { column, type Sql, sql, statement } from "../connection/sql.ts";
 
 const types = { types: "text[]?" } as const;
@@ -120,10 +121,10 @@ const mayHave = Array.from(
 
 const RUNS = 64;
 
-// Where the step ends is read from the index alone. What is between is then read in whatever order costs least, and only what
-// may have the words is sorted: a sort of the filters themselves would copy each.
-const LAST_RUN = sql`
-  SELECT day, seq FROM penstock.event_words w WHERE ${within("w")} ORDER BY day DESC, seq DESC OFFSET greatest(0, ${scan} - 1) LIMIT 1`;
+// Where the step ends is read from the index alone, and so is where filters are missing. What is between is then read in
+// whatever order costs least, and only what may have the words is sorted: a sort of the filters themselves would copy each.
+const lastOf = (table: string, count: number | typeof scan) => sql`
+  (SELECT day, seq FROM ${table} WHERE (SELECT count(*) FROM ${table}) = ${count} ORDER BY day, seq LIMIT 1)`;
 const mayBeIn = sql`
   SELECT day, seq, last_seq FROM penstock.event_words r
    WHERE ${within("r")}
@@ -131,6 +132,31 @@ const mayBeIn = sql`
      AND (${until} IS NULL OR r.received_at < ${until}) AND (${since} IS NULL OR r.received_at >= ${since})
      AND (r.words IS NULL OR (${mayHave.reduce((all, test) => sql`${all} AND ${test}`)}))
    ORDER BY r.day DESC, r.seq DESC LIMIT ${RUNS}`;
+// The gaps' order first, so that Postgres sorts gap by gap and ends when there are enough.
+const unfiltered = sql`
+  SELECT x.day, x.seq, x.seq AS last_seq FROM gaps CROSS JOIN LATERAL (
+    SELECT day, seq FROM penstock.events g
+     WHERE ${within("g")} AND g.day BETWEEN low_day AND high_day
+       AND (g.day, g.seq) >= (low_day, low_seq) AND (g.day, g.seq) < (high_day, high_seq)
+     ORDER BY g.day DESC, g.seq DESC LIMIT ${scan}) AS x
+   ORDER BY high_day DESC, high_seq DESC, x.day DESC, x.seq DESC LIMIT ${scan}`;
+const ofWords = stepOf(
+  sql`
+    SELECT * FROM (TABLE may_have UNION ALL TABLE unfiltered) AS c
+     WHERE (SELECT day FROM step_end) IS NULL OR (c.day, c.seq) >= ((SELECT day FROM step_end), (SELECT seq FROM step_end))
+     ORDER BY c.day DESC, c.seq DESC`,
+  sql`TABLE step_end`,
+  sql`
+    runs AS MATERIALIZED (
+      SELECT day, seq, ${UPPER} FROM penstock.event_words w WHERE ${within("w")} ORDER BY day DESC, seq DESC LIMIT ${scan}),
+    last_run AS MATERIALIZED (${lastOf("runs", scan)}),
+    gaps AS MATERIALIZED (${gapsBetween("runs", sql`(SELECT count(*) FROM runs) < ${scan}`)}),
+    may_have AS MATERIALIZED (${mayBeIn}),
+    unfiltered AS MATERIALIZED (${unfiltered}),
+    step_end AS MATERIALIZED (
+      SELECT * FROM (TABLE last_run UNION ALL ${lastOf("may_have", RUNS)} UNION ALL ${lastOf("unfiltered", scan)}) AS ends
+       ORDER BY day DESC, seq DESC LIMIT 1),`,
+);
 
 /** By what is looked at first: what is known to be rare. */
 export const STEPS = {
@@ -144,12 +170,5 @@ export const STEPS = {
   ofHandler: ofKeys(sql`
     SELECT DISTINCT k.day, k.seq FROM unnest(${states}) AS s (state), unnest(${handlers}) AS h (name),
            LATERAL (${newestOf("d.subscriber = h.name")}) AS k`),
-  ofWords: stepOf(
-    mayBeIn,
-    sql`
-      (SELECT day, seq FROM candidates WHERE (SELECT count(*) FROM candidates) = ${RUNS} ORDER BY day, seq LIMIT 1)
-      UNION ALL
-      (SELECT day, seq FROM last_run WHERE (SELECT count(*) FROM candidates) < ${RUNS})`,
-    sql`last_run AS MATERIALIZED (${LAST_RUN}),`,
-  ),
+  ofWords,
 };
