@@ -1,7 +1,9 @@
+import { buzzbip, defineSources } from "@penstock/sources";
 import { addPerson, commitBatch, createEngineStore, createSignInLink, listAudit } from "@penstock/store";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 import { type ConsoleUnderTest, startConsole } from "../../apps/console/test/console-under-test.ts";
+import { makeEvent } from "../../packages/schemas/src/fixtures.ts";
 import { expectAccessible } from "./harness/expect-accessible.ts";
 import { test } from "./harness/test.ts";
 
@@ -27,7 +29,7 @@ const newEvent = (name: string, type = "message.received"): NewEvent => ({
 
 let console: ConsoleUnderTest;
 beforeAll(async () => {
-  console = await startConsole();
+  console = await startConsole({}, { list: defineSources({ buzzbip: buzzbip() }).list, secrets: {} });
   await record(["first", "second", "third"].map((name) => newEvent(name)));
   await record([newEvent("created", "contact.created")]);
   await console.store.pool.query(`
@@ -169,6 +171,29 @@ test("the body is read when it is asked for, and that is on record; a viewer wit
   expect(await reads()).toBe(before + 1);
 });
 
+test("a body is edited, checked and replayed, once it is clear who gets it", async ({ page }) => {
+  await signIn(page, "operator", true);
+  const body = Buffer.from(JSON.stringify(makeEvent("message.received", { data: { body: "Where?" } })));
+  await record([{ ...newEvent("edited"), body }]);
+  await page.goto(`${console.url}/events/buzzbip/evt_edited?tab=edit`);
+  const editor = page.getByRole("textbox", { name: "Body to be handled instead" });
+  await editor.getByText('"Where?"').waitFor();
+  expect(await page.getByRole("button", { name: "Check" }).isDisabled()).toBe(true);
+  await editor.fill("{}");
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByRole("alert").filter({ hasText: "It would not be understood (invalid-shape)" }).waitFor();
+  await editor.fill(body.toString().replace("Where?", "Here."));
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByText("It is understood. 1 subscriber gets it").waitFor();
+  await page.getByLabel("Why").fill("a typo of the sender");
+  await keep(page, "event-edit-checked");
+  await page.getByRole("button", { name: "Replay this body" }).click();
+  await page.getByRole("link", { name: /^evt_edited#replay-/ }).click();
+  await page.getByRole("heading", { level: 1, name: /^evt_edited#replay-/ }).waitFor();
+  const [entry] = await listAudit(console.store, { action: "replay.create" });
+  expect(entry?.detail).toMatchObject({ reason: "a typo of the sender" });
+});
+
 test.for([
   { theme: "light", language: "en" },
   { theme: "dark", language: "it" },
@@ -179,7 +204,7 @@ test.for([
   await page.waitForLoadState("networkidle");
   await expectAccessible(page);
   await keep(page, `events-${look.theme}`);
-  for (const tab of ["attempts", "body", "headers", "related"]) {
+  for (const tab of ["attempts", "body", "headers", "related", "edit"]) {
     await page.goto(`${console.url}/events/buzzbip/evt_second?tab=${tab}`);
     await page.getByRole("tabpanel").waitFor();
     await page.waitForLoadState("networkidle");

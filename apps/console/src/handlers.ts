@@ -11,6 +11,7 @@ import { createAuditHandlers } from "./routes/audit.ts";
 import { createComposerHandlers } from "./routes/composer.ts";
 import { createDatabaseHandlers } from "./routes/database.ts";
 import { createEndpointHandlers } from "./routes/endpoints.ts";
+import { createEventRepairHandlers } from "./routes/event-repair.ts";
 import { createEventsHandlers } from "./routes/events.ts";
 import { createHandlerHandlers } from "./routes/handlers.ts";
 import { createHealthHandlers } from "./routes/health.ts";
@@ -49,6 +50,7 @@ export function createHandlers({
   return {
     ...createOverviewHandlers(store),
     ...createEventsHandlers(store, closing),
+    ...createEventRepairHandlers(store, sources),
     ...createIssuesHandlers(store),
     ...createSourceHandlers(store, keyring, sources),
     ...createComposerHandlers(store, keyring, sources),

@@ -1,4 +1,6 @@
 import type { Client } from "@penstock/client";
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { buzzbip, defineSources } from "@penstock/sources";
 import { commitBatch, createEngineStore, listAudit } from "@penstock/store";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ConsoleUnderTest, startConsole } from "./console-under-test.ts";
@@ -9,7 +11,7 @@ let console: ConsoleUnderTest;
 let viewer: Client;
 let reader: Client;
 beforeAll(async () => {
-  console = await startConsole();
+  console = await startConsole({}, { list: defineSources({ buzzbip: buzzbip() }).list, secrets: {} });
   viewer = await console.as("viewer");
   reader = await console.as("operator", true);
   const { store } = console;
@@ -165,4 +167,36 @@ test("an event is replayed with a count before, by an operator, which is on reco
   expect(entry).toMatchObject({ target: replay, actor: expect.stringContaining("operator") as string });
   const nothing = reader.call(`POST ${route}`, { path: { source: "buzzbip", id: "evt_c" }, body: {} });
   await expect(nothing).rejects.toMatchObject({ status: 409 });
+});
+
+test("another body is checked, then handled as a new event that says what it was made of, which is on record", async () => {
+  const path = { source: "buzzbip", id: "evt_b" };
+  const route = "/events/{source}/{id}/replay-edited" as const;
+  const body = JSON.stringify(makeEvent("message.received"));
+  const masked = (await console.as("operator")).call(`POST ${route}`, { path, body: { body } });
+  await expect(masked).rejects.toMatchObject({ status: 403, message: "This shows payloads" });
+  expect(await reader.call(`POST ${route}/check`, { path, body: { body: "{}" } })).toMatchObject({
+    ok: false,
+    reason: "invalid-shape",
+    subscribers: [],
+  });
+  await expect(reader.call(`POST ${route}`, { path, body: { body: "{}" } })).rejects.toMatchObject({ status: 422 });
+  expect(await reader.call(`POST ${route}/check`, { path, body: { body } })).toEqual({
+    ok: true,
+    type: "message.received",
+    subscribers: ["inbox"],
+  });
+  const { replay, id } = await reader.call(`POST ${route}`, { path, body: { body, reason: "mended" } });
+  expect(id).toBe(`evt_b#replay-${replay}`);
+  await console.recordEvents();
+  const made = await reader.call("GET /events/{source}/{id}", { path: { source: "buzzbip", id } });
+  const { items } = await reader.call("GET /events/{source}/{id}", { path });
+  expect(made.items).toMatchObject([{ type: "message.received", madeBy: { replay, of: items[0]?.seq } }]);
+  const shown = await reader.call("GET /events/{source}/{id}/body", { path: { source: "buzzbip", id } });
+  expect(shown.body).toBe(body);
+  const [entry] = await listAudit(console.store, { action: "replay.create" });
+  expect(entry).toMatchObject({
+    target: replay,
+    detail: { event: `seq:${items[0]?.seq}`, bodySha256: expect.any(String) as string, reason: "mended" },
+  });
 });

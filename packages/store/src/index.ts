@@ -90,6 +90,7 @@ export { listRefusedRequests, REFUSED_KEPT, type RefusedRow } from "./sources/re
 export { listSourceActivity } from "./sources/source-activity.ts";
 export { readLiveSecrets } from "./sources/live-secrets.ts";
 export { rehearse } from "./replay/rehearse.ts";
+export { listSubscribers } from "./handlers/list-subscribers.ts";
 export { observeBacklog } from "./events/observe-backlog.ts";
 export { readBacklog } from "./events/read-backlog.ts";
 export {

@@ -1,27 +1,22 @@
-import { randomBytes } from "node:crypto";
 import { parseQuery, type Term } from "@penstock/schemas/search";
 import type { eventsRoutes, RouteResult } from "@penstock/schemas/admin";
 import {
   COPY_COUNT_LIMIT,
   countEvents,
-  countReplay,
-  createReplay,
   type EventDetail,
   findRelated,
   listKnownValues,
   recordAudit,
-  type ReplayCount,
   searchEvents,
   showDeliveries,
-  showEvents,
   type Store,
 } from "@penstock/store";
 import { maskBody } from "../api/mask-json.ts";
-import { omitUndefined } from "../api/omit-undefined.ts";
 import { printCursor, readCursor } from "../api/page.ts";
 import type { Principal } from "../api/principal.ts";
 import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
+import { findEvent, findEvents } from "../find-event.ts";
 import { streamEvents } from "../live/stream-events.ts";
 
 /** How long a page may be looked for: what is found until then is shown, and one can go on. */
@@ -72,24 +67,6 @@ export function createEventsHandlers(store: Store, closing: AbortSignal): Handle
       const { copies, ...others } = await findRelated(store, await findEvent(store, path));
       return { copies: { ...copies, more: copies.count >= COPY_COUNT_LIMIT }, ...(others as Related) };
     },
-    "GET /events/{source}/{id}/replay": async ({ path, query: { handler } }) => {
-      const { day, seq } = await findEvent(store, path);
-      return toMatches(await countReplay(store, omitUndefined({ event: { day, seq }, handler })));
-    },
-    "POST /events/{source}/{id}/replay": async ({ path, body: { handler, again, reason } }, { principal }) => {
-      const { day, seq } = await findEvent(store, path);
-      const wanted = omitUndefined({ event: { day, seq }, handler, again, reason });
-      const count = await countReplay(store, wanted);
-      if (count?.total === 0) {
-        throw new Problem(409, "There is nothing to do again", {
-          detail: "What waits or runs is done anyway; what was skipped or cancelled is retried by its delivery.",
-        });
-      }
-      const replay = randomBytes(4).toString("hex");
-      const request = omitUndefined({ event: `seq:${seq}`, handler, again });
-      await createReplay(store, { ...wanted, id: replay, request }, principal.actor);
-      return { ...toMatches(count), replay };
-    },
     "GET /events/stream": ({ query: { types, source, after } }, { req, res, signal }) => {
       const resumed = LAST_EVENT_ID.exec(req.get("last-event-id") ?? "")?.[0];
       return streamEvents(store, res, {
@@ -118,26 +95,6 @@ function readQuery(q: string, { seesPayloads }: Principal): readonly Term[] {
   return parsed.terms;
 }
 
-interface Named {
-  readonly source: string;
-  readonly id: string;
-}
-
-/** The newest first. */
-async function findEvents(store: Store, { source, id }: Named): Promise<EventDetail[]> {
-  const found = await showEvents(store, id, source);
-  if (found.length > 0) return found.toReversed();
-  throw new Problem(404, `There is no event ${id} of ${source}`, {
-    detail: "Look for it in Events, by another part of what you know of it.",
-  });
-}
-
-async function findEvent(store: Store, named: Named): Promise<EventDetail> {
-  const [event] = await findEvents(store, named);
-  if (event === undefined) throw new Problem(404, `There is no event ${named.id} of ${named.source}`);
-  return event;
-}
-
 async function findDeliveries(store: Store, { seq, status }: Pick<EventDetail, "seq" | "status">): Promise<object[]> {
   if (status === "pending") return [];
   const deliveries = await showDeliveries(store, { event: `seq:${seq}` });
@@ -150,10 +107,3 @@ async function findDeliveries(store: Store, { seq, status }: Pick<EventDetail, "
 
 const traceIdOf = (traceparent: string | null): string | null =>
   /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-/.exec(traceparent ?? "")?.[1] ?? null;
-
-function toMatches(count: ReplayCount | null) {
-  return {
-    total: count === null ? 0 : count.total,
-    handlers: (count?.handlers ?? []).map(({ name, count: matching }) => ({ name, count: matching })),
-  };
-}

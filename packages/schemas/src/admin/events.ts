@@ -2,6 +2,7 @@ import { z } from "zod";
 import { deliveryDetail, deliveryState, eventRow } from "../admin.ts";
 import { MAX_QUERY_LENGTH } from "../search/query.ts";
 import { defineRoutes } from "./contract.ts";
+import { eventPath as path } from "./event-repair.ts";
 import { pageOf, paging, time } from "./values.ts";
 
 const q = z
@@ -10,19 +11,10 @@ const q = z
   .default("")
   .describe('which events, e.g. type:message.* state:dead data.contactId=cnt_1 "free text" age<2h');
 
-/** `id` may be `seq:7`, for an event without an id. */
-const path = z.object({ source: z.string().max(200), id: z.string().max(400) });
-
 const event = eventRow.extend({
   subjects: z.array(z.string()),
   traceparent: z.string().nullable(),
   deliveries: z.array(deliveryDetail),
-});
-
-const matches = z.object({
-  /** Deliveries that are done again. */
-  total: z.int(),
-  handlers: z.array(z.object({ name: z.string(), count: z.int() })),
 });
 
 /** What has to do with an event, beside the events with the same subject. */
@@ -99,25 +91,6 @@ export const eventsRoutes = defineRoutes({
     role: "viewer",
     path,
     response: related,
-  },
-  "GET /events/{source}/{id}/replay": {
-    summary: "Count what a replay of an event would do again",
-    role: "viewer",
-    path,
-    query: z.object({ handler: z.string().optional() }),
-    response: matches,
-  },
-  "POST /events/{source}/{id}/replay": {
-    summary: "Have an event handled again",
-    role: "operator",
-    path,
-    body: z.object({
-      handler: z.string().max(200).optional(),
-      /** Do effects again, too. */
-      again: z.boolean().default(false),
-      reason: z.string().max(500).optional(),
-    }),
-    response: matches.extend({ replay: z.string() }),
   },
   "GET /events/stream": {
     summary: "Hear of events as they are processed; with Last-Event-ID, from there on",

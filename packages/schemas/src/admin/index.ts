@@ -2,6 +2,7 @@ import { accountRoutes, signInRoutes } from "./accounts.ts";
 import { auditRoutes } from "./audit.ts";
 import { databaseRoutes } from "./database.ts";
 import { endpointRoutes } from "./endpoints.ts";
+import { eventRepairRoutes } from "./event-repair.ts";
 import { eventsRoutes } from "./events.ts";
 import { handlerRoutes } from "./handlers.ts";
 import { healthRoutes } from "./health.ts";
@@ -28,6 +29,7 @@ export {
   composerRoutes,
   databaseRoutes,
   endpointRoutes,
+  eventRepairRoutes,
   eventsRoutes,
   handlerRoutes,
   healthRoutes,
@@ -41,6 +43,7 @@ export {
 export const adminRoutes = {
   ...overviewRoutes,
   ...eventsRoutes,
+  ...eventRepairRoutes,
   ...issuesRoutes,
   ...sourceRoutes,
   ...composerRoutes,

@@ -9,6 +9,7 @@ import { meQuery } from "../app/query-client.ts";
 import { BodyView } from "../parts/body-view.tsx";
 import { Button } from "../parts/button.tsx";
 import { EventAttempts } from "../parts/event-attempts.tsx";
+import { EventEdit } from "../parts/event-edit.tsx";
 import { EventRelated } from "../parts/event-related.tsx";
 import { nameOf } from "../parts/event-table.tsx";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
@@ -25,6 +26,7 @@ const texts = defineTexts({
     body: "Body",
     headers: "Headers and signature",
     related: "Related",
+    edit: "Replay edited",
     type: "Type",
     source: "Source",
     status: "Status",
@@ -49,6 +51,7 @@ const texts = defineTexts({
     body: "Contenuto",
     headers: "Header e firma",
     related: "Correlati",
+    edit: "Riesegui modificato",
     type: "Tipo",
     source: "Sorgente",
     status: "Stato",
@@ -68,7 +71,7 @@ const texts = defineTexts({
   },
 });
 
-const TABS = ["attempts", "body", "headers", "related"] as const;
+const TABS = ["attempts", "body", "headers", "related", "edit"] as const;
 const route = getRouteApi("/shell/events/$source/$id");
 
 export function EventPage() {
@@ -78,7 +81,6 @@ export function EventPage() {
   const navigate = route.useNavigate();
   const me = useQuery(meQuery);
   const [replays, setReplays] = useState(false);
-  const tab = TABS.find((each) => each === asked) ?? "attempts";
   const found = useQuery({
     queryKey: ["event", name],
     queryFn: ({ signal }) => api.call("GET /events/{source}/{id}", { path: name, signal }),
@@ -87,6 +89,8 @@ export function EventPage() {
   const event = found.data?.items[0];
   const others = (found.data?.items.length ?? 1) - 1;
   const mayReplay = me.data?.role === "operator" || me.data?.role === "admin";
+  const tabs = TABS.filter((each) => each !== "edit" || (mayReplay && me.data?.seesPayloads));
+  const tab = tabs.find((each) => each === asked) ?? "attempts";
   useKeys([{ keys: "r", does: t("replay"), run: () => mayReplay && setReplays(true) }]);
   return (
     <Page
@@ -119,7 +123,7 @@ export function EventPage() {
           </Panel>
           <section className="rounded-lg border border-line bg-panel">
             <div role="tablist" className="flex gap-1 overflow-x-auto border-b border-line px-2">
-              {TABS.map((each) => (
+              {tabs.map((each) => (
                 <button
                   key={each}
                   type="button"
@@ -138,6 +142,7 @@ export function EventPage() {
               {tab === "attempts" && <EventAttempts event={event} />}
               {tab === "body" && <BodyView event={nameOf(event)} />}
               {tab === "headers" && <p className="text-dim">{t("noHeaders")}</p>}
+              {tab === "edit" && <EventEdit event={nameOf(event)} />}
               {tab === "related" && (
                 <EventRelated
                   event={event}

@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../app/api.ts";
 import { defineTexts, useTexts } from "../app/language.tsx";
@@ -27,12 +27,9 @@ const texts = defineTexts({
   },
 });
 
-/** The body of an event. It is read when it is shown, and that is on record. */
-export function BodyView({ event }: { event: { source: string; id: string } }) {
-  const t = useTexts(texts);
-  const [isExact, setIsExact] = useState(false);
-  const [copied, setCopied] = useState(false);
-  const body = useQuery({
+/** Reads the body of an event, which is put on record. */
+export const bodyQuery = (event: { source: string; id: string }) =>
+  queryOptions({
     queryKey: ["event-body", event],
     // Not given up when the part is shown anew meanwhile: a second reading would be on record, too.
     queryFn: () => api.call("GET /events/{source}/{id}/body", { path: event }),
@@ -40,6 +37,13 @@ export function BodyView({ event }: { event: { source: string; id: string } }) {
     staleTime: Infinity,
     refetchOnWindowFocus: false,
   });
+
+/** The body of an event. It is read when it is shown, and that is on record. */
+export function BodyView({ event }: { event: { source: string; id: string } }) {
+  const t = useTexts(texts);
+  const [isExact, setIsExact] = useState(false);
+  const [copied, setCopied] = useState(false);
+  const body = useQuery(bodyQuery(event));
   if (body.isPending) return <p className="text-dim">{t("loading")}</p>;
   if (body.error) return <ErrorNotice error={body.error} onRetry={() => void body.refetch()} />;
   const { masked, encoding, body: text } = body.data;
@@ -75,7 +79,7 @@ export function BodyView({ event }: { event: { source: string; id: string } }) {
 }
 
 /** Indents JSON without reading its numbers, which JSON.parse would round. */
-function indent(json: string): string {
+export function indent(json: string): string {
   try {
     JSON.parse(json);
   } catch {
