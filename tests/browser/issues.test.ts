@@ -1,4 +1,5 @@
 import { createStore, addPerson, advanceIssues, createSignInLink, migrate, type Store } from "@penstock/store";
+import { recordAnswers } from "@penstock/store/intake";
 import { createTestDatabase, startProcess } from "@penstock/testing";
 import type { Page } from "playwright-core";
 import { beforeAll, expect } from "vitest";
@@ -35,6 +36,11 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${(JSON.parse(ready.input) as { port: number }).port}`;
   await addDead("TypeError", 1, 3);
   await addDead("RangeError", 4, 4);
+  for (let minute = 0; minute < 60; minute++) {
+    const counts = [50, 50 + (minute % 7) * 10, minute % 5, 0];
+    const answers = { upToMs: [1, 5, 10], counts: minute < 2 ? [0, 100, 0, 0] : counts };
+    await recordAnswers(store, { ...answers, unavailable: minute === 20 ? 3 : 0 }, minute * 60_000);
+  }
   return async () => {
     server.kill();
     await server.exited;
@@ -80,6 +86,10 @@ test("the overview says what needs attention, and leads to it", async ({ page })
   await attention.getByText("RangeError: no name in it").waitFor();
   expect(await attention.getByRole("listitem").count()).toBe(2);
   await page.getByRole("img", { name: "Events accepted, by minute" }).waitFor();
+  const acknowledgement = page.getByRole("region", { name: "Acknowledgement" });
+  await acknowledgement.getByText("99 of 100 within 5 ms").waitFor();
+  await acknowledgement.getByText(/^3 requests of the last hour were answered 503/).waitFor();
+  await acknowledgement.locator("canvas").waitFor();
   await expectAccessible(page);
   await attention.getByRole("link", { name: "Dead letters: inbox" }).last().click();
   await page.getByRole("heading", { name: /^Issue \d+$/ }).waitFor();

@@ -1,5 +1,6 @@
 import { ApiError, type Client } from "@penstock/client";
 import { advanceIssues, createEngineStore } from "@penstock/store";
+import { recordAnswers } from "@penstock/store/intake";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ConsoleUnderTest, startConsole } from "./console-under-test.ts";
 
@@ -99,6 +100,14 @@ test("all of an issue is retried, after a count, and what has not begun is put b
 });
 
 test("the overview tells what needs attention, and how much is going on", async () => {
+  // Two ingests, one with other buckets; then of a minute long ago, and of one too long ago.
+  const upToMs = [1, 5, 10];
+  await recordAnswers(console.store, { upToMs, counts: [50, 45, 4, 0], unavailable: 0 }, 0);
+  await recordAnswers(console.store, { upToMs, counts: [40, 60, 0, 0], unavailable: 2 }, 0);
+  await recordAnswers(console.store, { upToMs: [10, 20], counts: [0, 0, 1], unavailable: 0 }, 0);
+  await recordAnswers(console.store, { upToMs, counts: [0, 0, 0, 9], unavailable: 0 }, 3_000_000);
+  await recordAnswers(console.store, { upToMs, counts: [0, 0, 0, 9], unavailable: 9 }, 90_000_000);
+  await recordAnswers(console.store, { upToMs, counts: [0, 0, 0, 0], unavailable: 1 }, 3_000_000);
   const overview = await viewer.call("GET /overview");
   expect(overview.attention.map(({ title }) => title)).toEqual(["RangeError: no name", "TypeError: no name"]);
   expect(overview).toMatchObject({
@@ -109,6 +118,19 @@ test("the overview tells what needs attention, and how much is going on", async 
     failures: [{ subject: "inbox", hours: [{ count: 4 }] }],
     idleHandlers: ["gone"],
   });
+  const { acknowledgements } = overview;
+  // 200 in all: the 100th is the 10th of 105 between 1 and 5 ms, the 198th the 3rd of 4 between 5 and 10.
+  expect(acknowledgements).toMatchObject({ acknowledged: 200, unavailable: 2 });
+  expect(acknowledgements.p50Ms).toBeCloseTo(1 + (4 * 10) / 105, 5);
+  expect(acknowledgements.p99Ms).toBeCloseTo(5 + (5 * 3) / 4, 5);
+  expect(acknowledgements.perMinute).toMatchObject([
+    { acknowledged: 9, p50Ms: 10, p99Ms: 10, unavailable: 1 },
+    ...acknowledgements.perMinute.slice(1),
+  ]);
+  const { rows } = await console.store.pool.query(
+    "SELECT 1 FROM penstock.acknowledgement_minutes WHERE minute < now() - interval '1 day'",
+  );
+  expect(rows).toEqual([]);
   expect(overview.accepted.bucketMs).toBe(60_000);
   expect(overview.accepted.perBucket.length).toBeGreaterThanOrEqual(55);
 });

@@ -7,6 +7,7 @@ import type { IngestConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import { assertMigrated, commitBatch, observeBacklog, type Store } from "@penstock/store/intake";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
+import { reportAnswers } from "./answer-report.ts";
 import { createIngestApp, createIngestServer } from "./app.ts";
 import type { ConfiguredSource } from "./configured-source.ts";
 import { createSecretUpdates, toLiveSecrets } from "./live-secrets.ts";
@@ -85,6 +86,7 @@ export function createIngest(
       // Before the first request: a secret that has ended must not count, and one that was added must.
       await secrets.update();
       secrets.start(stopped.signal);
+      reportAnswers({ store, log, signal: stopped.signal });
       return new Promise((resolve, reject) => {
         server.once("error", reject);
         server.listen(config.port, config.host, () => {

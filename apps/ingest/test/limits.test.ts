@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import type { Store } from "@penstock/store";
+import { readAnswerTimes, type Store } from "@penstock/store";
 import { eventually } from "@penstock/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -25,7 +25,9 @@ beforeAll(async () => {
   store = storeAt(databaseUrl);
 });
 beforeEach(async () => {
-  await store.pool.query("TRUNCATE penstock.batches, penstock.pending, penstock.event_keys, penstock.events");
+  await store.pool.query(
+    "TRUNCATE penstock.batches, penstock.pending, penstock.event_keys, penstock.events, penstock.acknowledgement_minutes",
+  );
 });
 afterAll(() => store.close());
 
@@ -110,6 +112,16 @@ describe("time and patience", () => {
     expect(refused.headers["content-type"]).toBe("application/problem+json");
     await release();
     expect([(await underWay).status, (await waiting).status]).toEqual([200, 200]);
+    // And how long it took, and how many were refused so, is told for the Overview.
+    await eventually(
+      async () => {
+        const { recent, minutes } = await readAnswerTimes(store);
+        expect(minutes.reduce((sum, { acknowledged }) => sum + acknowledged, 0)).toBe(2);
+        expect(recent.p99Ms).toBeGreaterThan(0);
+        expect(recent.unavailable).toBeGreaterThanOrEqual(1);
+      },
+      { timeoutMs: 30_000 },
+    );
   });
 
   test("a sender whose headers trickle in is cut off", async () => {

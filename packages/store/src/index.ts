@@ -87,6 +87,7 @@ export {
   type SourceSecretRow,
 } from "./sources/source-secrets.ts";
 export { listRefusedRequests, REFUSED_KEPT, type RefusedRow } from "./sources/refused-requests.ts";
+export { readAnswerTimes } from "./events/acknowledgement-times.ts";
 export { listSourceActivity } from "./sources/source-activity.ts";
 export { readLiveSecrets } from "./sources/live-secrets.ts";
 export { rehearse } from "./replay/rehearse.ts";

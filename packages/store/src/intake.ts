@@ -10,6 +10,7 @@ export {
   registerEnvironmentSecrets,
   type SecretUse,
 } from "./sources/live-secrets.ts";
+export { type AnswerCounts, recordAnswers } from "./events/acknowledgement-times.ts";
 export { keepRefusedRequests, type RefusedRequest } from "./sources/refused-requests.ts";
 export { type Heard, recordSourceActivity } from "./sources/source-activity.ts";
 export { observeBacklog } from "./events/observe-backlog.ts";

@@ -1,7 +1,15 @@
 import { wallClockMs } from "@penstock/schemas";
 import type { overviewRoutes, RouteResult } from "@penstock/schemas/admin";
 import { parseQuery } from "@penstock/schemas/search";
-import { countEvents, countFailures, listHandlers, listIssues, readBacklog, type Store } from "@penstock/store";
+import {
+  countEvents,
+  countFailures,
+  listHandlers,
+  listIssues,
+  readAnswerTimes,
+  readBacklog,
+  type Store,
+} from "@penstock/store";
 import type { Handlers } from "../api/register-routes.ts";
 
 type Overview = RouteResult<(typeof overviewRoutes)["GET /overview"]>;
@@ -31,13 +39,14 @@ export function createOverviewHandlers(store: Store): Handlers<typeof overviewRo
 
 async function readOverview(store: Store): Promise<Overview> {
   const lastHour = parseQuery("age<55m");
-  const [open, acknowledged, backlog, accepted, failures, handlers] = await Promise.all([
+  const [open, acknowledged, backlog, accepted, failures, handlers, answers] = await Promise.all([
     listIssues(store, { states: ["open"] }, { limit: ATTENTION + 1 }),
     listIssues(store, { states: ["acknowledged"] }, { limit: MOST_ACKNOWLEDGED }),
     readBacklog(store),
     countEvents(store, { terms: lastHour.ok ? lastHour.terms : [], budgetMs: 1_000 }),
     countFailures(store),
     listHandlers(store),
+    readAnswerTimes(store),
   ]);
   const from = Date.parse(accepted.from);
   const perBucket = accepted.counts.map((count, at) => ({
@@ -54,6 +63,10 @@ async function readOverview(store: Store): Promise<Overview> {
     oldestPendingSeconds: backlog.oldestPendingSeconds,
     deliveries: backlog.deliveries,
     accepted: { bucketMs: accepted.bucketMs, perBucket, perSecond: (last * 1_000) / accepted.bucketMs },
+    acknowledgements: {
+      ...answers.recent,
+      perMinute: answers.minutes.map(({ minute, ...times }) => ({ at: minute.toISOString(), ...times })),
+    },
     failures,
     idleHandlers: handlers
       .filter(({ kind, seenAt }) => kind !== "endpoint" && wallClockMs() - seenAt.getTime() > SEEN_MS)

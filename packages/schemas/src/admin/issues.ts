@@ -94,6 +94,13 @@ export const issuesRoutes = defineRoutes({
 
 const minute = z.object({ at: time, count: z.int() });
 
+const answerTimes = z.object({
+  acknowledged: z.int(),
+  p50Ms: z.number().nullable(),
+  p99Ms: z.number().nullable(),
+  unavailable: z.int().describe("requests that were answered with 503"),
+});
+
 export const overviewRoutes = defineRoutes({
   "GET /overview": {
     summary: "What needs attention, and how much is going on",
@@ -109,6 +116,9 @@ export const overviewRoutes = defineRoutes({
         bucketMs: z.int(),
         perBucket: z.array(minute),
         perSecond: z.number().describe("of the last minute"),
+      }),
+      acknowledgements: answerTimes.extend({
+        perMinute: z.array(answerTimes.extend({ at: time })).describe("last hour; minutes without any are left out"),
       }),
       failures: z
         .array(z.object({ subject: z.string(), hours: z.array(minute) }))

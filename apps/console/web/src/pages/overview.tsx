@@ -1,3 +1,4 @@
+import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api } from "../app/api.ts";
@@ -5,6 +6,8 @@ import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { wallClockMs } from "../app/wall-clock.ts";
 import { Bars, fillHours } from "../parts/bars.tsx";
 import { describeLeft, issueTexts } from "../parts/issue-texts.ts";
+import { LineChart } from "../parts/line-chart.tsx";
+import { formatMs } from "../parts/measures.ts";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { TimeAgo } from "../parts/time-ago.tsx";
@@ -22,6 +25,19 @@ const texts = defineTexts({
     acceptedLabel: "Events accepted, by minute",
     perSecond: "{rate} per second",
     lastHour: "last minute; below, the last 55 minutes",
+    acknowledgement: "Acknowledgement",
+    p99: "99 of 100 within {time}",
+    noneAcknowledged: "Nothing was acknowledged in the last minutes.",
+    lastMinutes: "last two minutes; below, the last hour",
+    chartLabel: "Time until an acknowledgement, by minute: the slowest of 100 took {time} of late",
+    p50Line: "half within",
+    p99Line: "99 of 100 within",
+    unavailable: {
+      one: "{count} request of the last hour was answered 503, and its provider sends it again: Postgres was away, or too much waited. Ingest's log says which.",
+      other:
+        "{count} requests of the last hour were answered 503, and their providers send them again: Postgres was away, or too much waited. Ingest's log says which.",
+    },
+    unavailableLabel: "Requests answered 503, by minute",
     backlog: "Backlog",
     waiting: { one: "{count} event waits", other: "{count} events wait" },
     oldest: "the oldest for {seconds} s",
@@ -47,6 +63,19 @@ const texts = defineTexts({
     acceptedLabel: "Eventi accettati, per minuto",
     perSecond: "{rate} al secondo",
     lastHour: "ultimo minuto; sotto, gli ultimi 55 minuti",
+    acknowledgement: "Conferma di ricezione",
+    p99: "99 su 100 entro {time}",
+    noneAcknowledged: "Negli ultimi minuti non è stato confermato nulla.",
+    lastMinutes: "ultimi due minuti; sotto, l'ultima ora",
+    chartLabel: "Tempo fino alla conferma, per minuto: ultimamente la più lenta su 100 ha richiesto {time}",
+    p50Line: "metà entro",
+    p99Line: "99 su 100 entro",
+    unavailable: {
+      one: "{count} richiesta dell'ultima ora ha avuto risposta 503, e il suo provider la invia di nuovo: Postgres era assente, o troppo era in attesa. Il log di ingest dice quale dei due.",
+      other:
+        "{count} richieste dell'ultima ora hanno avuto risposta 503, e i loro provider le inviano di nuovo: Postgres era assente, o troppo era in attesa. Il log di ingest dice quale dei due.",
+    },
+    unavailableLabel: "Richieste con risposta 503, per minuto",
     backlog: "In attesa",
     waiting: { one: "{count} evento in attesa", other: "{count} eventi in attesa" },
     oldest: "il più vecchio da {seconds} s",
@@ -118,21 +147,24 @@ export function OverviewPage() {
         )}
       </Panel>
       <div className="grid gap-4 md:grid-cols-2">
-        <Panel title={t("accepted")}>
-          <p className="text-2xl font-semibold tabular-nums">
-            {t("perSecond", {
-              rate: data.accepted.perSecond.toLocaleString(language, { maximumFractionDigits: 1 }),
-            })}
-          </p>
-          <p className="mb-2 text-xs text-dim">{t("lastHour")}</p>
-          <Bars label={t("acceptedLabel")} bars={data.accepted.perBucket} />
-        </Panel>
-        <Panel title={t("backlog")}>
-          <p className={`text-2xl font-semibold tabular-nums ${isOld ? "text-bad" : ""}`}>
-            {t("waiting", { count: data.pendingEvents })}
-          </p>
-          {data.pendingEvents > 0 && <p className="text-dim">{t("oldest", { seconds })}</p>}
-        </Panel>
+        <div className="flex flex-col gap-4">
+          <Panel title={t("accepted")}>
+            <p className="text-2xl font-semibold tabular-nums">
+              {t("perSecond", {
+                rate: data.accepted.perSecond.toLocaleString(language, { maximumFractionDigits: 1 }),
+              })}
+            </p>
+            <p className="mb-2 text-xs text-dim">{t("lastHour")}</p>
+            <Bars label={t("acceptedLabel")} bars={data.accepted.perBucket} />
+          </Panel>
+          <Panel title={t("backlog")}>
+            <p className={`text-2xl font-semibold tabular-nums ${isOld ? "text-bad" : ""}`}>
+              {t("waiting", { count: data.pendingEvents })}
+            </p>
+            {data.pendingEvents > 0 && <p className="text-dim">{t("oldest", { seconds })}</p>}
+          </Panel>
+        </div>
+        <AcknowledgementPanel times={data.acknowledgements} />
       </div>
       <Panel title={t("failures")}>
         {data.failures.length === 0 && <p className="text-dim">{t("noFailures")}</p>}
@@ -180,4 +212,54 @@ export function OverviewPage() {
       </Panel>
     </Page>
   );
+}
+
+type AnswerTimes = RouteAnswer<AdminRoutes["GET /overview"]>["acknowledgements"];
+
+function AcknowledgementPanel({ times }: { times: AnswerTimes }) {
+  const t = useTexts(texts);
+  const { language } = useLanguage();
+  const perMinute = fillMinutes(times.perMinute, 60, wallClockMs());
+  const failed = perMinute.map(({ at, unavailable }) => ({ at: new Date(at).toISOString(), count: unavailable ?? 0 }));
+  const unavailable = failed.reduce((sum, { count }) => sum + count, 0);
+  const p99 = formatMs(times.p99Ms, language);
+  return (
+    <Panel title={t("acknowledgement")}>
+      {times.p99Ms === null ? (
+        <p className="text-dim">{t("noneAcknowledged")}</p>
+      ) : (
+        <p className="text-2xl font-semibold tabular-nums">{t("p99", { time: p99 })}</p>
+      )}
+      <p className="mb-2 text-xs text-dim">{t("lastMinutes")}</p>
+      <LineChart
+        label={t("chartLabel", { time: p99 })}
+        times={perMinute.map(({ at }) => at)}
+        lines={[
+          { label: t("p50Line"), tone: "dim", values: perMinute.map(({ p50Ms }) => p50Ms ?? null) },
+          { label: t("p99Line"), tone: "accent", values: perMinute.map(({ p99Ms }) => p99Ms ?? null) },
+        ]}
+        format={(ms) => formatMs(ms, language)}
+      />
+      {unavailable > 0 && (
+        <>
+          <p className="my-2 text-bad">{t("unavailable", { count: unavailable })}</p>
+          <Bars label={t("unavailableLabel")} tone="bad" bars={failed} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+/** The minutes until now, those in which nothing was among them. */
+function fillMinutes(
+  minutes: AnswerTimes["perMinute"],
+  length: number,
+  nowMs: number,
+): (Partial<Omit<AnswerTimes["perMinute"][number], "at">> & { readonly at: number })[] {
+  const last = Math.floor(nowMs / 60_000) * 60_000;
+  const known = new Map(minutes.map((minute) => [Date.parse(minute.at), minute]));
+  return Array.from({ length }, (_, nth) => {
+    const at = last - (length - 1 - nth) * 60_000;
+    return { ...known.get(at), at };
+  });
 }
