@@ -15,6 +15,8 @@ export interface CliContext {
   /** Where the user typed the command, which npm hides from the process: what paths on the command line are relative to. */
   readonly typedIn: string;
   readonly output: Output;
+  /** What --url and --token say, once the command line is read: the console to work through. */
+  readonly given: { url?: string; token?: string };
   /** Who changes things, for the audit log: what PENSTOCK_ACTOR says, else `cli:<user of the system>@<host>`. */
   readonly actor: string;
   /**

@@ -6,6 +6,7 @@ import { CliError } from "./cli-error.ts";
 import { describeError } from "./describe-error.ts";
 import { findProject } from "./project.ts";
 import { readProjectSources } from "./project-config.ts";
+import { assertNoRemote } from "./remote.ts";
 import { findRun } from "./run-state.ts";
 
 /**
@@ -15,6 +16,7 @@ import { findRun } from "./run-state.ts";
  * @throws CliError when that is the embedded one and it does not run.
  */
 export async function findStoreConfig(ctx: CliContext): Promise<StoreConfig> {
+  assertNoRemote(ctx, "This command");
   const databaseUrl = ctx.env["DATABASE_URL"] || (await findEmbeddedUrl(ctx));
   return parseStoreConfig({ ...ctx.env, DATABASE_URL: databaseUrl });
 }

@@ -1,37 +1,30 @@
-import { wallClockMs } from "@penstock/schemas";
+import { parseDuration, parseMoment } from "@penstock/schemas";
 import { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { wholeNumber } from "./whole-number.ts";
-
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, min: 60_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A time, with what was typed for it: `2h` is another time each time that it is typed. */
 export class Moment extends Date {
   readonly typed: string;
 
-  constructor(time: number, typed: string) {
+  constructor(time: Date, typed: string) {
     super(time);
     this.typed = typed;
   }
 }
 
-/** A length of time in milliseconds, e.g. of `30min`, `2h` or `3d`; undefined when it is none. */
-export function parseDuration(text: string): number | undefined {
-  const [, count = "", unit = ""] = /^(\d{1,6}) ?(s|min|m|h|d)$/.exec(text) ?? [];
-  const ms = UNITS[unit];
-  return ms === undefined ? undefined : Number(count) * ms;
-}
-
 /** A moment: an ISO date or time, or how long ago, e.g. `2h` or `3d`. */
 export function moment(text: string): Moment {
-  const ms = parseDuration(text);
-  if (ms !== undefined) return new Moment(wallClockMs() - ms, text);
-  const time = Date.parse(text);
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time)) return new Moment(time, text);
+  const time = parseMoment(text);
+  if (time !== null) return new Moment(time, text);
   throw new InvalidArgumentError(
     "It must be a time such as 2026-06-01 or 2026-06-01T14:32:00Z, or how long ago: 30min, 2h, 3d.",
   );
 }
+
+/** What was typed, where it means the same on any machine: how long ago, or else the time. */
+export const toTyped = (moment: Moment): string =>
+  parseDuration(moment.typed) === undefined ? moment.toISOString() : moment.typed;
 
 /**
  * Adds the options that say which events or deliveries are meant; the same ones wherever some are listed or changed, but for

@@ -57,6 +57,7 @@ const ctx: CliContext = {
   rawEnv: process.env,
   cwd: process.cwd(),
   typedIn: process.env["INIT_CWD"] ?? process.cwd(),
+  given: {},
   output: createOutput(process.stdout, process.stderr),
   actor: process.env["PENSTOCK_ACTOR"] || `cli:${findUser()}@${hostname()}`,
   get stop() {

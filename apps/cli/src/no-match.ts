@@ -1,6 +1,7 @@
 import { isEndpointId } from "@penstock/schemas";
-import { listEndpoints, listEvents, listHandlers, type DeliveryFilter, type Store } from "@penstock/store";
+import { type DeliveryFilter, type EventSummary, toTerms } from "@penstock/store";
 import type { CliContext } from "./cli-context.ts";
+import type { Operations } from "./operations/with-operations.ts";
 import { printable } from "./output/printable.ts";
 
 type Command = Pick<CliContext, "penstock">;
@@ -17,16 +18,24 @@ export const noEndpoint = (ctx: Command, id: string): string =>
 /** Why nothing matches: a name that nobody knows, else what the caller says. */
 export async function explainNoMatch(
   ctx: Command,
-  store: Store,
+  operations: Pick<Operations, "searchEvents" | "findEndpoint" | "findHandler">,
   { event, handler }: Pick<DeliveryFilter, "event" | "handler">,
   otherwise: string,
 ): Promise<string> {
-  if (event !== undefined && (await listEvents(store, { event, limit: 1 })).length === 0) return noEvent(ctx, event);
+  if (event !== undefined && (await findEvent(operations, event)) === undefined) return noEvent(ctx, event);
   if (handler !== undefined && isEndpointId(handler)) {
-    return (await listEndpoints(store, { id: handler })).length === 0 ? noEndpoint(ctx, handler) : otherwise;
+    return (await operations.findEndpoint(handler)) === undefined ? noEndpoint(ctx, handler) : otherwise;
   }
-  if (handler !== undefined && !(await listHandlers(store)).some(({ name }) => name === handler)) {
+  if (handler !== undefined && (await operations.findHandler(handler)) === undefined) {
     return noHandler(ctx, handler);
   }
   return otherwise;
+}
+
+/** The newest event with this id, or the one with this seq. */
+export async function findEvent(
+  { searchEvents }: Pick<Operations, "searchEvents">,
+  event: string,
+): Promise<EventSummary | undefined> {
+  return (await searchEvents({ terms: toTerms({ event }), limit: 1 })).items[0];
 }

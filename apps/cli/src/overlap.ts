@@ -1,5 +1,5 @@
+import { parseDuration } from "@penstock/schemas";
 import { InvalidArgumentError } from "commander";
-import { parseDuration } from "./filter-options.ts";
 
 /** How long the secret before a new one counts, too, unless it is told otherwise. */
 export const OVERLAP_MS = 86_400_000;

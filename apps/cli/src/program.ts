@@ -21,6 +21,7 @@ import { registerSources } from "./commands/sources.ts";
 import { registerStart } from "./commands/start.ts";
 import { describeError } from "./describe-error.ts";
 import { printable } from "./output/printable.ts";
+import { addRemoteOptions } from "./remote-options.ts";
 
 const help = (ctx: CliContext): string => `
 Get going:
@@ -61,6 +62,7 @@ export function createProgram(ctx: CliContext): Command {
   registerMigrate(program, ctx);
   registerDb(program, ctx);
   registerSecret(program, ctx);
+  addRemoteOptions(program, ctx);
   return program;
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,9 @@ import { createOutput } from "../src/output/output.ts";
 import { createProgram, runProgram } from "../src/program.ts";
 
 const MAIN = new URL("../src/main.ts", import.meta.url);
+const { version: VERSION } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 const CONFIG = fileURLToPath(new URL("fixtures/penstock.config.ts", import.meta.url));
 
 /** What a command printed and how it ended. */
@@ -73,12 +77,13 @@ export async function createPenstock(common: Record<string, string> = {}, cwd?: 
     const [stdout, stderr] = [new Lines(), new Lines()];
     const stop = new AbortController();
     const ctx = {
-      version: "0.0.0",
+      version: VERSION,
       penstock: "npm run penstock --",
       env: withSecretFiles({ ...process.env, ...ours, ...env }),
       rawEnv: process.env,
       cwd: cwd ?? process.cwd(),
       typedIn: cwd ?? process.cwd(),
+      given: {},
       output: createOutput(stdout, stderr),
       actor: env["PENSTOCK_ACTOR"] ?? "cli:tester@test",
       stop: stop.signal,

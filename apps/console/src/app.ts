@@ -48,6 +48,11 @@ export function createConsoleApp(options: ConsoleAppOptions): Express {
 /** `/api/v1`, without the page on which it is browsed. */
 function createApi(options: ConsoleAppOptions): Router {
   const api = Router();
+  // With every answer, refusals included: the command line tells by it whether it speaks to a console of its own version.
+  api.use((_req, res, next) => {
+    res.set("penstock-version", options.version);
+    next();
+  });
   api.use(express.json({ limit: MAX_BODY }));
   registerRoutes(api, adminRoutes, options.handlers, options);
   const openApi = toOpenApi(adminRoutes, options.version);

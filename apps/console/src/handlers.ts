@@ -10,6 +10,7 @@ import { createAccountHandlers } from "./routes/accounts.ts";
 import { createAuditHandlers } from "./routes/audit.ts";
 import { createComposerHandlers } from "./routes/composer.ts";
 import { createDatabaseHandlers } from "./routes/database.ts";
+import { createDeliveryHandlers } from "./routes/deliveries.ts";
 import { createEndpointHandlers } from "./routes/endpoints.ts";
 import { createEventRepairHandlers } from "./routes/event-repair.ts";
 import { createEventsHandlers } from "./routes/events.ts";
@@ -17,6 +18,7 @@ import { createHandlerHandlers } from "./routes/handlers.ts";
 import { createHealthHandlers } from "./routes/health.ts";
 import { createIssuesHandlers } from "./routes/issues.ts";
 import { createOverviewHandlers } from "./routes/overview.ts";
+import { createReplayHandlers } from "./routes/replays.ts";
 import { createSignInHandlers } from "./routes/sign-in.ts";
 import { createSourceHandlers } from "./routes/sources.ts";
 import type { SourceParts } from "./source-parts.ts";
@@ -51,6 +53,8 @@ export function createHandlers({
     ...createOverviewHandlers(store),
     ...createEventsHandlers(store, closing),
     ...createEventRepairHandlers(store, sources),
+    ...createDeliveryHandlers(store),
+    ...createReplayHandlers(store),
     ...createIssuesHandlers(store),
     ...createSourceHandlers(store, keyring, sources),
     ...createComposerHandlers(store, keyring, sources),

@@ -66,7 +66,7 @@ const testAnswer = z.discriminatedUnion("answered", [
 ]);
 
 /** A delivery, without its attempts. */
-const deliveryRow = z.strictObject({
+export const deliveryRow = z.strictObject({
   day,
   seq: count,
   /** The name of a handler, or the id of an endpoint. */
@@ -154,21 +154,21 @@ export const eventRow = z.strictObject({
   madeBy: z.strictObject({ replay: z.string(), of: count }).nullable(),
 });
 
+export const eventAttempt = z.strictObject({
+  subscriber: z.string(),
+  attempt: count,
+  startedAt: time,
+  endedAt: time,
+  outcome: z.string(),
+  errorClass: z.string().nullable(),
+  errorMessage: z.string().nullable(),
+  worker: z.string(),
+  replay: z.string().nullable(),
+});
+
 const eventDetail = eventRow.extend({
   subjects: z.array(z.string()),
-  attempts: z.array(
-    z.strictObject({
-      subscriber: z.string(),
-      attempt: count,
-      startedAt: time,
-      endedAt: time,
-      outcome: z.string(),
-      errorClass: z.string().nullable(),
-      errorMessage: z.string().nullable(),
-      worker: z.string(),
-      replay: z.string().nullable(),
-    }),
-  ),
+  attempts: z.array(eventAttempt),
   traceparent,
   traceId,
   bodyEncoding: z.enum(["utf8", "base64"]),

@@ -45,6 +45,7 @@ export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput
 export { hmac, type HmacAlgorithm } from "./hmac.ts";
 export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { matchBody } from "./search/match-body.ts";
+export { parseDuration, parseMoment } from "./moment.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
 export { parseCreatedAt, parseTime } from "./time.ts";
 export { wallClockMs } from "./wall-clock.ts";

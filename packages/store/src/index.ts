@@ -28,6 +28,7 @@ export { countReplay, REPLAY_COUNT_LIMIT, type ReplayCount } from "./replay/coun
 export { createEngineStore } from "./engine/create-engine-store.ts";
 export { createQueuePool } from "./connection/create-queue-pool.ts";
 export { createReplay, type NewReplay, type ReplayOutcome } from "./replay/create-replay.ts";
+export { toNewReplay, type WantedReplay } from "./replay/to-new-replay.ts";
 export { createStore, type Store, type StoreOptions } from "./connection/create-store.ts";
 export {
   CommitFailedError,
@@ -100,6 +101,7 @@ export {
   listHandlers,
   markHandlersSeen,
   pauseHandler,
+  type PauseOutcome,
   removeHandler,
   type WaitingCount,
 } from "./handlers/registered-handlers.ts";

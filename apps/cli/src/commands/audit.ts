@@ -1,8 +1,8 @@
-import { type AuditFilter, listAudit } from "@penstock/store";
+import type { AuditFilter } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
-import { withStore } from "../database.ts";
 import { moment } from "../filter-options.ts";
+import { withOperations } from "../operations/with-operations.ts";
 import { formatAuditTable } from "../output/audit-table.ts";
 import { wholeNumber } from "../whole-number.ts";
 
@@ -37,7 +37,7 @@ export function registerAudit(program: Command, ctx: CliContext): void {
     .action(
       async ({ json, limit, before, ...filter }: AuditFilter & { limit: number; before?: number; json?: true }) => {
         const page = { limit, ...(before !== undefined && { before }) };
-        const rows = await withStore(ctx, (store) => listAudit(store, filter, page));
+        const rows = await withOperations(ctx, ({ listAudit }) => listAudit(filter, page));
         if (json) return rows.forEach((row) => ctx.output.json(row));
         if (rows.length === 0) {
           const isFiltered = before !== undefined || Object.keys(filter).length > 0;

@@ -1,7 +1,7 @@
-import { readDatabase } from "@penstock/store";
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
-import { findStoreConfig, withStore } from "../database.ts";
+import { findStoreConfig } from "../database.ts";
+import { withOperations } from "../operations/with-operations.ts";
 import { formatDatabase } from "../output/database-state.ts";
 
 export function registerDb(program: Command, ctx: CliContext): void {
@@ -25,7 +25,7 @@ export function registerDb(program: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} db show`)
     .action(async ({ json }: { json?: true }) => {
-      const state = await withStore(ctx, readDatabase);
+      const state = await withOperations(ctx, ({ readDatabase }) => readDatabase());
       if (json) return ctx.output.json(state);
       ctx.output.result(formatDatabase(state));
     });

@@ -6,19 +6,14 @@ import {
   type DeliveryRow,
   type DeliveryFilter,
   type EndpointRow,
-  listDeliveries,
-  listEndpoints,
-  listEvents,
-  showDeliveries,
-  type Store,
 } from "@penstock/store";
 import type { Command } from "commander";
-import { assertAllChanged, changeAll, describeChanges, leftOf } from "../change-all.ts";
+import { assertAllChanged, describeChanges, leftOf } from "../change-all.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { withStore } from "../database.ts";
-import { explainNoMatch, noEvent } from "../no-match.ts";
+import { explainNoMatch, findEvent, noEvent } from "../no-match.ts";
 import { addFilterOptions, addListOptions, type FilterOptions, type ListOptions } from "../filter-options.ts";
+import { type Operations, withOperations } from "../operations/with-operations.ts";
 import { formatDeliveryDetail } from "../output/delivery-detail.ts";
 import { formatDeliveryTable } from "../output/delivery-table.ts";
 import { traceIdOf } from "../output/event-detail.ts";
@@ -63,9 +58,12 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
       `\nExamples:\n  ${ctx.penstock} deliveries list --state dead\n  ${ctx.penstock} deliveries list --handler inbox --since 2h`,
     )
     .action(async ({ json, limit, ...filter }: ListOptions) => {
-      const { rows, why } = await withStore(ctx, async (store) => {
-        const rows = await listDeliveries(store, filter, { limit });
-        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, "No delivery matches.") : "" };
+      const { rows, why } = await withOperations(ctx, async (operations) => {
+        const rows = await operations.listDeliveries(filter, { limit });
+        return {
+          rows,
+          why: rows.length === 0 ? await explainNoMatch(ctx, operations, filter, "No delivery matches.") : "",
+        };
       });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say(why);
@@ -84,10 +82,13 @@ export function registerDeliveries(program: Command, ctx: CliContext): void {
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} deliveries show evt_7f3a9b2c inbox`)
     .action(async (event: string, handler: string | undefined, { json }: { json?: true }) => {
       const wanted = { event, ...(handler !== undefined && { handler }) };
-      const { found, endpoints } = await withStore(ctx, async (store) => {
-        const shown = await showDeliveries(store, wanted);
-        if (shown.length === 0) throw new CliError(await explainMissing(ctx, store, wanted));
-        return { found: shown, endpoints: json ? new Map<string, EndpointRow>() : await endpointsOf(store, shown) };
+      const { found, endpoints } = await withOperations(ctx, async (operations) => {
+        const shown = await operations.showDeliveries(wanted);
+        if (shown.length === 0) throw new CliError(await explainMissing(ctx, operations, wanted));
+        return {
+          found: shown,
+          endpoints: json ? new Map<string, EndpointRow>() : await endpointsOf(operations, shown),
+        };
       });
       if (json) return found.forEach((delivery) => ctx.output.json(withTraceIds(delivery)));
       const limits = await findRetryLimits(ctx, found);
@@ -132,9 +133,9 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
         );
       }
       const wanted: DeliveryFilter = { ...filter, ...(event !== undefined && { event }) };
-      const changes = await withStore(ctx, async (store) => {
-        const { changed, left } = await changeAll(store, ctx, change, wanted);
-        if (changed + left === 0) throw new CliError(await explainNone(ctx, store, change, wanted));
+      const changes = await withOperations(ctx, async (operations) => {
+        const { changed, left } = await operations.changeDeliveries(change, wanted);
+        if (changed + left === 0) throw new CliError(await explainNone(ctx, operations, change, wanted));
         return { changed, left };
       });
       if (json) ctx.output.json({ change, deliveries: changes.changed, ...leftOf(changes) });
@@ -147,10 +148,10 @@ function registerChange(deliveries: Command, ctx: CliContext, change: DeliveryCh
 const TOLD = 10;
 
 /** The endpoints among the subscribers, by id. */
-async function endpointsOf(store: Store, shown: readonly DeliveryRow[]): Promise<Map<string, EndpointRow>> {
+async function endpointsOf(operations: Operations, shown: readonly DeliveryRow[]): Promise<Map<string, EndpointRow>> {
   const endpoints = new Map<string, EndpointRow>();
   for (const id of new Set(shown.map(({ subscriber }) => subscriber).filter(isEndpointId))) {
-    const [row] = await listEndpoints(store, { id });
+    const row = await operations.findEndpoint(id);
     if (row !== undefined) endpoints.set(id, row);
   }
   return endpoints;
@@ -167,29 +168,29 @@ function withTraceIds({ attemptLog, ...delivery }: DeliveryDetail): object {
 
 async function explainMissing(
   ctx: CliContext,
-  store: Store,
+  operations: Operations,
   wanted: { event: string; handler?: string },
 ): Promise<string> {
   const { event, handler } = wanted;
-  const [found] = await listEvents(store, { event, limit: 1 });
+  const found = await findEvent(operations, event);
   if (found === undefined) return noEvent(ctx, event);
   const name = printable(event);
   if (found.status !== "processed") return `Event ${name} has no delivery: it is ${describeStatus(found)}.`;
   const who = handler === undefined ? "No handler subscribed" : `${printable(handler)} did not subscribe`;
-  return explainNoMatch(ctx, store, wanted, `${who} to the type of event ${name} when it came.`);
+  return explainNoMatch(ctx, operations, wanted, `${who} to the type of event ${name} when it came.`);
 }
 
 async function explainNone(
   ctx: CliContext,
-  store: Store,
+  operations: Operations,
   change: DeliveryChange,
   filter: DeliveryFilter,
 ): Promise<string> {
   const { state: _, ...whatever } = filter;
-  const found = await listDeliveries(store, filter.event === undefined ? filter : whatever, { limit: TOLD });
+  const found = await operations.listDeliveries(filter.event === undefined ? filter : whatever, { limit: TOLD });
   const [first] = found;
-  if (first === undefined) return explainNoMatch(ctx, store, filter, "No delivery matches.");
-  const endpoints = await endpointsOf(store, found);
+  if (first === undefined) return explainNoMatch(ctx, operations, filter, "No delivery matches.");
+  const endpoints = await endpointsOf(operations, found);
   const isGone = ({ subscriber }: DeliveryRow): boolean => isEndpointId(subscriber) && !endpoints.has(subscriber);
   const ran = found.find((row) => CHANGEABLE[change].includes(row.state) && !isGone(row));
   if (ran !== undefined) return `No delivery was changed: ${printable(ran.subscriber)} was running. Try it again now.`;

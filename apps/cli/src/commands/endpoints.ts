@@ -1,37 +1,16 @@
-import { randomBytes } from "node:crypto";
-import { createGuard, generateSecret, isSuccess, type Keyring, SealError } from "@penstock/dispatch";
-import {
-  KNOWN_EVENT_TYPES,
-  type KnownEventType,
-  ENDPOINT_DEFAULTS,
-  ENDPOINT_PREFIX,
-  type EndpointSettings,
-  type OutboundConfig,
-} from "@penstock/schemas";
-import { sendTest } from "@penstock/simulator";
-import {
-  createEndpoint,
-  deleteEndpoint,
-  type EndpointRow,
-  listEndpoints,
-  pauseHandler,
-  readEndpointSecrets,
-  recoverEndpoint,
-  resealEndpointSecrets,
-  resumeEndpoint,
-  revealEndpointSecret,
-  rotateEndpointSecret,
-  type Store,
-  updateEndpoint,
-} from "@penstock/store";
+import { SealError } from "@penstock/dispatch";
+import { ENDPOINT_DEFAULTS, KNOWN_EVENT_TYPES, type KnownEventType } from "@penstock/schemas";
+import { type EndpointRow, resealEndpointSecrets } from "@penstock/store";
 import { type Command, Option } from "commander";
-import { addChanges, assertAllChanged, changeAll, describeChanges, leftOf, untilStopped } from "../change-all.ts";
+import { assertAllChanged, describeChanges, leftOf } from "../change-all.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
 import { addEndpointOptions, type EndpointOptions, toSettings } from "../endpoints/endpoint-options.ts";
 import { moment, type Moment } from "../filter-options.ts";
 import { noEndpoint } from "../no-match.ts";
+import { endpointsInStore, toSettingsOf } from "../operations/endpoints.ts";
+import { type Operations, withOperations } from "../operations/with-operations.ts";
 import { findOutboundConfig, openKeyring } from "../outbound.ts";
 import { OVERLAP_MS, parseOverlap } from "../overlap.ts";
 import { formatEndpointDetail } from "../output/endpoint-detail.ts";
@@ -42,10 +21,6 @@ import { printable } from "../output/printable.ts";
 interface Json {
   readonly json?: true;
 }
-
-const PAGE = 1_000;
-/** The rules that no network is exempt from. */
-const NEVER_ALLOWED: readonly string[] = ["malformed", "too-long", "credentials", "host", "unresolvable"];
 
 export function registerEndpoints(program: Command, ctx: CliContext): void {
   const endpoints = program
@@ -78,16 +53,9 @@ function registerAdd(endpoints: Command, ctx: CliContext): void {
     )
     .action(async (url: string, { json, ...options }: EndpointOptions & Json) => {
       const settings = await toSettings(ctx, { ...ENDPOINT_DEFAULTS, url }, options);
-      const outbound = await findOutboundConfig(ctx);
-      const keyring = openKeyring(outbound);
-      await assertAllowed(outbound, settings);
-      const id = ENDPOINT_PREFIX + randomBytes(8).toString("hex");
-      const secret = generateSecret();
-      const row = await withStore(ctx, async (store) => {
-        await createEndpoint(store, { id, secret: keyring.seal(secret, id), settings }, ctx.actor);
-        return findEndpoint(ctx, store, id);
-      });
-      if (json) return ctx.output.json({ ...row, secret });
+      const row = await withOperations(ctx, ({ addEndpoint }) => addEndpoint(settings));
+      if (json) return ctx.output.json(row);
+      const { id, secret } = row;
       ctx.output.result(
         `${id}  ${printable(url)}\nsecret  ${secret}\n\nGive the secret to whoever receives: a request is theirs to trust when a library of Standard Webhooks says so, or when ${settings.headerName ?? "the signature header of the event's source"} is the hexadecimal HMAC-SHA256 of its body.${settings.headerName === null ? " Not every source has one; --header-name gives one to all events." : ""}\n\nNext:\n  ${ctx.penstock} endpoints test ${id}\n  ${ctx.penstock} endpoints show ${id}`,
       );
@@ -103,7 +71,7 @@ function registerList(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object per endpoint")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints list`)
     .action(async ({ json, ...filter }: { tenant?: string } & Json) => {
-      const rows = await withStore(ctx, (store) => listAll(store, filter));
+      const rows = await withOperations(ctx, ({ listEndpoints }) => listEndpoints(filter));
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) {
         return ctx.output.say(
@@ -125,7 +93,7 @@ function registerShow(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints show ep_0123456789abcdef`)
     .action(async (id: string, { json }: Json) => {
-      const row = await withStore(ctx, (store) => findEndpoint(ctx, store, id));
+      const row = await withOperations(ctx, (operations) => findEndpoint(ctx, operations, id));
       if (json) return ctx.output.json(row);
       ctx.output.result(formatEndpointDetail(ctx, row, new Date()));
     });
@@ -144,13 +112,12 @@ function registerUpdate(endpoints: Command, ctx: CliContext): void {
       if (url === undefined && Object.keys(options).length === 0) {
         throw new UsageError(`What is to change? See \`${ctx.penstock} endpoints update --help\`.`);
       }
-      const outbound = await findOutboundConfig(ctx);
-      const row = await withStore(ctx, async (store) => {
-        const before = toSettingsOf(await findEndpoint(ctx, store, id));
+      const row = await withOperations(ctx, async (operations) => {
+        const before = toSettingsOf(await findEndpoint(ctx, operations, id));
         const settings = await toSettings(ctx, { ...before, ...(url !== undefined && { url }) }, options);
-        if (url !== undefined) await assertAllowed(outbound, settings);
-        await updateEndpoint(store, id, settings, ctx.actor);
-        return findEndpoint(ctx, store, id);
+        const { url: _url, ...others } = settings;
+        await operations.updateEndpoint(id, url === undefined ? others : settings);
+        return findEndpoint(ctx, operations, id);
       });
       if (json) return ctx.output.json(row);
       ctx.output.result(formatEndpointDetail(ctx, row, new Date()));
@@ -165,9 +132,7 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
     .description("Prints an endpoint's signing secret. Whoever has the master key and the database may know it.")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints secret ep_0123456789abcdef`)
     .action(async (id: string) => {
-      const keyring = openKeyring(await findOutboundConfig(ctx));
-      const open = (sealed: string): string => keyring.open(sealed, id);
-      const secret = await withStore(ctx, (store) => revealEndpointSecret(store, id, open, ctx.actor));
+      const secret = await withOperations(ctx, ({ revealEndpointSecret }) => revealEndpointSecret(id));
       if (secret === null) throw new CliError(noEndpoint(ctx, id));
       ctx.output.result(secret);
     });
@@ -190,30 +155,24 @@ function registerSecrets(endpoints: Command, ctx: CliContext): void {
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints rotate ep_0123456789abcdef --overlap 48h`)
     .action(
       async (id: string, { json, yes, overlap: overlapMs = OVERLAP_MS }: { overlap?: number; yes?: true } & Json) => {
-        const keyring = openKeyring(await findOutboundConfig(ctx));
-        const secret = generateSecret();
-        const row = await withStore(ctx, async (store) => {
-          const { previousSecretUntil } = await findEndpoint(ctx, store, id);
+        const row = await withOperations(ctx, async (operations) => {
+          const { previousSecretUntil } = await findEndpoint(ctx, operations, id);
           if (previousSecretUntil !== null && !yes) {
             throw new UsageError(
               `The last rotation is under way: until ${previousSecretUntil} a receiver may still hold the secret before, which would sign no longer. Wait, or add --yes.`,
             );
           }
-          const [sealed = ""] = await readEndpointSecrets(store, id);
-          const [before] = openAll(keyring, id, [sealed]);
-          if (before === undefined && overlapMs > 0) {
-            ctx.output.say("The old one cannot be opened with this master key, and signs no longer.");
-          }
-          const overlap = before === undefined ? 0 : overlapMs;
-          await rotateEndpointSecret(store, id, { secret: keyring.seal(secret, id), overlapMs: overlap }, ctx.actor);
-          return findEndpoint(ctx, store, id);
+          return operations.rotateEndpointSecret(id, { overlapMs, force: yes === true });
         });
-        if (json) return ctx.output.json({ ...row, secret });
+        if (row.previousSecretUntil === null && overlapMs > 0) {
+          ctx.output.say("The old one cannot be opened with this master key, and signs no longer.");
+        }
+        if (json) return ctx.output.json(row);
         const old =
           row.previousSecretUntil === null
             ? "In 5 seconds at the latest the old one signs no longer."
             : `The old one signs, too, until ${row.previousSecretUntil}: in 5 seconds at the latest a header holds both signatures, the new one first.`;
-        ctx.output.result(`secret  ${secret}\n\n${old}`);
+        ctx.output.result(`secret  ${row.secret}\n\n${old}`);
       },
     );
 }
@@ -235,7 +194,7 @@ function registerReseal(endpoints: Command, ctx: CliContext): void {
       let left = 0;
       const sealed = await withStore(ctx, async (store) => {
         let count = 0;
-        const all = await listAll(store, {});
+        const all = await endpointsInStore(store, ctx).listEndpoints({});
         for (const [at, { id }] of all.entries()) {
           if (ctx.stop.aborted) {
             left = all.length - at;
@@ -276,10 +235,10 @@ function registerPause(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the endpoint")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints pause ep_0123456789abcdef`)
     .action(async (id: string, { json }: Json) => {
-      const row = await withStore(ctx, async (store) => {
-        await findEndpoint(ctx, store, id);
-        await pauseHandler(store, id, true, ctx.actor);
-        return findEndpoint(ctx, store, id);
+      const row = await withOperations(ctx, async (operations) => {
+        await findEndpoint(ctx, operations, id);
+        await operations.pauseEndpoint(id);
+        return findEndpoint(ctx, operations, id);
       });
       if (json) return ctx.output.json(row);
       const also = row.status === "disabled" ? ", which is disabled as well: `endpoints resume` ends both" : "";
@@ -298,10 +257,10 @@ function registerResume(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the endpoint")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints resume ep_0123456789abcdef`)
     .action(async (id: string, { json }: Json) => {
-      const { before, row } = await withStore(ctx, async (store) => {
-        const before = await findEndpoint(ctx, store, id);
-        await resumeEndpoint(store, id, ctx.actor);
-        return { before, row: await findEndpoint(ctx, store, id) };
+      const { before, row } = await withOperations(ctx, async (operations) => {
+        const before = await findEndpoint(ctx, operations, id);
+        await operations.resumeEndpoint(id);
+        return { before, row: await findEndpoint(ctx, operations, id) };
       });
       if (json) return ctx.output.json(row);
       const { missed } = row;
@@ -328,10 +287,9 @@ function registerRecover(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: how many")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints recover ep_0123456789abcdef --since 2d`)
     .action(async (id: string, { json, since }: { since?: Moment } & Json) => {
-      const { row, changes } = await withStore(ctx, async (store) => {
-        const found = await findEndpoint(ctx, store, id);
-        const { actor, stop } = ctx;
-        const changes = await untilStopped(ctx, () => recoverEndpoint(store, id, { actor, since, stop }));
+      const { row, changes } = await withOperations(ctx, async (operations) => {
+        const found = await findEndpoint(ctx, operations, id);
+        const changes = await operations.recoverEndpoint(id, since);
         if (changes.changed + changes.left === 0) throw new CliError(missedNothing(found, since));
         return { row: found, changes };
       });
@@ -362,23 +320,10 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: what came back")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints test ep_0123456789abcdef`)
     .action(async (id: string, { json, type }: { type: KnownEventType } & Json) => {
-      const outbound = await findOutboundConfig(ctx);
-      const keyring = openKeyring(outbound);
-      const { row, sealed } = await withStore(ctx, async (store) => ({
-        row: await findEndpoint(ctx, store, id),
-        sealed: await readEndpointSecrets(store, id),
+      const { row, answer } = await withOperations(ctx, async (operations) => ({
+        row: await findEndpoint(ctx, operations, id),
+        answer: await operations.testEndpoint(id, type),
       }));
-      const [newest, ...older] = sealed;
-      if (newest === undefined) throw new CliError(noEndpoint(ctx, id));
-      const answer = await sendTest({
-        outbound,
-        endpoint: row,
-        // As a delivery does, also while a secret is rotated.
-        secrets: [keyring.open(newest, id), ...openAll(keyring, id, older)],
-        type,
-        signal: ctx.stop,
-      });
-      const ok = answer.answered && isSuccess(answer.status);
       const said = answer.answered
         ? `HTTP ${answer.status} after ${formatDuration(answer.durationMs)}${answer.body === "" ? "" : `: ${printable(answer.body)}`}`
         : `${answer.code} after ${formatDuration(answer.durationMs)}: ${printable(answer.message)}`;
@@ -386,9 +331,9 @@ function registerTest(endpoints: Command, ctx: CliContext): void {
         ctx.output.say(`Stopped after ${formatDuration(answer.durationMs)}: nothing had come back.`);
         throw new StoppedError("stopped before an answer");
       }
-      if (json) ctx.output.json({ endpoint: id, ok, ...answer });
-      else ctx.output.result(ok ? `${said}${nextAfterTest(ctx, row)}` : `failed  ${said}`);
-      if (!ok) throw new ReportedFailure(said);
+      if (json) ctx.output.json(answer);
+      else ctx.output.result(answer.ok ? `${said}${nextAfterTest(ctx, row)}` : `failed  ${said}`);
+      if (!answer.ok) throw new ReportedFailure(said);
     });
 }
 
@@ -404,20 +349,15 @@ function registerDelete(endpoints: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: how many deliveries were cancelled")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} endpoints delete ep_0123456789abcdef --yes`)
     .action(async (id: string, { yes, json }: { yes?: true } & Json) => {
-      const changes = await withStore(ctx, async (store) => {
-        const { url, deliveries } = await findEndpoint(ctx, store, id);
+      const changes = await withOperations(ctx, async (operations) => {
+        const { url, deliveries } = await findEndpoint(ctx, operations, id);
         if (!yes) {
           const waiting = formatCount(deliveries.pending + deliveries.retrying);
           throw new UsageError(
             `${id} (${printable(url)}) would be forgotten, and ${waiting} deliveries that wait cancelled: add --yes.`,
           );
         }
-        await deleteEndpoint(store, id, ctx.actor);
-        const by = "endpoints delete";
-        return addChanges(
-          await changeAll(store, ctx, "cancel", { handler: id, state: "pending" }, { by }),
-          await changeAll(store, ctx, "cancel", { handler: id, state: "retrying" }, { by }),
-        );
+        return operations.deleteEndpoint(id);
       });
       const { changed, left } = changes;
       if (json) ctx.output.json({ endpoint: id, cancelled: changed, ...leftOf(changes) });
@@ -425,18 +365,6 @@ function registerDelete(endpoints: Command, ctx: CliContext): void {
       else ctx.output.result(`deleted ${id}, and cancelled ${describeChanges(changes)} that waited`);
       assertAllChanged(ctx, changes, "Workers cancel the others.");
     });
-}
-
-/** The secrets of these that the keys at hand open; a worker does without the others, too. */
-function openAll(keyring: Keyring, id: string, sealed: readonly string[]): string[] {
-  return sealed.flatMap((one) => {
-    try {
-      return [keyring.open(one, id)];
-    } catch (error) {
-      if (error instanceof SealError) return [];
-      throw error;
-    }
-  });
 }
 
 function nextAfterTest(ctx: CliContext, { id, status, missed }: EndpointRow): string {
@@ -451,36 +379,12 @@ function missedNothing({ id, deliveries }: EndpointRow, since: Moment | undefine
 }
 
 /** @throws CliError when there is none of this id. */
-async function findEndpoint(ctx: CliContext, store: Store, id: string): Promise<EndpointRow> {
-  const [row] = await listEndpoints(store, { id });
+async function findEndpoint(
+  ctx: CliContext,
+  operations: Pick<Operations, "findEndpoint">,
+  id: string,
+): Promise<EndpointRow> {
+  const row = await operations.findEndpoint(id);
   if (row === undefined) throw new CliError(noEndpoint(ctx, id));
   return row;
-}
-
-async function listAll(store: Store, filter: { readonly tenant?: string }): Promise<EndpointRow[]> {
-  const rows: EndpointRow[] = [];
-  for (;;) {
-    const after = rows.at(-1);
-    const page = await listEndpoints(store, { ...filter, limit: PAGE, ...(after && { after }) });
-    rows.push(...page);
-    if (page.length < PAGE) return rows;
-  }
-}
-
-/** @throws CliError that says which rule a URL breaks. */
-async function assertAllowed({ allow, ports: listed }: OutboundConfig, { url }: EndpointSettings): Promise<void> {
-  const judged = await createGuard({ allow, ports: listed }).check(url);
-  if (judged.ok) return;
-  const isHttp = /^https?:/i.test(url);
-  const hint = NEVER_ALLOWED.includes(judged.rule) || !isHttp ? "" : " Networks are allowed by OUTBOUND_ALLOW.";
-  const ports = judged.rule === "port" ? " Ports are allowed by OUTBOUND_PORTS." : "";
-  throw new CliError(`Refused (rule ${judged.rule}): ${judged.message}${ports}${hint}`);
-}
-
-/** What is set for an endpoint, without what is known of it. */
-function toSettingsOf(row: EndpointRow): EndpointSettings {
-  const { url, description, tenant, types, filter, lane, headerName, concurrency, ratePerSecond } = row;
-  const { scheduleMs, disableAfterMs, disableAfterFailures } = row;
-  const limits = { concurrency, ratePerSecond, scheduleMs, disableAfterMs, disableAfterFailures };
-  return { url, description, tenant, types, filter, lane, headerName, ...limits };
 }

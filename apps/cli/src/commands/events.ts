@@ -1,18 +1,11 @@
 import { parseQuery, type Term } from "@penstock/schemas/search";
-import {
-  type EventDetail,
-  type EventFilter,
-  type EventSummary,
-  searchEvents,
-  showEvents,
-  toTerms,
-} from "@penstock/store";
+import { type EventDetail, type EventFilter, type EventSummary, toTerms } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { withStore } from "../database.ts";
 import { explainNoMatch, noEvent } from "../no-match.ts";
 import { addListOptions, type ListOptions } from "../filter-options.ts";
+import { withOperations } from "../operations/with-operations.ts";
 import { decodeUtf8 } from "../output/body-text.ts";
 import { formatEventDetail, traceIdOf } from "../output/event-detail.ts";
 import { formatEventTable } from "../output/event-table.ts";
@@ -46,11 +39,11 @@ export function registerEvents(program: Command, ctx: CliContext): void {
       const filter: EventFilter = { ...options, ...(id !== undefined && { event: id }) };
       const asked = readQuery(text ?? "");
       const terms = [...asked, ...toTerms(filter)];
-      const { page, why } = await withStore(ctx, async (store) => {
-        const page = await searchEvents(store, { terms, limit });
+      const { page, why } = await withOperations(ctx, async (operations) => {
+        const page = await operations.searchEvents({ terms, limit });
         return {
           page,
-          why: page.items.length === 0 ? await explainNoMatch(ctx, store, filter, "No event matches.") : "",
+          why: page.items.length === 0 ? await explainNoMatch(ctx, operations, filter, "No event matches.") : "",
         };
       });
       const rows = page.items;
@@ -82,7 +75,7 @@ export function registerEvents(program: Command, ctx: CliContext): void {
       `\nExamples:\n  ${ctx.penstock} events show evt_7f3a9b2c\n  ${ctx.penstock} events show 12 --json`,
     )
     .action(async (id: string, { json }: { json?: true }) => {
-      const found = await withStore(ctx, (store) => showEvents(store, id));
+      const found = await withOperations(ctx, ({ showEvents }) => showEvents(id));
       if (found.length === 0) throw new CliError(noEvent(ctx, id));
       if (json) return found.forEach((event) => ctx.output.json(toJson(event)));
       const limits = await findRetryLimits(

@@ -1,17 +1,13 @@
 import { isEndpointId, wallClockMs } from "@penstock/schemas";
-import { countWaiting, listHandlers, pauseHandler, removeHandler } from "@penstock/store";
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { withStore } from "../database.ts";
 import { noHandler } from "../no-match.ts";
+import { WAITING_COUNTED, WAITING_STATES } from "../operations/handlers.ts";
+import { withOperations } from "../operations/with-operations.ts";
 import { formatColumns } from "../output/columns.ts";
 import { formatAge } from "../output/duration.ts";
 import { printable } from "../output/printable.ts";
-
-/** What waits for a handler is counted up to this; more is told as such. */
-const COUNTED = 10_000;
-const WAITING_STATES = ["pending", "running", "retrying", "dead"] as const;
 
 export function registerHandlers(program: Command, ctx: CliContext): void {
   const handlers = program
@@ -23,30 +19,20 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
     .command("list")
     .summary("list the registered handlers")
     .description(
-      `Lists the handlers that workers have registered, and how many deliveries of each wait, run or are dead, counted up to ${COUNTED} of each. Each event that is accepted after a handler was registered is kept for it, whichever worker processes it, where any worker's version of the handler subscribes to its type.`,
+      `Lists the handlers that workers have registered, and how many deliveries of each wait, run or are dead, counted up to ${WAITING_COUNTED} of each. Each event that is accepted after a handler was registered is kept for it, whichever worker processes it, where any worker's version of the handler subscribes to its type.`,
     )
     .option("--json", "print one JSON object per handler")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} handlers list`)
     .action(async ({ json }: { json?: true }) => {
-      const { rows, counts } = await withStore(ctx, async (store) => ({
-        rows: await listHandlers(store),
-        counts: await countWaiting(store, COUNTED + 1),
-      }));
-      const countOf = (name: string, state: string): number =>
-        counts.find((row) => row.subscriber === name && row.state === state)?.count ?? 0;
-      if (json) {
-        return rows.forEach((row) => {
-          const waiting = Object.fromEntries(WAITING_STATES.map((state) => [state, countOf(row.name, state)]));
-          ctx.output.json({ ...row, deliveries: waiting });
-        });
-      }
+      const rows = await withOperations(ctx, ({ listHandlers }) => listHandlers());
+      if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say("No worker has registered a handler yet.");
       const now = wallClockMs();
-      const table = rows.map(({ name, kind, types, registeredAt, seenAt, pausedAt }) => [
+      const table = rows.map(({ name, kind, types, registeredAt, seenAt, pausedAt, deliveries }) => [
         printable(name),
         kind,
         pausedAt === null ? "active" : `paused ${formatAge(now - pausedAt.getTime())}`,
-        ...WAITING_STATES.map((state) => formatCount(countOf(name, state))),
+        ...WAITING_STATES.map((state) => formatCount(deliveries[state])),
         registeredAt === null ? "not yet" : `${formatAge(now - registeredAt.getTime())} ago`,
         `${formatAge(now - seenAt.getTime())} ago`,
         types.map((type) => printable(type)).join(" "),
@@ -73,7 +59,7 @@ export function registerHandlers(program: Command, ctx: CliContext): void {
       assertNoEndpoint(ctx, name, "delete");
       if (!yes)
         throw new UsageError(`Events would no longer wait for handler ${printable(name)}: add --yes to remove it.`);
-      const removed = await withStore(ctx, (store) => removeHandler(store, name, ctx.actor));
+      const removed = await withOperations(ctx, ({ removeHandler }) => removeHandler(name));
       if (!removed) throw new CliError(noHandler(ctx, name));
       ctx.output.result(`removed ${printable(name)}`);
     });
@@ -94,7 +80,7 @@ function registerPause(handlers: Command, ctx: CliContext, what: "pause" | "resu
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} handlers ${what} inbox`)
     .action(async (name: string, { json }: { json?: true }) => {
       assertNoEndpoint(ctx, name, what);
-      const found = await withStore(ctx, (store) => pauseHandler(store, name, paused, ctx.actor));
+      const found = await withOperations(ctx, ({ pauseHandler }) => pauseHandler(name, paused));
       if (found === null) throw new CliError(noHandler(ctx, name));
       const { changed, since } = found;
       if (json) return ctx.output.json({ handler: name, paused, changed, since });
@@ -112,4 +98,4 @@ function assertNoEndpoint(ctx: CliContext, name: string, command: string): void 
   );
 }
 
-const formatCount = (count: number): string => (count > COUNTED ? `${COUNTED}+` : String(count));
+const formatCount = (count: number): string => (count > WAITING_COUNTED ? `${WAITING_COUNTED}+` : String(count));

@@ -1,19 +1,10 @@
 import { ISSUE_KINDS, ISSUE_STATES, type IssueKind, type IssueState } from "@penstock/schemas";
-import {
-  changeIssue,
-  countIssueRetry,
-  ISSUE_CHANGES,
-  type IssueChange,
-  type IssueDetail,
-  listIssues,
-  retryIssue,
-  showIssue,
-  type Store,
-} from "@penstock/store";
+import { ISSUE_CHANGES, type IssueChange, type IssueDetail } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { withStore } from "../database.ts";
+import type { WantedIssues } from "../operations/issues.ts";
+import { type Operations, withOperations } from "../operations/with-operations.ts";
 import { formatIssue, formatIssueTable } from "../output/issue-table.ts";
 import { describeReplayCount } from "../output/replay-count.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -27,8 +18,6 @@ interface ListOptions {
   readonly limit: number;
   readonly json?: true;
 }
-
-const UNSETTLED: readonly IssueState[] = ["open", "acknowledged"];
 
 const SUMMARIES: Readonly<Record<IssueChange, { readonly summary: string; readonly description: string }>> = {
   acknowledge: {
@@ -71,12 +60,12 @@ export function registerIssues(program: Command, ctx: CliContext): void {
     )
     .action(async ({ state, all, kind, handler, source, limit, json }: ListOptions) => {
       const subject = handler ?? source;
-      const filter = {
-        ...(state !== undefined ? { states: [state] } : all ? {} : { states: UNSETTLED }),
+      const wanted: WantedIssues = {
+        state: state ?? (all ? "all" : "unsettled"),
         ...(kind !== undefined && { kind }),
         ...(subject !== undefined && { subject }),
       };
-      const rows = await withStore(ctx, (store) => listIssues(store, filter, { limit }));
+      const rows = await withOperations(ctx, ({ listIssues }) => listIssues(wanted, { limit }));
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) {
         const isAll = state === undefined && kind === undefined && subject === undefined;
@@ -93,7 +82,7 @@ export function registerIssues(program: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} issues show 7`)
     .action(async (id: number, { json }: { json?: true }) => {
-      const issue = await withStore(ctx, (store) => findIssue(ctx, store, id));
+      const issue = await withOperations(ctx, (operations) => findIssue(ctx, operations, id));
       if (json) return ctx.output.json(issue);
       ctx.output.result(formatIssue(ctx, issue, new Date()));
     });
@@ -113,11 +102,10 @@ function registerChange(issues: Command, ctx: CliContext, change: IssueChange): 
     .option("--json", "print one JSON object: the issue")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} issues ${change} 7`)
     .action(async (id: number, { note, json }: { note?: string; json?: true }) => {
-      const issue = await withStore(ctx, async (store) => {
-        const by = { actor: ctx.actor, ...(note !== undefined && { note }) };
-        const outcome = await changeIssue(store, id, change, by);
-        const found = await findIssue(ctx, store, id);
-        if (outcome.changed) return found;
+      const issue = await withOperations(ctx, async (operations) => {
+        const changed = await operations.changeIssue(id, change, note === undefined ? {} : { note });
+        const found = await findIssue(ctx, operations, id);
+        if (changed) return found;
         const from = ISSUE_CHANGES[change].from.join(" or ");
         throw new CliError(`Issue ${id} is ${found.state}: ${change} takes one that is ${from}.`);
       });
@@ -145,9 +133,9 @@ function registerRetry(issues: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: the replay's id, and how many match")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} issues retry 7 --yes`)
     .action(async (id: number, { yes, json }: { yes?: true; json?: true }) => {
-      const { count, replay, matching } = await withStore(ctx, async (store) => {
-        const issue = await findIssue(ctx, store, id);
-        const count = await countIssueRetry(store, issue);
+      const { count, replay, matching } = await withOperations(ctx, async (operations) => {
+        const issue = await findIssue(ctx, operations, id);
+        const count = await operations.countIssueRetry(issue);
         if (count === "not-retryable") {
           const instead = INSTEAD[issue.kind];
           const advice = instead === undefined ? "" : ` See \`${ctx.penstock} ${instead} --help\`.`;
@@ -156,7 +144,7 @@ function registerRetry(issues: Command, ctx: CliContext): void {
         if (count?.total === 0) throw new CliError(`Nothing is left of issue ${id}: there is nothing to run again.`);
         const matching = describeReplayCount(count, {}, new Date());
         if (!yes) throw new UsageError(`${matching} To run them again, add --yes.`);
-        return { count, matching, replay: await retryIssue(store, issue, { actor: ctx.actor }) };
+        return { count, matching, replay: await operations.retryIssue(issue) };
       });
       if (json) return ctx.output.json({ issue: id, replay, matches: count?.total ?? null });
       ctx.output.say(matching);
@@ -167,8 +155,8 @@ function registerRetry(issues: Command, ctx: CliContext): void {
     });
 }
 
-async function findIssue(ctx: CliContext, store: Store, id: number): Promise<IssueDetail> {
-  const issue = await showIssue(store, id);
+async function findIssue(ctx: CliContext, { showIssue }: Operations, id: number): Promise<IssueDetail> {
+  const issue = await showIssue(id);
   if (issue === null) throw new CliError(`There is no issue ${id}: see \`${ctx.penstock} issues list --all\`.`);
   return issue;
 }

@@ -1,17 +1,9 @@
-import {
-  LANE_COUNT_LIMIT,
-  type LaneFilter,
-  type LaneRow,
-  type LaneState,
-  listLanes,
-  type Store,
-  unblockLane,
-} from "@penstock/store";
+import { LANE_COUNT_LIMIT, type LaneFilter, type LaneRow, type LaneState } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
-import { withStore } from "../database.ts";
 import { explainNoMatch } from "../no-match.ts";
+import { type Operations, withOperations } from "../operations/with-operations.ts";
 import { formatLaneTable, nameHead } from "../output/lane-table.ts";
 import { printable } from "../output/printable.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -38,10 +30,10 @@ export function registerLanes(program: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object per lane")
     .addHelpText("after", `\nExamples:\n  ${ctx.penstock} lanes list\n  ${ctx.penstock} lanes list --state blocked`)
     .action(async ({ json, limit, ...filter }: LaneFilter & { limit: number; json?: true }) => {
-      const { rows, why } = await withStore(ctx, async (store) => {
-        const rows = await listLanes(store, filter, limit);
+      const { rows, why } = await withOperations(ctx, async (operations) => {
+        const rows = await operations.listLanes(filter, limit);
         const none = `No lane${filter.handler === undefined && filter.state === undefined ? "" : " that matches"} has anything that waits or runs.`;
-        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, none) : "" };
+        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, operations, filter, none) : "" };
       });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say(why);
@@ -59,19 +51,19 @@ export function registerLanes(program: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: what was skipped")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} lanes unblock inbox cnv_5c21`)
     .action(async (handler: string, lane: string, { json }: { json?: true }) => {
-      const skipped = await withStore(ctx, (store) => unblock(ctx, store, handler, lane));
+      const skipped = await withOperations(ctx, (operations) => unblock(ctx, operations, handler, lane));
       if (json) return ctx.output.json(skipped);
       const next = skipped.waiting === 0 ? "nothing waits behind it" : `${countWaiting(skipped)} waiting behind it`;
       ctx.output.result(`skipped ${nameHead(skipped)}, the lane goes on: ${next}`);
     });
 }
 
-async function unblock(ctx: CliContext, store: Store, handler: string, lane: string): Promise<LaneRow> {
+async function unblock(ctx: CliContext, operations: Operations, handler: string, lane: string): Promise<LaneRow> {
   const name = `lane ${printable(lane)} of ${printable(handler)}`;
-  const found = await unblockLane(store, { handler, lane }, ctx.actor);
+  const found = await operations.unblockLane({ handler, lane });
   if (found.outcome === "empty") {
     const nothing = `Nothing waits or runs in ${name}: see \`${ctx.penstock} lanes list\`.`;
-    throw new CliError(await explainNoMatch(ctx, store, { handler }, nothing));
+    throw new CliError(await explainNoMatch(ctx, operations, { handler }, nothing));
   }
   if (found.outcome === "changed")
     throw new CliError(`${name} has just changed, nothing was skipped: look at it again.`);

@@ -1,10 +1,10 @@
-import { dismissQuarantined, listEvents } from "@penstock/store";
+import { toTerms } from "@penstock/store";
 import type { Command } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
-import { withStore } from "../database.ts";
 import { addListOptions, type ListOptions } from "../filter-options.ts";
-import { explainNoMatch } from "../no-match.ts";
+import { explainNoMatch, findEvent } from "../no-match.ts";
+import { withOperations } from "../operations/with-operations.ts";
 import { printable } from "../output/printable.ts";
 import { formatQuarantineTable } from "../output/quarantine-table.ts";
 import { findOneEvent } from "../replay/find-one-event.ts";
@@ -25,11 +25,12 @@ export function registerQuarantine(program: Command, ctx: CliContext): void {
       "after",
       `\nExamples:\n  ${ctx.penstock} quarantine list --since 2d\n  ${ctx.penstock} replay create --quarantined --type message.received --yes`,
     )
-    .action(async ({ json, ...filter }: ListOptions) => {
-      const { rows, why } = await withStore(ctx, async (store) => {
-        const rows = await listEvents(store, { ...filter, status: "quarantined", open: true });
+    .action(async ({ json, limit, ...filter }: ListOptions) => {
+      const { rows, why } = await withOperations(ctx, async (operations) => {
+        const terms = toTerms({ ...filter, status: "quarantined" });
+        const rows = (await operations.searchEvents({ terms, limit, open: true })).items;
         const none = "Nothing that matches is in quarantine.";
-        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, store, filter, none) : "" };
+        return { rows, why: rows.length === 0 ? await explainNoMatch(ctx, operations, filter, none) : "" };
       });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say(why);
@@ -45,10 +46,10 @@ export function registerQuarantine(program: Command, ctx: CliContext): void {
     )
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} quarantine dismiss evt_7f3a9b2c`)
     .action(async (event: string) => {
-      await withStore(ctx, async (store) => {
-        const pointer = await findOneEvent(ctx, store, event);
-        if (await dismissQuarantined(store, pointer, ctx.actor)) return;
-        const [found] = await listEvents(store, { event: `seq:${pointer.seq}`, limit: 1 });
+      await withOperations(ctx, async (operations) => {
+        const pointer = await findOneEvent(ctx, operations, event);
+        if (await operations.dismissQuarantined(pointer)) return;
+        const found = await findEvent(operations, `seq:${pointer.seq}`);
         const what = found?.quarantine?.dismissedAt
           ? `was dismissed already, at ${found.quarantine.dismissedAt}`
           : "is not in quarantine";

@@ -15,7 +15,7 @@ import { CliError, ReportedFailure, StoppedError, UsageError } from "../cli-erro
 import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
 import { formatDryRun, formatEffects, formatTotal, type Total } from "../output/dry-run.ts";
-import { explainNoMatch } from "../no-match.ts";
+import { noEvent } from "../no-match.ts";
 import { printable } from "../output/printable.ts";
 import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { createSilentLog } from "../replay/silent-log.ts";
@@ -45,7 +45,8 @@ export function registerDryRun(replay: Command, ctx: CliContext): void {
         const events = found.slice(0, options.limit);
         if (events.length === 0) {
           const nothing = `No event that ${handler.name} subscribes to matches. What is in quarantine is taken by its id.`;
-          throw new CliError(await explainNoMatch(ctx, store, { ...(event !== undefined && { event }) }, nothing));
+          const isKnown = event === undefined || (await listEvents(store, { event, limit: 1 })).length > 0;
+          throw new CliError(isKnown ? nothing : noEvent(ctx, event));
         }
         if (found.length > events.length) {
           ctx.output.say(`More events match: these are the newest ${events.length}. See --limit, --since and --until.`);

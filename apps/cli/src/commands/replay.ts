@@ -1,30 +1,17 @@
-import { hash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { isEndpointId } from "@penstock/schemas";
-import {
-  cancelReplay,
-  countReplay,
-  createReplay,
-  type DeliveryStateName,
-  listDeliveries,
-  listEvents,
-  listEndpoints,
-  listHandlers,
-  listReplays,
-  type NewReplay,
-  showReplay,
-  type Store,
-} from "@penstock/store";
+import type { DeliveryStateName, EventPointer, NewReplay, WantedReplay } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
-import { withStore } from "../database.ts";
-import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
+import { addFilterOptions, type FilterOptions, toTyped } from "../filter-options.ts";
 import { printable } from "../output/printable.ts";
 import { describeStatus } from "../output/event-table.ts";
 import { describeReplayCount } from "../output/replay-count.ts";
-import { addBatchJob } from "../queue-job.ts";
-import { noEndpoint, noHandler } from "../no-match.ts";
+import { findEvent, noEndpoint, noHandler } from "../no-match.ts";
+import { type Operations, withOperations } from "../operations/with-operations.ts";
 import { formatReplay, formatReplayTable } from "../output/replay-table.ts";
+import { assertNoRemote } from "../remote.ts";
 import { findOneEvent } from "../replay/find-one-event.ts";
 import { readNewBody } from "../replay/new-body.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -84,23 +71,23 @@ function registerCreate(replay: Command, ctx: CliContext): void {
     )
     .action(async (event: string | undefined, { json, yes, ...options }: CreateOptions) => {
       refuseOddOptions(ctx, event, options);
-      const { created, found, count, matching } = await withStore(ctx, async (store) => {
-        const wanted = await toReplay(store, ctx, event, options);
+      const { created, found, count, matching } = await withOperations(ctx, async (operations) => {
+        const { wanted, ...of } = await toReplay(operations, ctx, event, options);
         // Of another body nothing has to match, and what was created before may well have been done.
-        const isNew = wanted.body === undefined && (await showReplay(store, wanted.id)) === null;
-        const count = isNew ? await countReplay(store, wanted) : undefined;
-        if (count?.total === 0) throw new CliError(await explainNone(ctx, store, wanted));
+        const isNew = of.body === undefined && (await operations.showReplay(wanted.id)) === null;
+        const count = isNew ? await operations.countReplay(wanted, of) : undefined;
+        if (count?.total === 0) throw new CliError(await explainNone(ctx, operations, wanted, of.pointer));
         const matching = count === undefined ? "" : describeReplayCount(count, wanted, new Date());
         if (event === undefined && !yes) {
           throw new UsageError(`${matching} ${adviceToLook(ctx, options)}, then add --yes.`.trim());
         }
-        const created = await createReplay(store, wanted, ctx.actor, (batch) => addBatchJob(ctx, batch));
+        const created = await operations.createReplay(wanted, of);
         if (created === "different") {
           throw new CliError(
             `There is another replay ${printable(wanted.id)}: it was created with other options. See \`${ctx.penstock} replay status ${printable(wanted.id)}\`, or choose another --id.`,
           );
         }
-        return { created, count, matching, found: await showReplay(store, wanted.id) };
+        return { created, count, matching, found: await operations.showReplay(wanted.id) };
       });
       if (found === null) throw new CliError("The replay is gone.");
       if (json) return ctx.output.json({ created: created === "new", matches: count?.total ?? null, ...found });
@@ -146,7 +133,12 @@ function adviceToLook(ctx: CliContext, { missing, quarantined }: CreateOptions):
   return `Look at them with \`${ctx.penstock} deliveries list\` and the same options`;
 }
 
-async function explainNone(ctx: CliContext, store: Store, { event, handler, among }: NewReplay): Promise<string> {
+async function explainNone(
+  ctx: CliContext,
+  operations: Operations,
+  { handler, among }: WantedReplay,
+  event: EventPointer | undefined,
+): Promise<string> {
   const nothing = "Nothing matches, so there is no replay.";
   if (among === "quarantined") return `${nothing} See \`${ctx.penstock} quarantine list\`.`;
   if (among === "missing") {
@@ -156,8 +148,8 @@ async function explainNone(ctx: CliContext, store: Store, { event, handler, amon
     return `${nothing} Look at \`${ctx.penstock} deliveries list\` with the same options: what waits or runs is done anyway, what was skipped or cancelled is taken with --state, and what a handler never had with --missing.`;
   }
   const named = { event: `seq:${event.seq}`, ...(handler !== undefined && { handler }) };
-  const rows = await listDeliveries(store, named, { limit: 10 });
-  const [found] = await listEvents(store, { event: named.event, limit: 1 });
+  const rows = await operations.listDeliveries(named, { limit: 10 });
+  const found = await findEvent(operations, named.event);
   if (found?.quarantine) return `${nothing} The event is ${describeStatus(found)}: name no handler and no state.`;
   if (rows.length === 0) {
     return `${nothing} ${handler === undefined ? "No handler has" : `${printable(handler)} never had`} this event: it would get it with --handler and --missing.`;
@@ -166,43 +158,52 @@ async function explainNone(ctx: CliContext, store: Store, { event, handler, amon
   return `${nothing} ${states}: what waits or runs is done anyway, and what was skipped or cancelled is taken with --state.`;
 }
 
+interface Asked {
+  readonly wanted: WantedReplay;
+  readonly pointer: EventPointer | undefined;
+  readonly body?: NonNullable<NewReplay["body"]>;
+}
+
 async function toReplay(
-  store: Store,
+  operations: Operations,
   ctx: CliContext,
   event: string | undefined,
-  { id = newId(), missing, quarantined, withBody, ...options }: Omit<CreateOptions, "yes" | "json">,
-): Promise<NewReplay> {
-  const { handler, source, since, until } = options;
-  if (handler !== undefined && isEndpointId(handler)) {
-    if ((await listEndpoints(store, { id: handler })).length === 0) throw new CliError(noEndpoint(ctx, handler));
-  } else if (handler !== undefined) {
-    const found = (await listHandlers(store)).find(({ name }) => name === handler);
-    if (found === undefined) throw new CliError(noHandler(ctx, handler));
-    if (options.again && found.kind !== "effect") {
-      throw new UsageError(
-        `--again does effects (ctx.once) again, and ${printable(handler)} is no effect handler: leave it out.`,
-      );
-    }
-  }
-  const pointer = event === undefined ? undefined : await findOneEvent(ctx, store, event, source);
-  const body = withBody === undefined || !pointer ? undefined : await readNewBody(store, ctx, pointer, id, withBody);
+  { id = newId(), missing, quarantined, withBody, since, until, ...options }: Omit<CreateOptions, "yes" | "json">,
+): Promise<Asked> {
+  if (withBody !== undefined) assertNoRemote(ctx, "--with-body");
+  await assertHandler(operations, ctx, options);
+  const pointer = event === undefined ? undefined : await findOneEvent(ctx, operations, event, options.source);
+  const body =
+    withBody === undefined || !pointer ? undefined : await readNewBody(operations, ctx, pointer, id, withBody);
   const among = missing ? "missing" : quarantined ? "quarantined" : undefined;
-  return {
+  const wanted: WantedReplay = {
     ...options,
     id,
-    ...(pointer && { event: pointer }),
+    ...(event !== undefined && { event }),
+    ...(since && { since: toTyped(since) }),
+    ...(until && { until: toTyped(until) }),
     ...(among && { among }),
-    ...(body && { body }),
-    request: {
-      ...options,
-      ...(event !== undefined && { event }),
-      ...(among && { [among]: true }),
-      // How long ago is another time each time that it is asked.
-      ...(since && { since: since.typed }),
-      ...(until && { until: until.typed }),
-      ...(body && { bodySha256: hash("sha256", body.body, "hex") }),
-    },
   };
+  return { wanted, pointer, ...(body && { body }) };
+}
+
+async function assertHandler(
+  operations: Operations,
+  ctx: CliContext,
+  { handler, again }: Pick<CreateOptions, "handler" | "again">,
+): Promise<void> {
+  if (handler === undefined) return;
+  if (isEndpointId(handler)) {
+    if ((await operations.findEndpoint(handler)) === undefined) throw new CliError(noEndpoint(ctx, handler));
+    return;
+  }
+  const found = await operations.findHandler(handler);
+  if (found === undefined) throw new CliError(noHandler(ctx, handler));
+  if (again && found.kind !== "effect") {
+    throw new UsageError(
+      `--again does effects (ctx.once) again, and ${printable(handler)} is no effect handler: leave it out.`,
+    );
+  }
 }
 
 function registerStatus(replay: Command, ctx: CliContext): void {
@@ -218,12 +219,12 @@ function registerStatus(replay: Command, ctx: CliContext): void {
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} replay status`)
     .action(async (id: string | undefined, { limit, json }: { limit: number; json?: true }) => {
       if (id === undefined) {
-        const rows = await withStore(ctx, (store) => listReplays(store, { limit }));
+        const rows = await withOperations(ctx, ({ listReplays }) => listReplays({ limit }));
         if (json) return rows.forEach((row) => ctx.output.json(row));
         if (rows.length === 0) return ctx.output.say("No replay yet.");
         return ctx.output.result(formatReplayTable(rows, new Date()));
       }
-      const found = await withStore(ctx, (store) => showReplay(store, id));
+      const found = await withOperations(ctx, ({ showReplay }) => showReplay(id));
       if (found === null) throw new CliError(unknown(ctx, id));
       if (json) return ctx.output.json(found);
       ctx.output.result(formatReplay(found, new Date()));
@@ -241,9 +242,9 @@ function registerCancel(replay: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object: how many deliveries are as before, and how many are cancelled")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} replay cancel fix-inbox`)
     .action(async (id: string, { json }: { json?: true }) => {
-      const { cancelled, found } = await withStore(ctx, async (store) => ({
-        cancelled: await cancelReplay(store, id, ctx.actor),
-        found: await showReplay(store, id),
+      const { cancelled, found } = await withOperations(ctx, async ({ cancelReplay, showReplay }) => ({
+        cancelled: await cancelReplay(id),
+        found: await showReplay(id),
       }));
       if (found === null) throw new CliError(unknown(ctx, id));
       if (cancelled === null)

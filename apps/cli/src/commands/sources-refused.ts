@@ -1,12 +1,11 @@
 import { wallClockMs } from "@penstock/schemas";
-import { listRefusedRequests, listSourceActivity, REFUSED_KEPT, type RefusedRow } from "@penstock/store";
+import { REFUSED_KEPT, type RefusedRow } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
-import { withStore } from "../database.ts";
+import { withOperations } from "../operations/with-operations.ts";
 import { formatColumns } from "../output/columns.ts";
 import { formatAge } from "../output/duration.ts";
 import { printable } from "../output/printable.ts";
-import { findNamed, loadSources } from "../sources/find-named.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 export function registerRefused(sources: Command, ctx: CliContext): void {
@@ -21,9 +20,11 @@ export function registerRefused(sources: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object per request")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources refused acme`)
     .action(async (source: string | undefined, { limit, json }: { limit: number; json?: true }) => {
-      if (source !== undefined) findNamed(await loadSources(ctx), source);
       const which = { limit, ...(source !== undefined && { source }) };
-      const rows = await withStore(ctx, (store) => listRefusedRequests(store, which));
+      const rows = await withOperations(ctx, async ({ assertSource, listRefused }) => {
+        if (source !== undefined) await assertSource(source);
+        return listRefused(which);
+      });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say("No refused request is on record.");
       ctx.output.result(rows.map((row) => describeRefused(row, wallClockMs())).join("\n\n"));
@@ -38,12 +39,7 @@ export function registerRefused(sources: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object per source")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources activity`)
     .action(async ({ json }: { json?: true }) => {
-      const { list } = await loadSources(ctx);
-      const heard = await withStore(ctx, (store) => listSourceActivity(store));
-      const rows = list.map(({ name }) => {
-        const never = { source: name, lastEventAt: null, lastRefusedAt: null, refused: 0 };
-        return heard.find(({ source }) => source === name) ?? never;
-      });
+      const rows = await withOperations(ctx, ({ listActivity }) => listActivity());
       if (json) return rows.forEach((row) => ctx.output.json(row));
       const ago = (at: Date | null): string =>
         at === null ? "never" : `${formatAge(wallClockMs() - at.getTime())} ago`;

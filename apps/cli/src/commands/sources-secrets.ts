@@ -1,26 +1,16 @@
 import { openSourceSecret, SealError, sealSourceSecret } from "@penstock/dispatch";
 import { wallClockMs } from "@penstock/schemas";
-import {
-  addSourceSecret,
-  listSourceSecrets,
-  removeSourceSecret,
-  resealSourceSecret,
-  revealSourceSecret,
-  rotateSourceSecret,
-  SOURCE_SECRET_LIMIT,
-  type SourceSecretRow,
-  type Store,
-} from "@penstock/store";
+import { listSourceSecrets, resealSourceSecret, SOURCE_SECRET_LIMIT, type SourceSecretRow } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
+import { withOperations } from "../operations/with-operations.ts";
 import { findOutboundConfig, openKeyring } from "../outbound.ts";
 import { formatColumns } from "../output/columns.ts";
 import { formatAge } from "../output/duration.ts";
 import { printable } from "../output/printable.ts";
 import { OVERLAP_MS, parseOverlap } from "../overlap.ts";
-import { findNamed, loadSources } from "../sources/find-named.ts";
 import { addSecretOptions, readGivenSecret, type SecretOptions } from "../sources/given-secret.ts";
 
 interface Json {
@@ -55,8 +45,10 @@ function registerList(secrets: Command, ctx: CliContext): void {
     .option("--json", "print one JSON object per secret")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets list shop-eu`)
     .action(async (name: string | undefined, { json }: Json) => {
-      if (name !== undefined) findNamed(await loadSources(ctx), name);
-      const rows = await withStore(ctx, (store) => listSourceSecrets(store, name));
+      const rows = await withOperations(ctx, async ({ assertSource, listSourceSecrets }) => {
+        if (name !== undefined) await assertSource(name);
+        return listSourceSecrets(name);
+      });
       if (json) return rows.forEach((row) => ctx.output.json(row));
       if (rows.length === 0) return ctx.output.say("No secret is on record: ingest tells of its own once it runs.");
       const now = wallClockMs();
@@ -93,10 +85,7 @@ function registerAdd(secrets: Command, ctx: CliContext): void {
       `\nExamples:\n  ${ctx.penstock} sources secrets add shop-eu --from secret.txt\n  printf %s "$SECRET" | ${ctx.penstock} sources secrets add shop-eu --from -`,
     )
     .action(async (name: string, options: SecretOptions & Json) => {
-      const { fingerprint, secret } = await addSecret(ctx, name, options, (store, sealed) =>
-        addSourceSecret(store, sealed, ctx.actor),
-      );
-      tellAdded(ctx, { name, fingerprint, secret, options }, IN_FORCE);
+      tellAdded(ctx, name, await addSecret(ctx, name, options, null), options, IN_FORCE);
     });
 }
 
@@ -118,45 +107,35 @@ function registerRotate(secrets: Command, ctx: CliContext): void {
       `\nExample:\n  ${ctx.penstock} sources secrets rotate shop-eu --from secret.txt --overlap 48h`,
     )
     .action(async (name: string, { overlap = OVERLAP_MS, ...options }: SecretOptions & { overlap?: number } & Json) => {
-      const { fingerprint, secret } = await addSecret(ctx, name, options, (store, sealed) =>
-        rotateSourceSecret(store, sealed, overlap, ctx.actor),
-      );
+      const added = await addSecret(ctx, name, options, overlap);
       const others =
         overlap === 0 ? "The others count no longer." : `The others count for another ${formatAge(overlap)}.`;
-      tellAdded(ctx, { name, fingerprint, secret, options }, `${IN_FORCE} ${others}`);
+      tellAdded(ctx, name, added, options, `${IN_FORCE} ${others}`);
     });
 }
 
-type Sealed = ReturnType<typeof sealSourceSecret>;
+interface Added {
+  readonly fingerprint: string;
+  /** Where it was made. */
+  readonly secret: string | null;
+}
 
 async function addSecret(
   ctx: CliContext,
   name: string,
   options: SecretOptions,
-  add: (store: Store, sealed: Sealed) => Promise<"added" | "full">,
-): Promise<{ readonly fingerprint: string; readonly secret: string }> {
-  const named = findNamed(await loadSources(ctx), name);
-  const keyring = openKeyring(await findOutboundConfig(ctx));
-  const secret = await readGivenSecret(ctx, named, options);
-  const sealed = sealSourceSecret(keyring, name, secret);
-  const outcome = await withStore(ctx, (store) => add(store, sealed));
-  if (outcome === "full") {
-    throw new CliError(
-      `${name} has ${SOURCE_SECRET_LIMIT} secrets in the database, which is the most: remove one, see \`${ctx.penstock} sources secrets list ${name}\`.`,
-    );
-  }
-  return { fingerprint: sealed.fingerprint, secret };
+  endOthersInMs: number | null,
+): Promise<Added> {
+  const secret = await readGivenSecret(ctx, options);
+  return withOperations(ctx, async ({ assertSource, addSourceSecret }) => {
+    await assertSource(name);
+    return addSourceSecret(name, { secret, endOthersInMs });
+  });
 }
 
-function tellAdded(
-  ctx: CliContext,
-  added: { name: string; fingerprint: string; secret: string; options: SecretOptions & Json },
-  next: string,
-): void {
-  const { name, fingerprint, secret, options } = added;
-  const made = options.generate ? { secret } : {};
-  if (options.json) return ctx.output.json({ source: name, fingerprint, ...made });
-  const shown = options.generate ? [`secret  ${secret}`] : [];
+function tellAdded(ctx: CliContext, name: string, { fingerprint, secret }: Added, { json }: Json, next: string): void {
+  if (json) return ctx.output.json({ source: name, fingerprint, ...(secret !== null && { secret }) });
+  const shown = secret === null ? [] : [`secret  ${secret}`];
   ctx.output.result([`added ${fingerprint} to ${name}`, ...shown, "", next].join("\n"));
 }
 
@@ -172,16 +151,16 @@ function registerRemove(secrets: Command, ctx: CliContext): void {
     .option("--yes", "also the last one that counts: then all that the source sends is refused")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets remove shop-eu 1f2e3d4c --yes`)
     .action(async (name: string, fingerprint: string, { yes }: { yes?: true }) => {
-      findNamed(await loadSources(ctx), name);
-      await withStore(ctx, async (store) => {
-        const rows = await listSourceSecrets(store, name);
+      await withOperations(ctx, async ({ assertSource, listSourceSecrets, removeSourceSecret }) => {
+        await assertSource(name);
+        const rows = await listSourceSecrets(name);
         const others = rows.filter((row) => row.fingerprint !== fingerprint && !row.ended);
         if (others.length === 0 && !yes) {
           throw new UsageError(
             `${name} has no other secret that counts: all that it sends would be refused. Add another one first, or add --yes.`,
           );
         }
-        const isRemoved = await removeSourceSecret(store, { source: name, fingerprint }, ctx.actor);
+        const isRemoved = await removeSourceSecret({ source: name, fingerprint });
         if (!isRemoved) throw new CliError(noSecret(ctx, name, fingerprint));
       });
       ctx.output.result(`removed ${fingerprint} from ${name}: what is signed with it is refused within 5 seconds`);
@@ -197,10 +176,8 @@ function registerReveal(secrets: Command, ctx: CliContext): void {
     .description("Prints a secret that is kept in the database, and puts on record who was shown it.")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources secrets reveal shop-eu 1f2e3d4c`)
     .action(async (name: string, fingerprint: string) => {
-      const keyring = openKeyring(await findOutboundConfig(ctx));
       const key = { source: name, fingerprint };
-      const open = (sealed: string): string => openSourceSecret(keyring, { ...key, sealed });
-      const secret = await withStore(ctx, (store) => revealSourceSecret(store, key, open, ctx.actor));
+      const secret = await withOperations(ctx, ({ revealSourceSecret }) => revealSourceSecret(key));
       if (secret === null) throw new CliError(noSecret(ctx, name, fingerprint));
       ctx.output.result(secret);
     });

@@ -4,11 +4,11 @@ import {
   type EndpointSettings,
   endpointSettingsSchema,
   OWN_EVENT_TYPES,
+  parseDuration,
 } from "@penstock/schemas";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { UsageError } from "../cli-error.ts";
-import { parseDuration } from "../filter-options.ts";
 import { printable } from "../output/printable.ts";
 import { readProjectSources } from "../project-config.ts";
 import { wholeNumber } from "../whole-number.ts";

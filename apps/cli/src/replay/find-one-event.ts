@@ -1,17 +1,23 @@
-import { type EventPointer, findEvents, type Store } from "@penstock/store";
+import { type EventPointer, toTerms } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { noEvent } from "../no-match.ts";
+import type { Operations } from "../operations/with-operations.ts";
 import { printable } from "../output/printable.ts";
 
-/** The one event with this id or seq. @throws CliError when there is none, or several have the id. */
+/** Of what has the same id, as many are looked at. */
+const MOST = 100;
+
+/** The one processed event with this id or seq. @throws CliError when there is none, or several have the id. */
 export async function findOneEvent(
   ctx: Pick<CliContext, "penstock">,
-  store: Store,
+  { searchEvents }: Pick<Operations, "searchEvents">,
   event: string,
   source?: string,
 ): Promise<EventPointer> {
-  const [found, ...others] = await findEvents(store, event, source);
+  const terms = toTerms({ event, ...(source !== undefined && { source }) });
+  const { items } = await searchEvents({ terms, limit: MOST });
+  const [found, ...others] = items.filter(({ status }) => status !== "pending");
   if (found === undefined) throw new CliError(noEvent(ctx, event));
   if (others.length === 0) return found;
   const seqs = [found, ...others].map(({ seq }) => seq).toSorted((a, b) => a - b);

@@ -16,6 +16,11 @@ export async function loadSources(ctx: CliContext): Promise<Sources> {
 export function findNamed({ list }: Sources, name: string): NamedSource {
   const found = list.find((source) => source.name === name);
   if (found !== undefined) return found;
-  const known = list.map((source) => source.name).join(", ");
-  throw new CliError(`There is no source ${printable(name)} in penstock.sources.ts, only ${known}.`);
+  throw noSource(
+    name,
+    list.map((source) => source.name),
+  );
 }
+
+export const noSource = (name: string, known: readonly string[]): CliError =>
+  new CliError(`There is no source ${printable(name)} in penstock.sources.ts, only ${known.join(", ")}.`);

@@ -1,8 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { text } from "node:stream/consumers";
-import { generateSecret } from "@penstock/dispatch";
 import { splitSecrets } from "@penstock/schemas";
-import type { NamedSource } from "@penstock/sources";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { UsageError } from "../cli-error.ts";
@@ -25,25 +22,14 @@ export function addSecretOptions(command: Command): Command {
     );
 }
 
-/** The secret that the options say. @throws UsageError when they say none, or what the source cannot use. */
-export async function readGivenSecret(
-  ctx: CliContext,
-  { name, source }: NamedSource,
-  { from, generate }: SecretOptions,
-): Promise<string> {
-  if (generate) {
-    const made = [generateSecret(), randomBytes(32).toString("hex")].find((one) => source.checkSecret(one) === null);
-    if (made !== undefined) return made;
-    throw new UsageError(`The provider of ${name} makes its secrets: take one from there, and give it by --from.`);
-  }
+/** The secret that the options say; undefined: one is to be made. @throws UsageError when they say none. */
+export async function readGivenSecret(ctx: CliContext, { from, generate }: SecretOptions): Promise<string | undefined> {
+  if (generate) return undefined;
   if (from === undefined)
     throw new UsageError("Say where the secret comes from: --from <file>, --from -, or --generate.");
   const given = from === "-" ? await text(process.stdin) : (await readBodyFile(ctx, from, "--from")).toString("utf8");
   const secrets = splitSecrets(given);
-  const [secret] = secrets;
-  if (secret === undefined) throw new UsageError("That is empty: it has to hold the secret.");
   if (secrets.length > 1) throw new UsageError(`That holds ${secrets.length} secrets: give them one by one.`);
-  const wrong = source.checkSecret(secret);
-  if (wrong !== null) throw new UsageError(`The secret ${wrong}.`);
-  return secret;
+  if (secrets[0] === undefined) throw new UsageError("That is empty: it has to hold the secret.");
+  return secrets[0];
 }

@@ -25,9 +25,7 @@ import { omitUndefined } from "../api/omit-undefined.ts";
 import { pageBefore } from "../api/page.ts";
 import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
-
-/** How long one request changes deliveries; what is left then is told. */
-const CHANGE_MS = 10_000;
+import { stopAfter } from "../api/stop-after.ts";
 
 export function createEndpointHandlers(store: Store, outbound: OutboundConfig): Handlers<typeof endpointRoutes> {
   const keyring = parseMasterKeys(outbound.masterKeys ?? "");
@@ -95,7 +93,7 @@ export function createEndpointHandlers(store: Store, outbound: OutboundConfig): 
     "DELETE /endpoints/{id}": async ({ path: { id } }, { principal: { actor }, signal }) => {
       await find(id);
       await deleteEndpoint(store, id, actor);
-      const options = { actor, by: "endpoints delete", stop: until(signal) };
+      const options = { actor, by: "endpoints delete", stop: stopAfter(signal) };
       const pending = await changeAllDeliveries(store, "cancel", { handler: id, state: "pending" }, options);
       const retrying = await changeAllDeliveries(store, "cancel", { handler: id, state: "retrying" }, options);
       return { cancelled: pending.changed + retrying.changed, left: pending.left + retrying.left };
@@ -107,7 +105,7 @@ export function createEndpointHandlers(store: Store, outbound: OutboundConfig): 
     },
     "POST /endpoints/{id}/rotate": async ({ path: { id }, body }, { principal }) => {
       const { previousSecretUntil } = await find(id);
-      if (previousSecretUntil !== null) {
+      if (previousSecretUntil !== null && !body.force) {
         throw new Problem(409, "The last rotation is under way", {
           detail: `Until ${previousSecretUntil} the receiver may still hold the secret before, which would sign no longer. Wait until then.`,
         });
@@ -139,7 +137,7 @@ export function createEndpointHandlers(store: Store, outbound: OutboundConfig): 
     "POST /endpoints/{id}/recover": async ({ path: { id }, body }, { principal: { actor }, signal }) => {
       await find(id);
       const since = body.since === undefined ? undefined : new Date(body.since);
-      const { changed, left } = await recoverEndpoint(store, id, { actor, since, stop: until(signal) });
+      const { changed, left } = await recoverEndpoint(store, id, { actor, since, stop: stopAfter(signal) });
       return { deliveries: changed, left };
     },
     "GET /endpoints/{id}/deliveries": ({ path: { id }, query: { state, cursor, limit } }) =>
@@ -154,9 +152,6 @@ export function createEndpointHandlers(store: Store, outbound: OutboundConfig): 
     },
   };
 }
-
-/** Aborted when the caller has gone, or the time for one request is over. */
-const until = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(CHANGE_MS)]);
 
 /** What is set for an endpoint, without what is known of it. */
 function settingsOf(row: EndpointRow): EndpointSettings {

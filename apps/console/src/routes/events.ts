@@ -8,7 +8,6 @@ import {
   listKnownValues,
   recordAudit,
   searchEvents,
-  showDeliveries,
   type Store,
 } from "@penstock/store";
 import { maskBody } from "../api/mask-json.ts";
@@ -18,6 +17,7 @@ import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
 import { findEvent, findEvents } from "../find-event.ts";
 import { streamEvents } from "../live/stream-events.ts";
+import { showWithTraces } from "./delivery-traces.ts";
 
 /** How long a page may be looked for: what is found until then is shown, and one can go on. */
 const SEARCH_MS = 3_000;
@@ -32,9 +32,11 @@ const LAST_EVENT_ID = /^\d{1,16}$/;
 /** `closing`: ends what would go on for ever. */
 export function createEventsHandlers(store: Store, closing: AbortSignal): Handlers<typeof eventsRoutes> {
   return {
-    "GET /events": async ({ query: { q, cursor, limit } }, { principal, signal }) => {
+    "GET /events": async ({ query: { q, open, cursor, limit } }, { principal, signal }) => {
       const terms = readQuery(q, principal);
-      const page = await searchEvents(store, { terms, limit, before: readCursor(cursor), budgetMs: SEARCH_MS, signal });
+      const before = readCursor(cursor);
+      const wanted = { terms, limit, before, open: open !== undefined };
+      const page = await searchEvents(store, { ...wanted, budgetMs: SEARCH_MS, signal });
       // States are texts to the store; the answer is checked.
       return { items: page.items as Items, next: printCursor(page.next), bodiesSince: page.bodiesSince };
     },
@@ -43,8 +45,12 @@ export function createEventsHandlers(store: Store, closing: AbortSignal): Handle
     "GET /events/values": () => listKnownValues(store),
     "GET /events/{source}/{id}": async ({ path }) => {
       const items: object[] = [];
-      for (const { body: _body, attempts: _attempts, ...event } of await findEvents(store, path)) {
-        items.push({ ...event, deliveries: await findDeliveries(store, event) });
+      for (const { body: _body, ...event } of await findEvents(store, path)) {
+        const isPending = event.status === "pending";
+        items.push({
+          ...event,
+          deliveries: isPending ? [] : await showWithTraces(store, { event: `seq:${event.seq}` }),
+        });
       }
       return { items: items as Shown[number][] };
     },
@@ -94,16 +100,3 @@ function readQuery(q: string, { seesPayloads }: Principal): readonly Term[] {
   }
   return parsed.terms;
 }
-
-async function findDeliveries(store: Store, { seq, status }: Pick<EventDetail, "seq" | "status">): Promise<object[]> {
-  if (status === "pending") return [];
-  const deliveries = await showDeliveries(store, { event: `seq:${seq}` });
-  return deliveries.map((delivery) => ({
-    ...delivery,
-    traceId: traceIdOf(delivery.traceparent),
-    attemptLog: delivery.attemptLog.map((attempt) => ({ ...attempt, traceId: traceIdOf(attempt.traceparent) })),
-  }));
-}
-
-const traceIdOf = (traceparent: string | null): string | null =>
-  /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-/.exec(traceparent ?? "")?.[1] ?? null;

@@ -7,6 +7,7 @@ import {
   listLanes,
   pauseHandler,
   readHandlerPaces,
+  removeHandler,
   type Store,
   unblockLane,
 } from "@penstock/store";
@@ -64,6 +65,11 @@ export function createHandlerHandlers(store: Store): Handlers<typeof handlerRout
       ...(await pause(store, name, false, principal.actor)),
       paused: false,
     }),
+    "DELETE /handlers/{name}": async ({ path: { name } }, { principal }) => {
+      if (!(await removeHandler(store, name, principal.actor)))
+        throw new Problem(404, "There is no handler of this name");
+      return undefined;
+    },
     "GET /lanes": async ({ query: { limit, ...filter } }) => ({
       items: await listLanes(store, omitUndefined(filter), limit),
     }),

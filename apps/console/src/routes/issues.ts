@@ -15,6 +15,7 @@ import {
 import { omitUndefined } from "../api/omit-undefined.ts";
 import { Problem } from "../api/problem.ts";
 import type { Call, Handlers } from "../api/register-routes.ts";
+import { toReplayCount } from "./replays.ts";
 
 type Detail = RouteResult<(typeof issuesRoutes)["GET /issues/{id}"]>;
 
@@ -55,7 +56,7 @@ export function createIssuesHandlers(store: Store): Handlers<typeof issuesRoutes
     "GET /issues/{id}/retry": async ({ path: { id } }) => {
       const count = await countIssueRetry(store, await find(store, id));
       if (count === "not-retryable") throw notRetryable();
-      return { total: count?.total ?? null, oldest: count?.oldest?.toISOString() ?? null };
+      return toReplayCount(count);
     },
     "POST /issues/{id}/retry": async ({ path: { id } }, { principal }) => {
       const issue = await find(store, id);
@@ -86,8 +87,8 @@ async function find(store: Store, id: number): Promise<IssueDetail> {
   return issue;
 }
 
-async function toDetail(store: Store, { replays, ...issue }: IssueDetail): Promise<Detail> {
-  const shown = await Promise.all(replays.slice(0, 5).map((id) => showReplay(store, id)));
+async function toDetail(store: Store, issue: IssueDetail): Promise<Detail> {
+  const shown = await Promise.all(issue.replays.slice(0, 5).map((id) => showReplay(store, id)));
   return { ...issue, retries: shown.filter((retry) => retry !== null) };
 }
 

@@ -45,6 +45,10 @@ export function createSourceHandlers(
       });
       return { items };
     },
+    "GET /source-secrets": async ({ query: { source } }) => {
+      const rows = await listSourceSecrets(store, source);
+      return { items: rows.map((row) => ({ source: row.source, ...toSecret(row) })) };
+    },
     "POST /sources/{name}/secrets": async ({ path: { name }, body }, { principal: { actor } }) => {
       const named = findSource(sources, name);
       const secret = body.secret ?? makeSecret((one) => named.source.checkSecret(one));

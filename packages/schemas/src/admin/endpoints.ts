@@ -72,6 +72,8 @@ export const endpointRoutes = defineRoutes({
         .min(0)
         .max(365 * 86_400_000)
         .default(86_400_000),
+      /** Also while the last rotation is under way: the secret before it then signs no longer. */
+      force: z.boolean().default(false),
     }),
     response: withSecret,
     secret: true,

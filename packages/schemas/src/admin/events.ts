@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deliveryDetail, deliveryState, eventRow } from "../admin.ts";
+import { deliveryDetail, deliveryState, eventAttempt, eventRow } from "../admin.ts";
 import { MAX_QUERY_LENGTH } from "../search/query.ts";
 import { defineRoutes } from "./contract.ts";
 import { eventPath as path } from "./event-repair.ts";
@@ -15,6 +15,7 @@ const event = eventRow.extend({
   subjects: z.array(z.string()),
   traceparent: z.string().nullable(),
   deliveries: z.array(deliveryDetail),
+  attempts: z.array(eventAttempt),
 });
 
 /** What has to do with an event, beside the events with the same subject. */
@@ -38,7 +39,11 @@ export const eventsRoutes = defineRoutes({
   "GET /events": {
     summary: "Search events, the newest first",
     role: "viewer",
-    query: z.object({ q, ...paging }),
+    query: z.object({
+      q,
+      open: z.literal("true").optional().describe("of events in quarantine, only those that nobody has dismissed"),
+      ...paging,
+    }),
     response: pageOf(eventRow).extend({
       /** Where the search has looked at bodies from; null where it did not have to, or the query says a time. */
       bodiesSince: time.nullable(),

@@ -82,13 +82,20 @@ export const handlerRoutes = defineRoutes({
     path: name,
     response: adminOperations["handlers.resume"].output,
   },
+  "DELETE /handlers/{name}": {
+    summary: "Forget a handler that is gone for good: events no longer wait for it",
+    role: "operator",
+    path: name,
+    response: null,
+  },
   "GET /lanes": {
     summary: "List the lanes in which something waits or runs, and what blocks them",
     role: "viewer",
     query: z.object({
       handler: z.string().optional(),
+      lane: z.string().optional(),
       state: lane.shape.state.optional(),
-      limit: z.coerce.number().int().min(1).max(1_000).default(100),
+      limit: z.coerce.number().int().min(1).max(10_000).default(100),
     }),
     response: z.object({ items: z.array(lane) }),
   },

@@ -1,13 +1,14 @@
 import { accountRoutes, signInRoutes } from "./accounts.ts";
 import { auditRoutes } from "./audit.ts";
 import { databaseRoutes } from "./database.ts";
+import { deliveryRoutes } from "./deliveries.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRepairRoutes } from "./event-repair.ts";
 import { eventsRoutes } from "./events.ts";
 import { handlerRoutes } from "./handlers.ts";
 import { healthRoutes } from "./health.ts";
 import { issuesRoutes, overviewRoutes } from "./issues.ts";
-
+import { replayRoutes } from "./replays.ts";
 import { composerRoutes, sourceRoutes } from "./sources.ts";
 
 export {
@@ -28,6 +29,7 @@ export {
   auditRoutes,
   composerRoutes,
   databaseRoutes,
+  deliveryRoutes,
   endpointRoutes,
   eventRepairRoutes,
   eventsRoutes,
@@ -35,6 +37,7 @@ export {
   healthRoutes,
   issuesRoutes,
   overviewRoutes,
+  replayRoutes,
   signInRoutes,
   sourceRoutes,
 };
@@ -44,6 +47,8 @@ export const adminRoutes = {
   ...overviewRoutes,
   ...eventsRoutes,
   ...eventRepairRoutes,
+  ...deliveryRoutes,
+  ...replayRoutes,
   ...issuesRoutes,
   ...sourceRoutes,
   ...composerRoutes,

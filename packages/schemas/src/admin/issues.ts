@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ISSUE_KINDS, ISSUE_STATES } from "../issue.ts";
 import { defineRoutes } from "./contract.ts";
+import { replayCount } from "./replays.ts";
 import { pageOf, paging, time } from "./values.ts";
 
 const issue = z.object({
@@ -36,7 +37,8 @@ const retry = z.object({
 
 const detail = issue.extend({
   hours: z.array(z.object({ hour: time, count: z.int() })),
-  retries: z.array(retry),
+  replays: z.array(z.string()).describe("the ids of all its retries, the newest first"),
+  retries: z.array(retry).describe("the newest of them"),
 });
 
 const id = z.object({ id: z.coerce.number().int().min(1).max(2_147_483_647) });
@@ -73,10 +75,7 @@ export const issuesRoutes = defineRoutes({
     summary: "How many a retry of all of an issue would take",
     role: "viewer",
     path: id,
-    response: z.object({
-      total: z.int().nullable().describe("counted up to 100,000; null when that takes too long to tell"),
-      oldest: time.nullable(),
-    }),
+    response: replayCount,
   },
   "POST /issues/{id}/retry": {
     summary: "Have all that is left of an issue run again, as a replay",

@@ -22,6 +22,8 @@ const secret = z.object({
   ended: z.boolean(),
 });
 
+const sourceSecret = secret.extend({ source: z.string() });
+
 const source = z.object({
   name: z.string(),
   provider: z.string(),
@@ -67,6 +69,12 @@ export const sourceRoutes = defineRoutes({
     summary: "Who may send, with which secrets, and when each was last heard of",
     role: "viewer",
     response: z.object({ items: z.array(source) }),
+  },
+  "GET /source-secrets": {
+    summary: "The secrets of a source, or of all, also of those that are listed no more",
+    role: "viewer",
+    query: z.object({ source: name.optional() }),
+    response: z.object({ items: z.array(sourceSecret) }),
   },
   "POST /sources/{name}/secrets": {
     summary: "Add a signing secret, or rotate to it: others then end after a while",
