@@ -340,7 +340,9 @@ test("without the master key, or with another one, nothing is added or shown, an
     stdout: [],
     stderr: [expect.stringMatching(/^Sealed with the master key [0-9a-f]{8}, which is not among those given/)],
   });
-  const none = await penstock.call(["endpoints", "add", sink.url], { PENSTOCK_HOME: "/nonexistent" });
+  const [databaseUrl = ""] = (await penstock.call(["db", "url"])).stdout;
+  const keyless = { PENSTOCK_HOME: "/nonexistent", DATABASE_URL: databaseUrl };
+  const none = await penstock.call(["endpoints", "add", sink.url], keyless);
   expect(none).toMatchObject({ code: 1, stdout: [], stderr: [expect.stringMatching(/^There is no master key/)] });
   for (const [command, meant] of [
     ["pause", "pause"],

@@ -74,7 +74,9 @@ async function readBoth(...args: string[]): Promise<Outcome> {
 }
 
 /** Does the same both ways, each with subjects of its own, and compares all that was printed. */
-async function doBoth(script: (way: Way, say: (...args: string[]) => Promise<Outcome>) => Promise<void>): Promise<void> {
+async function doBoth(
+  script: (way: Way, say: (...args: string[]) => Promise<Outcome>) => Promise<void>,
+): Promise<void> {
   const printed: object[][] = [];
   for (const way of WAYS) {
     const outcomes: object[] = [];
@@ -109,19 +111,22 @@ async function quarantine(id: string): Promise<void> {
   await penstock.call(["send", "--body-file", await penstock.file(`{"id":"${id}","type":"odd.type","data":{}}`)]);
 }
 
+/** Something of everything that is shown. */
+async function prepare(): Promise<void> {
+  await sendDead("evt_blocked");
+  await send("evt_behind", "hello", "cnt_evt_blocked");
+  await send("evt_fine", "hello", "cnt_fine");
+  await eventually(async () => expect(await stateOf("evt_fine")).toBe("succeeded"));
+  await quarantine("evt_odd");
+  await penstock.call(["endpoints", "add", sink.url, "--types", "contact.updated", "--tenant", "read"]);
+  await eventually(
+    async () => expect((await penstock.call(["issues", "list"])).stdout.join()).toContain("blocked-lane"),
+    { timeoutMs: 30_000 },
+  );
+}
+
 describe("what is read is the same on the database and through the console", () => {
-  beforeAll(async () => {
-    await sendDead("evt_blocked");
-    await send("evt_behind", "hello", "cnt_evt_blocked");
-    await send("evt_fine", "hello", "cnt_fine");
-    await eventually(async () => expect(await stateOf("evt_fine")).toBe("succeeded"));
-    await quarantine("evt_odd");
-    await penstock.call(["endpoints", "add", sink.url, "--types", "contact.updated", "--tenant", "read"]);
-    await eventually(
-      async () => expect((await penstock.call(["issues", "list"])).stdout.join()).toContain("blocked-lane"),
-      { timeoutMs: 30_000 },
-    );
-  });
+  beforeAll(prepare);
 
   test.each([
     ["events list"],
@@ -234,7 +239,9 @@ describe("what is changed is the same on the database and through the console", 
   test("what is not understood is dismissed, once", () =>
     doBoth(async (way, say) => {
       await quarantine(`evt_odd_${way}`);
-      await eventually(async () => expect((await run(way, "quarantine", "list")).stdout.join()).toContain(`odd_${way}`));
+      await eventually(async () =>
+        expect((await run(way, "quarantine", "list")).stdout.join()).toContain(`odd_${way}`),
+      );
       await say("quarantine", "dismiss", `evt_odd_${way}`);
       await say("quarantine", "dismiss", `evt_odd_${way}`);
     }));
@@ -272,7 +279,10 @@ describe("what is changed is the same on the database and through the console", 
       await say("issues", "acknowledge", issue);
       await say("issues", "reopen", issue);
       const retried = await run(way, "issues", "retry", issue, "--yes");
-      expect(retried).toMatchObject({ code: 0, stdout: [expect.stringMatching(/^replay issue-\d+-[0-9a-f]{8} created$/)] });
+      expect(retried).toMatchObject({
+        code: 0,
+        stdout: [expect.stringMatching(/^replay issue-\d+-[0-9a-f]{8} created$/)],
+      });
       const blocked = parseLines((await run(way, "issues", "list", "--kind", "blocked-lane", "--json")).stdout)[0];
       await say("issues", "retry", String(blocked?.["id"]), "--yes");
     }));
