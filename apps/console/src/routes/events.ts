@@ -3,7 +3,6 @@ import type { eventsRoutes, RouteResult } from "@penstock/schemas/admin";
 import {
   COPY_COUNT_LIMIT,
   countEvents,
-  type EventDetail,
   findRelated,
   listKnownValues,
   recordAudit,
