@@ -97,3 +97,27 @@ test("a viewer is told that payloads are masked, is offered no change, and is re
   expect(status).toBe(403);
   expect(troubleOf(page).splice(0)).toEqual([expect.stringContaining("403")]);
 });
+
+test("admins look into the queue by bull-board, below the page's policy; others are not offered it", async ({
+  penstock,
+  signIn,
+}) => {
+  const viewer = await signIn({ role: "viewer" });
+  await viewer.goto(`${penstock.url}/database`);
+  await viewer.getByRole("heading", { level: 2, name: "Tables" }).waitFor();
+  const link = { name: "The queue (bull-board)" };
+  expect(await viewer.getByRole("link", link).count()).toBe(0);
+
+  const page = await signIn();
+  await page.goto(`${penstock.url}/database`);
+  await page.getByRole("link", link).click();
+  await page.getByRole("link", { name: "events" }).first().click();
+  await page.getByText("Pointers to batches of events").first().waitFor();
+  expect(await page.getByRole("button", { name: /pause|clean|retry|add job/i }).count()).toBe(0);
+  // Its font would come from elsewhere.
+  expect(
+    troubleOf(page)
+      .splice(0)
+      .filter((line) => !line.includes("fonts.googleapis.com")),
+  ).toEqual([]);
+});

@@ -7,11 +7,13 @@ import { Problem, sendProblem } from "./api/problem.ts";
 import { type ApiOptions, type Handlers, registerRoutes } from "./api/register-routes.ts";
 import { originOf } from "./api/same-origin.ts";
 import { serveDocs } from "./docs-page.ts";
+import type { QueueBoardRoute } from "./queue-board.ts";
 import { serveWeb } from "./web-files.ts";
 
 export interface ConsoleAppOptions extends ApiOptions {
   readonly handlers: Handlers<typeof adminRoutes>;
   readonly trustProxyHops: number;
+  readonly queueBoard: QueueBoardRoute;
   /** The folder of the built page. */
   readonly webFolder: string;
   readonly version: string;
@@ -36,6 +38,7 @@ export function createConsoleApp(options: ConsoleAppOptions): Express {
   const router = Router();
   router.use("/api/v1", createApi(options));
   const basePath = `${place.basePath}/`;
+  router.use("/queue", ...options.queueBoard.handlers);
   serveDocs(router, webFolder, basePath);
   serveWeb(router, webFolder, { basePath, version, hasOidc: options.hasOidc });
   // A proxy may leave the path in front or take it away.

@@ -11,6 +11,7 @@ import { createAnswerOnce } from "./api/answer-once.ts";
 import { toPublicPlace } from "./api/same-origin.ts";
 import { createConsoleApp } from "./app.ts";
 import { createHandlers } from "./handlers.ts";
+import { createQueueBoard } from "./queue-board.ts";
 import type { SourceParts } from "./source-parts.ts";
 
 export interface Console {
@@ -50,8 +51,11 @@ export function createConsole(
     ],
     () => closing.signal.aborted,
   );
+  const authenticate = createAuthenticate(store, auth);
+  const queueBoard = createQueueBoard(config, authenticate, `${place.basePath}/queue`);
   const app = createConsoleApp({
-    authenticate: createAuthenticate(store, auth),
+    authenticate,
+    queueBoard,
     answerOnce: createAnswerOnce(store),
     handlers: createHandlers({
       store,
@@ -91,6 +95,7 @@ export function createConsole(
       await closed;
       clearTimeout(force);
       clearInterval(idle);
+      await queueBoard.close();
     },
   };
 }

@@ -1,6 +1,10 @@
 import { readFileSync, statSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
+import { migrateQueue, openQueue, QUEUE_SCHEMA } from "@penstock/queue";
+import { parseStoreConfig } from "@penstock/schemas";
+import { createApiToken, createQueuePool } from "@penstock/store";
+import { createTestRedis } from "@penstock/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { startConsole } from "./console-under-test.ts";
 
@@ -76,6 +80,50 @@ test("it can be mounted below a path, whether a proxy leaves that in front or ta
   }
   expect((await fetch(`${url}/penstock/api/v1/me`)).status).toBe(401);
 });
+
+test.each(["postgres", "redis"])(
+  "admins look into the queue on %s, below any path, and change nothing",
+  async (kind) => {
+    const queueUrl = kind === "redis" ? (await createTestRedis()).url : "";
+    const { url, store, databaseUrl } = await open({
+      QUEUE_URL: queueUrl,
+      CONSOLE_URL: "https://example.com/penstock",
+    });
+    const ask = async (role: "admin" | "operator", path: string, method = "GET"): Promise<Response> => {
+      const token = { name: `${role} ${path} ${method}`, role, seesPayloads: false, expiresInDays: null };
+      const { value } = await createApiToken(store, token, "test");
+      return fetch(`${url}${path}`, { method, headers: { authorization: `Bearer ${value}` } });
+    };
+    const queues = "/penstock/queue/api/queues?activeQueue=events";
+    if (kind === "postgres") {
+      // Until its tables are there it says what to do, and then it works.
+      const answer = await ask("admin", queues);
+      expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining("penstock migrate")]);
+    }
+    const { queue: config } = parseStoreConfig({ DATABASE_URL: databaseUrl, QUEUE_URL: queueUrl });
+    const pools = (connectionString = databaseUrl, maxConnections: number) =>
+      createQueuePool({ connectionString, schema: QUEUE_SCHEMA, maxConnections, applicationName: "console-test" });
+    await migrateQueue(config, pools);
+    const queue = openQueue(config, pools);
+    onTestFinished(() => queue.close());
+    await queue.add([[7]]);
+    expect(await (await ask("admin", queues)).json()).toMatchObject({
+      queues: [
+        { name: "events", readOnlyMode: true, counts: { waiting: 1 }, jobs: [{ id: "b7", data: { batches: [7] } }] },
+      ],
+    });
+    for (const path of ["/penstock/queue", "/queue/queue/events"]) {
+      const page = await ask("admin", path);
+      expect(page.headers.get("content-security-policy")).toMatch(/script-src 'self';/);
+      expect(await page.text()).toContain('<base href="/penstock/queue/" />');
+    }
+    for (const path of ["pause", "empty", "clean/waiting", "b7/clean"]) {
+      expect((await ask("admin", `/queue/api/queues/events/${path}`, "PUT")).status).toBe(405);
+    }
+    expect((await ask("operator", queues)).status).toBe(403);
+    expect((await fetch(`${url}${queues}`)).status).toBe(401);
+  },
+);
 
 test("without CONSOLE_URL it answers by names of its own machine only", async () => {
   const { url } = await open();

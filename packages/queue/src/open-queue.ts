@@ -1,5 +1,5 @@
 import type { QueueConfig } from "@penstock/schemas";
-import { createEventQueue, type QueueTuning } from "./create-queue.ts";
+import { createEventQueue, type QueueBackend, type QueueTuning } from "./create-queue.ts";
 import type { EventQueue } from "./event-queue.ts";
 import { migratePostgresQueue, postgresBackend, type QueuePool } from "./postgres/postgres-backend.ts";
 import { redisBackend } from "./redis/redis-backend.ts";
@@ -9,9 +9,12 @@ export type OpenQueuePool = (url: string | undefined, maxConnections: number) =>
 
 /** Opens the queue that QUEUE_URL names. */
 export function openQueue(config: QueueConfig, openPool: OpenQueuePool, tuning?: QueueTuning): EventQueue {
-  const backend =
-    config.kind === "redis" ? redisBackend(config.url) : postgresBackend((max) => openPool(config.url, max));
-  return createEventQueue(backend, tuning);
+  return createEventQueue(toBackend(config, openPool), tuning);
+}
+
+/** The backend that QUEUE_URL names. */
+export function toBackend(config: QueueConfig, openPool: OpenQueuePool): QueueBackend {
+  return config.kind === "redis" ? redisBackend(config.url) : postgresBackend((max) => openPool(config.url, max));
 }
 
 /** Makes the queue's own tables where it has some: on Postgres. */

@@ -3,11 +3,13 @@ import { deepFreeze } from "./deep-freeze.ts";
 import { type OutboundConfig, outboundVariables, toOutboundConfig } from "./outbound-config.ts";
 import { parseEnvironment } from "./parse-environment.ts";
 import type { Environment } from "./secret-files.ts";
-import { type InternalPort, type LogLevel, variables } from "./variables.ts";
+import { type InternalPort, type LogLevel, type QueueConfig, variables } from "./variables.ts";
 
 /** All that the console can be told, checked. Frozen through and through. */
 export type ConsoleConfig = {
   readonly databaseUrl: string;
+  /** Where the queue is, which admins may look into. */
+  readonly queue: QueueConfig;
   /** 0: any free port. */
   readonly port: number;
   readonly host: string;
@@ -30,13 +32,14 @@ export type ConsoleConfig = {
   readonly logLevel: LogLevel;
 };
 
-const { DATABASE_URL, LOG_LEVEL, SHUTDOWN_MS, INTERNAL_HOST, CONSOLE_INTERNAL_PORT } = variables;
+const { DATABASE_URL, QUEUE_URL, LOG_LEVEL, SHUTDOWN_MS, INTERNAL_HOST, CONSOLE_INTERNAL_PORT } = variables;
 const { INGEST_URL, CONSOLE_HOST, CONSOLE_PORT, CONSOLE_URL, CONSOLE_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
 const { CONSOLE_OIDC_ISSUER, CONSOLE_OIDC_CLIENT_ID, CONSOLE_OIDC_CLIENT_SECRET } = variables;
 
 const consoleVariables = {
   ...outboundVariables,
   DATABASE_URL,
+  QUEUE_URL,
   CONSOLE_HOST,
   CONSOLE_PORT,
   CONSOLE_URL,
@@ -73,6 +76,7 @@ export function parseConsoleConfig(environment: Environment): ConsoleConfig {
   }
   return deepFreeze({
     databaseUrl: values.DATABASE_URL,
+    queue: values.QUEUE_URL,
     port: values.CONSOLE_PORT,
     host: values.CONSOLE_HOST,
     internal: { host: values.INTERNAL_HOST, ...values.CONSOLE_INTERNAL_PORT },

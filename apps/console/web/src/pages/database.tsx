@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { meQuery } from "../app/query-client.ts";
 import { formatBytes, formatMs } from "../parts/measures.ts";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
@@ -32,6 +33,7 @@ const texts = defineTexts({
     partitions: "Partitions",
     vacuumed: "Vacuumed",
     never: "never",
+    queue: "The queue (bull-board)",
   },
   it: {
     title: "Database",
@@ -56,6 +58,7 @@ const texts = defineTexts({
     partitions: "Partizioni",
     vacuumed: "Vacuum",
     never: "mai",
+    queue: "La coda (bull-board)",
   },
 });
 
@@ -66,6 +69,7 @@ const DAYS = 30;
 export function DatabasePage() {
   const t = useTexts(texts);
   const { language } = useLanguage();
+  const { data: me } = useQuery(meQuery);
   const database = useQuery({
     queryKey: ["database"],
     queryFn: ({ signal }) => api.call("GET /database", { signal }),
@@ -77,7 +81,16 @@ export function DatabasePage() {
   const days = data?.days.slice(0, DAYS) ?? [];
   const largest = Math.max(1, ...days.map(({ bytes }) => bytes));
   return (
-    <Page title={t("title")}>
+    <Page
+      title={t("title")}
+      actions={
+        me?.role === "admin" && (
+          <a href="queue" className="underline">
+            {t("queue")}
+          </a>
+        )
+      }
+    >
       {database.error && <ErrorNotice error={database.error} onRetry={() => void database.refetch()} />}
       {oldest !== null && oldest.seconds > LONG_S && (
         <Notice tone="bad">{t("old", { age: age(oldest.seconds), pid: String(oldest.pid) })}</Notice>
