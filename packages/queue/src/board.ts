@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { ExpressAdapter } from "@bull-board/express";
@@ -8,7 +9,7 @@ import { toBackend, type OpenQueuePool } from "./open-queue.ts";
 /** bull-board on the queue of batches, which shows and changes nothing. */
 export interface QueueBoard {
   /** An Express app, to be mounted at the path that the board was opened for. */
-  readonly app: ReturnType<ExpressAdapter["getRouter"]>;
+  readonly app: (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
   close(): Promise<void>;
 }
 
@@ -50,7 +51,7 @@ export async function openQueueBoard(config: QueueConfig, openPool: OpenQueuePoo
     serverAdapter,
     options: { uiConfig: { boardTitle: "Penstock: the queue" } },
   });
-  return { app: serverAdapter.getRouter(), close };
+  return { app: serverAdapter.getRouter() as QueueBoard["app"], close };
 }
 
 export { QUEUE_SCHEMA } from "./postgres/postgres-backend.ts";
