@@ -15,6 +15,7 @@ import { registerMigrate } from "./commands/migrate.ts";
 import { registerNew } from "./commands/new.ts";
 import { registerQuarantine } from "./commands/quarantine.ts";
 import { registerReplay } from "./commands/replay.ts";
+import { registerRetention } from "./commands/retention.ts";
 import { registerSecret } from "./commands/secret-show.ts";
 import { registerSend } from "./commands/send.ts";
 import { registerSources } from "./commands/sources.ts";
@@ -61,6 +62,7 @@ export function createProgram(ctx: CliContext): Command {
   registerNew(program, ctx);
   registerMigrate(program, ctx);
   registerDb(program, ctx);
+  registerRetention(program, ctx);
   registerSecret(program, ctx);
   addRemoteOptions(program, ctx);
   return program;

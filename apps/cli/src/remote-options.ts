@@ -15,6 +15,7 @@ const REMOTE: readonly string[] = [
   "sources",
   "audit",
   "db",
+  "retention",
 ];
 
 /** Of these, what reads the project on this machine, or needs the master key or the database itself. */

@@ -1,4 +1,6 @@
-import { eventually } from "@penstock/testing";
+import { wallClockMs } from "@penstock/schemas";
+import { createStore } from "@penstock/store";
+import { eventually, moveToDay } from "@penstock/testing";
 import { beforeAll, expect, test } from "vitest";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
 
@@ -179,6 +181,57 @@ test("db show tells what takes how much space", async () => {
   expect(parseLines((await penstock.call(["db", "show", "--json"])).stdout)).toMatchObject([
     { tables: expect.any(Array) },
   ]);
+});
+
+test("what is due is shown, deleted by a command, and told of afterwards", async () => {
+  // Past its term, and not past the dedupe window.
+  const day = new Date(wallClockMs() - 60 * 86_400_000).toISOString().slice(0, 10);
+  expect((await json("send", "contact.created", "--id", "evt_past"))[0]).toMatchObject({ events: { processed: 1 } });
+  const url = (await penstock.run(["db", "url"])).stdout[0] ?? "";
+  const store = createStore({ connectionString: url, applicationName: "test", maxConnections: 1 });
+  await moveToDay(store.pool, day, ["evt_past"]);
+  await store.close();
+
+  const { stdout } = await penstock.call(["retention", "plan"]);
+  expect(stdout.join("\n")).toMatch(
+    new RegExp(
+      String.raw`^Events are kept for 30 days, no limit of bytes\.\nDay ${day} with 1 event goes now: about [\d.]+ KiB of [\d.]+ MiB\.\n\nDAY +SIZE +WHAT.*\n${day} +[\d.]+ KiB +goes +1$`,
+    ),
+  );
+  expect(await json("retention", "plan", "--days", "36500")).toMatchObject([{ days: [{ action: "keep" }], frees: 0 }]);
+  const asked = await penstock.call(["retention", "run"]);
+  expect({ code: asked.code, lines: asked.stderr }).toEqual({
+    code: 2,
+    lines: [
+      expect.stringMatching(new RegExp(String.raw`^Day ${day} with 1 event goes for good, about .* add --yes\.$`)),
+    ],
+  });
+  expect(await json("retention", "run", "--yes")).toMatchObject([
+    { days: [{ day, outcome: "dropped", went: 1 }], failed: [] },
+  ]);
+  for (const command of [
+    ["events", "show"],
+    ["deliveries", "show"],
+    ["replay", "create"],
+  ]) {
+    const { code, stderr } = await penstock.call([...command, "evt_past"]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: [
+        expect.stringMatching(
+          new RegExp(
+            String.raw`^Event evt_past is gone: it was received on ${day} and deleted on \d{4}-\d\d-\d\d, since its term was over\.`,
+          ),
+        ),
+      ],
+    });
+  }
+  expect(await json("audit", "list", "--action", "retention")).toMatchObject([
+    { action: "retention.run", detail: { days: [{ day, action: "drop", events: 1 }] } },
+  ]);
+  // The ledger outlives it: another body with the same id is told from a new event.
+  await json("send", "contact.created", "--id", "evt_past");
+  expect(await json("events", "show", "evt_past")).toMatchObject([{ quarantine: { reason: "id-conflict" } }]);
 });
 
 test("db url is a connection string and nothing else", async () => {

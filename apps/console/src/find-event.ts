@@ -1,4 +1,4 @@
-import { type EventDetail, showEvents, type Store } from "@penstock/store";
+import { type EventDetail, findGone, showEvents, type Store } from "@penstock/store";
 import { Problem } from "./api/problem.ts";
 
 /** How a route names an event. */
@@ -11,6 +11,13 @@ interface Named {
 export async function findEvents(store: Store, { source, id }: Named): Promise<EventDetail[]> {
   const found = await showEvents(store, id, source);
   if (found.length > 0) return found.toReversed();
+  const gone = await findGone(store, id, source);
+  if (gone !== null) {
+    const why = gone.why === "age" ? "its term was over" : "Penstock had taken more than RETENTION_BYTES";
+    throw new Problem(410, `Event ${id} of ${source} is gone`, {
+      detail: `It was received on ${gone.day} and deleted on ${gone.lastWentAt.slice(0, 10)}, since ${why}.`,
+    });
+  }
   throw new Problem(404, `There is no event ${id} of ${source}`, {
     detail: "Look for it in Events, by another part of what you know of it.",
   });

@@ -19,6 +19,7 @@ import { createHealthHandlers } from "./routes/health.ts";
 import { createIssuesHandlers } from "./routes/issues.ts";
 import { createOverviewHandlers } from "./routes/overview.ts";
 import { createReplayHandlers } from "./routes/replays.ts";
+import { createRetentionHandlers } from "./routes/retention.ts";
 import { createSignInHandlers } from "./routes/sign-in.ts";
 import { createSourceHandlers } from "./routes/sources.ts";
 import type { SourceParts } from "./source-parts.ts";
@@ -61,6 +62,7 @@ export function createHandlers({
     ...createEndpointHandlers(store, outbound),
     ...createHandlerHandlers(store),
     ...createDatabaseHandlers(store),
+    ...createRetentionHandlers(store, closing),
     ...createAuditHandlers(store),
     ...createAccountHandlers(store, auth, place),
     ...createSignInHandlers(auth, place),

@@ -23,6 +23,7 @@ import { tellIssues } from "./services/notices.ts";
 import { runLanes } from "./services/lanes.ts";
 import { advanceReplays } from "./services/replays.ts";
 import type { Service } from "./services/service.ts";
+import { keepRetention, toPolicy } from "./services/retention.ts";
 import { runTransactional } from "./services/transactional.ts";
 import { runUpkeep } from "./services/upkeep.ts";
 
@@ -34,7 +35,7 @@ export interface EventWorker {
 
 /** The parts that a worker is wired from. */
 interface WorkerParts {
-  readonly sources: Pick<Sources, "find">;
+  readonly sources: Pick<Sources, "find" | "list">;
   readonly store: Store;
   readonly queue: EventQueue;
   /** Null when endpoints are left to other workers. */
@@ -49,7 +50,7 @@ interface WorkerParts {
 export async function startWorker(
   { handlers }: PenstockConfig,
   effects: readonly EffectHandler[],
-  config: Pick<WorkerConfig, "batchEvents" | "concurrency" | "notify">,
+  config: Pick<WorkerConfig, "batchEvents" | "concurrency" | "notify" | "retention">,
   { sources, store, queue, outbound, channels, log, name }: WorkerParts,
 ): Promise<EventWorker> {
   const outOfPatience = new AbortController();
@@ -80,6 +81,7 @@ export async function startWorker(
     runUpkeep(context, handlers),
     keepIssues(context),
     tellIssues(context, channels, config.notify),
+    await keepRetention(context, toPolicy(config.retention, sources), name),
   ];
   const batches = runBatches(context, queue, config.concurrency, (waiting) => {
     for (const { wake } of services) wake?.(waiting);

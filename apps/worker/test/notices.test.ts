@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { createServer } from "node:http";
-import { eventually } from "@penstock/testing";
+import { eventually, moveToDay } from "@penstock/testing";
 import { SMTPServer } from "smtp-server";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import plugged from "./trial/penstock.config.ts";
@@ -171,4 +171,31 @@ test("a webhook in a private network has to be allowed", async () => {
     soon,
   );
   expect(chat.posts).toEqual([]);
+});
+
+test("a worker deletes what is due, by terms that have been told for an hour", async () => {
+  const { store } = workplace;
+  const worker = await workplace.start();
+  await worker.waitForLine(/events are kept for 30 days/, PATIENCE_MS);
+  const ids = await workplace.add(["hello"]);
+  await eventually(async () => expect(await workplace.states()).not.toEqual([]), soon);
+  const [{ day } = { day: "" }] = (
+    await store.pool.query<{ day: string }>("SELECT ((now() AT TIME ZONE 'UTC')::date - 40)::text AS day")
+  ).rows;
+  await moveToDay(store.pool, day, ids);
+  const events = async (): Promise<number> =>
+    (await store.pool.query("SELECT FROM penstock.events WHERE day = $1", [day])).rowCount ?? 0;
+
+  // Terms that are new delete nothing yet.
+  worker.kill();
+  await worker.exited;
+  await workplace.start();
+  expect(await events()).toBe(1);
+  await store.pool.query("UPDATE penstock.retention_policy SET told_at = now() - interval '2 hours'");
+  const last = await workplace.start();
+  await eventually(async () => expect(await events()).toBe(0), soon);
+  await last.waitForLine(/what was due was deleted/, PATIENCE_MS);
+  expect((await store.pool.query("SELECT why, went::int FROM penstock.retention_log")).rows).toEqual([
+    { why: "age", went: 1 },
+  ]);
 });

@@ -279,6 +279,15 @@ export function figuresOf(runs: readonly Run[]): Figure[] {
   if (growth.length === 2 && worse) {
     figures.push({ ...worse, key: "growth.ratioAt10M", what: "the lower of the two", target: { atLeast: 0.9 } });
   }
+  const going = ["a day goes", "a day goes but for a hundredth"] as const;
+  for (const [key, name] of [
+    ["whole", going[0]],
+    ["inPart", going[1]],
+  ] as const) {
+    ratio(`retention.${key}P99Ratio`, `p99 of intake while ${name}`, "retention", [name, "normal"], { atMost: 2 }, p99);
+    const times = all("retention", name).flatMap(({ tookS }) => tookS ?? []);
+    add(`retention.${key}Seconds`, `how long it took that ${name}, s`, times);
+  }
   for (const { name } of valid.filter(({ kind, round }) => kind === "search" && round === 1)) {
     const key = `search.${name.replace(/ (\w)/g, (_, letter: string) => letter.toUpperCase())}Ms`;
     add(

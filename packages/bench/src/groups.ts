@@ -2,6 +2,7 @@
 import { fillWithHistory, leaveAsDeliveries, parkRetries, prepareCounters } from "./history.ts";
 import { type Measures, runEndToEnd, runIntake, runMemory, type RunOptions, runProcess } from "./run.ts";
 import { runAddedLatency, runDeliveries, runFanOut } from "./run-outbound.ts";
+import { runBesideRetention } from "./run-retention.ts";
 import { fillWithEvents, runSearch } from "./run-search.ts";
 import { createDatabase, type Postgres, type Stage } from "./stage.ts";
 import { median } from "./statistics.ts";
@@ -50,6 +51,7 @@ const MEMORY_EVENTS = 1_000_000;
 const PARKED = 100_000;
 const LIGHT_PER_SECOND = 20;
 const QUICK_HISTORY = 100_000;
+const RETENTION_PER_SECOND = 1_000;
 /** What operators ask for; `$n` is the number of an event, another one each time. */
 const QUERIES = {
   newest: "",
@@ -286,6 +288,24 @@ export const GROUPS: readonly Group[] = [
       }));
       await alternate("search", ownRounds, cases);
       await postgres.admin(`DROP DATABASE ${database} WITH (FORCE)`);
+    },
+  },
+  {
+    name: "retention",
+    about: `intake while a day of ${HISTORY.toLocaleString("en")} events is deleted (quick: ${QUICK_HISTORY.toLocaleString("en")}), against its normal`,
+    async run({ alternate, ownRounds, seconds, quick }) {
+      const events = quick ? QUICK_HISTORY : HISTORY;
+      const variant = "penstock-postgres";
+      const options = { payloadBytes: SMALL, seconds, perSecond: RETENTION_PER_SECOND };
+      const goes =
+        (waiting: number): Case["shape"] =>
+        (stage, one, given) =>
+          runBesideRetention(stage, one, given, { events, waiting });
+      await alternate("retention", ownRounds, [
+        { name: "normal", variant, shape: runIntake, options },
+        { name: "a day goes", variant, shape: goes(0), options },
+        { name: "a day goes but for a hundredth", variant, shape: goes(100), options },
+      ]);
     },
   },
   {

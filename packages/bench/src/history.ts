@@ -8,7 +8,7 @@ const INSERT = `
   WITH drawn AS MATERIALIZED (
     SELECT nextval('penstock.batch_number') AS batch, first FROM generate_series($1::int, $2::int, 100) AS first
   ), made AS MATERIALIZED (
-    SELECT batch, batch * 1024 + n - first AS seq, (now() AT TIME ZONE 'UTC')::date AS day, 350 * (n - first) AS body_at,
+    SELECT batch, batch * 1024 + n - first AS seq, coalesce($5::date, (now() AT TIME ZONE 'UTC')::date) AS day, 350 * (n - first) AS body_at,
            'evt_history_' || n AS id, n,
            rpad('{"id":"evt_history_' || n || '","type":"message.received","data":{"contactId":"cnt_' || n % 10000, 350, 'x')
              AS body
@@ -33,13 +33,13 @@ const INSERT = `
 
 const LOT = 100_000;
 
-/** Stores events that have been processed, with their deliveries, and leaves the tables as autovacuum would. */
-export async function fillWithHistory(databaseUrl: string, events: number): Promise<void> {
+/** Stores events of a day, today unless given, that have been processed, with their deliveries, and leaves the tables as autovacuum would. */
+export async function fillWithHistory(databaseUrl: string, events: number, day: string | null = null): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     for (let from = 1; from <= events; from += LOT) {
-      await client.query(INSERT, [from, Math.min(events, from + LOT - 1), "bench", "succeeded"]);
+      await client.query(INSERT, [from, Math.min(events, from + LOT - 1), "bench", "succeeded", day]);
     }
     await client.query("VACUUM (ANALYZE) penstock.batches, penstock.event_keys, penstock.events, penstock.deliveries");
     await client.query("CHECKPOINT");
@@ -50,7 +50,7 @@ export async function fillWithHistory(databaseUrl: string, events: number): Prom
 
 /** Stores events whose delivery to a handler has failed and is to be tried again tomorrow. */
 export async function parkRetries(stage: Stage, events: number, handler: string): Promise<void> {
-  await stage.query(INSERT, [1, events, handler, "retrying"]);
+  await stage.query(INSERT, [1, events, handler, "retrying", null]);
   await stage.query("VACUUM (ANALYZE) penstock.batches, penstock.event_keys, penstock.events, penstock.deliveries");
 }
 

@@ -31,6 +31,8 @@ export interface Measures {
   readonly rssMiB: Readonly<Record<string, number>>;
   /** What Postgres has written per event, from intake to the committed effect; end to end only. */
   readonly bytesPerEvent?: BytesWritten;
+  /** How long a day took to go. */
+  readonly tookS?: number;
   readonly books: Books;
   /** What makes the run void. */
   readonly problems: readonly string[];
@@ -62,6 +64,8 @@ export interface RunOptions {
   prepare?(stage: Stage): Promise<Readonly<Record<string, string>> | void>;
   /** Done to a backlog before the workers go on. */
   beforeWork?(stage: Stage): Promise<void>;
+  /** Done while intake is measured. */
+  during?(stage: Stage): Promise<void>;
 }
 
 export const CONNECTIONS = 64;
@@ -78,7 +82,10 @@ export async function runIntake(stage: Stage, variant: Variant, given: RunOption
   const load = await startLoad(stage);
   const warmUp = await load.run({ ...orderOf(options, ports), ...closedFor(options, warmUpOf(options)) });
   const clock = startClock(stage);
-  const report = await load.run({ ...orderOf(options, ports), ...paced(options) }, clock.reset);
+  const [report] = await Promise.all([
+    load.run({ ...orderOf(options, ports), ...paced(options) }, clock.reset),
+    options.during?.(stage),
+  ]);
   const used = clock.read(report.acknowledged);
   const memory = memoryOf(stage);
   const stored = variant.stored ? (await variant.stored(stage)) - before : null;

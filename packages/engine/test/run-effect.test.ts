@@ -525,7 +525,7 @@ describe("ctx.transaction", () => {
           // As when COMMIT succeeded and its answer got lost: the record of that round is there by the time of this one's.
           if (rounds === 2) {
             await store.pool.query(
-              "INSERT INTO penstock.effects (seq, subscriber, generation, key, result) SELECT seq, subscriber, 0, 'a', '7' FROM penstock.deliveries",
+              "INSERT INTO penstock.effects (day, seq, subscriber, generation, key, result) SELECT day, seq, subscriber, 0, 'a', '7' FROM penstock.deliveries",
             );
           }
           if (rounds === 1) throw Object.assign(new Error("deadlock detected"), { code: "40P01" });

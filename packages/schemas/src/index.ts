@@ -56,6 +56,7 @@ export { type Environment, readSecretFiles, withSecretFiles } from "./config/sec
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig, splitSecrets } from "./config/variables.ts";
 export { parseConsoleConfig, type ConsoleConfig } from "./config/console-config.ts";
 export { parseIngestConfig, type IngestConfig, type ListedSources } from "./config/ingest-config.ts";
+export { type RetentionConfig } from "./config/retention-config.ts";
 export { type NotifyConfig } from "./config/notify-config.ts";
 export { findSourceSecrets } from "./config/source-secrets.ts";
 export { parseOutboundConfig, type OutboundConfig } from "./config/outbound-config.ts";

@@ -132,7 +132,13 @@ test.each(["", "Acme", "a/b", "a b", "-a", "1a", "a".repeat(64)])("%j cannot be 
 });
 
 test("a source is found by its exact name only, and its secrets by a variable of that name", () => {
-  const own = { secretsFrom: "ACME", maxBodyBytes: 2_048, ratePerSecond: 0, retentionDays: 30 };
+  const own = {
+    secretsFrom: "ACME",
+    maxBodyBytes: 2_048,
+    ratePerSecond: 0,
+    retentionDays: 30,
+    retention: { "typing.*": 1 },
+  };
   const { find, list, problems } = defineSources({ "buzzbip-eu": buzzbip(), acme: defineSource(definition, own) });
   expect(find("acme")).toMatchObject({ provider: "acme", ...own });
   for (const name of ["Acme", "acme ", "", "constructor", "__proto__"]) expect(find(name)).toBeUndefined();
@@ -147,6 +153,7 @@ test("all that is wrong with all sources is told at once, by name and never by v
     maxBodyBytes: 1,
     ratePerSecond: -1,
     retentionDays: 0.5,
+    retention: { "a*b": 1 },
   };
   const { problems } = defineSources({
     "Not A Name": buzzbip(),
@@ -162,6 +169,7 @@ test("all that is wrong with all sources is told at once, by name and never by v
     expect.stringMatching(/^acme `maxBodyBytes` must be a whole number from 1024/),
     expect.stringMatching(/^acme `ratePerSecond`/),
     expect.stringMatching(/^acme `retentionDays`/),
+    expect.stringMatching(/^acme `retention` must be days by type/),
     expect.stringMatching(/^made it must be what/),
     expect.stringMatching(/^none its options must be an object/),
     expect.stringMatching(/^penstock the name is that of Penstock's own events/),

@@ -6,8 +6,13 @@ export interface SourceOptions {
   readonly maxBodyBytes?: number;
   /** Accepted requests per second before it gets 429, 0 for no limit; INGEST_SOURCE_RATE unless given. */
   readonly ratePerSecond?: number;
-  /** How long its events are worth keeping, in days: shown by `penstock sources list`, and a hint so far. */
+  /** How long its events are kept, in days; RETENTION_DAYS unless given. */
   readonly retentionDays?: number;
+  /**
+   * How long events of some types are kept, in days, by type or by how it begins: `{ "typing.*": 1, "order.paid": 400 }`. The closest
+   * pattern decides. What comes in one day is rewritten when a part of it goes, so a few terms cost less than many.
+   */
+  readonly retention?: Readonly<Record<string, number>>;
   /**
    * Whether the provider changes the body from one delivery of an event to the next, so that its id alone tells a duplicate;
    * what is known of the provider unless given.
@@ -29,6 +34,7 @@ export interface SourceSettings {
   readonly maxBodyBytes: number | null;
   readonly ratePerSecond: number | null;
   readonly retentionDays: number | null;
+  readonly retention: Readonly<Record<string, number>>;
   /** All that is wrong with the options, each as a sentence that names the option and never its value. */
   readonly problems: readonly string[];
 }
@@ -44,7 +50,7 @@ const NUMBERS = {
   retentionDays: { min: 1, max: 36_500 },
 } satisfies Record<string, Range>;
 
-const COMMON = ["secretsFrom", ...Object.keys(NUMBERS), "bodyVaries", "keepsRefusedBodies"];
+const COMMON = ["secretsFrom", ...Object.keys(NUMBERS), "retention", "bodyVaries", "keepsRefusedBodies"];
 
 /**
  * Reads the options that every source has. `own` are the names of further ones, which their provider checks itself, and
@@ -70,6 +76,7 @@ export function readOptions(
     maxBodyBytes: number("maxBodyBytes"),
     ratePerSecond: number("ratePerSecond"),
     retentionDays: number("retentionDays"),
+    retention: Object.freeze({ ...options.retention }),
     problems: Object.freeze([
       ...unknown.map((key) => `there is no option \`${key}\`; there are ${known.join(", ")}`),
       ...problems,
@@ -85,8 +92,26 @@ export function readOptions(
       ...Object.entries(NUMBERS).flatMap(([name, range]) =>
         checkNumber(name, options[name as keyof typeof NUMBERS], range),
       ),
+      ...checkRetention(options.retention),
     ]),
   };
+}
+
+function checkRetention(retention: unknown): string[] {
+  if (retention === undefined) return [];
+  const isFine =
+    typeof retention === "object" &&
+    retention !== null &&
+    Object.entries(retention).every(
+      ([pattern, days]) =>
+        /^[^*]*\*?$/.test(pattern) &&
+        pattern !== "" &&
+        checkNumber("retention", days, NUMBERS.retentionDays).length === 0,
+    );
+  if (isFine) return [];
+  return [
+    '`retention` must be days by type, as in { "message.*": 7 }: whole numbers from 1 to 36500, and a * at the end of a type only',
+  ];
 }
 
 /** Whether seconds of tolerance, if given, are a number that can be. */

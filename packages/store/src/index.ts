@@ -127,3 +127,10 @@ export {
 } from "./issues/list-issues.ts";
 export { countIssueRetry, retryIssue } from "./issues/retry-issue.ts";
 export { countFailures, type FailuresOf } from "./issues/count-failures.ts";
+export { type RetentionPolicy, readPolicy, tellPolicy, termOf, type ToldPolicy } from "./retention/policy.ts";
+export { type PlannedDay, planRetention, type RetentionPlan } from "./retention/plan-retention.ts";
+export { isRetentionHalfDone, type RetentionRun, runRetention } from "./retention/run-retention.ts";
+export { REST_COUNT_LIMIT, type RestCount } from "./retention/forget-rest.ts";
+export { type GoneDay } from "./retention/let-day-go.ts";
+export { findGone, type GoneEvent } from "./retention/find-gone.ts";
+export { observeStorage } from "./retention/observe-storage.ts";

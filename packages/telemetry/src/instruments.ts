@@ -103,6 +103,19 @@ export const instruments = {
       description: "Deliveries that have not succeeded, by state",
     }),
   ),
+  /** By table and, where it is stored by day, the day of receipt. */
+  storageBytes: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.storage.bytes", {
+      unit: "By",
+      description: "What Penstock's tables take, with their indexes",
+    }),
+  ),
+  daysUntilFull: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.storage.days_until_full", {
+      unit: "d",
+      description: "Days until RETENTION_BYTES is reached, if each day is as the last ones",
+    }),
+  ),
   /** By pool and state: used, idle, waiting. */
   poolConnections: lazily<ObservableGauge>((meter) =>
     meter.createObservableGauge("penstock.pool.connections", {

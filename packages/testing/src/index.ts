@@ -1,5 +1,6 @@
 export { findFreePort as freePort } from "@penstock/embedded-postgres";
 export { addHistory } from "./add-history.ts";
+export { moveToDay } from "./move-to-day.ts";
 export { checkDocTypes, type DocBlock, readDocBlocks, writeDocFiles } from "./doc-blocks.ts";
 export { eventually, type EventuallyOptions } from "./eventually.ts";
 export type { ServerUnderTest } from "./server-under-test.ts";

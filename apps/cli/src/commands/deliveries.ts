@@ -173,7 +173,7 @@ async function explainMissing(
 ): Promise<string> {
   const { event, handler } = wanted;
   const found = await findEvent(operations, event);
-  if (found === undefined) return noEvent(ctx, event);
+  if (found === undefined) return noEvent(ctx, operations, event);
   const name = printable(event);
   if (found.status !== "processed") return `Event ${name} has no delivery: it is ${describeStatus(found)}.`;
   const who = handler === undefined ? "No handler subscribed" : `${printable(handler)} did not subscribe`;

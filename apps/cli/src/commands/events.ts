@@ -75,8 +75,11 @@ export function registerEvents(program: Command, ctx: CliContext): void {
       `\nExamples:\n  ${ctx.penstock} events show evt_7f3a9b2c\n  ${ctx.penstock} events show 12 --json`,
     )
     .action(async (id: string, { json }: { json?: true }) => {
-      const found = await withOperations(ctx, ({ showEvents }) => showEvents(id));
-      if (found.length === 0) throw new CliError(noEvent(ctx, id));
+      const found = await withOperations(ctx, async (operations) => {
+        const found = await operations.showEvents(id);
+        if (found.length === 0) throw new CliError(await noEvent(ctx, operations, id));
+        return found;
+      });
       if (json) return found.forEach((event) => ctx.output.json(toJson(event)));
       const limits = await findRetryLimits(
         ctx,

@@ -16,6 +16,7 @@ import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions } from "../filter-options.ts";
 import { formatDryRun, formatEffects, formatTotal, type Total } from "../output/dry-run.ts";
 import { noEvent } from "../no-match.ts";
+import { retentionInStore } from "../operations/retention.ts";
 import { printable } from "../output/printable.ts";
 import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { createSilentLog } from "../replay/silent-log.ts";
@@ -46,7 +47,7 @@ export function registerDryRun(replay: Command, ctx: CliContext): void {
         if (events.length === 0) {
           const nothing = `No event that ${handler.name} subscribes to matches. What is in quarantine is taken by its id.`;
           const isKnown = event === undefined || (await listEvents(store, { event, limit: 1 })).length > 0;
-          throw new CliError(isKnown ? nothing : noEvent(ctx, event));
+          throw new CliError(isKnown ? nothing : await noEvent(ctx, retentionInStore(store, ctx), event));
         }
         if (found.length > events.length) {
           ctx.output.say(`More events match: these are the newest ${events.length}. See --limit, --since and --until.`);

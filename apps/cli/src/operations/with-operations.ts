@@ -11,6 +11,7 @@ import { type HandlerOperations, handlersByApi, handlersInStore } from "./handle
 import { type IssueOperations, issuesByApi, issuesInStore } from "./issues.ts";
 import { type RecordOperations, recordsByApi, recordsInStore } from "./records.ts";
 import { type ReplayOperations, replaysByApi, replaysInStore } from "./replays.ts";
+import { retentionByApi, retentionInStore, type RetentionOperations } from "./retention.ts";
 import { type SourceOperations, sourcesByApi, sourcesInStore } from "./sources.ts";
 
 /** What commands do, whether on the database or through a console. */
@@ -21,7 +22,8 @@ export type Operations = EventOperations &
   IssueOperations &
   EndpointOperations &
   SourceOperations &
-  RecordOperations;
+  RecordOperations &
+  RetentionOperations;
 
 /**
  * Does `work` through the console that the user has named, else on the database.
@@ -52,6 +54,7 @@ function operationsInStore(store: Store, ctx: CliContext): Operations {
     ...endpointsInStore(store, ctx),
     ...sourcesInStore(store, ctx),
     ...recordsInStore(store),
+    ...retentionInStore(store, ctx),
   };
 }
 
@@ -65,5 +68,6 @@ function operationsByApi({ call }: Client, ctx: CliContext): Operations {
     ...endpointsByApi(call, ctx),
     ...sourcesByApi(call),
     ...recordsByApi(call),
+    ...retentionByApi(call),
   };
 }

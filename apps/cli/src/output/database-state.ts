@@ -1,6 +1,7 @@
 import type { DatabaseState } from "@penstock/store";
 import { formatColumns } from "./columns.ts";
 import { formatAge } from "./duration.ts";
+import { formatBytes } from "./format-bytes.ts";
 import { printable } from "./printable.ts";
 
 /** The days that are shown. */
@@ -33,12 +34,4 @@ export function formatDatabase(state: DatabaseState): string {
     formatColumns([["TABLE", "SIZE", "ROWS", "DEAD ROWS", "PARTITIONS"], ...tables]),
     formatColumns([["DAY", "SIZE"], ...days]),
   ].join("\n\n");
-}
-
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
-
-function formatBytes(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  const value = bytes / 1_024 ** power;
-  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${UNITS[power]}`;
 }

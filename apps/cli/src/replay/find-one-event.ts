@@ -11,14 +11,14 @@ const MOST = 100;
 /** The one processed event with this id or seq. @throws CliError when there is none, or several have the id. */
 export async function findOneEvent(
   ctx: Pick<CliContext, "penstock">,
-  { searchEvents }: Pick<Operations, "searchEvents">,
+  operations: Pick<Operations, "searchEvents" | "findGone">,
   event: string,
   source?: string,
 ): Promise<EventPointer> {
   const terms = toTerms({ event, ...(source !== undefined && { source }) });
-  const { items } = await searchEvents({ terms, limit: MOST });
+  const { items } = await operations.searchEvents({ terms, limit: MOST });
   const [found, ...others] = items.filter(({ status }) => status !== "pending");
-  if (found === undefined) throw new CliError(noEvent(ctx, event));
+  if (found === undefined) throw new CliError(await noEvent(ctx, operations, event));
   if (others.length === 0) return found;
   const seqs = [found, ...others].map(({ seq }) => seq).toSorted((a, b) => a - b);
   throw new CliError(

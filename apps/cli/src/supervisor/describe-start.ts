@@ -2,6 +2,7 @@ import { relative } from "node:path";
 import type { CliContext } from "../cli-context.ts";
 import { formatColumns } from "../output/columns.ts";
 import { formatDuration } from "../output/duration.ts";
+import { formatBytes } from "../output/format-bytes.ts";
 import { maskSecret } from "../output/mask.ts";
 import { printable } from "../output/printable.ts";
 
@@ -20,10 +21,16 @@ export interface StartedFacts {
   /** Why the queue does not work; null when it does. */
   readonly queueTrouble: string | null;
   readonly handlers: readonly string[];
+  /** How long events are kept. */
+  readonly retention: { readonly days: number; readonly bytes: number | null };
   /** Where ingest and worker serve their metrics. */
   readonly metrics: readonly string[];
   readonly logs: string;
   readonly root: string;
+}
+
+function describeRetention({ days, bytes }: StartedFacts["retention"]): string {
+  return `kept for ${days} days${bytes === null ? "" : `, ${formatBytes(bytes)} at most`}`;
 }
 
 /** The lines that tell where all is and what to type next. */
@@ -39,6 +46,7 @@ export function describeStart(ctx: CliContext, facts: StartedFacts): string {
     ["database", database === "embedded" ? "embedded Postgres" : "DATABASE_URL", `${ctx.penstock} db url`],
     ["queue", `BullMQ on ${queue === "redis" ? "Redis" : "Postgres"}${queueTrouble === null ? "" : ", DOES NOT WORK"}`],
     ["handlers", handlers.join(", ") || "none"],
+    ["events", describeRetention(facts.retention), `${ctx.penstock} retention plan`],
     ["metrics", facts.metrics.join("  ")],
     ["logs", describeFolder(facts.root, facts.logs)],
   ];

@@ -102,7 +102,7 @@ async function run(
       secret,
       masterKey: await ensureMasterKey(home),
     });
-    const { ingest: config } = parseChildConfigs(env, configs.sources);
+    const { ingest: config, worker } = parseChildConfigs(env, configs.sources);
     const { plugged } = configs;
     await prepareDatabase(ctx, config, plugged);
     await webBuilt;
@@ -144,6 +144,7 @@ async function run(
         database: state.database,
         queue: config.queue.kind,
         handlers: plugged.handlers.map(({ name }) => name),
+        retention: worker.retention,
         queueTrouble,
         metrics: internal.map((url) => `${url}/metrics`),
         logs,

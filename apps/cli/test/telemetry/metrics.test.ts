@@ -58,7 +58,11 @@ test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP",
   const key = generateMasterKey();
   const receiver = await openSink();
   onTestFinished(() => receiver.close());
-  const system = await startSystem({ PENSTOCK_MASTER_KEY: key, OUTBOUND_ALLOW: "127.0.0.0/8" });
+  const system = await startSystem({
+    PENSTOCK_MASTER_KEY: key,
+    OUTBOUND_ALLOW: "127.0.0.0/8",
+    RETENTION_BYTES: "1MiB",
+  });
   const secret = parseMasterKeys(key).seal(generateSecret(), "ep_1");
   const settings = { ...ENDPOINT_DEFAULTS, url: receiver.url };
   await createEndpoint(system.store, { id: "ep_1", secret, settings }, "test");

@@ -9,6 +9,7 @@ import { handlerRoutes } from "./handlers.ts";
 import { healthRoutes } from "./health.ts";
 import { issuesRoutes, overviewRoutes } from "./issues.ts";
 import { replayRoutes } from "./replays.ts";
+import { retentionRoutes } from "./retention.ts";
 import { composerRoutes, sourceRoutes } from "./sources.ts";
 
 export {
@@ -38,6 +39,7 @@ export {
   issuesRoutes,
   overviewRoutes,
   replayRoutes,
+  retentionRoutes,
   signInRoutes,
   sourceRoutes,
 };
@@ -55,6 +57,7 @@ export const adminRoutes = {
   ...endpointRoutes,
   ...handlerRoutes,
   ...databaseRoutes,
+  ...retentionRoutes,
   ...auditRoutes,
   ...accountRoutes,
   ...signInRoutes,

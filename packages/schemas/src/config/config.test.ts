@@ -68,6 +68,7 @@ describe("defaults", () => {
       lockMs: 20_000,
       outbound: { masterKeys: null, allow: [], ports: [443, 8443] },
       notify: { webhooks: [], mail: null, digestMs: 600_000, consoleUrl: null },
+      retention: { days: 30, bytes: null, dedupeWindowDays: 400 },
       watchdogMs: 30_000,
       shutdownMs: 10_000,
       logLevel: "info",
@@ -296,6 +297,21 @@ describe("numbers", () => {
 });
 
 test.each([
+  ["50GiB", 50 * 2 ** 30],
+  ["500 MiB", 500 * 2 ** 20],
+  ["1048576", 2 ** 20],
+  ["0", null],
+])("RETENTION_BYTES = %s is a size", (text, bytes) => {
+  expect(parseWorkerConfig({ DATABASE_URL, RETENTION_BYTES: text }).retention.bytes).toBe(bytes);
+});
+
+test.each(["50GB", "1.5GiB", "-1", "1000", "99999999999999TiB"])("RETENTION_BYTES = %s is refused", (text) => {
+  expect(problemsOf(() => parseWorkerConfig({ DATABASE_URL, RETENTION_BYTES: text }))).toEqual([
+    expect.stringMatching(/^RETENTION_BYTES must be a size of 1 MiB or more, e.g. 50GiB/),
+  ]);
+});
+
+test.each([
   [
     "PENSTOCK_MASTER_KEY",
     ["CANARY", "a,b", "A".repeat(43), `${"A".repeat(43)}=,`.replace(",", ",CANARY")],
@@ -377,6 +393,8 @@ test("every problem is told at once, by name and never by value", () => {
     INGEST_TRUST_PROXY: "CANARY-11",
     INGEST_MAX_WAITING: "CANARY-12",
     DEDUPE_WINDOW_DAYS: "CANARY-13",
+    RETENTION_DAYS: "CANARY-22",
+    RETENTION_BYTES: "CANARY-23",
     SHUTDOWN_MS: "CANARY-14",
     WORKER_CONCURRENCY: "CANARY-15",
     WORKER_BATCH_EVENTS: "CANARY-16",
@@ -387,13 +405,15 @@ test("every problem is told at once, by name and never by value", () => {
     WORKER_INTERNAL_PORT: "CANARY-21",
   };
   const workerOnly = [
+    "RETENTION_DAYS",
+    "RETENTION_BYTES",
     "WORKER_CONCURRENCY",
     "WORKER_BATCH_EVENTS",
     "WORKER_LOCK_MS",
     "WATCHDOG_MS",
     "WORKER_INTERNAL_PORT",
   ];
-  const ingestOnly = Object.keys(wrong).filter((name) => /^(INGEST|MAX|BUZZBIP|DEDUPE)_/.test(name));
+  const ingestOnly = Object.keys(wrong).filter((name) => /^(INGEST|MAX|BUZZBIP)_/.test(name));
   for (const [parse, otherNames] of [
     [parseIngest, workerOnly],
     [parseWorkerConfig, ingestOnly],

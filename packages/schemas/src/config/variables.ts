@@ -209,6 +209,20 @@ const host = (usual: string) =>
     })
     .default(usual);
 
+const UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
+
+const size = z
+  .string()
+  .optional()
+  .transform((text, context): number | null => {
+    if (text === undefined || text === "0") return null;
+    const [, number, unit] = /^(\d{1,15}) ?([KMGT]iB)?$/.exec(text) ?? [];
+    const bytes = Number(number) * (UNITS[unit as keyof typeof UNITS] ?? 1);
+    if (Number.isSafeInteger(bytes) && bytes >= UNITS.MiB) return bytes;
+    context.addIssue("must be a size of 1 MiB or more, e.g. 50GiB or 500MiB; 0 or unset for no limit");
+    return z.NEVER;
+  });
+
 const publicUrl = z
   .string()
   .optional()
@@ -257,6 +271,8 @@ export const variables = {
   INGEST_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
   INGEST_MAX_WAITING: wholeNumber(20_000, { min: 1, max: 1_000_000 }),
   DEDUPE_WINDOW_DAYS: wholeNumber(400, { min: 1, max: 36_500 }),
+  RETENTION_DAYS: wholeNumber(30, { min: 1, max: 36_500 }),
+  RETENTION_BYTES: size,
   PENSTOCK_CONFIG: z.string().optional(),
   PENSTOCK_SOURCES: z.string().optional(),
   WORKER_CONCURRENCY: wholeNumber(2, { min: 1, max: 256 }),

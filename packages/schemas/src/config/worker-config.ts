@@ -2,6 +2,7 @@ import { deepFreeze } from "./deep-freeze.ts";
 import { type NotifyConfig, notifyVariables, toNotifyConfig } from "./notify-config.ts";
 import { type OutboundConfig, outboundVariables, toOutboundConfig } from "./outbound-config.ts";
 import { parseEnvironment } from "./parse-environment.ts";
+import { type RetentionConfig, retentionVariables, toRetentionConfig } from "./retention-config.ts";
 import type { Environment } from "./secret-files.ts";
 import { type InternalPort, type LogLevel, type QueueConfig, variables } from "./variables.ts";
 
@@ -23,6 +24,7 @@ export type WorkerConfig = {
   readonly batchEvents: number;
   readonly outbound: OutboundConfig;
   readonly notify: NotifyConfig;
+  readonly retention: RetentionConfig;
   /** How long a worker may be silent, in milliseconds, before its batches go to another. */
   readonly lockMs: number;
   /** How long the event loop may stand still before the process is ended; 0: off. */
@@ -49,6 +51,7 @@ const workerVariables = {
   WORKER_LOCK_MS,
   ...outboundVariables,
   ...notifyVariables,
+  ...retentionVariables,
   WATCHDOG_MS,
   SHUTDOWN_MS,
   LOG_LEVEL,
@@ -75,6 +78,7 @@ export function parseWorkerConfig(environment: Environment): WorkerConfig {
     lockMs: values.WORKER_LOCK_MS,
     outbound: toOutboundConfig(values),
     notify: toNotifyConfig(values),
+    retention: toRetentionConfig(values),
     watchdogMs: values.WATCHDOG_MS,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,

@@ -51,16 +51,17 @@ const READ_EFFECTS = statement({
   rows: { nth: "int8", done: column<Record<string, unknown>>("json") },
   text: sql`
     SELECT w.nth, f.done
-      FROM unnest(${{ seqs: "int8[]", subscribers: "text[]", generations: "int2[]" }}) WITH ORDINALITY
-             AS w (seq, subscriber, generation, nth),
+      FROM unnest(${{ days: "date[]", seqs: "int8[]", subscribers: "text[]", generations: "int2[]" }}) WITH ORDINALITY
+             AS w (day, seq, subscriber, generation, nth),
            LATERAL (SELECT json_object_agg(key, result) AS done FROM penstock.effects f
-                     WHERE f.seq = w.seq AND f.subscriber = w.subscriber AND f.generation = w.generation) AS f
+                     WHERE f.day = w.day AND f.seq = w.seq AND f.subscriber = w.subscriber AND f.generation = w.generation) AS f
      WHERE f.done IS NOT NULL`,
 });
 
 async function readEffects(db: Queryable, claimed: readonly ClaimedDelivery[]) {
   if (claimed.length === 0) return new Map<number, Record<string, unknown>>();
   const { rows } = await query(db, READ_EFFECTS, {
+    days: claimed.map(({ day }) => day),
     seqs: claimed.map(({ seq }) => seq),
     subscribers: claimed.map(({ subscriber }) => subscriber),
     generations: claimed.map(({ generation }) => generation),

@@ -5,8 +5,8 @@ const LIST = statement({
   rows: { key: "text" },
   text: sql`
     SELECT f.key FROM penstock.effects f
-      JOIN penstock.deliveries d ON d.day = ${{ day: "date" }} AND d.seq = f.seq AND d.subscriber = f.subscriber
-     WHERE f.seq = ${{ seq: "int8" }} AND f.subscriber = ${{ handler: "text" }} AND f.generation = d.generation
+      JOIN penstock.deliveries d ON d.day = f.day AND d.seq = f.seq AND d.subscriber = f.subscriber
+     WHERE f.day = ${{ day: "date" }} AND f.seq = ${{ seq: "int8" }} AND f.subscriber = ${{ handler: "text" }} AND f.generation = d.generation
      ORDER BY f.recorded_at, f.key`,
 });
 

@@ -9,12 +9,12 @@ const RECORD = statement({
   rows: { recorded: "bool" },
   text: sql`
     WITH held AS (
-      SELECT seq, subscriber, generation FROM penstock.deliveries
+      SELECT day, seq, subscriber, generation FROM penstock.deliveries
        WHERE day = ${{ day: "date" }} AND seq = ${{ seq: "int8" }} AND subscriber = ${{ subscriber: "text" }}
          AND token = ${{ token: "uuid" }} AND state = 'running' FOR SHARE
     ), recorded AS (
-      INSERT INTO penstock.effects (seq, subscriber, generation, key, result)
-      SELECT seq, subscriber, generation, ${{ key: "text", json: "json" }} FROM held ON CONFLICT DO NOTHING RETURNING 1
+      INSERT INTO penstock.effects (day, seq, subscriber, generation, key, result)
+      SELECT day, seq, subscriber, generation, ${{ key: "text", json: "json" }} FROM held ON CONFLICT DO NOTHING RETURNING 1
     )
     SELECT EXISTS (SELECT FROM recorded) AS recorded FROM held`,
 });
@@ -38,16 +38,16 @@ const FIND = statement({
   rows: { result: "text" },
   text: sql`
     SELECT result::text FROM penstock.effects
-     WHERE seq = ${{ seq: "int8" }} AND subscriber = ${{ subscriber: "text" }} AND generation = ${{ generation: "int2" }}
-       AND key = ${{ key: "text" }}`,
+     WHERE day = ${{ day: "date" }} AND seq = ${{ seq: "int8" }} AND subscriber = ${{ subscriber: "text" }}
+       AND generation = ${{ generation: "int2" }} AND key = ${{ key: "text" }}`,
 });
 
 /** The recorded result of an effect; see EngineTransaction.findEffect. */
 export async function findEffect(
   client: pg.PoolClient,
-  { seq, subscriber, generation }: ClaimedDelivery,
+  { day, seq, subscriber, generation }: ClaimedDelivery,
   key: string,
 ): Promise<string | null> {
-  const { rows } = await query(client, FIND, { seq, subscriber, generation, key });
+  const { rows } = await query(client, FIND, { day, seq, subscriber, generation, key });
   return rows[0]?.result ?? null;
 }

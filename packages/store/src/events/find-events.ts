@@ -20,6 +20,7 @@ const FIND = statement({
   text: sql`
     SELECT day::text, seq FROM (
       SELECT k.day, k.seq FROM penstock.event_keys k WHERE k.key = ANY(${{ keys: "bytea[]" }})
+         AND EXISTS (SELECT FROM penstock.events e WHERE e.day = k.day AND e.seq = k.seq) -- the ledger outlives it
       UNION
       SELECT e.day, e.seq FROM penstock.events e
        WHERE e.event_id = ${{ id: "text?" }} AND (e.problem = 'id-conflict' OR octet_length(e.event_id) >= 256
@@ -65,12 +66,17 @@ async function sourcesOf(store: Store): Promise<readonly string[]> {
   return (await query(store.pool, RECENT_SOURCES)).rows.map(({ source }) => source);
 }
 
+/** The keys that the ledger may have an event under with this id. */
+export async function keysOf(store: Store, id: string, source?: string): Promise<Buffer[]> {
+  const sources = source === undefined ? [...(await sourcesOf(store)), OWN_SOURCE] : [source];
+  return sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
+}
+
 async function find(
   store: Store,
   { id, seq, source }: { readonly id?: string; readonly seq?: number; readonly source: string | undefined },
 ): Promise<EventPointer[]> {
-  const sources = source === undefined ? [...(await sourcesOf(store)), OWN_SOURCE] : [source];
-  const keys = id === undefined ? [] : sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
+  const keys = id === undefined ? [] : await keysOf(store, id, source);
   // No stored id holds a NUL or half a character, which Postgres text cannot hold.
   const stored = id === undefined ? null : toStorableText(id);
   const { rows } = await query(store.pool, FIND, { keys, id: stored, source, seq });

@@ -10,7 +10,7 @@ const BEGUN = `(d.attempts > 0 OR EXISTS (
   SELECT FROM penstock.attempts a
    WHERE a.day = d.day AND a.seq = d.seq AND a.subscriber = d.subscriber AND a.replay_id = r.id)
   OR r.again AND EXISTS (
-  SELECT FROM penstock.effects f WHERE f.seq = d.seq AND f.subscriber = d.subscriber AND f.generation = d.generation))`;
+  SELECT FROM penstock.effects f WHERE f.day = d.day AND f.seq = d.seq AND f.subscriber = d.subscriber AND f.generation = d.generation))`;
 
 // Deliveries of the locked lanes. Deliveries that took a place in a lane meanwhile come in the next round.
 const IN_HAND = sql`(d.lane IS NULL OR (d.subscriber, d.lane) IN (SELECT * FROM unnest(${{ subscribers: "text[]", lanes: "text[]" }})))`;

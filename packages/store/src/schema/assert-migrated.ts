@@ -13,6 +13,7 @@ const MIGRATIONS = [
   "0006-sources",
   "0007-endpoint-deliveries",
   "0008-event-page",
+  "0010-retention",
   "0012-acknowledgements",
 ] as const;
 

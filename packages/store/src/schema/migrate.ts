@@ -13,6 +13,7 @@ import * as search from "./migrations/0005-search.ts";
 import * as sources from "./migrations/0006-sources.ts";
 import * as endpointDeliveries from "./migrations/0007-endpoint-deliveries.ts";
 import * as eventPage from "./migrations/0008-event-page.ts";
+import * as retention from "./migrations/0010-retention.ts";
 import * as acknowledgements from "./migrations/0012-acknowledgements.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
@@ -27,6 +28,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0006-sources": { up: sources.up },
   "0007-endpoint-deliveries": { up: endpointDeliveries.up },
   "0008-event-page": { up: eventPage.up },
+  "0010-retention": { up: retention.up },
   "0012-acknowledgements": { up: acknowledgements.up },
 };
 

@@ -4,7 +4,9 @@ import { codeOf } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 
 /** The tables with a partition for each day. `batches` is last: an accepted batch then finds the other partitions made. */
-const PARTITIONED = ["events", "deliveries", "attempts", "event_words", "batches"] as const;
+export const PARTITIONED = ["events", "deliveries", "attempts", "effects", "event_words", "batches"] as const;
+
+export type PartitionedTable = (typeof PARTITIONED)[number];
 
 /**
  * SQL: the days that have a partition, read from the names of partitions. OFFSET 0: without it, Postgres may evaluate a later

@@ -5,6 +5,7 @@ import { meQuery } from "../app/query-client.ts";
 import { formatBytes, formatMs } from "../parts/measures.ts";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
+import { RetentionPanel } from "../parts/retention.tsx";
 import { Row } from "../parts/row.tsx";
 import { Table } from "../parts/table.tsx";
 import { TimeAgo } from "../parts/time-ago.tsx";
@@ -124,6 +125,7 @@ export function DatabasePage() {
               </dd>
             </dl>
           </Panel>
+          <RetentionPanel />
           <Panel title={t("days")}>
             <ul className="flex flex-col gap-1">
               {days.map(({ day, bytes }) => (

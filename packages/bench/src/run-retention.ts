@@ -1,0 +1,53 @@
+// What intake is like while a day of many events is deleted.
+import { createStore, runRetention } from "@penstock/store";
+import { moveToDay } from "@penstock/testing";
+import { fillWithHistory } from "./history.ts";
+import { type Measures, runIntake, type RunOptions } from "./run.ts";
+import type { Stage } from "./stage.ts";
+import type { Variant } from "./variants.ts";
+
+const POLICY = { days: 30, bytes: null, dedupeWindowDays: 400, sources: {} };
+
+/** So long past that it is due. */
+const DAY = "2020-01-02";
+
+/**
+ * Intake in an open loop while a day goes that has so many events. Of these, one in `waiting` waits for a handler and is kept, so that
+ * the day is written anew; 0: none does.
+ */
+export async function runBesideRetention(
+  stage: Stage,
+  variant: Variant,
+  options: RunOptions,
+  { events, waiting }: { readonly events: number; readonly waiting: number },
+): Promise<Measures> {
+  let tookS = Number.NaN;
+  const measures = await runIntake(stage, variant, {
+    ...options,
+    async prepare() {
+      await moveToDay(stage, DAY, []); // makes its partitions
+      await fillWithHistory(stage.databaseUrl, events, DAY);
+      if (waiting > 0) {
+        await stage.query(
+          `UPDATE penstock.deliveries SET state = 'pending' WHERE day = '${DAY}' AND seq % ${waiting} = 0`,
+        );
+      }
+    },
+    async during() {
+      tookS = await letGo(stage.databaseUrl);
+    },
+  });
+  return { ...measures, tookS };
+}
+
+async function letGo(connectionString: string): Promise<number> {
+  const store = createStore({ connectionString, applicationName: "penstock-bench", maxConnections: 2 });
+  try {
+    const startedAt = performance.now();
+    const run = await runRetention(store, POLICY, { by: { worker: "bench" } });
+    if (run === null || run.days.length !== 1) throw new Error(`no day went: ${JSON.stringify(run)}`);
+    return (performance.now() - startedAt) / 1_000;
+  } finally {
+    await store.close();
+  }
+}
