@@ -78,7 +78,7 @@ export async function startWorker(
     runEffects(context, effects),
     ...(outbound === null ? [] : [runEndpoints(context)]),
     advanceReplays(context),
-    runUpkeep(context, handlers),
+    runUpkeep(context, handlers, engineStore.writeWords),
     keepIssues(context),
     tellIssues(context, channels, config.notify),
     await keepRetention(context, toPolicy(config.retention, sources), name),
@@ -94,6 +94,7 @@ export async function startWorker(
       const force = setTimeout(() => outOfPatience.abort(new Error("the worker is stopping")), timeoutMs);
       await batches.consumer.close(timeoutMs + 1_000);
       await Promise.all([batches, ...services].map(({ done }) => done));
+      await engineStore.writeWords().catch(() => undefined); // a search looks at the events themselves then
       clearTimeout(force);
     },
   };

@@ -30,6 +30,7 @@ export async function fillWithEvents(url: string, events: number): Promise<void>
       const numbers = Array.from({ length: Math.min(BATCH, events - from) }, (_, nth) => from + nth);
       const batches = [await commitBatch(store, numbers.map(toNewEvent))];
       await engine.transaction((tx) => tx.claimBatches({ batches, onlyThese: true, maxEvents: BATCH, maxBytes: 1e9 }));
+      await engine.writeWords();
     }
   };
   try {

@@ -3,11 +3,19 @@ import { cancelOrphaned, ensurePartitions, markHandlersSeen, observeBacklog } fr
 import { loop, type Service, type ServiceContext } from "./service.ts";
 
 const RECLAIM_EVERY_MS = 5_000;
+const WORDS_EVERY_MS = 1_000;
 const SEEN_EVERY_MS = 20_000;
 const UPKEEP_EVERY_MS = 600_000;
 
-/** Reclaims deliveries of vanished workers, marks the handlers of this worker as seen, makes partitions, and measures the backlog. */
-export function runUpkeep(context: ServiceContext, handlers: PenstockConfig["handlers"]): Service {
+/**
+ * Reclaims deliveries of vanished workers, writes what searches look at, marks the handlers of this worker as seen, makes
+ * partitions, and measures the backlog.
+ */
+export function runUpkeep(
+  context: ServiceContext,
+  handlers: PenstockConfig["handlers"],
+  writeWords: () => Promise<void>,
+): Service {
   const { engine, store, log, closing } = context;
   const subscriptions = handlers.map(({ name, on }) => ({ name, types: on }));
   observeBacklog(
@@ -25,6 +33,7 @@ export function runUpkeep(context: ServiceContext, handlers: PenstockConfig["han
       }
       return more;
     }),
+    loop(context, WORDS_EVERY_MS, "writing what searches look at", writeWords),
     loop(context, SEEN_EVERY_MS, "telling which handlers there are", () => markHandlersSeen(store, subscriptions)),
     loop(context, UPKEEP_EVERY_MS, "upkeep", async () => {
       await ensurePartitions(store);

@@ -276,7 +276,7 @@ export const variables = {
   PENSTOCK_CONFIG: z.string().optional(),
   PENSTOCK_SOURCES: z.string().optional(),
   WORKER_CONCURRENCY: wholeNumber(2, { min: 1, max: 256 }),
-  WORKER_BATCH_EVENTS: wholeNumber(200, { min: 1, max: 10_000 }),
+  WORKER_BATCH_EVENTS: wholeNumber(500, { min: 1, max: 10_000 }),
   WORKER_HANDLERS: handlerNames,
   // A queue renews a lock at half its time: a shorter one would be lost to a busy machine.
   WORKER_LOCK_MS: wholeNumber(20_000, { min: 1_000, max: 600_000 }),

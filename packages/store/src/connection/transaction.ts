@@ -26,6 +26,8 @@ export interface TransactionControl {
    * statement fails, the transaction is rolled back.
    */
   atCommit(work: () => Promise<unknown>): void;
+  /** Calls `work` once the transaction has committed. */
+  afterCommit(work: () => void): void;
 }
 
 const PID = statement({
@@ -73,9 +75,15 @@ export async function eagerTransaction<T>(
     });
     begun.catch(() => undefined); // awaited below, unless `fn` fails first
     const last: (() => Promise<unknown>)[] = [];
-    const result = await fn(client, { begun, atCommit: (work) => void last.push(work) });
+    const after: (() => void)[] = [];
+    const result = await fn(client, {
+      begun,
+      atCommit: (work) => void last.push(work),
+      afterCommit: (work) => void after.push(work),
+    });
     await begun;
     await commitWith(client, last);
+    for (const work of after) work();
     return result;
   } catch (error) {
     discard = isHandlerGivenUp(error) || isConnectionError(error) || broken !== undefined;

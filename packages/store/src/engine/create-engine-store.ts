@@ -15,17 +15,26 @@ import {
   releaseDeliveries,
 } from "../deliveries/reclaim-deliveries.ts";
 import { recordEffect } from "../deliveries/record-effect.ts";
+import { createRecentWords } from "../search/record-words.ts";
 import { registerHandlers } from "../handlers/registered-handlers.ts";
 import { eagerTransaction } from "../connection/transaction.ts";
 
+/** The engine's statements, and what a worker has to do beside. */
+interface WorkerStore extends EngineStore {
+  /** Writes the filters of words of events that were recorded since. Until then, a search looks at each of these. */
+  writeWords(): Promise<void>;
+}
+
 /** Implements the engine's interface. `workerName` is written into attempts; `roles` are the database roles of handlers. */
-export function createEngineStore(store: Store, workerName: string, roles: HandlerRoles = new Map()): EngineStore {
+export function createEngineStore(store: Store, workerName: string, roles: HandlerRoles = new Map()): WorkerStore {
+  const words = createRecentWords(store);
   const readRegistered = createRegisteredReader();
   return {
     transaction: (fn) =>
       eagerTransaction(store, (client, control) =>
-        fn(createEngineTransaction(client, control, { workerName, roles, readRegistered })),
+        fn(createEngineTransaction(client, control, { workerName, roles, readRegistered, words })),
       ),
+    writeWords: () => words.write(),
     waitUntilAvailable: (signal) => store.waitUntilAvailable(signal),
     claimDeliveries: (options) => claimDeliveries(store.pool, options),
     claimLanes: (options) => claimLanes(store.pool, options),

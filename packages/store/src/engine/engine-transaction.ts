@@ -8,6 +8,7 @@ import { lockDeliveries } from "../deliveries/lock-deliveries.ts";
 import type { HandlerRoles } from "../handlers/handler-roles.ts";
 import { runBehindSavepoint } from "../handlers/handler-savepoint.ts";
 import type { ReadRegistered } from "../handlers/endpoint-subscriptions.ts";
+import type { RecentWords } from "../search/record-words.ts";
 import { recordDeliveries } from "../deliveries/record-deliveries.ts";
 import { recordEndpointDeliveries } from "../endpoints/record-endpoint-deliveries.ts";
 import { findEffect, recordEffect } from "../deliveries/record-effect.ts";
@@ -20,16 +21,17 @@ interface Workplace {
   readonly workerName: string;
   readonly roles: HandlerRoles;
   readonly readRegistered: ReadRegistered;
+  readonly words: RecentWords;
 }
 
 /** The engine's statements in a transaction on one connection. */
 export function createEngineTransaction(
   client: pg.PoolClient,
-  { begun, atCommit }: TransactionControl,
-  { workerName, roles, readRegistered }: Workplace,
+  { begun, atCommit, afterCommit }: TransactionControl,
+  { workerName, roles, readRegistered, words }: Workplace,
 ): EngineTransaction {
   return {
-    claimBatches: (claim) => takeBatches(client, claim, begun),
+    claimBatches: (claim) => takeBatches(client, claim, { begun, afterCommit, words }),
     registered: () => readRegistered(client),
     async savepoint(schema, fn) {
       await begun;

@@ -4,7 +4,7 @@ import { BATCH_EVENTS, type BatchRow, toConflict, type UnpackedEvent, unpackBatc
 import { claimBatches } from "./claim-batches.ts";
 import { query } from "../connection/create-store.ts";
 import { readReplays } from "../replay/replay-columns.ts";
-import { recordWords } from "../search/record-words.ts";
+import type { RecentWords } from "../search/record-words.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
 // The ledger first: a duplicate must lose there. Sorted by key, since two transactions that insert the same keys in different
@@ -55,11 +55,17 @@ const HASHES = statement({
            FROM penstock.event_keys WHERE key = ANY (${{ keys: "bytea[]" }})`,
 });
 
+interface TakenInto {
+  readonly begun: Promise<void>;
+  readonly words: RecentWords;
+  readonly afterCommit: (work: () => void) => void;
+}
+
 /** Claims pending batches and records their new events; see EngineTransaction.claimBatches. */
 export async function takeBatches(
   client: pg.PoolClient,
   claim: BatchClaim,
-  begun: Promise<void>,
+  { begun, words, afterCommit }: TakenInto,
 ): Promise<ClaimedBatches> {
   const { rows, more } = await claimBatches(client, claim);
   await begun;
@@ -70,7 +76,9 @@ export async function takeBatches(
   const recorded = await recordEvents(client, rows, unpacked);
   await dropCopies(client, rows, recorded);
   const receivedAt = new Map(rows.map(({ batch, received_us }) => [Number(batch), Number(received_us) / 1_000]));
-  await recordWords(client, recorded, new Map(rows.map(({ batch, received_us }) => [Number(batch), received_us])));
+  afterCommit(() =>
+    words.add(recorded, new Map(rows.map(({ batch, received_us }) => [Number(batch), received_us]))),
+  );
   const replays = await readReplays(
     client,
     recorded.flatMap(({ replayId }) => (replayId === null ? [] : [replayId])),

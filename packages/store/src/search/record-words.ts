@@ -1,6 +1,5 @@
-import type pg from "pg";
 import { BATCH_EVENTS, type UnpackedEvent } from "../events/batch-format.ts";
-import { query } from "../connection/create-store.ts";
+import { query, type Store } from "../connection/create-store.ts";
 import { forEachWord, hashOfProperty, looksLikeJson, WordFilter } from "./event-words.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -45,7 +44,7 @@ function toRuns(events: readonly UnpackedEvent[]): Run[] {
   return runs;
 }
 
-const batchOf = ({ seq }: UnpackedEvent): number => Math.floor(seq / BATCH_EVENTS);
+const batchOf = ({ seq }: { readonly seq: number }): number => Math.floor(seq / BATCH_EVENTS);
 
 function addWords({ source, type, subjects, body }: UnpackedEvent): void {
   filter.add(hashOfProperty("source", source));
@@ -60,24 +59,49 @@ function addWords({ source, type, subjects, body }: UnpackedEvent): void {
   forEachWord(body, looksLikeJson(body), filter.add);
 }
 
-/** Writes what a search looks at before it looks at events; in the transaction that records them. */
-export async function recordWords(
-  client: pg.PoolClient,
-  events: readonly UnpackedEvent[],
-  receivedUs: ReadonlyMap<number, string>,
-): Promise<void> {
-  if (events.length === 0) return;
-  const runs = toRuns(events);
-  const lengths = runs.map(({ words }) => words?.length ?? 0);
-  let end = 0;
-  await query(client, RECORD, {
-    words: Buffer.concat(runs.flatMap(({ words }) => words ?? [])),
-    days: runs.map(({ day }) => day),
-    seqs: runs.map(({ seq }) => seq),
-    lastSeqs: runs.map(({ lastSeq }) => lastSeq),
-    events: runs.map((run) => run.events),
-    receivedUs: runs.map(({ seq }) => receivedUs.get(Math.floor(seq / BATCH_EVENTS)) ?? "0"),
-    ats: lengths.map((length) => (end += length) - length),
-    lengths,
-  });
+/** While so many wait, no more are taken: their events are looked at one by one. */
+const MOST_RUNS = 10_000;
+
+/** What a search looks at before it looks at events: gathered as events are recorded, and written once in a while. */
+export interface RecentWords {
+  /** Takes events that were recorded and committed, in the order of their seqs. */
+  add(events: readonly UnpackedEvent[], receivedUs: ReadonlyMap<number, string>): void;
+  /** Writes what was added. What cannot be written is written by the next call. */
+  write(): Promise<void>;
+}
+
+/**
+ * Keeps filters of words until they are written. This is not done in the transaction that records the events: a search
+ * looks at each event that has no filter, so a filter may be late, and those of a vanished worker are missed by nobody.
+ */
+export function createRecentWords(store: Store): RecentWords {
+  let waiting: (Run & { readonly receivedUs: string })[] = [];
+  return {
+    add(events, receivedUs) {
+      if (waiting.length >= MOST_RUNS) return;
+      for (const run of toRuns(events)) waiting.push({ ...run, receivedUs: receivedUs.get(batchOf(run)) ?? "0" });
+    },
+    async write() {
+      if (waiting.length === 0) return;
+      const runs = waiting;
+      waiting = [];
+      const lengths = runs.map(({ words }) => words?.length ?? 0);
+      let end = 0;
+      try {
+        await query(store.pool, RECORD, {
+          words: Buffer.concat(runs.flatMap(({ words }) => words ?? [])),
+          days: runs.map(({ day }) => day),
+          seqs: runs.map(({ seq }) => seq),
+          lastSeqs: runs.map(({ lastSeq }) => lastSeq),
+          events: runs.map((run) => run.events),
+          receivedUs: runs.map(({ receivedUs }) => receivedUs),
+          ats: lengths.map((length) => (end += length) - length),
+          lengths,
+        });
+      } catch (error) {
+        waiting = [...runs, ...waiting];
+        throw error;
+      }
+    },
+  };
 }
