@@ -21,7 +21,7 @@ const INSERT = `
       FROM made GROUP BY day, batch
   ), keys AS (
     INSERT INTO penstock.event_keys (key, seq, day, body_hash)
-    SELECT sha256(id::bytea), seq, day, sha256(body::bytea) FROM made
+    SELECT md5(id)::uuid, seq, day, md5(body)::uuid FROM made
   ), events AS (
     INSERT INTO penstock.events
            (seq, day, received_at, source, event_id, type, created_at, subjects, body_at, body_bytes)
@@ -63,7 +63,7 @@ export async function leaveAsDeliveries(stage: Stage, handler: string): Promise<
        SELECT e.* FROM taken t JOIN penstock.batches b USING (day, batch), LATERAL penstock.events_of(b) AS e
      ), keys AS (
        INSERT INTO penstock.event_keys (key, seq, day, body_hash)
-       SELECT sha256(event_id::bytea), seq, day, sha256(event_id::bytea) FROM waiting
+       SELECT md5(event_id)::uuid, seq, day, md5(event_id)::uuid FROM waiting
      ), events AS (
        INSERT INTO penstock.events
               (seq, day, received_at, source, event_id, type, created_at, subjects, body_at, body_bytes)

@@ -31,7 +31,7 @@ export interface EngineOptions {
   readonly log: EngineLog;
   /** Aborted when the worker is out of patience at shutdown. */
   readonly signal: AbortSignal;
-  /** The most events of one batch transaction; 200 unless given. */
+  /** The most events of one batch transaction; 500 unless given. */
   readonly batchEvents?: number;
   /** The most bytes of bodies of one batch transaction; 16 MiB unless given. One event always fits. */
   readonly batchBytes?: number;
@@ -98,7 +98,7 @@ export function createEngine(options: EngineOptions): Engine {
     rateLimiterOf: createRateLimiters(),
     prefetched: { count: 0 },
     findSource: withOwnEvents(options.findSource),
-    batchEvents: options.batchEvents ?? 200,
+    batchEvents: options.batchEvents ?? 500,
     batchBytes: options.batchBytes ?? 16 * 1024 * 1024,
     // More than lock_timeout: a handler that waits once for rows of another worker is not slow.
     budgetOf: (events) => options.budgetMs ?? 5_000 + 25 * events,

@@ -61,7 +61,7 @@ export interface TestHandlerOptions {
   readonly beside?: readonly Handler[];
   /** Who can send; one of each provider that comes with Penstock, named like it, unless given. */
   readonly sources?: Sources;
-  /** The most events of one batch; 200 unless given. With 1, `handle` is called for each event, and `handleBatch` never. */
+  /** The most events of one batch; 500 unless given. With 1, `handle` is called for each event, and `handleBatch` never. */
   readonly batchEvents?: number;
 }
 
@@ -126,7 +126,7 @@ export async function testHandler<DB>(
 ): Promise<HandlerTest<DB>>;
 export async function testHandler(
   handler: Handler,
-  { beside = [], sources = defaultSources(), batchEvents = 200 }: TestHandlerOptions = {},
+  { beside = [], sources = defaultSources(), batchEvents = 500 }: TestHandlerOptions = {},
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as its handler says
 ): Promise<HandlerTest<any>> {
   if (sources.problems.length > 0) throw new Error(`sources: ${sources.problems.join("; ")}`);

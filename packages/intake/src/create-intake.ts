@@ -31,7 +31,7 @@ export interface IntakeOptions {
   readonly maxWaitingEvents?: number;
   /** Bytes of bodies that wait for a commit before further ones are refused; 128 MiB unless given. */
   readonly maxWaitingBytes?: number;
-  /** The most events of one commit; 200 unless given, as many as a worker takes at once. 1,024 is the most there can be. */
+  /** The most events of one commit; 200 unless given. 1,024 is the most there can be. */
   readonly maxBatchEvents?: number;
   /** The most bytes of bodies of one commit; 4 MiB unless given. One event always fits. */
   readonly maxBatchBytes?: number;

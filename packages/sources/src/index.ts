@@ -22,7 +22,7 @@ export {
 export { isEncoded } from "./content-encoding.ts";
 export { defineSources, type NamedSource, type Sources } from "./define-sources.ts";
 export { discord, type DiscordOptions } from "./discord.ts";
-export { keyOfBody, keyOfId } from "./event-key.ts";
+export { keyOfBody, keyOfId, ledgerHash } from "./event-key.ts";
 export { github, type GitHubOptions } from "./github.ts";
 export { hmac, type HmacOptions, type Place } from "./hmac.ts";
 export { hubspot, type HubSpotOptions } from "./hubspot.ts";

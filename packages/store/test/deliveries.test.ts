@@ -39,7 +39,8 @@ async function seed(count: number, state = "'dead'"): Promise<void> {
     SELECT day, min(seq), max(seq), count(*), now() FROM penstock.events GROUP BY day, seq / 50`);
   await store.pool.query(
     `INSERT INTO penstock.event_keys (key, seq, day, body_hash)
-     SELECT sha256('\\x696400'::bytea || 'buzzbip'::bytea || '\\x00'::bytea || event_id::bytea), seq, day, ''
+     SELECT encode(substr(sha256('\\x696400'::bytea || 'buzzbip'::bytea || '\\x00'::bytea || event_id::bytea), 1, 16), 'hex')::uuid,
+            seq, day, gen_random_uuid()
        FROM penstock.events WHERE seq < 10000`,
   );
   await store.pool.query(

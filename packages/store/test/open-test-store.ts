@@ -42,6 +42,8 @@ export function newEvent(eventId: string, event: Partial<NewEvent> = {}): NewEve
 export async function process(store: Store, events: readonly NewEvent[]): Promise<number> {
   const batches = [await commitBatch(store, events)];
   const claim = { batches, onlyThese: true, maxEvents: 200, maxBytes: 1e9 };
-  const { events: recorded } = await createEngineStore(store, "test").transaction((tx) => tx.claimBatches(claim));
+  const worker = createEngineStore(store, "test");
+  const { events: recorded } = await worker.transaction((tx) => tx.claimBatches(claim));
+  await worker.writeWords();
   return recorded.length;
 }

@@ -18,7 +18,9 @@ const INSERT = `
       FROM made GROUP BY day, batch
   ), keys AS (
     INSERT INTO penstock.event_keys (key, seq, day, body_hash)
-    SELECT sha256('id\\000buzzbip\\000'::bytea || convert_to(id, 'UTF8')), seq, day, sha256(body) FROM made
+    SELECT encode(substr(sha256('id\\000buzzbip\\000'::bytea || convert_to(id, 'UTF8')), 1, 16), 'hex')::uuid, seq, day,
+           md5(body)::uuid
+      FROM made
   )
   INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
   SELECT seq, day, now(), 'buzzbip', id, $3::text, ARRAY[$4::text],

@@ -64,7 +64,7 @@ describe("defaults", () => {
       sourcesPath: null,
       effectHandlers: null,
       concurrency: 2,
-      batchEvents: 200,
+      batchEvents: 500,
       lockMs: 20_000,
       outbound: { masterKeys: null, allow: [], ports: [443, 8443] },
       notify: { webhooks: [], mail: null, digestMs: 600_000, consoleUrl: null },

@@ -1,6 +1,5 @@
-import { hash } from "node:crypto";
 import type { NewEvent } from "@penstock/intake";
-import { keyOfBody, keyOfId } from "@penstock/sources";
+import { keyOfBody, keyOfId, ledgerHash } from "@penstock/sources";
 
 /** The most events of a batch: an event's seq is so many times the number of its batch, and its place there. */
 export const BATCH_EVENTS = 1_024;
@@ -75,9 +74,9 @@ export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "body
   readonly seq: number;
   readonly day: string;
   readonly id: string | null;
-  /** SHA-256 of source and id, in hex, or of source and body when it has no id: what makes a duplicate. */
+  /** Hash of source and id, or of source and body when it has no id: what makes a duplicate. */
   readonly key: string;
-  /** SHA-256 of the body, in hex: what tells a duplicate from another event with the same id. */
+  /** Hash of the body: what tells a duplicate from another event with the same id. */
   readonly bodyHash: string;
   readonly bodyAt: number;
   readonly replayId: string | null;
@@ -85,7 +84,7 @@ export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "body
 }
 
 /** The hash that stands in the ledger where the body says nothing of whether an event is the same: that of no bytes. */
-const ANY_BODY = sha256("");
+const ANY_BODY = ledgerHash("");
 
 /** Unpacks the events of a batch, in order. */
 export function unpackBatch({ batch, day, meta, bodies }: BatchRow): UnpackedEvent[] {
@@ -101,7 +100,7 @@ export function unpackBatch({ batch, day, meta, bodies }: BatchRow): UnpackedEve
       source,
       id,
       key: one.key ?? (id === null ? keyOfBody(source, body) : keyOfId(source, id)),
-      bodyHash: one.bodyVaries ? ANY_BODY : sha256(body),
+      bodyHash: one.bodyVaries ? ANY_BODY : ledgerHash(body),
       type: one.type ?? null,
       createdAt: one.createdMs === undefined ? null : new Date(one.createdMs),
       subjects: one.subjects ?? [],
@@ -120,11 +119,6 @@ export function unpackBatch({ batch, day, meta, bodies }: BatchRow): UnpackedEve
  * copy of this event is a duplicate.
  */
 export function toConflict(event: UnpackedEvent): UnpackedEvent {
-  const key = sha256(Buffer.concat([Buffer.from("conflict\0"), Buffer.from(event.key + event.bodyHash, "hex")]));
+  const key = ledgerHash(Buffer.concat([Buffer.from("conflict\0"), Buffer.from(event.key + event.bodyHash, "hex")]));
   return { ...event, key, problem: "id-conflict" };
-}
-
-/** In hex: a string costs a quarter of what a small buffer does. */
-function sha256(data: string | Buffer): string {
-  return hash("sha256", data, "hex");
 }

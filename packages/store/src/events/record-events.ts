@@ -9,7 +9,6 @@ import { column, sql, statement } from "../connection/sql.ts";
 
 // The ledger first: a duplicate must lose there. Sorted by key, since two transactions that insert the same keys in different
 // orders deadlock. The insert waits for a key that another transaction has inserted and not committed.
-// Keys and hashes travel as one bytea each, cut up here: arrays of bytea are twice as long.
 const batches = { batches: "int8[]" } as const;
 const count = { count: "int4" } as const;
 
@@ -18,17 +17,16 @@ const RECORD = statement({
   rows: { fresh: "int4", seqs: column<string[] | null>("text[]") },
   text: sql`
     WITH given AS MATERIALIZED (
-      SELECT substr(${{ keys: "bytea" }}, 32 * (nth - 1)::int + 1, 32) AS key,
-             substr(${{ bodyHashes: "bytea" }}, 32 * (nth - 1)::int + 1, 32) AS body_hash,
-             seq, b.day, timestamptz 'epoch' + b.received_us * interval '1 microsecond' AS received_at,
+      SELECT key, body_hash, seq, b.day, timestamptz 'epoch' + b.received_us * interval '1 microsecond' AS received_at,
              source, event_id, type, problem, traceparent, subjects::text[] AS subjects,
              to_timestamp(created_ms / 1000) + created_ms % 1000 * interval '1 millisecond' AS created_at,
              body_at, body_bytes, replay_id, replay_of
         FROM unnest(${{ seqs: "int8[]", sources: "text[]", ids: "text[]", types: "text[]", createdMs: "int8[]" }},
                     ${{ subjects: "text[]", problems: "text[]", traceparents: "text[]", bodiesAt: "int4[]" }},
-                    ${{ bodiesBytes: "int4[]", replayIds: "text[]", replaysOf: "int8[]" }}) WITH ORDINALITY
+                    ${{ bodiesBytes: "int4[]", replayIds: "text[]", replaysOf: "int8[]" }},
+                    ${{ keys: "uuid[]", bodyHashes: "uuid[]" }})
              AS g (seq, source, event_id, type, created_ms, subjects, problem, traceparent, body_at, body_bytes,
-                   replay_id, replay_of, nth)
+                   replay_id, replay_of, key, body_hash)
         JOIN unnest(${batches}, ${{ days: "date[]", receivedUs: "int8[]" }}) AS b (batch, day, received_us) ON b.batch = g.seq / 1024
     ), fresh AS (
       INSERT INTO penstock.event_keys (key, seq, day, body_hash)
@@ -51,8 +49,8 @@ const RECORD = statement({
 const HASHES = statement({
   name: "penstock-body-hashes",
   rows: { key: "text", body_hash: "text" },
-  text: sql`SELECT encode(key, 'hex') AS key, encode(body_hash, 'hex') AS body_hash
-           FROM penstock.event_keys WHERE key = ANY (${{ keys: "bytea[]" }})`,
+  text: sql`SELECT encode(uuid_send(key), 'hex') AS key, encode(uuid_send(body_hash), 'hex') AS body_hash
+           FROM penstock.event_keys WHERE key = ANY (${{ keys: "uuid[]" }})`,
 });
 
 interface TakenInto {
@@ -144,7 +142,7 @@ const RECORD_COPIES = statement({
   text: sql`
     INSERT INTO penstock.event_copies (seq, received_at)
     SELECT k.seq, timestamptz 'epoch' + c.received_us * interval '1 microsecond'
-      FROM unnest(${{ keys: "bytea[]", receivedUs: "int8[]" }}) AS c (key, received_us)
+      FROM unnest(${{ keys: "uuid[]", receivedUs: "int8[]" }}) AS c (key, received_us)
            JOIN penstock.event_keys k ON k.key = c.key`,
 });
 
@@ -157,7 +155,7 @@ async function recordCopies(
   if (copies.length === 0) return;
   const receivedUs = new Map(batches.map(({ batch, received_us }) => [Number(batch), received_us]));
   await query(client, RECORD_COPIES, {
-    keys: copies.map(({ key }) => Buffer.from(key, "hex")),
+    keys: copies.map(({ key }) => key),
     receivedUs: copies.map(({ seq }) => receivedUs.get(Math.floor(seq / BATCH_EVENTS))),
   });
 }
@@ -169,8 +167,8 @@ async function insert(
   events: readonly UnpackedEvent[],
 ): Promise<UnpackedEvent[]> {
   const { rows } = await query(client, RECORD, {
-    keys: `\\x${events.map(({ key }) => key).join("")}`,
-    bodyHashes: `\\x${events.map(({ bodyHash }) => bodyHash).join("")}`,
+    keys: events.map(({ key }) => key),
+    bodyHashes: events.map(({ bodyHash }) => bodyHash),
     seqs: events.map(({ seq }) => seq),
     sources: events.map(({ source }) => source),
     ids: events.map(({ id }) => id),
@@ -201,7 +199,7 @@ function toArrayLiteral(items: readonly string[]): string {
 
 /** Reads the hash of the first body of each key. */
 async function readHashes(client: pg.PoolClient, keys: readonly string[]): Promise<Map<string, string>> {
-  const { rows } = await query(client, HASHES, { keys: keys.map((key) => Buffer.from(key, "hex")) });
+  const { rows } = await query(client, HASHES, { keys });
   return new Map(rows.map(({ key, body_hash }) => [key, body_hash]));
 }
 

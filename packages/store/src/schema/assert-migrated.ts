@@ -15,6 +15,7 @@ const MIGRATIONS = [
   "0008-event-page",
   "0010-retention",
   "0012-acknowledgements",
+  "0014-ledger-keys",
 ] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];

@@ -15,6 +15,7 @@ import * as endpointDeliveries from "./migrations/0007-endpoint-deliveries.ts";
 import * as eventPage from "./migrations/0008-event-page.ts";
 import * as retention from "./migrations/0010-retention.ts";
 import * as acknowledgements from "./migrations/0012-acknowledgements.ts";
+import * as ledgerKeys from "./migrations/0014-ledger-keys.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -30,6 +31,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0008-event-page": { up: eventPage.up },
   "0010-retention": { up: retention.up },
   "0012-acknowledgements": { up: acknowledgements.up },
+  "0014-ledger-keys": { up: ledgerKeys.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };
