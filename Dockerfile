@@ -68,7 +68,7 @@ RUN rm -rf /usr/local/lib/node_modules /opt/yarn-* \
 WORKDIR /app
 # The internal port (metrics, health) has to be reached from other containers; it is not published.
 ENV NODE_ENV=production INTERNAL_HOST=0.0.0.0
-# Threads that allocate share two arenas: less memory. See NODE_OPTIONS below.
+# Threads that allocate share two arenas: less memory.
 ENV MALLOC_ARENA_MAX=2
 # A number: Kubernetes' runAsNonRoot does not look up names.
 USER 1000:1000
@@ -82,8 +82,6 @@ LABEL org.opencontainers.image.version="${VERSION}" \
 FROM runtime AS ingest
 LABEL org.opencontainers.image.title="penstock-ingest"
 COPY --from=production-ingest /app ./
-# What a request leaves behind is collected in small steps: less resident memory.
-ENV NODE_OPTIONS=--max-semi-space-size=4
 EXPOSE 8080 9464
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.INGEST_INTERNAL_PORT || 9464}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
@@ -92,8 +90,6 @@ CMD ["node", "apps/ingest/dist/main.js"]
 FROM runtime AS worker
 LABEL org.opencontainers.image.title="penstock-worker"
 COPY --from=production-worker /app ./
-# A worker holds its batches for longer, and would lose a tenth of its throughput with 4.
-ENV NODE_OPTIONS=--max-semi-space-size=8
 EXPOSE 9465
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.WORKER_INTERNAL_PORT || 9465}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

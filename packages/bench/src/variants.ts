@@ -43,7 +43,7 @@ function penstock(
     INTERNAL_HOST: "127.0.0.1",
     INGEST_INTERNAL_PORT: "0",
     WORKER_INTERNAL_PORT: "0",
-    // This and NODE_OPTIONS as `npm start` and the images set them. Peers run as Node comes.
+    // As `npm start` and the images set them. Peers run as Node comes.
     MALLOC_ARENA_MAX: "2",
   });
   return {
@@ -55,7 +55,6 @@ function penstock(
       file: import.meta.resolve("@penstock/ingest/main"),
       env: {
         ...common(stage),
-        NODE_OPTIONS: "--max-semi-space-size=4",
         INGEST_PORT: String(port),
         INGEST_HOST: "127.0.0.1",
         BUZZBIP_SIGNING_SECRETS: SECRET,
@@ -68,7 +67,6 @@ function penstock(
       file: import.meta.resolve("@penstock/worker/main"),
       env: {
         ...common(stage),
-        NODE_OPTIONS: "--max-semi-space-size=8",
         PENSTOCK_CONFIG: `${import.meta.dirname}/penstock/penstock.config.ts`,
         BENCH_HANDLERS: handlers,
         // It would take the time before a backlog is made, in which a worker is held, for a loop that hangs.

@@ -38,15 +38,8 @@ const ENTRIES = {
   worker: import.meta.resolve("#worker"),
   console: import.meta.resolve("#console"),
 };
-/**
- * A quarter less resident memory: what is of use for a moment is collected in small steps, and threads that allocate share two
- * arenas. A worker holds its batches for longer, and would lose a tenth of its throughput with less. As in Dockerfile.
- */
-const LEAN = {
-  ingest: { NODE_OPTIONS: "--max-semi-space-size=4", MALLOC_ARENA_MAX: "2" },
-  worker: { NODE_OPTIONS: "--max-semi-space-size=8", MALLOC_ARENA_MAX: "2" },
-  console: { MALLOC_ARENA_MAX: "2" },
-};
+/** Less resident memory: threads that allocate share two arenas. As in Dockerfile. */
+const LEAN = { MALLOC_ARENA_MAX: "2" };
 const LEVEL = /^\{"level":"([a-z]+)"/;
 const WARN = LOG_LEVELS.indexOf("warn");
 
@@ -65,7 +58,7 @@ export function startChild(ctx: CliContext, options: ChildOptions): Child {
     args: [...ctx.node.args, fileURLToPath(ENTRIES[name])],
     cwd: root,
     // That it is ready is told at level info. What is quieter than that is done here.
-    env: { ...LEAN[name], ...env, ...(threshold > LOG_LEVELS.indexOf("info") && { LOG_LEVEL: "info" }) },
+    env: { ...LEAN, ...env, ...(threshold > LOG_LEVELS.indexOf("info") && { LOG_LEVEL: "info" }) },
     onLine(line, stream, from) {
       const level = LEVEL.exec(line)?.[1];
       if (level === undefined) {
