@@ -74,9 +74,7 @@ export async function takeBatches(
   const recorded = await recordEvents(client, rows, unpacked);
   await dropCopies(client, rows, recorded);
   const receivedAt = new Map(rows.map(({ batch, received_us }) => [Number(batch), Number(received_us) / 1_000]));
-  afterCommit(() =>
-    words.add(recorded, new Map(rows.map(({ batch, received_us }) => [Number(batch), received_us]))),
-  );
+  afterCommit(() => words.add(recorded, new Map(rows.map(({ batch, received_us }) => [Number(batch), received_us]))));
   const replays = await readReplays(
     client,
     recorded.flatMap(({ replayId }) => (replayId === null ? [] : [replayId])),
