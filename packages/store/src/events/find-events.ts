@@ -19,12 +19,8 @@ const FIND = statement({
   rows: { day: "text", seq: "int8" },
   text: sql`
     SELECT day::text, seq FROM (
-<<<<<<< HEAD
-      SELECT k.day, k.seq FROM penstock.event_keys k WHERE k.key = ANY(${{ keys: "bytea[]" }})
-         AND EXISTS (SELECT FROM penstock.events e WHERE e.day = k.day AND e.seq = k.seq) -- the ledger outlives it
-=======
       SELECT k.day, k.seq FROM penstock.event_keys k WHERE k.key = ANY(${{ keys: "uuid[]" }})
->>>>>>> 767043a (The ledger keeps 128 bits of each hash, as uuid: half of the room)
+         AND EXISTS (SELECT FROM penstock.events e WHERE e.day = k.day AND e.seq = k.seq) -- the ledger outlives it
       UNION
       SELECT e.day, e.seq FROM penstock.events e
        WHERE e.event_id = ${{ id: "text?" }} AND (e.problem = 'id-conflict' OR octet_length(e.event_id) >= 256
@@ -71,21 +67,16 @@ async function sourcesOf(store: Store): Promise<readonly string[]> {
 }
 
 /** The keys that the ledger may have an event under with this id. */
-export async function keysOf(store: Store, id: string, source?: string): Promise<Buffer[]> {
+export async function keysOf(store: Store, id: string, source?: string): Promise<string[]> {
   const sources = source === undefined ? [...(await sourcesOf(store)), OWN_SOURCE] : [source];
-  return sources.map((name) => Buffer.from(keyOfId(name, id), "hex"));
+  return sources.map((name) => keyOfId(name, id));
 }
 
 async function find(
   store: Store,
   { id, seq, source }: { readonly id?: string; readonly seq?: number; readonly source: string | undefined },
 ): Promise<EventPointer[]> {
-<<<<<<< HEAD
   const keys = id === undefined ? [] : await keysOf(store, id, source);
-=======
-  const sources = source === undefined ? [...(await sourcesOf(store)), OWN_SOURCE] : [source];
-  const keys = id === undefined ? [] : sources.map((name) => keyOfId(name, id));
->>>>>>> 767043a (The ledger keeps 128 bits of each hash, as uuid: half of the room)
   // No stored id holds a NUL or half a character, which Postgres text cannot hold.
   const stored = id === undefined ? null : toStorableText(id);
   const { rows } = await query(store.pool, FIND, { keys, id: stored, source, seq });

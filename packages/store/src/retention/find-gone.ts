@@ -23,7 +23,7 @@ const FIND = statement({
   },
   text: sql`
     SELECT gone.day::text, gone.seq, min(l.at) AS "wentAt", max(l.at) AS "lastWentAt", min(l.why) AS why
-      FROM (SELECT k.day, k.seq FROM penstock.event_keys k WHERE k.key = ANY(${{ keys: "bytea[]" }})
+      FROM (SELECT k.day, k.seq FROM penstock.event_keys k WHERE k.key = ANY(${{ keys: "uuid[]" }})
             UNION
             SELECT day, ${{ seq: "int8?" }} FROM penstock.retention_log
              WHERE ${{ seq: "int8?" }} BETWEEN first_seq AND last_seq) AS gone
