@@ -1,37 +1,25 @@
 import { Agent } from "node:http";
-import type { Store } from "@penstock/store";
 import { eventually } from "@penstock/testing";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   connectRaw,
   countRows,
   eventBody,
   OLD_SECRET,
   onTheWire,
-  openDatabase,
+  databaseOfFile,
   recordEvents,
   send,
   type Sending,
   signed,
   startIngest,
-  storeAt,
   STORED,
   WEBHOOK,
 } from "./ingest-under-test.ts";
 
 const LIMIT = 4_096;
 
-let databaseUrl: string;
-let store: Store;
-
-beforeAll(async () => {
-  databaseUrl = await openDatabase();
-  store = storeAt(databaseUrl);
-});
-beforeEach(async () => {
-  await store.pool.query("TRUNCATE penstock.batches, penstock.pending, penstock.event_keys, penstock.events");
-});
-afterAll(() => store.close());
+const { databaseUrl, store } = await databaseOfFile();
 
 const start = (overrides: Record<string, string> = {}): ReturnType<typeof startIngest> =>
   startIngest(databaseUrl, { MAX_BODY_BYTES: String(LIMIT), ...overrides });

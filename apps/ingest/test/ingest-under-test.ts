@@ -9,7 +9,7 @@ import { buzzbip, defineSources, signBuzzBip, type Sources } from "@penstock/sou
 import { createEngineStore, createQueuePool, createStore, migrate, type Store } from "@penstock/store";
 import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase, recordPending } from "@penstock/testing";
-import { onTestFinished } from "vitest";
+import { afterAll, beforeEach, onTestFinished } from "vitest";
 
 const SECRET = "whsec_of_the_tests_of_ingest";
 export const OLD_SECRET = "whsec_that_is_being_rotated_out";
@@ -18,6 +18,18 @@ export const WEBHOOK = "/webhooks/buzzbip";
 /** The connection string of a database of its own with everything in place that ingest needs. */
 export async function openDatabase(): Promise<string> {
   return (await createTestDatabase({ template: "ingest", migrate: migrateAt })).url;
+}
+
+/** Tables of events, as far as ingest and {@link recordEvents} write them. */
+const EVENT_TABLES = "penstock.batches, penstock.pending, penstock.event_keys, penstock.events";
+
+/** A database for the tests of a file; these tables are emptied before each of them. */
+export async function databaseOfFile(tables = EVENT_TABLES): Promise<{ databaseUrl: string; store: Store }> {
+  const databaseUrl = await openDatabase();
+  const store = storeAt(databaseUrl);
+  beforeEach(() => store.pool.query(`TRUNCATE ${tables}`));
+  afterAll(() => store.close());
+  return { databaseUrl, store };
 }
 
 export async function migrateAt(url: string): Promise<void> {

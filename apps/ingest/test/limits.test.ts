@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
-import { readAnswerTimes, type Store } from "@penstock/store";
+import { readAnswerTimes } from "@penstock/store";
 import { eventually } from "@penstock/testing";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   blockIntake,
   commitsHeld,
@@ -9,27 +9,16 @@ import {
   countRows,
   eventBody,
   onTheWire,
-  openDatabase,
+  databaseOfFile,
   send,
   signed,
   startIngest,
-  storeAt,
   WEBHOOK,
 } from "./ingest-under-test.ts";
 
-let databaseUrl: string;
-let store: Store;
-
-beforeAll(async () => {
-  databaseUrl = await openDatabase();
-  store = storeAt(databaseUrl);
-});
-beforeEach(async () => {
-  await store.pool.query(
-    "TRUNCATE penstock.batches, penstock.pending, penstock.event_keys, penstock.events, penstock.acknowledgement_minutes",
-  );
-});
-afterAll(() => store.close());
+const { databaseUrl, store } = await databaseOfFile(
+  "penstock.batches, penstock.pending, penstock.event_keys, penstock.events, penstock.acknowledgement_minutes",
+);
 
 describe("rates", () => {
   /** Sends one after another and gives their statuses. */

@@ -1,28 +1,12 @@
 import { hash } from "node:crypto";
 import { buzzbip, defineSources, hmac, signBuzzBip } from "@penstock/sources";
-import { listRefusedRequests, REFUSED_KEPT, type RefusedRow, type Store } from "@penstock/store";
+import { listRefusedRequests, REFUSED_KEPT, type RefusedRow } from "@penstock/store";
 import { keepRefusedRequests } from "@penstock/store/intake";
 import { eventually } from "@penstock/testing";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import {
-  eventBody,
-  openDatabase,
-  send,
-  type Sending,
-  signed,
-  startIngest,
-  storeAt,
-  WEBHOOK,
-} from "./ingest-under-test.ts";
+import { expect, test } from "vitest";
+import { eventBody, databaseOfFile, send, type Sending, signed, startIngest, WEBHOOK } from "./ingest-under-test.ts";
 
-let databaseUrl: string;
-let store: Store;
-beforeAll(async () => {
-  databaseUrl = await openDatabase();
-  store = storeAt(databaseUrl);
-});
-beforeEach(() => store.pool.query("TRUNCATE penstock.refused_requests, penstock.source_activity"));
-afterAll(() => store.close());
+const { databaseUrl, store } = await databaseOfFile("penstock.refused_requests, penstock.source_activity");
 
 const acme = (options: { keepsRefusedBodies?: boolean; maxBodyBytes?: number } = {}) =>
   hmac({ provider: "acme", header: "X-Acme-Signature", prefix: "sha256=", ...options });

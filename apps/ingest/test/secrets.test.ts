@@ -14,27 +14,19 @@ import {
   revealSourceSecret,
   rotateSourceSecret,
   SOURCE_SECRET_LIMIT,
-  type Store,
 } from "@penstock/store";
 import { eventually } from "@penstock/testing";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { eventBody, OLD_SECRET, openDatabase, send, signed, startIngest, storeAt } from "./ingest-under-test.ts";
+import { expect, test } from "vitest";
+import { eventBody, OLD_SECRET, databaseOfFile, send, signed, startIngest } from "./ingest-under-test.ts";
 
 const KEY = generateMasterKey();
 const NEW_SECRET = "whsec_added_while_ingest_runs";
 /** What a change may take to be in force; the machine of CI is slow, so that the test of it has more. */
 const IN_FORCE = 15_000;
 
-let databaseUrl: string;
-let store: Store;
-beforeAll(async () => {
-  databaseUrl = await openDatabase();
-  store = storeAt(databaseUrl);
-});
-beforeEach(async () => {
-  await store.pool.query("TRUNCATE penstock.source_secrets, penstock.source_activity, penstock.audit_log");
-});
-afterAll(() => store.close());
+const { databaseUrl, store } = await databaseOfFile(
+  "penstock.source_secrets, penstock.source_activity, penstock.audit_log",
+);
 
 const start = (overrides: Record<string, string> = { PENSTOCK_MASTER_KEY: KEY }): ReturnType<typeof startIngest> =>
   startIngest(databaseUrl, overrides);

@@ -16,32 +16,20 @@ import {
   verifyHmac,
   zoom,
 } from "@penstock/sources";
-import type { Store } from "@penstock/store";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   countRows,
   eventBody,
-  openDatabase,
+  databaseOfFile,
   recordEvents,
   send,
   type Sending,
   signed,
   startIngest,
-  storeAt,
   STORED,
 } from "./ingest-under-test.ts";
 
-let databaseUrl: string;
-let store: Store;
-
-beforeAll(async () => {
-  databaseUrl = await openDatabase();
-  store = storeAt(databaseUrl);
-});
-beforeEach(async () => {
-  await store.pool.query("TRUNCATE penstock.batches, penstock.pending, penstock.event_keys, penstock.events");
-});
-afterAll(() => store.close());
+const { databaseUrl, store } = await databaseOfFile();
 
 const SECRETS = {
   STRIPE_EU_SIGNING_SECRETS: "whsec_of_the_eu_account",

@@ -40,6 +40,10 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
 
 const browserLanguage = (): Language => (navigator.language.toLowerCase().startsWith("it") ? "it" : "en");
 
+/** How times and numbers are written: as the browser's own variant of the language does, e.g. en-GB. */
+export const localeOf = (language: Language): string =>
+  navigator.languages.find((each) => each.toLowerCase().startsWith(language)) ?? language;
+
 /** The language, and how to choose it: null is that of the browser. */
 export const useLanguage = () => use(Context);
 

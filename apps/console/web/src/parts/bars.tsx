@@ -1,4 +1,4 @@
-import { useLanguage } from "../app/language.tsx";
+import { localeOf, useLanguage } from "../app/language.tsx";
 
 const HEIGHT = 48;
 
@@ -29,7 +29,7 @@ export function Bars({
         const height = count === 0 ? 0 : Math.max(2, (count / most) * (HEIGHT - 2));
         return (
           <rect key={at} x={index * 4 + 0.5} y={HEIGHT - height} width={3} height={height} fill="currentColor">
-            <title>{`${new Date(at).toLocaleString(language)}: ${count.toLocaleString(language)}`}</title>
+            <title>{`${new Date(at).toLocaleString(localeOf(language))}: ${count.toLocaleString(language)}`}</title>
           </rect>
         );
       })}

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { api } from "../app/api.ts";
-import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
 import { StatusBadge } from "./status-badge.tsx";
 import { type EventDetail, formatMs } from "./timeline.tsx";
 import { compareTries, tookMs, type Try } from "./try-change.ts";
@@ -145,7 +145,7 @@ function Tries({ delivery: { subscriber, attemptLog } }: { delivery: Delivery })
                     {attempt.note === null ? "" : ` (${attempt.note})`}
                   </td>
                   <td className="py-1 pr-4 whitespace-nowrap">
-                    {new Date(attempt.startedAt ?? attempt.endedAt).toLocaleString(language)}
+                    {new Date(attempt.startedAt ?? attempt.endedAt).toLocaleString(localeOf(language))}
                   </td>
                   <td className="py-1 pr-4 whitespace-nowrap">{took === null ? "" : formatMs(took)}</td>
                   <td className="py-1 pr-4">{attempt.worker}</td>

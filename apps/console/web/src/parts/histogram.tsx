@@ -1,6 +1,6 @@
 import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
 import { useState } from "react";
-import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
 
 const texts = defineTexts({
   en: {
@@ -28,7 +28,8 @@ export function Histogram({ histogram, onTime }: { histogram: Counts; onTime: (a
   const most = Math.max(1, ...counts);
   const startMs = Date.parse(histogram.from);
   const at = (nth: number): Date => new Date(startMs + nth * bucketMs);
-  const say = (date: Date): string => date.toLocaleString(language, { dateStyle: "short", timeStyle: "medium" });
+  const say = (date: Date): string =>
+    date.toLocaleString(localeOf(language), { dateStyle: "short", timeStyle: "medium" });
   const isChosen = (nth: number): boolean =>
     drag !== null && nth >= Math.min(drag.first, drag.last) && nth <= Math.max(drag.first, drag.last);
   const finish = (nth: number): void => {

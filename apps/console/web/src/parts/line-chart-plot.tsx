@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 import UPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
 import type { LineChartProps } from "./line-chart.tsx";
 
 const texts = defineTexts({ en: { time: "At" }, it: { time: "Alle" } });
@@ -38,7 +38,7 @@ export default function LineChartPlot({ times, lines, format }: LineChartProps) 
   useEffect(() => {
     const element = host.current;
     if (element === null) return;
-    const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+    const clock = new Intl.DateTimeFormat(localeOf(language), { hour: "2-digit", minute: "2-digit" });
     const time = (seconds: number): string => clock.format(seconds * 1_000);
     const write = (value: number | null | undefined): string => (value == null ? "–" : latest.current.format(value));
     const sizeOf = () => ({ width: element.clientWidth, height: element.clientHeight - 24 });

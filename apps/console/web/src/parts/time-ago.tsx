@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from "react";
-import { useLanguage } from "../app/language.tsx";
+import { localeOf, useLanguage } from "../app/language.tsx";
 import { wallClockMs } from "../app/wall-clock.ts";
 
 const UNITS = [
@@ -40,7 +40,7 @@ export function TimeAgo({ time }: { time: string }) {
     unit,
   );
   return (
-    <time dateTime={time} title={date.toLocaleString(language)} className="whitespace-nowrap">
+    <time dateTime={time} title={date.toLocaleString(localeOf(language))} className="whitespace-nowrap">
       {text}
     </time>
   );
