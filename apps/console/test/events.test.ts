@@ -1,7 +1,8 @@
 import type { Client } from "@penstock/client";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { buzzbip, defineSources } from "@penstock/sources";
-import { commitBatch, createEngineStore, listAudit } from "@penstock/store";
+import { commitBatch, createEngineStore, listAudit, tellPolicy } from "@penstock/store";
+import { moveToDay } from "@penstock/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ConsoleUnderTest, startConsole } from "./console-under-test.ts";
 
@@ -199,4 +200,48 @@ test("another body is checked, then handled as a new event that says what it was
     target: replay,
     detail: { event: `seq:${items[0]?.seq}`, bodySha256: expect.any(String) as string, reason: "mended" },
   });
+});
+
+test("what is due is deleted by an admin who has seen it, and is told to be gone", async () => {
+  const { store } = console;
+  const [admin, day] = [await console.as("admin"), "2020-01-02"];
+  await expect(viewer.call("GET /retention", { query: {} })).rejects.toMatchObject({ status: 409 });
+  await tellPolicy(store, { days: 30, bytes: null, dedupeWindowDays: 36_500, sources: {} }, "worker-1");
+  const old: NewEvent = {
+    source: "buzzbip",
+    eventId: "evt_old",
+    key: null,
+    type: "message.received",
+    createdAt: null,
+    subjects: [],
+    problem: null,
+    traceparent: null,
+    bodyVaries: false,
+    body: Buffer.from("{}"),
+    replay: null,
+  };
+  const batches = [await commitBatch(store, [old])];
+  await createEngineStore(store, "test").transaction((tx) =>
+    tx.claimBatches({ batches, onlyThese: true, maxEvents: 100, maxBytes: 1e9 }),
+  );
+  await moveToDay(store.pool, day, ["evt_old"]);
+
+  expect(await viewer.call("GET /retention", { query: {} })).toMatchObject({
+    toldBy: "worker-1",
+    isNew: true,
+    days: [{ day, action: "drop", goes: 1 }],
+  });
+  expect((await viewer.call("GET /retention", { query: { days: 36_500 } })).days).toMatchObject([{ action: "keep" }]);
+  await expect(admin.call("POST /retention/run", { body: { days: [] } })).rejects.toMatchObject({ status: 409 });
+  expect(await admin.call("POST /retention/run", { body: { days: [day] } })).toMatchObject({
+    days: [{ day, outcome: "dropped", went: 1 }],
+    failed: [],
+  });
+  const path = { source: "buzzbip", id: "evt_old" };
+  await expect(viewer.call("GET /events/{source}/{id}", { path })).rejects.toMatchObject({ status: 410 });
+  expect(await viewer.call("GET /retention/gone", { query: { event: "evt_old" } })).toMatchObject({
+    gone: { day, why: "age" },
+  });
+  expect(await viewer.call("GET /retention/gone", { query: { event: "evt_a" } })).toEqual({ gone: null });
+  expect(await listAudit(store, { action: "retention" })).toMatchObject([{ action: "retention.run" }]);
 });
