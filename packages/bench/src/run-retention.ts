@@ -1,6 +1,6 @@
 // What intake is like while a day of many events is deleted.
 import { createStore, runRetention } from "@penstock/store";
-import { moveToDay } from "@penstock/testing";
+import { moveToDay } from "@penstock/testing/move-to-day";
 import { fillWithHistory } from "./history.ts";
 import { type Measures, runIntake, type RunOptions } from "./run.ts";
 import type { Stage } from "./stage.ts";
