@@ -1,4 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { printQuery } from "@penstock/schemas/search";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api } from "../app/api.ts";
@@ -190,7 +191,19 @@ export function IssuePage() {
               {data.example !== null && (
                 <>
                   <dt className="text-dim">{t("example")}</dt>
-                  <dd className="font-mono text-xs leading-6">{data.example.eventId ?? `seq:${data.example.seq}`}</dd>
+                  <dd className="font-mono text-xs leading-6">
+                    {data.example.eventId === null ? (
+                      `seq:${data.example.seq}`
+                    ) : (
+                      <Link
+                        to="/events"
+                        search={{ q: idQuery(data.example.eventId) }}
+                        className="text-accent underline"
+                      >
+                        {data.example.eventId}
+                      </Link>
+                    )}
+                  </dd>
                 </>
               )}
               <dt className="text-dim">{t("whatToDo")}</dt>
@@ -219,7 +232,7 @@ export function IssuePage() {
                       aria-label={t("progress", { done: retry.done, count: retry.enqueued })}
                       max={Math.max(1, retry.enqueued)}
                       value={retry.done}
-                      className="accent-accent"
+                      className="h-3 appearance-none overflow-hidden rounded-sm bg-sunken [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-sunken [&::-webkit-progress-value]:bg-accent"
                     />
                     <span className="tabular-nums">{t("progress", { done: retry.done, count: retry.enqueued })}</span>
                     {mayChange && retry.status === "running" && (
@@ -238,3 +251,5 @@ export function IssuePage() {
     </Page>
   );
 }
+
+const idQuery = (value: string): string => printQuery([{ kind: "field", key: "id", value, prefix: false, not: false }]);

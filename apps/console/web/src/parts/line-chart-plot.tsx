@@ -58,7 +58,7 @@ export default function LineChartPlot({ times, lines, format }: LineChartProps) 
             label,
             stroke: () => colourOf(tones.split(",")[nth] === "dim" ? "dim" : "accent"),
             width: 2,
-            points: { size: 4 },
+            points: { show: true, size: 4 },
             value: (_: UPlot, value: number | null) => write(value),
           })),
         ],
