@@ -22,7 +22,8 @@ export async function runBesideRetention(
   { events, waiting }: { readonly events: number; readonly waiting: number },
 ): Promise<Measures> {
   let tookS = Number.NaN;
-  const measures = await runIntake(stage, variant, {
+  const measured = { ...variant, stored: countOthers };
+  const measures = await runIntake(stage, measured, {
     ...options,
     async prepare() {
       await moveToDay(stage, DAY, []); // makes its partitions
@@ -38,6 +39,15 @@ export async function runBesideRetention(
     },
   });
   return { ...measures, tookS };
+}
+
+/** The events that are stored, but for those of the day that goes. */
+async function countOthers(stage: Stage): Promise<number> {
+  const [row] = await stage.query<{ n: string }>(
+    `SELECT (SELECT count(*) FROM penstock.events WHERE day <> '${DAY}')
+            + (SELECT coalesce(sum(events), 0) FROM penstock.pending) AS n`,
+  );
+  return Number(row?.n);
 }
 
 async function letGo(connectionString: string): Promise<number> {

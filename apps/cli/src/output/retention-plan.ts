@@ -30,7 +30,7 @@ const HOLDS = {
 } satisfies Record<PlannedDay["holds"][number]["reason"], (of: string, count: number) => string>;
 
 /** Why a day, or a part of it, stays. */
-export function describeKept({ kept, holds }: Pick<PlannedDay, "kept" | "holds">): string {
+function describeKept({ kept, holds }: Pick<PlannedDay, "kept" | "holds">): string {
   return [
     ...holds.map(({ reason, of, count }) => HOLDS[reason](printable(of), count)),
     ...kept.map(({ reason, of, events }) => `${events} ${REASONS[reason](printable(of))}`),

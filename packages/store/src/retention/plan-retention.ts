@@ -76,7 +76,7 @@ export async function planWith(db: Queryable, policy: RetentionPolicy, today: st
 const sum = (days: readonly PlannedDay[]): number => days.reduce((total, { frees }) => total + frees, 0);
 
 /** What becomes of one day. By bytes, terms count for nothing. */
-export async function planDay(
+async function planDay(
   db: Queryable,
   policy: RetentionPolicy,
   stored: StoredDay,
