@@ -87,6 +87,21 @@ test.each([
   expect(outcome.stderr.join("\n")).toMatch(said as RegExp);
 });
 
+test("`send` signs with, and `sources verify` tries, what is in the database, too", async () => {
+  const [made] = parseLines((await secrets("add", "buzzbip", "--generate", "--json")).stdout);
+  const secret = String(made?.["secret"]);
+  await eventually(async () => expect(await send(secret)).toBe(200));
+  const elsewhere = { BUZZBIP_SIGNING_SECRETS: "whsec_that_ingest_does_not_have" };
+  expect(await penstock.call(["send", "message.received"], elsewhere)).toMatchObject({ code: 0, stderr: [] });
+  const body = JSON.stringify(makeEvent("message.received"));
+  const request = { url: "/webhooks/buzzbip", headers: signBuzzBip(Buffer.from(body), secret), body };
+  const file = await penstock.file(JSON.stringify(request));
+  const verified = await penstock.call(["sources", "verify", "buzzbip", file]);
+  expect(verified.stdout.join("\n")).toMatch(
+    /^accepted\n.*secret 1 of \d+ in the database and BUZZBIP_SIGNING_SECRETS$/,
+  );
+});
+
 test("the last secret that counts is removed only when that is meant", async () => {
   const rows = parseLines((await secrets("list", "buzzbip", "--json")).stdout) as unknown as { fingerprint: string }[];
   for (const { fingerprint } of rows.slice(1)) await secrets("remove", "buzzbip", fingerprint);

@@ -89,3 +89,53 @@ test("a token is refused once it is revoked, and its value is stored nowhere", a
   await revokeApiToken(console.store, token.id, "test");
   await expect(call("GET /me")).rejects.toMatchObject({ status: 401 });
 });
+
+test("a write with an Idempotency-Key is done once, and another one with the same key is refused", async () => {
+  const { call } = createClient({ url: console.url, token: tokens.get("admin") ?? "" });
+  const make = (url: string, idempotencyKey: string) =>
+    call("POST /endpoints", { body: { url, types: ["contact.created"] }, idempotencyKey });
+  // Its answer holds a secret, which is not kept to be told again.
+  const { id } = await make("https://example.com/once", "first");
+  await expect(make("https://example.com/once", "first")).rejects.toMatchObject({
+    status: 409,
+    message: "This was done before, and its answer held a secret that is not kept",
+  });
+  await expect(make("https://example.com/other", "first")).rejects.toMatchObject({
+    status: 422,
+    message: "This Idempotency-Key was used for another request",
+  });
+  expect((await call("GET /endpoints", { query: {} })).items.map((endpoint) => endpoint.id)).toEqual([id]);
+
+  const path = { id };
+  const pause = (idempotencyKey: string) => call("POST /endpoints/{id}/pause", { path, idempotencyKey });
+  const first = await pause("pause");
+  await call("POST /endpoints/{id}/resume", { path });
+  expect(await pause("pause")).toEqual(first);
+  expect(await call("GET /endpoints/{id}", { path })).toMatchObject({ status: "active", pausedAt: null });
+  // Keys are the caller's own, and a refusal is not kept.
+  const missing = { id: "ep_0000000000000000" };
+  for (let time = 0; time < 2; time++) {
+    const asked = call("POST /endpoints/{id}/pause", { path: missing, idempotencyKey: "missing" });
+    await expect(asked).rejects.toMatchObject({ status: 404 });
+  }
+  const operator = createClient({ url: console.url, token: tokens.get("operator") ?? "" });
+  expect(await operator.call("POST /endpoints/{id}/pause", { path, idempotencyKey: "pause" })).toMatchObject({
+    status: "paused",
+  });
+});
+
+test("a write whose first request is still under way is not done a second time", async () => {
+  const caller = "token:admin";
+  const { call } = createClient({ url: console.url, token: tokens.get("admin") ?? "" });
+  const asked = () => call("DELETE /handlers/{name}", { path: { name: "nobody" }, idempotencyKey: "slow" });
+  await expect(asked()).rejects.toMatchObject({ status: 404 });
+  await console.store.pool.query(
+    `INSERT INTO penstock.idempotency_keys (caller, key, request_hash)
+     VALUES ($1, 'slow', sha256(convert_to($2, 'UTF8')))`,
+    [caller, JSON.stringify(["DELETE /handlers/{name}", { path: { name: "nobody" } }])],
+  );
+  await expect(asked()).rejects.toMatchObject({
+    status: 409,
+    message: "The request with this Idempotency-Key is still under way",
+  });
+});

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { addPerson } from "@penstock/store";
+import { addPerson, listAudit } from "@penstock/store";
 import { freePort } from "@penstock/testing";
 import { Provider } from "oidc-provider";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -111,6 +111,8 @@ test("somebody who was invited signs in by the provider of identities, and comes
     "SELECT coalesce(access_token, '') || coalesce(refresh_token, '') AS text FROM penstock.credentials",
   );
   expect(rows).toHaveLength(1);
+  const log = await listAudit(console.store, { target: ada.email, action: "people.sign-in-method" });
+  expect(log).toMatchObject([{ actor: ada.email, detail: { added: "oidc" } }]);
 });
 
 test("whom nobody invited does not get in, though the provider knows them, and is told why", async () => {

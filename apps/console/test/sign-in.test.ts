@@ -1,5 +1,5 @@
-import { createSignInLink, ensureAdmin } from "@penstock/store";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { createSignInLink, ensureAdmin, listAudit } from "@penstock/store";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type ConsoleUnderTest, cookiesOf, signInBy, startConsole } from "./console-under-test.ts";
 
 let console: ConsoleUnderTest;
@@ -53,6 +53,28 @@ test("a password is set, signs in, and ends other sessions when it is changed; a
   expect((await post("/me/password", change, { cookie: other }, "PUT")).status).toBe(204);
   expect((await me(cookie)).status).toBe(401);
   expect((await post("/auth/sign-in/email", { email, ...first })).status).toBe(401);
+  const log = await listAudit(console.store, { target: email, action: "people.password" });
+  expect(log.map(({ actor, detail }) => ({ actor, detail }))).toEqual([
+    { actor: email, detail: { changed: true } },
+    { actor: email, detail: { set: true } },
+  ]);
+  expect(JSON.stringify(log)).not.toContain(change.password);
+});
+
+test("who tries too often to sign in has to wait, though the password be right then", async () => {
+  const limited = await startConsole();
+  onTestFinished(() => limited.close());
+  const attempt = (): Promise<Response> =>
+    fetch(`${limited.url}/api/v1/auth/sign-in/email`, {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: limited.url },
+      body: JSON.stringify({ email: "ada@example.com", password: "not the password at all" }),
+    });
+  const statuses: number[] = [];
+  while (!statuses.includes(429) && statuses.length < 30) statuses.push((await attempt()).status);
+  expect(statuses).toEqual([...Array<number>(10).fill(401), 429]);
+  const refused = await attempt();
+  expect([refused.status, Number(refused.headers.get("retry-after"))]).toEqual([429, expect.any(Number)]);
 });
 
 test("signing out ends the session itself, not only its cookie", async () => {

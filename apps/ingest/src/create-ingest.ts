@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { EventQueue } from "@penstock/queue";
 import { createIntake } from "@penstock/intake";
 import { fingerprintOf } from "@penstock/dispatch/seal";
-import type { IngestConfig } from "@penstock/schemas";
+import { ConfigError, type IngestConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import { assertMigrated, commitBatch, observeBacklog, type Store } from "@penstock/store/intake";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
@@ -84,7 +84,8 @@ export function createIngest(
     readiness,
     async listen() {
       // Before the first request: a secret that has ended must not count, and one that was added must.
-      await secrets.update();
+      const isRead = await secrets.update();
+      assertSecrets(config, sources, isRead);
       secrets.start(stopped.signal);
       reportAnswers({ store, log, signal: stopped.signal });
       return new Promise((resolve, reject) => {
@@ -108,4 +109,22 @@ export function createIngest(
       stopped.abort();
     },
   };
+}
+
+/**
+ * A source that has no secret anywhere refuses all that is sent to it, which nobody would notice.
+ *
+ * @throws ConfigError that says so; also where the database cannot be read, which may have one: another start will tell.
+ */
+function assertSecrets(
+  { withoutSecrets }: IngestConfig,
+  sources: ReadonlyMap<string, ConfiguredSource>,
+  isRead: boolean,
+): void {
+  const problems = Object.entries(withoutSecrets)
+    .filter(([name]) => sources.get(name)?.live.fingerprints.length === 0)
+    .map(([name, problem]) =>
+      isRead ? problem : `Postgres does not answer, and may have the only secret of source ${name}: ${problem}`,
+    );
+  if (problems.length > 0) throw new ConfigError(problems);
 }

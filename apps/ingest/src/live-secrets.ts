@@ -24,8 +24,8 @@ interface EnvironmentSecret {
 
 /** Keeps the secrets of sources up to date. */
 export interface SecretUpdates {
-  /** Reads what the database has, now. Where that fails, what was read before counts on. */
-  update(): Promise<void>;
+  /** Reads what the database has, now. Where that fails, what was read before counts on; resolves to whether it was read. */
+  update(): Promise<boolean>;
   /** Does so again and again until the signal is aborted, and tells which secrets were used. */
   start(signal: AbortSignal): void;
 }
@@ -101,12 +101,13 @@ export function createSecretUpdates(
     registeredAt = performance.now();
   }
 
-  async function update(): Promise<void> {
+  async function update(): Promise<boolean> {
     try {
       await register();
       await tellUses(sources, store);
       await tellActivity(sources, store);
       apply(await readLiveSecrets(store));
+      return true;
     } catch (error) {
       sayAway(() =>
         log.warn(
@@ -114,6 +115,7 @@ export function createSecretUpdates(
           "the secrets of sources could not be read from the database: those that were read last count on, changes have to wait",
         ),
       );
+      return false;
     }
   }
 

@@ -49,8 +49,11 @@ function poolsAt(connectionString: string): OpenQueuePool {
 }
 
 /** The environment of an ingest on a database; `overrides` are laid over it. */
-export function environment(databaseUrl: string, overrides: Record<string, string> = {}): Record<string, string> {
-  return {
+export function environment(
+  databaseUrl: string,
+  overrides: Record<string, string | undefined> = {},
+): Record<string, string> {
+  const given = {
     DATABASE_URL: databaseUrl,
     BUZZBIP_SIGNING_SECRETS: `${SECRET}\n${OLD_SECRET}`,
     INGEST_HOST: "127.0.0.1",
@@ -58,6 +61,8 @@ export function environment(databaseUrl: string, overrides: Record<string, strin
     LOG_LEVEL: "debug",
     ...overrides,
   };
+  const isSet = (entry: [string, string | undefined]): entry is [string, string] => entry[1] !== undefined;
+  return Object.fromEntries(Object.entries(given).filter(isSet));
 }
 
 export interface IngestUnderTest {
@@ -72,7 +77,7 @@ export interface IngestUnderTest {
 /** Starts an ingest that listens on a port of its own; what the test does not close is closed when it ends. */
 export async function startIngest(
   databaseUrl: string,
-  overrides: Record<string, string> = {},
+  overrides: Record<string, string | undefined> = {},
   sources: Sources = defineSources({ buzzbip: buzzbip() }),
 ): Promise<IngestUnderTest> {
   const config = parseIngestConfig(environment(databaseUrl, overrides), sources);

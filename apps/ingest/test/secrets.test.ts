@@ -159,3 +159,19 @@ test("a secret that is removed stays out, though the environment has it, until i
   await addSourceSecret(store, old, "ada");
   await comesTo(200, port, OLD_SECRET);
 });
+
+test("a source whose variable is not set is accepted by a secret of the database, and without any ingest does not start", async () => {
+  const unset = { PENSTOCK_MASTER_KEY: KEY, BUZZBIP_SIGNING_SECRETS: undefined };
+  await expect(startIngest(databaseUrl, unset)).rejects.toThrow(
+    /BUZZBIP_SIGNING_SECRETS is required: .*; or add one to the database: penstock sources secrets add buzzbip/,
+  );
+  await addSourceSecret(store, sealed(NEW_SECRET), "ada");
+  const { port } = await startIngest(databaseUrl, unset);
+  expect(await sendWith(port, NEW_SECRET)).toBe(200);
+  expect(await sendWith(port)).toBe(401);
+  // Whether there is one cannot be told while Postgres is away.
+  const away = { ...unset, DATABASE_URL: "postgres://127.0.0.1:9/none" };
+  await expect(startIngest("postgres://127.0.0.1:9/none", away)).rejects.toThrow(
+    /Postgres does not answer, and may have/,
+  );
+});

@@ -10,6 +10,7 @@ export {
   isDisabled,
   listPeople,
   type Person,
+  recordSignInChange,
   type RoleName,
   updateSelf,
 } from "./accounts/people.ts";

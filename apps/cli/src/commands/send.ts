@@ -81,7 +81,10 @@ export function registerSend(program: Command, ctx: CliContext): void {
     .addOption(share("--late [share]", "created up to a day ago"))
     .addOption(share("--storm [share]", "sent five times at once, given up after 20 ms each, although acknowledged"))
     .addOption(number("--seed <n>", "the same faults for the same events, in the same order", 0, 2 ** 32 - 1))
-    .option("--secret <secret>", `sign with this; else ${SIMULATED.secretsFrom}, else what \`secret show\` prints`)
+    .option(
+      "--secret <secret>",
+      `sign with this; else the newest of the database, else ${SIMULATED.secretsFrom}, else what \`secret show\` prints`,
+    )
     .option("--url <url>", "the webhook; that of the running `start` unless set")
     .addOption(
       new Option("--types <types>", "random events of these types only, separated by commas: a subscription")

@@ -6,7 +6,7 @@ import { printable } from "../output/printable.ts";
 import { findIngestUrl } from "../send/target.ts";
 import { findNamed, loadSources } from "../sources/find-named.ts";
 import { readSavedRequest } from "../sources/saved-request.ts";
-import { findSecretsOf, type FoundSecrets } from "../sources/source-secrets.ts";
+import { findLiveSecretsOf, findSecretsOf, type FoundSecrets } from "../sources/source-secrets.ts";
 import { registerRefused } from "./sources-refused.ts";
 import { registerSourceSecrets } from "./sources-secrets.ts";
 
@@ -108,13 +108,17 @@ function registerVerify(sources: Command, ctx: CliContext): void {
       const all = await loadSources(ctx);
       const named = findNamed(all, name);
       const request = await readSavedRequest(ctx, file, bodyFile);
-      const found = secret === undefined ? await findSecretsOf(ctx, named) : { ...named, secrets: secret };
-      if (found.secrets.length === 0) {
-        throw new CliError(`There is no secret of ${name}: set ${named.secretsFrom}, or try one with --secret.`);
+      const live = await findLiveSecretsOf(ctx, all.list);
+      const found =
+        secret === undefined
+          ? live.find((one) => one.name === name)
+          : { ...named, secrets: secret, secretsFrom: "--secret" };
+      if (found === undefined || found.secrets.length === 0) {
+        throw new CliError(
+          `There is no secret of ${name}, neither in ${named.secretsFrom} nor in the database: set one, or try one with --secret.`,
+        );
       }
-      const others = await Promise.all(
-        all.list.filter((other) => other.name !== name).map((other) => findSecretsOf(ctx, other)),
-      );
+      const others = live.filter((other) => other.name !== name);
       // Loaded when needed: most commands do without.
       const { explainVerification } = await import("@penstock/sources/explain");
       const explanation = explainVerification(found, request, (at ?? new Date()).getTime(), others);

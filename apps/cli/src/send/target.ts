@@ -7,6 +7,7 @@ import { describeError } from "../describe-error.ts";
 import { findProject } from "../project.ts";
 import { findRun, type RunState } from "../run-state.ts";
 import { findSigningSecrets } from "../signing-secret.ts";
+import { readDatabaseSecrets } from "../sources/database-secrets.ts";
 import { isListening } from "./is-listening.ts";
 
 /** Where events go, how they are signed, and where to look for what became of them. */
@@ -31,14 +32,20 @@ export async function findTarget(
   const run = await findRunHere(ctx);
   const url = URL.parse(given.url ?? `${ingestUrlOf(ctx, run)}/webhooks/${SIMULATED.source}`);
   if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError("--url must be an http or https URL.");
-  const { secret, secretOrigin } = await findSecret(ctx, given.secret);
+  if (given.secret === "") throw new UsageError("--secret must not be empty.");
   if (!(await isListening(url))) {
     throw new CliError(`Nothing listens at ${url.origin}: ${adviceOn(ctx, given)}`);
   }
   // Another receiver than ours writes to a database that only DATABASE_URL can name.
   const known =
     given.url === undefined || ctx.env["DATABASE_URL"] || (run && url.origin === new URL(run.ingestUrl).origin);
-  return { url, secret, secretOrigin, store: known ? await openIfPossible(ctx) : null };
+  const store = known ? await openIfPossible(ctx) : null;
+  try {
+    return { url, ...(await findSecret(ctx, given.secret, store)), store };
+  } catch (error) {
+    await store?.close();
+    throw error;
+  }
 }
 
 /** Where ingest is, as far as this environment knows: INGEST_URL, else the start that runs in this project. */
@@ -67,9 +74,16 @@ async function findRunHere(ctx: CliContext): Promise<RunState | null> {
   return findRun(home);
 }
 
-async function findSecret(ctx: CliContext, given?: string): Promise<{ secret: string; secretOrigin: string }> {
-  if (given === "") throw new UsageError("--secret must not be empty.");
+/** What is given, else the newest that the database has, else what a start in this environment would accept. */
+async function findSecret(
+  ctx: CliContext,
+  given: string | undefined,
+  store: Store | null,
+): Promise<Pick<Target, "secret" | "secretOrigin">> {
   if (given !== undefined) return { secret: given, secretOrigin: "--secret" };
+  const known = store === null ? null : await readDatabaseSecrets(ctx, store);
+  const [kept] = known?.withGiven(SIMULATED.source, []).kept ?? [];
+  if (kept !== undefined) return { secret: kept, secretOrigin: "the database" };
   const { secrets, origin } = await findSigningSecrets(ctx);
   return { secret: secrets[0], secretOrigin: origin };
 }

@@ -1,5 +1,5 @@
 import { hkdfSync } from "node:crypto";
-import { isDisabled, openAccountsDatabase, type Store } from "@penstock/store";
+import { isDisabled, openAccountsDatabase, recordSignInChange, type Store } from "@penstock/store";
 import type { Logger } from "@penstock/telemetry";
 import type { ConsoleConfig } from "@penstock/schemas";
 import { betterAuth, type BetterAuthOptions } from "better-auth";
@@ -94,6 +94,15 @@ export function createAuth({ store, place, masterKeys, oidc, log }: AuthOptions)
       },
     },
     databaseHooks: {
+      account: {
+        create: {
+          // A password is put on record by its route, which knows whether it was set or changed.
+          after: async ({ userId, providerId }) => {
+            if (providerId === "credential") return;
+            await recordSignInChange(store, userId, "people.sign-in-method", { added: providerId });
+          },
+        },
+      },
       session: {
         create: {
           // False: no session is made, however somebody has proved who they are.

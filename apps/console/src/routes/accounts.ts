@@ -8,6 +8,7 @@ import {
   listApiTokens,
   listPeople,
   type Person,
+  recordSignInChange,
   revokeApiToken,
   type Store,
   updateSelf,
@@ -62,11 +63,13 @@ export function createAccountHandlers(store: Store, auth: Auth, place: PublicPla
       try {
         if (!(await hasPassword(store, principal.id))) {
           await auth.api.setPassword({ body: { newPassword: password }, headers });
+          await recordSignInChange(store, principal.id, "people.password", { set: true });
           return undefined;
         }
         if (current === undefined) throw new Problem(400, "The current password is needed to change it");
         const body = { newPassword: password, currentPassword: current, revokeOtherSessions: true };
         await auth.api.changePassword({ body, headers });
+        await recordSignInChange(store, principal.id, "people.password", { changed: true });
         return undefined;
       } catch (error) {
         if (isAPIError(error)) throw new Problem(400, error.message || "The password was not changed");

@@ -7,6 +7,7 @@ import {
   type LiveSecrets,
   type LogLevel,
   type QueueConfig,
+  requiredSecrets,
   variables,
 } from "./variables.ts";
 
@@ -32,10 +33,12 @@ export type IngestConfig = {
   readonly logLevel: LogLevel;
   readonly databaseUrl: string;
   readonly queue: QueueConfig;
-  /** Live signing secrets by the name of their source; none is empty. */
+  /** Live signing secrets by the name of their source; empty where the variable is not set. */
   readonly secrets: Readonly<Record<string, readonly string[]>>;
   /** Live verify tokens by the name of their source, of the sources that have such; none is empty. */
   readonly verifyTokens: Readonly<Record<string, readonly string[]>>;
+  /** What to say of a source whose variable is not set, should the database have no secret of it either; by its name. */
+  readonly withoutSecrets: Readonly<Record<string, string>>;
   /** What opens the secrets of sources that are kept in the database: as for endpoints; `null`: not set. */
   readonly masterKeys: string | null;
   /** Things to tell the operator that do not stop the start; values are never in them. */
@@ -82,7 +85,7 @@ export interface ListedSources {
 }
 
 /**
- * Reads ingest's configuration from the environment. DATABASE_URL and the secrets of each source are required.
+ * Reads ingest's configuration from the environment. DATABASE_URL is required; the secrets of a source are, where the database has none.
  *
  * @throws {ConfigError} with every problem at once, those of sources included, by name and never by value.
  * @example
@@ -91,7 +94,8 @@ export interface ListedSources {
 export function parseIngestConfig(environment: Environment, { list, problems }: ListedSources): IngestConfig {
   const secretVariables = Object.fromEntries(
     list.flatMap(({ name, secretsFrom, verifyTokensFrom, source }) => {
-      const secrets = liveSecrets(`the signing secret of source ${name}`, (secret) => source.checkSecret(secret));
+      const check = (secret: string): string | null => source.checkSecret(secret);
+      const secrets = liveSecrets(signingSecretOf(name), { check, canBeElsewhere: true });
       const tokens = liveSecrets(`the verify token that you enter beside the URL of source ${name}, any text of yours`);
       return [[secretsFrom, secrets], ...(verifyTokensFrom === null ? [] : [[verifyTokensFrom, tokens] as const])];
     }),
@@ -119,10 +123,20 @@ export function parseIngestConfig(environment: Environment, { list, problems }: 
         from === null ? [] : [[name, secretsIn[from]?.values ?? []]],
       ),
     ),
+    withoutSecrets: Object.fromEntries(
+      list
+        .filter(({ secretsFrom }) => (secretsIn[secretsFrom]?.values ?? []).length === 0)
+        .map(({ name, secretsFrom }) => [name, describeMissing(name, secretsFrom)]),
+    ),
     masterKeys: values.PENSTOCK_MASTER_KEY ?? null,
     warnings: names.flatMap((name) => warnAboutSecrets(name, secretsIn[name])),
   });
 }
+
+const signingSecretOf = (name: string): string => `the signing secret of source ${name}`;
+
+const describeMissing = (name: string, variable: string): string =>
+  `${variable} ${requiredSecrets(signingSecretOf(name))}; or add one to the database: penstock sources secrets add ${name}`;
 
 function warnAboutSecrets(variable: string, { values, doubt }: LiveSecrets = { values: [], doubt: null }): string[] {
   return [

@@ -125,14 +125,29 @@ export interface LiveSecrets {
   readonly doubt: string | null;
 }
 
+interface LiveSecretsOptions {
+  /** What is wrong with one, in words that follow "the secret". */
+  readonly check?: (secret: string) => string | null;
+  /** The variable may be left out: the database may have them. */
+  readonly canBeElsewhere?: boolean;
+}
+
+/** What is said of a variable that is not set, in words that follow its name. */
+export const requiredSecrets = (what: string): string => `is required: set it to ${what}, ${SEVERAL_SECRETS}`;
+
 /**
  * The live secrets of a source. `what` says what they are, e.g. "the signing secret of source stripe"; `check` says what is
  * wrong with one, in words that follow "the secret".
  */
-export function liveSecrets(what: string, check: (secret: string) => string | null = () => null) {
+export function liveSecrets(what: string, { check = () => null, canBeElsewhere = false }: LiveSecretsOptions = {}) {
   return z
-    .string({ error: `is required: set it to ${what}, ${SEVERAL_SECRETS}` })
+    .string()
+    .optional()
     .transform((text, context): LiveSecrets => {
+      if (text === undefined) {
+        if (!canBeElsewhere) context.addIssue(requiredSecrets(what));
+        return { values: [], doubt: null };
+      }
       const secrets = splitSecrets(text);
       secrets.forEach((secret, index) => {
         const wrong = check(secret);

@@ -109,6 +109,22 @@ export async function isDisabled(store: Store, id: string): Promise<boolean> {
   return (await query(store.pool, IS_DISABLED, { id })).rows[0]?.is_disabled ?? true;
 }
 
+const EMAIL = statement({
+  rows: { email: "text" },
+  text: sql`SELECT email FROM penstock.people WHERE id = ${{ id: "text" }}`,
+});
+
+/** Puts on record that somebody signs in by another means from now on: by a password, or by a provider of identities. */
+export async function recordSignInChange(
+  store: Store,
+  id: string,
+  action: "people.password" | "people.sign-in-method",
+  detail: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const email = (await query(store.pool, EMAIL, { id })).rows[0]?.email ?? id;
+  await recordAudit(store.pool, { actor: email, action, target: email, detail });
+}
+
 /** Who may sign in, by their addresses. */
 export async function listPeople(store: Store): Promise<Person[]> {
   return (await query(store.pool, LIST)).rows.map(toPerson);
