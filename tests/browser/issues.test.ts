@@ -1,4 +1,12 @@
-import { createStore, addPerson, advanceIssues, createSignInLink, migrate, type Store } from "@penstock/store";
+import {
+  addPerson,
+  advanceIssues,
+  createEndpoint,
+  createSignInLink,
+  createStore,
+  migrate,
+  type Store,
+} from "@penstock/store";
 import { recordAnswers } from "@penstock/store/intake";
 import { createTestDatabase, startProcess } from "@penstock/testing";
 import type { Page } from "playwright-core";
@@ -63,6 +71,46 @@ async function addDead(errorClass: string, first: number, last: number): Promise
      INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker)
      SELECT day, seq, 'inbox', 1, now(), now(), 'failed', $1, 'no name in it', 'w' FROM died`,
     [errorClass, first, last],
+  );
+  await advanceIssues(store);
+}
+
+const ENDPOINT = "ep_00000000000000aa";
+
+/** An endpoint that is down and has missed something, and a lane that a dead letter blocks; each is an issue. */
+async function addRepairable(): Promise<void> {
+  const settings = {
+    url: "https://example.com/down",
+    types: ["*"],
+    concurrency: 10,
+    disableAfterMs: 432_000_000,
+    description: null,
+    tenant: null,
+    filter: null,
+    lane: null,
+    headerName: null,
+    ratePerSecond: null,
+    scheduleMs: null,
+    disableAfterFailures: null,
+  };
+  await createEndpoint(store, { id: ENDPOINT, secret: "sealed", settings }, "test");
+  await store.pool.query(
+    `WITH came AS (
+       INSERT INTO penstock.events (seq, day, received_at, source, event_id, type, subjects, body_at, body_bytes)
+       VALUES (100, (now() AT TIME ZONE 'UTC')::date, now(), 'buzzbip', 'evt_blocked', 'x', '{}', 0, 0) RETURNING day, seq
+     ), registered AS (
+       INSERT INTO penstock.handlers (name, kind, types, lane_order, on_dead)
+       VALUES ('ordered', 'transactional', '{x}', 'strict', 'block')
+     ), died AS (
+       INSERT INTO penstock.deliveries (day, seq, subscriber, state, attempts, lane, lane_at)
+       SELECT day, seq, name, 'dead', 1, lane, CASE WHEN lane IS NOT NULL THEN now() END
+         FROM came, (VALUES ('ordered', 'cnt_1'), ($1, NULL)) AS of (name, lane) RETURNING *
+     ), tried AS (
+       INSERT INTO penstock.attempts (day, seq, subscriber, attempt, started_at, ended_at, outcome, error_class, error_message, worker)
+       SELECT day, seq, subscriber, 1, now(), now(), 'failed', 'HttpError', 'status 500', 'w' FROM died
+     )
+     UPDATE penstock.endpoints SET parks = 1, failures = 10, failing_since = now() WHERE id = $1`,
+    [ENDPOINT],
   );
   await advanceIssues(store);
 }
@@ -148,4 +196,46 @@ test.for(["en", "it"] as const)("its pages are there in %s, light and dark", asy
     await expectAccessible(page);
     if (shots) await page.screenshot({ path: `${shots}/issue-${language}-${theme}.png`, fullPage: true });
   }
+});
+
+test("an endpoint that is down and a lane that is blocked are mended where they are told of", async ({ page }) => {
+  await addRepairable();
+  await signIn(page, "operator");
+  const shots = process.env["SCREENSHOTS"];
+
+  await page.goto(`${url}/issues`);
+  await page
+    .getByRole("row", { name: /Blocked lanes/ })
+    .getByRole("link")
+    .first()
+    .click();
+  const lanes = page.getByRole("region", { name: "Blocked lanes", exact: true });
+  await lanes.getByText("cnt_1").waitFor();
+  await expectAccessible(page);
+  if (shots) await page.screenshot({ path: `${shots}/issue-lane.png`, fullPage: true });
+  await page.getByRole("link", { name: "evt_blocked" }).click();
+  await page.getByRole("heading", { name: /evt_blocked/ }).waitFor();
+  await page.goBack();
+  await lanes.getByRole("button", { name: "Skip the dead letter" }).click();
+  await lanes.getByText("No lane of it is blocked any more.").waitFor();
+
+  await page.goto(`${url}/issues`);
+  await page
+    .getByRole("row", { name: /Endpoint down/ })
+    .getByRole("link")
+    .first()
+    .click();
+  const endpoint = page.getByRole("region", { name: "The endpoint", exact: true });
+  await endpoint.getByRole("button", { name: "Recover 1" }).click();
+  await page.getByText("To be sent again: 1.").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Recover 1" }).click();
+  await page.getByText("1 delivery is sent again.").waitFor();
+  await page.getByRole("button", { name: "Close" }).click();
+  await expectAccessible(page);
+  if (shots) await page.screenshot({ path: `${shots}/issue-endpoint.png`, fullPage: true });
+  await endpoint.getByRole("link", { name: "https://example.com/down" }).click();
+  await page.getByRole("link", { name: "evt_blocked" }).waitFor();
+  await page.getByRole("button", { name: /Show tries/ }).click();
+  await page.getByText(/^POST https:\/\/example\.com\/down \(as it is set now\)/).waitFor();
+  await expectAccessible(page);
 });

@@ -56,7 +56,7 @@ test("issues are listed page by page, and shown with their occurrences", async (
   const second = await viewer.call("GET /issues", { query: { limit: 1, cursor: first.next! } });
   expect(second).toMatchObject({ items: [{ title: "TypeError: no name", count: 3, left: 3 }], next: null });
   const shown = await viewer.call("GET /issues/{id}", { path: { id: second.items[0]!.id } });
-  expect(shown).toMatchObject({ example: { eventId: "evt_3" }, hours: [{ count: 3 }], retries: [] });
+  expect(shown).toMatchObject({ example: { eventId: "evt_3", source: "buzzbip" }, hours: [{ count: 3 }], retries: [] });
   expect(await refusal(viewer.call("GET /issues/{id}", { path: { id: 999 } }))).toEqual([404, "There is no issue 999"]);
   expect((await refusal(viewer.call("GET /issues", { query: { cursor: "x" } })))[0]).toBe(400);
 });

@@ -109,10 +109,7 @@ function registerVerify(sources: Command, ctx: CliContext): void {
       const named = findNamed(all, name);
       const request = await readSavedRequest(ctx, file, bodyFile);
       const live = await findLiveSecretsOf(ctx, all.list);
-      const found =
-        secret === undefined
-          ? live.find((one) => one.name === name)
-          : { ...named, secrets: secret, secretsFrom: "--secret" };
+      const found = secret === undefined ? live.find((one) => one.name === name) : { ...named, secrets: secret };
       if (found === undefined || found.secrets.length === 0) {
         throw new CliError(
           `There is no secret of ${name}, neither in ${named.secretsFrom} nor in the database: set one, or try one with --secret.`,

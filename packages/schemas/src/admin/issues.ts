@@ -20,7 +20,14 @@ const issue = z.object({
   reopened: z.int(),
   left: z.int().nullable().describe("counted up to 10,000; null where only a person can tell"),
   retrying: z.int(),
-  example: z.object({ day: z.string(), seq: z.int(), eventId: z.string().nullable() }).nullable(),
+  example: z
+    .object({
+      day: z.string(),
+      seq: z.int(),
+      eventId: z.string().nullable(),
+      source: z.string().nullable().describe("null once the event is gone"),
+    })
+    .nullable(),
 });
 
 const retry = z.object({

@@ -50,6 +50,7 @@ describe("defaults", () => {
       queue: { kind: "postgres" },
       secrets: { buzzbip: [BUZZBIP_SIGNING_SECRETS] },
       verifyTokens: {},
+      withoutSecrets: {},
       masterKeys: null,
       warnings: [],
     });

@@ -26,8 +26,13 @@ export interface IssueRow {
   readonly left: number | null;
   /** Of its dead letters, those that are being tried again; counted as far. */
   readonly retrying: number;
-  /** The event of its newest occurrence. */
-  readonly example: { readonly day: string; readonly seq: number; readonly eventId: string | null } | null;
+  /** The event of its newest occurrence; the source is null once the event is gone. */
+  readonly example: {
+    readonly day: string;
+    readonly seq: number;
+    readonly eventId: string | null;
+    readonly source: string | null;
+  } | null;
 }
 
 /** An issue with its occurrences over time. */
@@ -63,6 +68,7 @@ const COLUMNS = {
   example_day: "text?",
   example_seq: "int8?",
   example_id: "text?",
+  example_source: "text?",
 } as const;
 
 const rowsOf = <Values>(issues: Sql<Values>) => sql`
@@ -78,7 +84,8 @@ const rowsOf = <Values>(issues: Sql<Values>) => sql`
          END AS left_of,
          ${counted("penstock.deliveries WHERE issue = i.id AND state IN ('pending', 'running', 'retrying')")} AS retrying,
          i.example_day::text, i.example_seq,
-         (SELECT event_id FROM penstock.events WHERE day = i.example_day AND seq = i.example_seq) AS example_id
+         (SELECT event_id FROM penstock.events WHERE day = i.example_day AND seq = i.example_seq) AS example_id,
+         (SELECT source FROM penstock.events WHERE day = i.example_day AND seq = i.example_seq) AS example_source
     FROM (${issues}) AS i`;
 
 const id = { id: "int4" } as const;
@@ -161,6 +168,9 @@ function toIssueRow(row: RowOf<typeof SHOW>): IssueRow {
     reopened: row.reopened,
     left: row.left_of,
     retrying: row.retrying,
-    example: day === null || seq === null ? null : { day, seq: Number(seq), eventId: row.example_id },
+    example:
+      day === null || seq === null
+        ? null
+        : { day, seq: Number(seq), eventId: row.example_id, source: row.example_source },
   };
 }

@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { Button } from "../parts/button.tsx";
@@ -139,12 +139,12 @@ export function EndpointPage() {
           </dl>
         </Panel>
       )}
-      <DeliveryLog id={id} />
+      <DeliveryLog id={id} url={data?.url} />
     </Page>
   );
 }
 
-function DeliveryLog({ id }: { id: string }) {
+function DeliveryLog({ id, url }: { id: string; url: string | undefined }) {
   const t = useTexts(texts);
   const { state, delivery: shown } = route.useSearch();
   const navigate = route.useNavigate();
@@ -189,9 +189,14 @@ function DeliveryLog({ id }: { id: string }) {
               key={delivery.seq}
               cells={[
                 <TimeAgo key="at" time={delivery.receivedAt} />,
-                <span key="event" className="font-mono text-xs">
+                <Link
+                  key="event"
+                  to="/events/$source/$id"
+                  params={{ source: delivery.source, id: delivery.eventId ?? `seq:${delivery.seq}` }}
+                  className="font-mono text-xs text-accent underline"
+                >
                   {delivery.eventId ?? `seq:${delivery.seq}`}
-                </span>,
+                </Link>,
                 delivery.type,
                 <span key="state">
                   {delivery.state}
@@ -208,7 +213,7 @@ function DeliveryLog({ id }: { id: string }) {
                   >
                     {delivery.attempts} · {t(shown === delivery.seq ? "hide" : "show")}
                   </button>
-                  {shown === delivery.seq && <DeliveryTries endpoint={id} seq={delivery.seq} />}
+                  {shown === delivery.seq && <DeliveryTries endpoint={id} seq={delivery.seq} url={url} />}
                 </span>,
                 <span key="error" className="block max-w-80 truncate" title={delivery.error ?? undefined}>
                   {delivery.error}

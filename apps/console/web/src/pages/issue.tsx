@@ -1,5 +1,4 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { printQuery } from "@penstock/schemas/search";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api } from "../app/api.ts";
@@ -9,6 +8,7 @@ import { meQuery } from "../app/query-client.ts";
 import { wallClockMs } from "../app/wall-clock.ts";
 import { Bars, fillHours } from "../parts/bars.tsx";
 import { Button } from "../parts/button.tsx";
+import { IssueActions } from "../parts/issue-actions.tsx";
 import { describeLeft, issueTexts } from "../parts/issue-texts.ts";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
@@ -192,17 +192,7 @@ export function IssuePage() {
                 <>
                   <dt className="text-dim">{t("example")}</dt>
                   <dd className="font-mono text-xs leading-6">
-                    {data.example.eventId === null ? (
-                      `seq:${data.example.seq}`
-                    ) : (
-                      <Link
-                        to="/events"
-                        search={{ q: idQuery(data.example.eventId) }}
-                        className="text-accent underline"
-                      >
-                        {data.example.eventId}
-                      </Link>
-                    )}
+                    <ExampleLink {...data.example} />
                   </dd>
                 </>
               )}
@@ -210,6 +200,7 @@ export function IssuePage() {
               <dd>{names(`${data.kind}-remedy`)}</dd>
             </dl>
           </Panel>
+          <IssueActions kind={data.kind} subject={data.subject} mayChange={mayChange} />
           <Panel title={t("overTime")}>
             <Bars
               label={t("occurrences")}
@@ -252,4 +243,13 @@ export function IssuePage() {
   );
 }
 
-const idQuery = (value: string): string => printQuery([{ kind: "field", key: "id", value, prefix: false, not: false }]);
+/** To its event, while that is kept. */
+function ExampleLink({ source, eventId, seq }: { source: string | null; eventId: string | null; seq: number }) {
+  const id = eventId ?? `seq:${seq}`;
+  if (source === null) return id;
+  return (
+    <Link to="/events/$source/$id" params={{ source, id }} className="text-accent underline">
+      {id}
+    </Link>
+  );
+}

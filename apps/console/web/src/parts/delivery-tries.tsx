@@ -11,17 +11,21 @@ const texts = defineTexts({
     took: "took {time}",
     taken: "The receiver took it: it answered with a 2xx.",
     none: "It was not tried yet.",
+    request: "POST {url} (as it is set now), the event as JSON, signed anew for each try",
+    trace: "trace {id}",
   },
   it: {
     try: "Tentativo {number}",
     took: "in {time}",
     taken: "Il ricevente l'ha accettato: ha risposto con un 2xx.",
     none: "Non è ancora stato tentato.",
+    request: "POST {url} (come è impostato ora), l'evento come JSON, firmato di nuovo a ogni tentativo",
+    trace: "traccia {id}",
   },
 });
 
-/** Each try of a delivery, and what was answered. */
-export function DeliveryTries({ endpoint, seq }: { endpoint: string; seq: number }) {
+/** What was sent for a delivery, and of each try what was answered. */
+export function DeliveryTries({ endpoint, seq, url }: { endpoint: string; seq: number; url: string | undefined }) {
   const t = useTexts(texts);
   const { language } = useLanguage();
   const tries = useQuery({
@@ -34,6 +38,7 @@ export function DeliveryTries({ endpoint, seq }: { endpoint: string; seq: number
   if (tries.data.attemptLog.length === 0) return <p className="text-dim">{t("none")}</p>;
   return (
     <ol className="flex flex-col gap-2">
+      {url !== undefined && <li className="max-w-xl text-dim">{t("request", { url })}</li>}
       {tries.data.attemptLog.map((each) => (
         <li key={`${each.attempt} ${each.endedAt} ${each.outcome}`} className="rounded-md bg-sunken p-2">
           <p>
@@ -42,6 +47,11 @@ export function DeliveryTries({ endpoint, seq }: { endpoint: string; seq: number
               <span className="text-dim">
                 {" · "}
                 {t("took", { time: formatMs(Date.parse(each.endedAt) - Date.parse(each.startedAt), language) })}
+              </span>
+            )}
+            {each.traceparent !== null && (
+              <span className="block font-mono text-xs text-dim">
+                {t("trace", { id: each.traceparent.split("-")[1] ?? "" })}
               </span>
             )}
           </p>

@@ -16,6 +16,13 @@ const texts = defineTexts({
     noBody: "body not read",
     leftOut: { one: "{count} other was refused before it", other: "{count} others were refused before it" },
     details: "What was sent",
+    // By the reason of the refusal; what was found out about this very request stands below, as ingest says it.
+    "missing-signature": "The signature is missing: the provider does not sign, or something took the header away.",
+    "malformed-signature": "The signature has not the form that this provider sends.",
+    mismatch: "No secret makes this signature: another secret, or the body was changed on its way.",
+    "timestamp-out-of-tolerance": "The signature is right and too old: a clock is wrong, or the request was held up.",
+    "verify-failed": "The code of this source threw while it verified: see verify of its definition.",
+    "content-encoding": "The body is encoded, and is not taken so: hand it on as it was signed.",
   },
   it: {
     title: "Richieste rifiutate",
@@ -26,8 +33,27 @@ const texts = defineTexts({
     noBody: "corpo non letto",
     leftOut: { one: "prima ne è stata rifiutata {count} altra", other: "prima ne sono state rifiutate altre {count}" },
     details: "Che cosa è stato inviato",
+    "missing-signature": "Manca la firma: il provider non firma, oppure qualcosa ha tolto l'intestazione.",
+    "malformed-signature": "La firma non ha la forma che questo provider invia.",
+    mismatch: "Nessun segreto produce questa firma: il segreto è un altro, o il corpo è stato cambiato per strada.",
+    "timestamp-out-of-tolerance":
+      "La firma è giusta ma vecchia: un orologio è sbagliato, o la richiesta è stata trattenuta.",
+    "verify-failed":
+      "Il codice di questa sorgente ha dato un errore nella verifica: vedi verify nella sua definizione.",
+    "content-encoding": "Il corpo è codificato e così non viene accettato: va inoltrato come è stato firmato.",
   },
 });
+
+const EXPLAINED = [
+  "missing-signature",
+  "malformed-signature",
+  "mismatch",
+  "timestamp-out-of-tolerance",
+  "verify-failed",
+  "content-encoding",
+] as const;
+const isExplained = (reason: string): reason is (typeof EXPLAINED)[number] =>
+  EXPLAINED.some((explained) => explained === reason);
 
 const FEW = 3;
 const MOST = 100;
@@ -61,7 +87,8 @@ export function RefusedRequests({ source }: { source: string }) {
                 {request.bodyBytes === null ? t("noBody") : t("body", { bytes: request.bodyBytes })}
               </span>
             </p>
-            <ul className="list-disc pl-5">
+            {isExplained(request.reason) && <p>{t(request.reason)}</p>}
+            <ul className="list-disc pl-5" lang="en">
               {request.findings.map((finding) => (
                 <li key={finding}>{finding}</li>
               ))}
