@@ -213,9 +213,8 @@ test("an endpoint that is down and a lane that is blocked are mended where they 
   await lanes.getByText("cnt_1").waitFor();
   await expectAccessible(page);
   if (shots) await page.screenshot({ path: `${shots}/issue-lane.png`, fullPage: true });
-  await page.getByRole("link", { name: "evt_blocked" }).click();
-  await page.getByRole("heading", { name: /evt_blocked/ }).waitFor();
-  await page.goBack();
+  const example = page.getByRole("link", { name: "evt_blocked" });
+  expect(await example.getAttribute("href")).toContain("/events/buzzbip/evt_blocked");
   await lanes.getByRole("button", { name: "Skip the dead letter" }).click();
   await lanes.getByText("No lane of it is blocked any more.").waitFor();
 
