@@ -93,7 +93,10 @@ async function doBoth(
 
 async function send(id: string, body: string, contactId: string): Promise<void> {
   const data = JSON.stringify({ body, contactId });
-  expect((await penstock.call(["send", "message.received", "--id", id, "--data", data])).code).toBe(0);
+  // Ingest may not have yet the secret that another test has just added.
+  await eventually(async () => {
+    expect((await penstock.call(["send", "message.received", "--id", id, "--data", data])).code).toBe(0);
+  });
 }
 
 async function stateOf(event: string): Promise<unknown> {
