@@ -121,3 +121,14 @@ test("admins look into the queue by bull-board, below the page's policy; others 
       .filter((line) => !line.includes("fonts.googleapis.com")),
   ).toEqual([]);
 });
+
+test("a worker runs a handler dry for an event, and the page shows what it would do", async ({ penstock, signIn }) => {
+  await penstock.send("evt_dry");
+  const page = await signIn({ role: "operator" });
+  await page.goto(`${penstock.url}/events/buzzbip/evt_dry?tab=dry-run`);
+  await page.getByRole("combobox", { name: "Handler" }).selectOption("tickets");
+  await expect.poll(() => new URL(page.url()).searchParams.get("handler")).toBe("tickets");
+  await page.getByRole("button", { name: "Dry run" }).click();
+  await page.getByText(/^It would succeed, in /).waitFor();
+  await page.getByText("No rows would change.").waitFor();
+});

@@ -19,6 +19,12 @@ const newEvent = (name: string, type = "message.received"): NewEvent => ({
   problem: null,
   traceparent: null,
   bodyVaries: false,
+  arrival: {
+    names: ["user-agent", "content-type"],
+    values: ["Acme-Webhooks/1.0", "application/json"],
+    secret: "1f2e3d4c",
+    signatureAgeMs: 1_500,
+  },
   body: Buffer.from(
     JSON.stringify({
       data: { contactId: `cnt_${name}`, text: "Where is my refund?", n: 9007199254740993n.toString() },
@@ -29,7 +35,10 @@ const newEvent = (name: string, type = "message.received"): NewEvent => ({
 
 let console: ConsoleUnderTest;
 beforeAll(async () => {
-  console = await startConsole({}, { list: defineSources({ buzzbip: buzzbip() }).list, secrets: {} });
+  console = await startConsole(
+    { TRACE_URL: "https://traces.example.com/{traceId}" },
+    { list: defineSources({ buzzbip: buzzbip() }).list, secrets: { buzzbip: ["whsec_of_the_pages"] } },
+  );
   await record(["first", "second", "third"].map((name) => newEvent(name)));
   await record([newEvent("created", "contact.created")]);
   await console.store.pool.query(`
@@ -171,6 +180,41 @@ test("the body is read when it is asked for, and that is on record; a viewer wit
   expect(await reads()).toBe(before + 1);
 });
 
+test("how an event came, its trace, commands that send it to one's own machine, and a dry run that no worker takes", async ({
+  page,
+}) => {
+  await signIn(page, "operator", true);
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  await record([{ ...newEvent("traced"), traceparent }]);
+  await page.goto(`${console.url}/events/buzzbip/evt_traced?tab=headers`);
+  await page.getByRole("link", { name: "Verified by the secret 1f2e3d4c" }).waitFor();
+  await page.getByText("The signature was 1.5 s old when it came.").waitFor();
+  await page.getByText("Acme-Webhooks/1.0").waitFor();
+  const link = page.getByRole("link", { name: "0af7651916cd43dd8448eb211c80319c" });
+  expect(await link.getAttribute("href")).toBe("https://traces.example.com/0af7651916cd43dd8448eb211c80319c");
+
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.goto(`${console.url}/events/buzzbip/evt_first?tab=body`);
+  await page.getByLabel("Your program's URL").fill("http://localhost:4567/hook");
+  await page.getByText(/^penstock listen --event seq:\d+ --forward 'http:\/\/localhost:4567\/hook'$/).waitFor();
+  await page.getByRole("button", { name: "Copy as signed cURL" }).click();
+  await page.getByText("Copied: the exact bytes").waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied).toMatch(/^curl -X POST 'http:\/\/localhost:4567\/hook' .*-H 'x-buzzbip-signature: [0-9a-f]{64}'/);
+  expect(copied).toContain(`--data-binary '{"data":{"contactId":"cnt_first"`);
+  await page.reload();
+  await expect.poll(() => page.getByLabel("Your program's URL").inputValue()).toBe("http://localhost:4567/hook");
+  await page.getByLabel("Your program's URL").fill("nonsense");
+  await page.getByText("It must be an http or https URL").waitFor();
+
+  await page.goto(`${console.url}/events/buzzbip/evt_first?tab=dry-run`);
+  await page.getByRole("button", { name: "Dry run" }).click();
+  await page.getByText("Waiting for a worker that has the handler").waitFor();
+  await console.store.pool.query("UPDATE penstock.dry_runs SET requested_at = now() - interval '61 s'");
+  await page.getByText("No worker with this handler has taken it within a minute").waitFor();
+  await page.getByText(/^penstock replay dry-run seq:\d+ --handler inbox$/).waitFor();
+});
+
 test("a body is edited, checked and replayed, once it is clear who gets it", async ({ page }) => {
   await signIn(page, "operator", true);
   const body = Buffer.from(JSON.stringify(makeEvent("message.received", { data: { body: "Where?" } })));
@@ -204,7 +248,7 @@ test.for([
   await page.waitForLoadState("networkidle");
   await expectAccessible(page);
   await keep(page, `events-${look.theme}`);
-  for (const tab of ["attempts", "body", "headers", "related", "edit"]) {
+  for (const tab of ["attempts", "body", "headers", "related", "dry-run", "edit"]) {
     await page.goto(`${console.url}/events/buzzbip/evt_second?tab=${tab}`);
     await page.getByRole("tabpanel").waitFor();
     await page.waitForLoadState("networkidle");

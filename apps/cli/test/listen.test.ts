@@ -159,7 +159,24 @@ test("only some types are shown, with their bodies, from the next event on", asy
   ]);
 });
 
+test("one event that is stored goes to a local program, and says whether it was taken", async () => {
+  const body = await receive("evt_one");
+  const before = hook.received.length;
+  const forward = ["listen", "--forward", hook.url, "--event", "evt_one"];
+  expect(await penstock.call(forward)).toMatchObject({ code: 0, stdout: [expect.stringMatching(/ 200 .*evt_one$/)] });
+  expect(hook.received.slice(before)).toMatchObject([{ id: "evt_one", body, verified: true }]);
+  hook.status = 500;
+  expect(await penstock.call(forward)).toMatchObject({ code: 1, stdout: [expect.stringMatching(/ 500 .*evt_one$/)] });
+  hook.status = 200;
+  const unknown = await penstock.call(["listen", "--event", "evt_none"]);
+  expect({ code: unknown.code, stderr: unknown.stderr.join() }).toEqual({
+    code: 1,
+    stderr: expect.stringContaining("There is no event evt_none") as string,
+  });
+});
+
 test.each([
+  [["--event", "evt_one", "--since", "1h"], /leave out/],
   [["--forward", "localhost:3000"], /http or https URL/],
   [["--forward", "http://user:word@localhost:3000"], /no credentials/],
   [["--since", "soon"], /cursor.*2h/],

@@ -19,6 +19,8 @@ export interface ConsoleAppOptions extends ApiOptions {
   readonly version: string;
   /** Whether people can sign in by a provider of identities. */
   readonly hasOidc: boolean;
+  /** The address of a trace, with `{traceId}` in it; null: none is linked to. */
+  readonly traceUrl: string | null;
 }
 
 const MAX_BODY = "2mb";
@@ -40,7 +42,7 @@ export function createConsoleApp(options: ConsoleAppOptions): Express {
   const basePath = `${place.basePath}/`;
   router.use("/queue", ...options.queueBoard.handlers);
   serveDocs(router, webFolder, basePath);
-  serveWeb(router, webFolder, { basePath, version, hasOidc: options.hasOidc });
+  serveWeb(router, webFolder, { basePath, version, hasOidc: options.hasOidc, traceUrl: options.traceUrl });
   // A proxy may leave the path in front or take it away.
   if (place.basePath !== "") app.use(place.basePath, router);
   app.use(router);

@@ -73,6 +73,7 @@ export function createConsole(
     version,
     webFolder: WEB_FOLDER,
     hasOidc: config.oidc !== null,
+    traceUrl: config.traceUrl,
     trustProxyHops: config.trustProxyHops,
   });
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000 }, app);

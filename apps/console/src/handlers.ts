@@ -53,7 +53,7 @@ export function createHandlers({
   return {
     ...createOverviewHandlers(store),
     ...createEventsHandlers(store, closing),
-    ...createEventRepairHandlers(store, sources),
+    ...createEventRepairHandlers(store, keyring, sources),
     ...createDeliveryHandlers(store),
     ...createReplayHandlers(store),
     ...createIssuesHandlers(store),

@@ -10,6 +10,8 @@ export interface WebSettings {
   readonly version: string;
   /** Whether people can sign in by a provider of identities. */
   readonly hasOidc: boolean;
+  /** The address of a trace, with `{traceId}` in it; null: none is linked to. */
+  readonly traceUrl: string | null;
 }
 
 const SESSION_COOKIE = "penstock.session_token=";

@@ -1,18 +1,23 @@
 import type { Client } from "@penstock/client";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import { buzzbip, defineSources } from "@penstock/sources";
-import { commitBatch, createEngineStore, listAudit, tellPolicy } from "@penstock/store";
+import { commitBatch, createEngineStore, endDryRun, listAudit, takeDryRun, tellPolicy } from "@penstock/store";
 import { moveToDay } from "@penstock/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ConsoleUnderTest, startConsole } from "./console-under-test.ts";
 
 type NewEvent = Parameters<typeof commitBatch>[1][number];
 
+const SECRET = "whsec_of_the_tests_of_events";
+
 let console: ConsoleUnderTest;
 let viewer: Client;
 let reader: Client;
 beforeAll(async () => {
-  console = await startConsole({}, { list: defineSources({ buzzbip: buzzbip() }).list, secrets: {} });
+  console = await startConsole(
+    {},
+    { list: defineSources({ buzzbip: buzzbip() }).list, secrets: { buzzbip: [SECRET] } },
+  );
   viewer = await console.as("viewer");
   reader = await console.as("operator", true);
   const { store } = console;
@@ -26,6 +31,10 @@ beforeAll(async () => {
     problem: null,
     traceparent: null,
     bodyVaries: false,
+    arrival:
+      nth > 0
+        ? null
+        : { names: ["user-agent", "x-try"], values: ["Acme/1", undefined], secret: "1f2e3d4c", signatureAgeMs: 1_500 },
     body: Buffer.from(
       JSON.stringify({ data: { contactId: `cnt_${name}`, tags: ["new"], text: "Where is my refund?" } }),
     ),
@@ -244,4 +253,68 @@ test("what is due is deleted by an admin who has seen it, and is told to be gone
   });
   expect(await viewer.call("GET /retention/gone", { query: { event: "evt_a" } })).toEqual({ gone: null });
   expect(await listAudit(store, { action: "retention" })).toMatchObject([{ action: "retention.run" }]);
+});
+
+test("how an event came is shown: the headers to those who may see payloads, the secret by its fingerprint", async () => {
+  const path = { source: "buzzbip", id: "evt_a" };
+  const { arrival } = await reader.call("GET /events/{source}/{id}/arrival", { path });
+  expect(arrival).toEqual({
+    headers: [{ name: "user-agent", value: "Acme/1" }],
+    masked: false,
+    secret: { fingerprint: "1f2e3d4c", from: "gone", addedAt: null },
+    signatureAgeMs: 1_500,
+  });
+  const masked = await viewer.call("GET /events/{source}/{id}/arrival", { path });
+  expect(masked.arrival).toMatchObject({ masked: true, headers: [{ name: "user-agent", value: "…" }] });
+  const other = await viewer.call("GET /events/{source}/{id}/arrival", { path: { source: "buzzbip", id: "evt_b" } });
+  expect(other.arrival).toBeNull();
+});
+
+test("an event is signed as its provider would now, for those who may see payloads, which is on record", async () => {
+  const path = { source: "buzzbip", id: "evt_b" };
+  const route = "POST /events/{source}/{id}/signed" as const;
+  await expect((await console.as("operator")).call(route, { path })).rejects.toMatchObject({ status: 403 });
+  const { headers, unsigned } = await reader.call(route, { path });
+  const { body } = await reader.call("GET /events/{source}/{id}/body", { path });
+  expect(unsigned).toBeNull();
+  const request = { header: (name: string) => headers[name], body: Buffer.from(body), url: "/" };
+  expect(buzzbip().verify(request, [SECRET], Date.now())).toMatchObject({ ok: true });
+  const [entry] = await listAudit(console.store, { action: "events.sign" });
+  expect(entry).toMatchObject({ target: "buzzbip/evt_b", detail: { unsigned: null } });
+  expect(JSON.stringify(entry)).not.toContain(Object.values(headers)[1]);
+});
+
+test("a dry run waits for a worker that has the handler, and gives the command where there is none", async () => {
+  const path = { source: "buzzbip", id: "evt_a" };
+  const route = "POST /events/{source}/{id}/dry-runs" as const;
+  await expect(viewer.call(route, { path, body: { handler: "inbox" } })).rejects.toMatchObject({ status: 403 });
+  await expect(reader.call(route, { path, body: { handler: "none" } })).rejects.toMatchObject({ status: 404 });
+  await console.store.pool.query(
+    "INSERT INTO penstock.handlers (name, kind, types) VALUES ('mailer', 'effect', '{message.received}')",
+  );
+  await expect(reader.call(route, { path, body: { handler: "mailer" } })).rejects.toMatchObject({
+    status: 409,
+    message: "mailer is an effect handler, so it is not run",
+  });
+  const { id } = await reader.call(route, { path, body: { handler: "inbox" } });
+  const show = () => reader.call("GET /dry-runs/{id}", { path: { id } });
+  expect(await show()).toMatchObject({
+    state: "waiting",
+    handler: "inbox",
+    report: null,
+    command: expect.stringMatching(/^penstock replay dry-run seq:\d+ --handler inbox$/) as string,
+  });
+  await console.store.pool.query("UPDATE penstock.dry_runs SET requested_at = now() - interval '61 s'");
+  expect((await show()).state).toBe("nobody");
+  expect(await takeDryRun(console.store, ["inbox"], "w1")).toBeNull();
+
+  const again = await reader.call(route, { path, body: { handler: "inbox" } });
+  const taken = await takeDryRun(console.store, ["inbox"], "w1");
+  expect(taken).toMatchObject({ id: again.id, handler: "inbox" });
+  const statements = [{ sql: "SELECT 1", rows: null, error: "half \ud800 a character, and a \0" }];
+  const report = { outcome: "failed", error: null, tookMs: 3, tables: [], statements } as const;
+  await endDryRun(console.store, again.id, report);
+  const done = await reader.call("GET /dry-runs/{id}", { path: { id: again.id } });
+  expect(done).toMatchObject({ state: "done", worker: "w1", report: { outcome: "failed" } });
+  expect(await listAudit(console.store, { action: "dry-run.create" })).toHaveLength(2);
 });

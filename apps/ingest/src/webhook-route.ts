@@ -1,4 +1,4 @@
-import type { Intake } from "@penstock/intake";
+import type { Arrival, Intake } from "@penstock/intake";
 import { wallClockMs } from "@penstock/schemas";
 import {
   type HandshakeRequest,
@@ -14,6 +14,7 @@ import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import { endLingering, readBody } from "./read-body.ts";
 import type { RefusalLog } from "./refusal-log.ts";
+import { toArrival } from "./to-arrival.ts";
 
 export interface WebhookRouteOptions {
   readonly intake: Intake;
@@ -72,7 +73,8 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     }
     const { body } = reading;
     const signed: SignedRequest = { ...request, body };
-    const verification = source.verify(signed, live.secrets.signing, wallClockMs());
+    const now = wallClockMs();
+    const verification = source.verify(signed, live.secrets.signing, now);
     if (!verification.ok) {
       if (shakeHands(configured, live, { ...signed, method: "POST", verified: false }, req, res)) return;
       return refuse(req, res, "unauthorized", verification.reason, body);
@@ -86,10 +88,14 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
 
     if (verification.secretIndex > 0)
       log.debug({ source: name, secretIndex: verification.secretIndex }, "older secret");
+    const arrival = toArrival(configured, live, signed, verification, now);
     try {
-      if (source.split === null) await acceptEvent(source, name, signed);
+      if (source.split === null) await acceptEvent(source, name, signed, arrival);
       // All or none are acknowledged: of a request that is sent again the events already stored are duplicates.
-      else await Promise.all(source.split(signed).map((part) => acceptEvent(source, name, { ...signed, body: part })));
+      else
+        await Promise.all(
+          source.split(signed).map((part) => acceptEvent(source, name, { ...signed, body: part }, arrival)),
+        );
     } catch {
       return turnAway(req, res, "unavailable", "unavailable", RETRY_SOON);
     }
@@ -100,7 +106,12 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
   };
 
   /** Resolves once the event is committed. @throws IntakeUnavailableError */
-  async function acceptEvent(source: Source, name: string, signed: SignedRequest): Promise<void> {
+  async function acceptEvent(
+    source: Source,
+    name: string,
+    signed: SignedRequest,
+    arrival: Arrival | null,
+  ): Promise<void> {
     const identity = source.identify(signed);
     const { id, type } = identity;
     if (identity.timeUnread) warnOfTime(name, id);
@@ -111,6 +122,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
         body: signed.body,
         bodyVaries: source.bodyVaries,
         traceparent: receivedTraceparent(signed.header("traceparent")),
+        arrival,
       });
     } catch (error) {
       log.debug({ source: name, eventId: id, err: error }, "event not accepted");

@@ -16,6 +16,7 @@ import {
   verifyHmac,
   zoom,
 } from "@penstock/sources";
+import { readArrival } from "@penstock/store";
 import { describe, expect, test } from "vitest";
 import {
   countRows,
@@ -100,6 +101,52 @@ test("id and type are taken from headers where they stand there, and the secret 
   expect((await send(port, { path: "/webhooks/github", body, headers })).status).toBe(200);
   const { rows } = await store.pool.query(`SELECT event_id, type, problem FROM ${STORED}`);
   expect(rows).toEqual([{ event_id: "72d3162e", type: "github.push", problem: null }]);
+});
+
+test("with each event is kept which secret verified it, how old the signature was, and headers that are no secret", async () => {
+  const keeps = defineSources({
+    "stripe-eu": stripe({ keepsHeaders: ["X-Try"] }),
+    github: github({ secretsFrom: "GITHUB_TOKEN" }),
+    "stripe-us": stripe({ keepsHeaders: false }),
+  });
+  const { port } = await startIngest(databaseUrl, SECRETS, keeps);
+  const common = { cookie: "session=PRIVATE", authorization: "Bearer PRIVATE", "user-agent": "Acme/1", "x-try": "2" };
+  const sent = fromStripe("stripe-eu", SECRETS.STRIPE_EU_SIGNING_SECRETS);
+  const at = String(Number(now()) - 100);
+  const aged = `t=${at},v1=${hex(SECRETS.STRIPE_EU_SIGNING_SECRETS, `${at}.${sent.body.toString()}`)}`;
+  await send(port, { ...sent, headers: { ...common, "stripe-signature": aged } });
+  const body = Buffer.from("{}");
+  const signature = `sha256=${hex(SECRETS.GITHUB_TOKEN, "{}")}`;
+  const ofDelivery = { "x-hub-signature-256": signature, "x-github-delivery": "d1", "x-github-event": "push" };
+  await send(port, { path: "/webhooks/github", body, headers: { ...common, ...ofDelivery } });
+  const silent = fromStripe("stripe-us", SECRETS.STRIPE_US_SIGNING_SECRETS);
+  await send(port, { ...silent, headers: { ...common, ...silent.headers } });
+
+  const { rows } = await store.pool.query<{ day: string; seq: string }>(
+    `SELECT day::text, seq FROM ${STORED} ORDER BY seq`,
+  );
+  const [fromEu, fromGithub, fromUs] = await Promise.all(
+    rows.map(({ day, seq }) => readArrival(store, { day, seq: Number(seq) })),
+  );
+  expect(fromEu).toEqual({
+    headers: [
+      { name: "user-agent", value: "Acme/1" },
+      { name: "x-try", value: "2" },
+    ],
+    secret: expect.stringMatching(/^[0-9a-f]+$/) as string,
+    signatureAgeMs: expect.toSatisfy((age: number) => age >= 99_000 && age < 300_000) as number,
+  });
+  expect(fromGithub).toMatchObject({
+    headers: [
+      { name: "user-agent", value: "Acme/1" },
+      { name: "x-github-delivery", value: "d1" },
+      { name: "x-github-event", value: "push" },
+    ],
+    signatureAgeMs: null,
+  });
+  expect(fromUs).toBeNull();
+  const { rows: stored } = await store.pool.query("SELECT arrivals FROM penstock.batches");
+  expect(JSON.stringify(stored)).not.toMatch(/PRIVATE|sha256=|v1=/);
 });
 
 test("a handshake is answered once it is verified, and not stored", async () => {

@@ -15,6 +15,7 @@ import {
 } from "@penstock/store";
 import type { Logger } from "@penstock/telemetry";
 import { runBatches } from "./services/batches.ts";
+import { runDryRuns } from "./services/dry-runs.ts";
 import { runEffects } from "./services/effects.ts";
 import { runEndpoints } from "./services/endpoints.ts";
 import { keepIssues } from "./services/issues.ts";
@@ -78,6 +79,7 @@ export async function startWorker(
     runEffects(context, effects),
     ...(outbound === null ? [] : [runEndpoints(context)]),
     advanceReplays(context),
+    runDryRuns(context, { handlers, roles, findSource: sources.find, name, signal: outOfPatience.signal }),
     runUpkeep(context, handlers, engineStore.writeWords),
     keepIssues(context),
     tellIssues(context, channels, config.notify),

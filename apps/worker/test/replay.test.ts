@@ -1,5 +1,5 @@
 import { makeEvent } from "@penstock/schemas/fixtures";
-import { createReplay, showReplay, type Store } from "@penstock/store";
+import { createReplay, findEvents, requestDryRun, showDryRun, showReplay, type Store } from "@penstock/store";
 import { addHistory, eventually } from "@penstock/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import trial from "./trial/penstock.config.ts";
@@ -80,3 +80,26 @@ test("a replay of 20,000 events outlives its workers, memory flat and what waits
   expect(floor(heap)).toBeGreaterThan(1);
   expect(floor(heap.slice(half))).toBeLessThan(floor(heap.slice(0, half)) + 20);
 }, 1_500_000);
+
+test("a dry run that is asked for is done by a worker that has the handler, and nothing of it is kept", async () => {
+  await workplace.start();
+  const [id = ""] = await workplace.add(["hello"]);
+  await eventually(async () => expect(await effects()).toEqual({ all: 1, different: 1 }));
+  const [event] = await findEvents(store, id, "buzzbip");
+  const ask = (handler: string) => requestDryRun(store, { ...event!, handler }, "test");
+  const unknown = await ask("nobody-has-it");
+  const asked = await ask("b-plain");
+  await eventually(async () =>
+    expect(await showDryRun(store, asked)).toMatchObject({
+      state: "done",
+      worker: expect.any(String) as string,
+      report: {
+        outcome: "succeeded",
+        tables: [{ table: "b_plain.effects", inserted: 1, updated: 0, deleted: 0 }],
+        statements: [{ sql: expect.stringContaining("effects") as string, rows: 1, error: null }],
+      },
+    }),
+  );
+  expect(await effects()).toEqual({ all: 1, different: 1 });
+  expect(await showDryRun(store, unknown)).toMatchObject({ state: "waiting", report: null });
+});

@@ -1,7 +1,6 @@
 import { dryRun, type DryRunReport } from "@penstock/engine";
 import type { Handler, TransactionalHandler } from "@penstock/handler-sdk";
 import { rehearse, type Store } from "@penstock/store";
-import { createLogger } from "@penstock/telemetry";
 import { sql } from "kysely";
 import { beforeEach, expect, test } from "vitest";
 import {
@@ -53,7 +52,6 @@ async function dryRuns(handler: Handler, events: { day: string; seq: number }[])
           store: { rehearse: (fn) => rehearse(store, fn) },
           handler: handler as TransactionalHandler,
           findSource,
-          log: createLogger({ service: "test", level: "silent" }),
           signal: new AbortController().signal,
         },
         event,

@@ -1,3 +1,15 @@
+/** How the request of an event came, for operators to look at. */
+export interface Arrival {
+  /** Names of headers that are kept: the same array for all requests of a source. */
+  readonly names: readonly string[];
+  /** Their values, in the order of the names; undefined where a header was not sent. */
+  readonly values: readonly (string | undefined)[];
+  /** The fingerprint of the secret that verified it. */
+  readonly secret: string | null;
+  /** How old the signature was; null where it covers no time. */
+  readonly signatureAgeMs: number | null;
+}
+
 /** A verified event as the store takes it. */
 export interface NewEvent {
   readonly source: string;
@@ -16,6 +28,8 @@ export interface NewEvent {
   readonly body: Buffer;
   /** The replay that it is made for, and the event (its seq) that it is made of; null for one that was received. */
   readonly replay: { readonly id: string; readonly of: number } | null;
+  /** Null where nothing is kept of how it came, or it was made here. */
+  readonly arrival?: Arrival | null;
 }
 
 /** What intake needs of a database. `packages/store` provides it. */

@@ -1,6 +1,6 @@
 import { toStorableText } from "@penstock/schemas";
 import { type EventIdentity, keyOfId } from "@penstock/sources";
-import type { NewEvent } from "./event-store.ts";
+import type { Arrival, NewEvent } from "./event-store.ts";
 
 /** A verified request: its bytes and what was read from them. */
 export interface VerifiedEvent {
@@ -10,6 +10,8 @@ export interface VerifiedEvent {
   /** Whether the same event can come again with another body: its id alone then tells that it is a duplicate. Not unless given. */
   readonly bodyVaries?: boolean;
   readonly traceparent: string | null;
+  /** Nothing is kept of how it came unless given. */
+  readonly arrival?: Arrival | null;
 }
 
 const DISPLAY_CHARACTERS = 256;
@@ -17,7 +19,7 @@ const DAY_MS = 86_400_000;
 
 /** Turns a verified event into what is stored; `windowDays` is how far back the ledger can vouch that an event is new. */
 export function toNewEvent(event: VerifiedEvent, windowDays: number, now: number): NewEvent {
-  const { source, identity, body, bodyVaries = false, traceparent } = event;
+  const { source, identity, body, bodyVaries = false, traceparent, arrival = null } = event;
   const { id, type, createdAt, subjects } = identity;
   const tooOld = createdAt !== null && createdAt.getTime() < now - windowDays * DAY_MS;
   const eventId = id === null ? null : forDisplay(id);
@@ -33,6 +35,7 @@ export function toNewEvent(event: VerifiedEvent, windowDays: number, now: number
     bodyVaries: bodyVaries && id !== null,
     body,
     replay: null,
+    arrival,
   };
 }
 

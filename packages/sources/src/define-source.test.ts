@@ -177,3 +177,19 @@ test("all that is wrong with all sources is told at once, by name and never by v
   expect(problems.join()).not.toContain("PRIVATE");
   expect(defineSources({}).problems).toHaveLength(1);
 });
+
+test("headers are kept that are asked for, and none that can hold a secret", () => {
+  const keptOf = (...options: Parameters<typeof buzzbip>) => buzzbip(...options).keptHeaders;
+  const keeping = { ...definition, keepsHeaders: ["X-Acme-Try"] };
+  expect(keptOf()).toEqual(["user-agent", "content-type"]);
+  expect(defineSource(keeping, { keepsHeaders: ["X-Region", "User-Agent"] }).keptHeaders).toEqual([
+    "user-agent",
+    "content-type",
+    "x-acme-try",
+    "x-region",
+  ]);
+  expect(defineSource(keeping, { keepsHeaders: false }).keptHeaders).toEqual([]);
+  for (const name of ["Cookie", "authorization", "x-api-key", "x-acme-signature", "x-auth-token", "a b"]) {
+    expect(buzzbip({ keepsHeaders: [name] }).problems.join()).toContain("`keepsHeaders` must");
+  }
+});

@@ -9,7 +9,12 @@ import { readOptions, type SourceOptions, type SourceSettings } from "./source-o
  * matched, so that the end of a rotation can be seen. `timestamp-out-of-tolerance` is said of a right signature only.
  */
 export type Verification =
-  | { readonly ok: true; readonly secretIndex: number }
+  | {
+      readonly ok: true;
+      readonly secretIndex: number;
+      /** The time that the signature covers, in milliseconds since 1970; left out where it covers none. */
+      readonly signedAt?: number;
+    }
   | {
       readonly ok: false;
       readonly reason:
@@ -204,6 +209,11 @@ export interface SourceDefinition {
   /** Whether operators have to set a verify token (`META_VERIFY_TOKENS`), by which `handshake` knows the provider. */
   readonly hasVerifyToken?: boolean;
   /**
+   * Headers that say something of a delivery, e.g. its number of tries: kept with each event beside `user-agent` and
+   * `content-type`, for operators to look at. None that holds a signature, a cookie or another secret.
+   */
+  readonly keepsHeaders?: readonly string[];
+  /**
    * The bodies of the events in a request that carries several; each is then identified, stored and checked as if it had
    * been sent alone, with the headers and the URL of the request. Made of exact bytes: see `sliceJson`. None, or a
    * throw, keeps the request whole.
@@ -262,7 +272,7 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
     sendsEnvelope: false,
     plainSignatureHeader: null,
     eventTypes: Object.freeze([...Object.keys(schemas), ...(definition.types ?? [])].map((type) => prefix + type)),
-    ...readOptions(options, definition.options, definition.problems, definition.bodyVaries),
+    ...readOptions(options, definition),
     verify(request: SignedRequest, secrets: readonly string[], now: number) {
       try {
         return definition.verify(request, secrets, now);

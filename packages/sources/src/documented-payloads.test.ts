@@ -334,7 +334,7 @@ test("the last digits of a signed time cannot become the beginning of a body", (
       const headers = { [name + signature[0]]: signature[1], [`${name}timestamp`]: time.slice(0, digits) };
       return source.verify(request(time.slice(digits) + body, headers), [secret], 0);
     };
-    expect(verify(10)).toEqual({ ok: true, secretIndex: 0 });
+    expect(verify(10)).toMatchObject({ ok: true, secretIndex: 0 });
     for (const digits of [1, 8, 9]) expect(verify(digits)).toEqual({ ok: false, reason: "malformed-signature" });
   }
 });
@@ -397,7 +397,10 @@ describe("several signatures in one header, as while a secret is rotated", () =>
     ["PagerDuty", pagerduty(), { "x-pagerduty-signature": `v1=${other},v2=${other},v1=${sign(body)}` }],
     ["Linear", linear(), { "linear-signature": `${other}, ${sign(body)}` }],
   ])("%s: one right one will do", (_, source, headers) => {
-    expect(source.verify(request(body, headers), ["new"], 1_671_552_777_000)).toEqual({ ok: true, secretIndex: 0 });
+    expect(source.verify(request(body, headers), ["new"], 1_671_552_777_000)).toMatchObject({
+      ok: true,
+      secretIndex: 0,
+    });
     expect(source.verify(request(body, headers), ["none"], 1_671_552_777_000)).toMatchObject({ reason: "mismatch" });
   });
 });

@@ -37,6 +37,7 @@ export function github(options: GitHubOptions = {}): Source {
         idFrom === undefined || idFrom === "delivery" || idFrom === "body"
           ? []
           : ['`idFrom` must be "delivery" or "body"'],
+      keepsHeaders: ["x-github-delivery", "x-github-event", "x-github-hook-id"],
       verify: (request, secrets) =>
         verifyHmac(
           { signatures: [request.header("x-hub-signature-256")], prefix: "sha256=", content: [request.body] },

@@ -3,7 +3,7 @@ import { defineSource, isProvider, type SignedRequest, type Source } from "./def
 import { idOfBody } from "./event-key.ts";
 import { hmacKey } from "./hmac-key.ts";
 import { isJsonObject, textAt } from "./parse-body.ts";
-import { checkTolerance, type SourceOptions } from "./source-options.ts";
+import { checkTolerance, isKeepable, type SourceOptions } from "./source-options.ts";
 import { MALFORMED, MISSING, withinTolerance } from "./verification.ts";
 import { HMAC_ALGORITHMS, HMAC_ENCODINGS, verifyHmac } from "./verify-hmac.ts";
 
@@ -74,6 +74,9 @@ export function hmac(options: HmacOptions): Source {
       provider,
       options: OPTIONS,
       problems,
+      keepsHeaders: [id, type, createdAt].flatMap((place) =>
+        place && "header" in place && isKeepable(place.header) ? [place.header] : [],
+      ),
       verify(request, secrets, now) {
         const timestamp = timestampHeader === undefined ? null : request.header(timestampHeader);
         const sent = request.header(header);

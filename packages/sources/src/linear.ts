@@ -25,6 +25,7 @@ export function linear(options: LinearOptions = {}): Source {
       provider: "linear",
       options: ["toleranceSeconds"],
       problems: checkTolerance(options?.toleranceSeconds),
+      keepsHeaders: ["linear-delivery", "linear-event"],
       bodyVaries: true,
       verify({ header, body }, secrets, now) {
         const verification = verifyHmac({ signatures: [header("linear-signature")], content: [body] }, secrets);

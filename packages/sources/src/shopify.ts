@@ -17,6 +17,7 @@ export function shopify(options: SourceOptions = {}): Source {
   return defineSource(
     {
       provider: "shopify",
+      keepsHeaders: ["topic", "shop-domain", "event-id"].flatMap((name) => [`shopify-${name}`, `x-shopify-${name}`]),
       verify: (request, secrets) =>
         verifyHmac(
           { signatures: [header(request, "hmac-sha256")], encoding: "base64", content: [request.body] },

@@ -24,6 +24,7 @@ export function slack(options: SlackOptions = {}): Source {
       provider: "slack",
       options: ["toleranceSeconds"],
       problems: checkTolerance(options?.toleranceSeconds),
+      keepsHeaders: ["x-slack-retry-num", "x-slack-retry-reason"],
       verify(request, secrets, now) {
         const timestamp = request.header("x-slack-request-timestamp");
         const header = request.header("x-slack-signature");

@@ -23,6 +23,11 @@ export interface SourceOptions {
    * their hash is. Nobody vouches for what stands in them. False unless given.
    */
   readonly keepsRefusedBodies?: boolean;
+  /**
+   * Further headers that are kept with each event, for operators to look at, beside `user-agent`, `content-type` and what is
+   * known of the provider. `false`: nothing is kept of how a request came, neither headers nor which secret verified it.
+   */
+  readonly keepsHeaders?: readonly string[] | false;
 }
 
 /** The same, checked; `null` is what was not given. */
@@ -30,6 +35,8 @@ export interface SourceSettings {
   /** Whether an event that is sent again can come with another body, so that its id alone tells that it is the same. */
   readonly bodyVaries: boolean;
   readonly keepsRefusedBodies: boolean;
+  /** In lower case; none: nothing is kept of how a request came. */
+  readonly keptHeaders: readonly string[];
   readonly secretsFrom: string | null;
   readonly maxBodyBytes: number | null;
   readonly ratePerSecond: number | null;
@@ -50,20 +57,38 @@ const NUMBERS = {
   retentionDays: { min: 1, max: 36_500 },
 } satisfies Record<string, Range>;
 
-const COMMON = ["secretsFrom", ...Object.keys(NUMBERS), "retention", "bodyVaries", "keepsRefusedBodies"];
+const COMMON = [
+  "secretsFrom",
+  ...Object.keys(NUMBERS),
+  "retention",
+  "bodyVaries",
+  "keepsRefusedBodies",
+  "keepsHeaders",
+];
 
-/**
- * Reads the options that every source has. `own` are the names of further ones, which their provider checks itself, and
- * `bodyVaries` is what is known of the provider.
- */
-export function readOptions(
-  options: SourceOptions,
-  own: readonly string[] = [],
-  problems: readonly string[] = [],
-  bodyVaries = false,
-): SourceSettings {
+/** What a provider says of itself. */
+interface Provider {
+  /** The names of options that the provider checks itself. */
+  readonly options?: readonly string[];
+  readonly problems?: readonly string[];
+  readonly bodyVaries?: boolean;
+  readonly keepsHeaders?: readonly string[];
+}
+
+/** Kept of every source. */
+const SAFE_HEADERS = ["user-agent", "content-type"];
+const HEADER = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
+/** What lets somebody in must not be stored in clear. */
+const SECRET_HEADER = /auth|cookie|signature(?!-timestamp)|secret|(?<!idempotency-)token|password|api-?key|hmac/i;
+
+/** Whether a header is kept with an event where it is asked for. */
+export const isKeepable = (name: string): boolean => HEADER.test(name) && !SECRET_HEADER.test(name);
+
+/** Reads the options that every source has. */
+export function readOptions(options: SourceOptions, provider: Provider = {}): SourceSettings {
+  const { options: own = [], problems = [], bodyVaries = false } = provider;
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    return readOptions({}, own, [...problems, "its options must be an object"], bodyVaries);
+    return readOptions({}, { ...provider, problems: [...problems, "its options must be an object"] });
   }
   const known = [...own, ...COMMON];
   const unknown = Object.keys(options).filter((key) => !known.includes(key));
@@ -73,6 +98,7 @@ export function readOptions(
     secretsFrom,
     bodyVaries: options.bodyVaries ?? bodyVaries,
     keepsRefusedBodies: options.keepsRefusedBodies ?? false,
+    keptHeaders: toKeptHeaders(options.keepsHeaders, provider.keepsHeaders),
     maxBodyBytes: number("maxBodyBytes"),
     ratePerSecond: number("ratePerSecond"),
     retentionDays: number("retentionDays"),
@@ -89,6 +115,8 @@ export function readOptions(
       ...(options.keepsRefusedBodies === undefined || typeof options.keepsRefusedBodies === "boolean"
         ? []
         : ["`keepsRefusedBodies` must be true or false"]),
+      ...checkHeaders(options.keepsHeaders),
+      ...checkHeaders(provider.keepsHeaders),
       ...Object.entries(NUMBERS).flatMap(([name, range]) =>
         checkNumber(name, options[name as keyof typeof NUMBERS], range),
       ),
@@ -112,6 +140,23 @@ function checkRetention(retention: unknown): string[] {
   return [
     '`retention` must be days by type, as in { "message.*": 7 }: whole numbers from 1 to 36500, and a * at the end of a type only',
   ];
+}
+
+function toKeptHeaders(asked: unknown, ofProvider: readonly string[] = []): readonly string[] {
+  if (asked === false) return Object.freeze([]);
+  const named: readonly unknown[] = Array.isArray(asked) ? asked : [];
+  const names = [...SAFE_HEADERS, ...ofProvider, ...named];
+  return Object.freeze([...new Set(names.map((name) => String(name).toLowerCase()))]);
+}
+
+function checkHeaders(names: unknown): string[] {
+  if (names === undefined || names === false) return [];
+  if (!Array.isArray(names) || !names.every((name) => typeof name === "string" && HEADER.test(name))) {
+    return ["`keepsHeaders` must be a list of names of headers, or false"];
+  }
+  return !names.every(isKeepable)
+    ? ["`keepsHeaders` must name no header that can hold a secret: no cookie, authorization, token or signature"]
+    : [];
 }
 
 /** Whether seconds of tolerance, if given, are a number that can be. */

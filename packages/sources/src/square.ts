@@ -24,6 +24,7 @@ export function square(options: SquareOptions = {}): Source {
   return defineSource(
     {
       provider: "square",
+      keepsHeaders: ["square-initial-delivery-timestamp", "square-retry-number", "square-retry-reason"],
       options: ["url"],
       problems: checkUrl(url),
       verify: (request, secrets) =>

@@ -36,6 +36,7 @@ export function standardWebhooks(options: StandardWebhooksOptions = {}): Source 
     {
       provider: isProvider(provider) ? provider : "standard-webhooks",
       options: OPTIONS,
+      keepsHeaders: ["webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp"],
       problems: [
         ...(isProvider(provider) ? [] : ["`provider` must be lower-case letters, digits and hyphens"]),
         ...checkTolerance(options?.toleranceSeconds),

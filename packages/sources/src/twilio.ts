@@ -35,6 +35,7 @@ export function twilio(options: TwilioOptions = {}): Source {
       provider: "twilio",
       options: ["url"],
       problems: checkUrl(url),
+      keepsHeaders: ["i-twilio-idempotency-token"],
       verify: (request, secrets) => verify(request, secrets, url),
       parse,
       identify(request, data) {

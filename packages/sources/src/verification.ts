@@ -28,7 +28,7 @@ export function signaturesIn(header: string, prefix = ""): string[] {
 
 /**
  * What a right signature comes to, given the time that it covers as it was sent, in any form that `parseTime` reads; 0
- * seconds of tolerance take any.
+ * seconds of tolerance take any. The verification then has that time.
  */
 export function withinTolerance(
   verification: Verification,
@@ -36,9 +36,12 @@ export function withinTolerance(
   toleranceSeconds: number,
   now: number,
 ): Verification {
-  if (!verification.ok || toleranceSeconds === 0) return verification;
-  const signedAt = parseTime(timestamp)?.getTime() ?? NaN;
-  return Math.abs(now - signedAt) <= toleranceSeconds * 1_000 ? verification : OUT_OF_TOLERANCE;
+  if (!verification.ok) return verification;
+  const { secretIndex } = verification;
+  const signedAt = parseTime(timestamp)?.getTime();
+  if (signedAt === undefined) return toleranceSeconds === 0 ? verification : OUT_OF_TOLERANCE;
+  const isInTime = toleranceSeconds === 0 || Math.abs(now - signedAt) <= toleranceSeconds * 1_000;
+  return isInTime ? { ok: true, secretIndex, signedAt } : OUT_OF_TOLERANCE;
 }
 
 /**

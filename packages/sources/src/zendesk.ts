@@ -24,6 +24,7 @@ export function zendesk(options: ZendeskOptions = {}): Source {
     {
       provider: "zendesk",
       types: ["webhook"],
+      keepsHeaders: ["x-zendesk-webhook-id", "x-zendesk-webhook-invocation-id"],
       options: ["toleranceSeconds"],
       problems: checkTolerance(options?.toleranceSeconds),
       verify({ header, body }, secrets, now) {

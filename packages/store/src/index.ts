@@ -30,6 +30,7 @@ export { createEngineStore } from "./engine/create-engine-store.ts";
 export { createQueuePool } from "./connection/create-queue-pool.ts";
 export { createReplay, type NewReplay, type ReplayOutcome } from "./replay/create-replay.ts";
 export { toNewReplay, type WantedReplay } from "./replay/to-new-replay.ts";
+export { type DryRunRow, endDryRun, requestDryRun, showDryRun, takeDryRun } from "./replay/dry-runs.ts";
 export { createStore, type Store, type StoreOptions } from "./connection/create-store.ts";
 export {
   CommitFailedError,
@@ -63,6 +64,7 @@ export { commitBatch } from "./events/insert-batch.ts";
 export { DELIVERY_STATES, type DeliveryFilter, type DeliveryStateName } from "./deliveries/delivery-filter.ts";
 export { findTailStart } from "./events/find-tail-start.ts";
 export { findEvents, type EventPointer } from "./events/find-events.ts";
+export { readArrival } from "./events/read-arrival.ts";
 export { COPY_COUNT_LIMIT, findRelated, type RelatedEvents } from "./events/find-related.ts";
 export { findOfTypes, type FoundEvent } from "./events/find-of-types.ts";
 export { type DeliveryCursor, type DeliveryRow, listDeliveries } from "./deliveries/list-deliveries.ts";

@@ -1,15 +1,18 @@
 import { type Answer, isSuccess } from "@penstock/dispatch";
 import { OWN_SOURCE } from "@penstock/schemas";
-import type { TailedEvent } from "@penstock/store";
+import { showEvents, type TailedEvent } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
-import { UsageError } from "../cli-error.ts";
+import { CliError, ReportedFailure, UsageError } from "../cli-error.ts";
+import { withStore } from "../database.ts";
 import { moment } from "../filter-options.ts";
 import { findUnknownTypes } from "../endpoints/endpoint-options.ts";
 import { describeForwarded } from "../listen/describe-forwarded.ts";
 import { followEvents } from "../listen/follow-events.ts";
-import { createForwarder } from "../listen/forward.ts";
+import { createForwarder, type Forwarder } from "../listen/forward.ts";
 import { decodeUtf8, formatBody } from "../output/body-text.ts";
+import { noEvent } from "../no-match.ts";
+import { retentionInStore } from "../operations/retention.ts";
 import { printable } from "../output/printable.ts";
 import { readProjectSources } from "../project-config.ts";
 
@@ -19,6 +22,7 @@ interface ListenFlags {
   readonly types?: readonly string[];
   readonly source?: string;
   readonly since?: number | Date;
+  readonly event?: string;
   readonly secret?: string;
   readonly json?: true;
 }
@@ -30,6 +34,7 @@ Ctrl-C prints the last one.
 
 Examples:
   ${ctx.penstock} listen --forward http://localhost:3000/hook
+  ${ctx.penstock} listen --forward http://localhost:3000/hook --event evt_7f3a9b2c
   ${ctx.penstock} listen --forward http://localhost:3000/hook --types message.received,contact.created --since 2h
   npm run --silent penstock -- listen --print --json | jq .body`;
 
@@ -50,6 +55,7 @@ export function registerListen(program: Command, ctx: CliContext): void {
         "begin with what was received since: 2h, a time, or the cursor that an earlier listen ended with; else with the next",
       ).argParser(parseSince),
     )
+    .option("--event <event>", "forward or show this one event, by its id or its seq (seq:7), and end")
     .option("--secret <secret>", "sign with this; else with the newest secret of the event's source")
     .option("--json", "print one JSON object per event")
     .addHelpText("after", notes(ctx))
@@ -57,11 +63,16 @@ export function registerListen(program: Command, ctx: CliContext): void {
 }
 
 async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
-  const { types, source, secret, since = null } = flags;
+  const { types, source, secret, since = null, event } = flags;
   if (secret === "") throw new UsageError("--secret must not be empty.");
   if (source !== undefined) await assertSource(ctx, source);
   const url = parseForward(flags.forward);
   const forwarder = url === null ? null : createForwarder(ctx, { url, sources: await readProjectSources(ctx), secret });
+  if (event !== undefined) {
+    if (types !== undefined || since !== null)
+      throw new UsageError("--event is one event: leave out --types and --since.");
+    return listenToOne(ctx, flags, event, forwarder);
+  }
   let cursor: number | null = null;
   let failed = 0;
   // What an earlier version or a source that is gone has stored can be of such a type.
@@ -88,6 +99,27 @@ async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
       const same = secret === undefined ? "" : "  (and the same --secret)";
       ctx.output.say(`Go on from here with: ${ctx.penstock} ${toCommand(flags, cursor)}${same}`);
     }
+  }
+}
+
+/** Forwards and shows one event that is stored, of several with its id the newest. @throws CliError when there is none. */
+async function listenToOne(
+  ctx: CliContext,
+  flags: ListenFlags,
+  named: string,
+  forwarder: Forwarder | null,
+): Promise<void> {
+  try {
+    const event = await withStore(ctx, async (store): Promise<TailedEvent> => {
+      const found = (await showEvents(store, named, flags.source)).at(-1);
+      if (found === undefined) throw new CliError(await noEvent(ctx, retentionInStore(store, ctx), named));
+      return { ...found, receivedAt: new Date(found.receivedAt) };
+    });
+    const answer = forwarder && (await forwarder.post(event));
+    show(ctx, flags, event, answer);
+    if (answer && !(answer.answered && isSuccess(answer.status))) throw new ReportedFailure("it was not taken");
+  } finally {
+    await forwarder?.close();
   }
 }
 

@@ -19,7 +19,6 @@ import { noEvent } from "../no-match.ts";
 import { retentionInStore } from "../operations/retention.ts";
 import { printable } from "../output/printable.ts";
 import { loadProjectConfig, readProjectSources } from "../project-config.ts";
-import { createSilentLog } from "../replay/silent-log.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 type Found = Pick<EventSummary, "day" | "seq" | "id" | "type">;
@@ -96,11 +95,9 @@ async function runAll(
       store: { rehearse: <T>(fn: Parameters<typeof rehearse<T>>[1]) => rehearse(store, fn, roles) },
       handler,
     };
-    const report = await dryRun({ ...options, findSource, log: createSilentLog(), signal: ctx.stop }, event).catch(
-      (error: unknown) => {
-        if (!ctx.stop.aborted) throw error;
-      },
-    );
+    const report = await dryRun({ ...options, findSource, signal: ctx.stop }, event).catch((error: unknown) => {
+      if (!ctx.stop.aborted) throw error;
+    });
     // What a stop cut off has told nothing.
     if (report === undefined) break;
     add(total, report);

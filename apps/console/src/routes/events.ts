@@ -5,6 +5,8 @@ import {
   countEvents,
   findRelated,
   listKnownValues,
+  listSourceSecrets,
+  readArrival,
   recordAudit,
   searchEvents,
   type Store,
@@ -68,6 +70,14 @@ export function createEventsHandlers(store: Store, closing: AbortSignal): Handle
         body: isText ? text : body.toString("base64"),
       };
     },
+    "GET /events/{source}/{id}/arrival": async ({ path }, { principal: { seesPayloads } }) => {
+      const event = await findEvent(store, path);
+      const found = await readArrival(store, event);
+      if (found === null) return { arrival: null };
+      const headers = seesPayloads ? found.headers : found.headers.map(({ name }) => ({ name, value: "…" }));
+      const secret = found.secret === null ? null : await describeSecret(store, event.source, found.secret);
+      return { arrival: { headers, masked: !seesPayloads, secret, signatureAgeMs: found.signatureAgeMs } };
+    },
     "GET /events/{source}/{id}/related": async ({ path }) => {
       const { copies, ...others } = await findRelated(store, await findEvent(store, path));
       return { copies: { ...copies, more: copies.count >= COPY_COUNT_LIMIT }, ...(others as Related) };
@@ -98,4 +108,11 @@ function readQuery(q: string, { seesPayloads }: Principal): readonly Term[] {
     });
   }
   return parsed.terms;
+}
+
+/** A secret by its fingerprint, which tells nothing of it. */
+async function describeSecret(store: Store, source: string, fingerprint: string) {
+  const found = (await listSourceSecrets(store, source)).find((one) => one.fingerprint === fingerprint);
+  const from = found === undefined ? "gone" : found.kept ? "database" : "environment";
+  return { fingerprint, from, addedAt: found?.addedAt.toISOString() ?? null } as const;
 }

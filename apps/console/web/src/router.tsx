@@ -58,7 +58,8 @@ const events = createRoute({
 const event = createRoute({
   getParentRoute: () => shell,
   path: "/events/$source/$id",
-  validateSearch: (search): { tab?: string; about?: string } => textsIn(search, ["tab", "about"]),
+  validateSearch: (search): { tab?: string; about?: string; handler?: string } =>
+    textsIn(search, ["tab", "about", "handler"]),
   component: lazyRouteComponent(() => import("./pages/event.tsx"), "EventPage"),
 });
 

@@ -2,10 +2,11 @@ import type { TransactionalHandler } from "@penstock/handler-sdk";
 import { toContext } from "@penstock/telemetry";
 import { decodeEvent } from "../event/decode-event.ts";
 import { wants } from "../delivery/delivery-result.ts";
-import type { EngineContext, EngineLog } from "../contract/engine-context.ts";
+import type { EngineContext } from "../contract/engine-context.ts";
 import type { EngineTransaction, ObservedStatement, StoredEvent } from "../contract/engine-store.ts";
 import { codeOf, describeError, isConflict, isUnavailable } from "../outage/errors.ts";
 import { runHandlerOnce } from "../handler/run-handler.ts";
+import { createSilentLog } from "./silent-log.ts";
 
 /** How many rows of a table a transaction has touched. */
 export interface TableChanges {
@@ -47,7 +48,6 @@ export interface DryRunReport {
 export interface DryRunOptions extends Pick<EngineContext, "findSource" | "signal"> {
   readonly store: DryRunStore;
   readonly handler: TransactionalHandler;
-  readonly log: EngineLog;
 }
 
 /**
@@ -58,7 +58,7 @@ export interface DryRunOptions extends Pick<EngineContext, "findSource" | "signa
  * @throws when Postgres is away or the signal is aborted.
  */
 export async function dryRun(
-  { store, handler, findSource, log, signal }: DryRunOptions,
+  { store, handler, findSource, signal }: DryRunOptions,
   pointer: Pick<StoredEvent, "day" | "seq">,
 ): Promise<DryRunReport> {
   const startedAt = performance.now();
@@ -88,7 +88,7 @@ export async function dryRun(
         attempt: 1,
         replay: { id: "dry-run" },
         signal,
-        log,
+        log: createSilentLog(),
       });
       if (outcome.ok === true) return done("succeeded", { tables: await tx.changes() });
       return done("failed", { error: outcome.ok === false ? describeError(outcome.error) : null });

@@ -11,6 +11,16 @@ const matches = z.object({
   handlers: z.array(z.object({ name: z.string(), count: z.int() })),
 });
 
+/** What a handler would do with an event. */
+const dryRunReport = z.object({
+  outcome: z.enum(["succeeded", "failed", "not-understood", "not-subscribed"]),
+  error: z.object({ errorClass: z.string().nullable(), errorMessage: z.string().nullable() }).nullable(),
+  tookMs: z.number(),
+  tables: z.array(z.object({ table: z.string(), inserted: z.int(), updated: z.int(), deleted: z.int() })),
+  /** In order; failed ones included. */
+  statements: z.array(z.object({ sql: z.string(), rows: z.int().nullable(), error: z.string().nullable() })),
+});
+
 /** What is handled in place of the event's own body. */
 const edited = z.object({ body: z.string().min(1).max(1_000_000), reason: z.string().max(500).optional() });
 
@@ -34,6 +44,40 @@ export const eventRepairRoutes = defineRoutes({
       reason: z.string().max(500).optional(),
     }),
     response: matches.extend({ replay: z.string() }),
+  },
+  "POST /events/{source}/{id}/dry-runs": {
+    summary: "Have a worker run a handler for an event and keep nothing of it",
+    role: "operator",
+    path,
+    body: z.object({ handler: z.string().max(200) }),
+    response: z.object({ id: z.string() }),
+  },
+  "GET /dry-runs/{id}": {
+    summary: "What came of a dry run: the rows that would change, the statements and errors",
+    role: "operator",
+    path: z.object({ id: z.uuid() }),
+    response: z.object({
+      /** `nobody`: no worker has taken it within a minute. `lost`: it did not end within a minute. */
+      state: z.enum(["waiting", "nobody", "running", "lost", "done"]),
+      handler: z.string(),
+      worker: z.string().nullable(),
+      report: dryRunReport.nullable(),
+      /** What does the same where the handlers are. */
+      command: z.string(),
+    }),
+  },
+  "POST /events/{source}/{id}/signed": {
+    summary: "Sign an event's exact body as its provider would now, to send it somewhere else",
+    role: "operator",
+    payloads: "needed",
+    // A signature lets a request in.
+    secret: true,
+    path,
+    response: z.object({
+      headers: z.record(z.string(), z.string()),
+      /** Why it is not signed; null where it is. */
+      unsigned: z.enum(["no-secret", "provider-signs"]).nullable(),
+    }),
   },
   "POST /events/{source}/{id}/replay-edited/check": {
     summary: "Say whether another body would be understood, and who would get it",

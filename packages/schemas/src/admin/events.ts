@@ -11,6 +11,24 @@ const q = z
   .default("")
   .describe('which events, e.g. type:message.* state:dead data.contactId=cnt_1 "free text" age<2h');
 
+/** How the request of an event came. */
+const arrival = z.object({
+  headers: z.array(z.object({ name: z.string(), value: z.string() })),
+  /** Whether the values are masked: they are a part of what was sent. */
+  masked: z.boolean(),
+  /** The secret that verified it, by its fingerprint; null where that is not known. */
+  secret: z
+    .object({
+      fingerprint: z.string(),
+      /** Where it is; `gone` once it has been removed. */
+      from: z.enum(["database", "environment", "gone"]),
+      addedAt: time.nullable(),
+    })
+    .nullable(),
+  /** How old the signature was; null where it covers no time. */
+  signatureAgeMs: z.number().nullable(),
+});
+
 const event = eventRow.extend({
   subjects: z.array(z.string()),
   traceparent: z.string().nullable(),
@@ -89,6 +107,15 @@ export const eventsRoutes = defineRoutes({
       masked: z.boolean(),
       encoding: z.enum(["utf8", "base64"]),
       body: z.string(),
+    }),
+  },
+  "GET /events/{source}/{id}/arrival": {
+    summary: "How an event came: the headers that are kept, which secret verified it, how old the signature was",
+    role: "viewer",
+    path,
+    response: z.object({
+      /** Null where nothing is kept of it, or the event was made here. */
+      arrival: arrival.nullable(),
     }),
   },
   "GET /events/{source}/{id}/related": {

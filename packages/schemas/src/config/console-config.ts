@@ -23,6 +23,8 @@ export type ConsoleConfig = {
   readonly masterKeys: string;
   /** Where ingest is reached, without a slash at the end. */
   readonly ingestUrl: string;
+  /** The address of a trace, with `{traceId}` in it; `null`: none is linked to. */
+  readonly traceUrl: string | null;
   /** Where endpoints may be, and what their secrets are sealed with. */
   readonly outbound: OutboundConfig;
   /** A provider of identities (OpenID Connect) that people sign in by; `null`: none. */
@@ -34,6 +36,7 @@ export type ConsoleConfig = {
 
 const { DATABASE_URL, QUEUE_URL, LOG_LEVEL, SHUTDOWN_MS, INTERNAL_HOST, CONSOLE_INTERNAL_PORT } = variables;
 const { INGEST_URL, CONSOLE_HOST, CONSOLE_PORT, CONSOLE_URL, CONSOLE_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
+const { TRACE_URL } = variables;
 const { CONSOLE_OIDC_ISSUER, CONSOLE_OIDC_CLIENT_ID, CONSOLE_OIDC_CLIENT_SECRET } = variables;
 
 const consoleVariables = {
@@ -45,6 +48,7 @@ const consoleVariables = {
   CONSOLE_URL,
   CONSOLE_TRUST_PROXY,
   INGEST_URL,
+  TRACE_URL,
   CONSOLE_OIDC_ISSUER,
   CONSOLE_OIDC_CLIENT_ID,
   CONSOLE_OIDC_CLIENT_SECRET,
@@ -85,6 +89,7 @@ export function parseConsoleConfig(environment: Environment): ConsoleConfig {
     masterKeys: values.PENSTOCK_MASTER_KEY ?? "",
     outbound: toOutboundConfig(values),
     ingestUrl: values.INGEST_URL,
+    traceUrl: values.TRACE_URL ?? null,
     oidc: issuer && clientId && clientSecret ? { issuer, clientId, clientSecret } : null,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,

@@ -280,6 +280,12 @@ export const variables = {
   CONSOLE_OIDC_ISSUER: issuer,
   CONSOLE_OIDC_CLIENT_ID: z.string().optional(),
   CONSOLE_OIDC_CLIENT_SECRET: z.string().optional(),
+  TRACE_URL: z
+    .string()
+    .optional()
+    .refine((text) => text === undefined || (/^https?:\/\/\S+$/.test(text) && text.includes("{traceId}")), {
+      error: "must be the address of a trace with {traceId} in it, e.g. https://grafana.example.com/trace/{traceId}",
+    }),
   CONSOLE_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
   INGEST_ADDRESS_RATE: wholeNumber(1_000, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_SOURCE_RATE: wholeNumber(0, { min: 1, max: 1_000_000, zeroIs: "off" }),

@@ -1,5 +1,6 @@
 import type { NewEvent } from "@penstock/intake";
 import { expect, test } from "vitest";
+import { unpackArrival } from "./arrivals.ts";
 import { packBatch, toConflict, type UnpackedEvent, unpackBatch } from "./batch-format.ts";
 
 function newEvent(event: Partial<NewEvent> = {}): NewEvent {
@@ -87,4 +88,27 @@ test("a conflict gets a key of its own for each body, and the same one each time
   expect(new Set([one!, toConflict(one!), toConflict(two!)].map(({ key }) => key)).size).toBe(3);
   expect(toConflict(one!)).toEqual(toConflict(one!));
   expect(toConflict(one!)).toMatchObject({ problem: "id-conflict", body: one!.body, id: "evt_1" });
+});
+
+test("how events came is packed each text once, and nothing where nothing is kept", () => {
+  const names = ["user-agent", "x-try"];
+  const arrival = (attempt?: string) => ({ names, values: ["Acme/1", attempt], secret: "ab12", signatureAgeMs: 1_500 });
+  const events = [{ arrival: arrival("1") }, {}, { arrival: { ...arrival(), secret: null, signatureAgeMs: null } }];
+  const { arrivals } = packBatch(events.map(newEvent));
+  expect(arrivals?.match(/Acme/g)).toHaveLength(1);
+  expect(unpackArrival(arrivals, 0)).toEqual({
+    headers: [
+      { name: "user-agent", value: "Acme/1" },
+      { name: "x-try", value: "1" },
+    ],
+    secret: "ab12",
+    signatureAgeMs: 1_500,
+  });
+  expect(unpackArrival(arrivals, 1)).toBeNull();
+  expect(unpackArrival(arrivals, 2)).toEqual({
+    headers: [{ name: "user-agent", value: "Acme/1" }],
+    secret: null,
+    signatureAgeMs: null,
+  });
+  expect(packBatch([newEvent(), newEvent({ arrival: null })]).arrivals).toBeNull();
 });

@@ -1,5 +1,6 @@
 import type { NewEvent } from "@penstock/intake";
 import { keyOfBody, keyOfId, ledgerHash } from "@penstock/sources";
+import { packArrivals } from "./arrivals.ts";
 
 /** The most events of a batch: an event's seq is so many times the number of its batch, and its place there. */
 export const BATCH_EVENTS = 1_024;
@@ -27,6 +28,8 @@ export interface PackedBatch {
   readonly events: number;
   readonly meta: string;
   readonly bodies: Buffer;
+  /** See arrivals.ts. */
+  readonly arrivals: string | null;
 }
 
 /** Packs events into a batch. @throws RangeError for no events, or too many for one batch. */
@@ -39,6 +42,7 @@ export function packBatch(events: readonly NewEvent[]): PackedBatch {
     events: events.length,
     meta: JSON.stringify(events.map(toMeta)),
     bodies: events.length === 1 && only ? only.body : Buffer.concat(events.map(({ body }) => body)),
+    arrivals: packArrivals(events),
   };
 }
 
@@ -70,7 +74,7 @@ export interface BatchRow {
 }
 
 /** An event of a batch, with its keys for the ledger. */
-export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "bodyVaries" | "replay">> {
+export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "bodyVaries" | "replay" | "arrival">> {
   readonly seq: number;
   readonly day: string;
   readonly id: string | null;

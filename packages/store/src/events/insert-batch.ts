@@ -15,8 +15,8 @@ const INSERT = statement({
       SELECT pg_current_xact_id() AS xid, nextval('penstock.batch_number') AS batch,
              (now() AT TIME ZONE 'UTC')::date AS day
     ), stored AS (
-      INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies)
-      SELECT day, batch, now(), ${{ events: "int4", meta: "text", bodies: "bytea" }} FROM given
+      INSERT INTO penstock.batches (day, batch, received_at, events, meta, bodies, arrivals)
+      SELECT day, batch, now(), ${{ events: "int4", meta: "text", bodies: "bytea", arrivals: "text?" }} FROM given
     )
     INSERT INTO penstock.pending (batch, day, events, bytes, accepted_at)
     SELECT batch, day, ${{ events: "int4" }}, octet_length(${{ bodies: "bytea" }}), now() FROM given

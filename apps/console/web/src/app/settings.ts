@@ -5,6 +5,8 @@ interface Settings {
   readonly version: string;
   /** Whether people can sign in by a provider of identities. */
   readonly hasOidc: boolean;
+  /** The address of a trace, with `{traceId}` in it; null: none is linked to. */
+  readonly traceUrl: string | null;
   /** Whether it is worth asking who is signed in. */
   readonly hasSession: boolean;
 }
@@ -13,5 +15,5 @@ const tag = document.getElementById("settings");
 
 export const settings: Settings =
   tag === null
-    ? { basePath: "/", version: "", hasOidc: false, hasSession: true }
+    ? { basePath: "/", version: "", hasOidc: false, traceUrl: null, hasSession: true }
     : (JSON.parse(tag.textContent) as Settings);

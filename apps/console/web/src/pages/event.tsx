@@ -1,14 +1,18 @@
 import { printQuery } from "@penstock/schemas/search";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { api } from "../app/api.ts";
 import { useKeys } from "../app/keys.tsx";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
+import { settings } from "../app/settings.ts";
 import { BodyView } from "../parts/body-view.tsx";
 import { Button } from "../parts/button.tsx";
+import { CopyText } from "../parts/copy-text.tsx";
+import { EventArrival } from "../parts/event-arrival.tsx";
 import { EventAttempts } from "../parts/event-attempts.tsx";
+import { EventDryRun } from "../parts/event-dry-run.tsx";
 import { EventEdit } from "../parts/event-edit.tsx";
 import { EventRelated } from "../parts/event-related.tsx";
 import { nameOf } from "../parts/event-table.tsx";
@@ -26,6 +30,7 @@ const texts = defineTexts({
     body: "Body",
     headers: "Headers and signature",
     related: "Related",
+    "dry-run": "Dry run",
     edit: "Replay edited",
     type: "Type",
     source: "Source",
@@ -38,7 +43,6 @@ const texts = defineTexts({
     subjects: "About",
     madeBy: "Made by replay {replay} of seq {of}",
     mendedBy: "Mended by {id}",
-    noHeaders: "Nothing is kept of headers and signature: what is stored was signed and verified when it came.",
     others: {
       one: "Another body came under this id: {count} more event",
       other: "Other bodies came under this id: {count} more events",
@@ -51,6 +55,7 @@ const texts = defineTexts({
     body: "Contenuto",
     headers: "Header e firma",
     related: "Correlati",
+    "dry-run": "Prova",
     edit: "Riesegui modificato",
     type: "Tipo",
     source: "Sorgente",
@@ -63,7 +68,6 @@ const texts = defineTexts({
     subjects: "Riguarda",
     madeBy: "Creato dalla riesecuzione {replay} di seq {of}",
     mendedBy: "Corretto da {id}",
-    noHeaders: "Di header e firma non si conserva nulla: ciò che è salvato era firmato e verificato all'arrivo.",
     others: {
       one: "Un altro contenuto è arrivato con questo id: {count} altro evento",
       other: "Altri contenuti sono arrivati con questo id: altri {count} eventi",
@@ -71,13 +75,13 @@ const texts = defineTexts({
   },
 });
 
-const TABS = ["attempts", "body", "headers", "related", "edit"] as const;
+const TABS = ["attempts", "body", "headers", "related", "dry-run", "edit"] as const;
 const route = getRouteApi("/shell/events/$source/$id");
 
 export function EventPage() {
   const t = useTexts(texts);
   const name = route.useParams();
-  const { tab: asked, about } = route.useSearch();
+  const { tab: asked, about, handler } = route.useSearch();
   const navigate = route.useNavigate();
   const me = useQuery(meQuery);
   const [replays, setReplays] = useState(false);
@@ -89,7 +93,9 @@ export function EventPage() {
   const event = found.data?.items[0];
   const others = (found.data?.items.length ?? 1) - 1;
   const mayReplay = me.data?.role === "operator" || me.data?.role === "admin";
-  const tabs = TABS.filter((each) => each !== "edit" || (mayReplay && me.data?.seesPayloads));
+  const tabs = TABS.filter(
+    (each) => (each !== "dry-run" || mayReplay) && (each !== "edit" || (mayReplay && me.data?.seesPayloads)),
+  );
   const tab = tabs.find((each) => each === asked) ?? "attempts";
   useKeys([{ keys: "r", does: t("replay"), run: () => mayReplay && setReplays(true) }]);
   return (
@@ -140,8 +146,15 @@ export function EventPage() {
             </div>
             <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`} className="p-4">
               {tab === "attempts" && <EventAttempts event={event} />}
-              {tab === "body" && <BodyView event={nameOf(event)} />}
-              {tab === "headers" && <p className="text-dim">{t("noHeaders")}</p>}
+              {tab === "body" && <BodyView event={nameOf(event)} maySign={mayReplay} />}
+              {tab === "headers" && <EventArrival event={nameOf(event)} />}
+              {tab === "dry-run" && (
+                <EventDryRun
+                  event={event}
+                  handler={handler}
+                  onHandler={(name) => void navigate({ search: { tab, handler: name }, replace: true })}
+                />
+              )}
               {tab === "edit" && <EventEdit event={nameOf(event)} />}
               {tab === "related" && (
                 <EventRelated
@@ -166,26 +179,43 @@ function isUnderWay(event: EventDetail | undefined): boolean {
   );
 }
 
+/** A trace: a link where it is known to what, else its id to copy. */
+function Trace({ id }: { id: string }) {
+  const { traceUrl } = settings;
+  if (traceUrl === null) return <CopyText text={id} />;
+  return (
+    <a
+      href={traceUrl.replaceAll("{traceId}", id)}
+      target="_blank"
+      rel="noreferrer"
+      className="font-mono text-xs text-accent underline"
+    >
+      {id}
+    </a>
+  );
+}
+
 function Facts({ event }: { event: EventDetail }) {
   const t = useTexts(texts);
   const { language } = useLanguage();
   const time = (at: string): string =>
     new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
   const { quarantine, madeBy, mendedBy, traceparent } = event;
-  const facts = [
+  const traceId = traceparent?.split("-")[1];
+  const facts: readonly (readonly [string, ReactNode])[] = [
     [t("status"), <StatusBadge key="status" state={statusOf(event)} />],
     [t("type"), event.type ?? "–"],
     [t("source"), event.source],
     [t("received"), time(event.receivedAt)],
-    ...(event.createdAt === null ? [] : [[t("created"), time(event.createdAt)]]),
+    ...(event.createdAt === null ? [] : [[t("created"), time(event.createdAt)] as const]),
     [t("size"), t("bytes", { count: event.bytes })],
-    ...(traceparent === null ? [] : [[t("trace"), traceparent.split("-")[1] ?? ""]]),
-  ] as const;
+    ...(traceId === undefined ? [] : [[t("trace"), <Trace key="trace" id={traceId} />] as const]),
+  ];
   return (
     <Panel>
       <dl className="grid grid-cols-2 gap-x-6 gap-y-2 md:grid-cols-4">
         {facts.map(([term, value]) => (
-          <div key={String(term)} className="min-w-0">
+          <div key={term} className="min-w-0">
             <dt className="text-xs text-dim">{term}</dt>
             <dd className="truncate">{value}</dd>
           </div>

@@ -3,7 +3,9 @@ import { useState } from "react";
 import { api } from "../app/api.ts";
 import { defineTexts, useTexts } from "../app/language.tsx";
 import { Button } from "./button.tsx";
+import { toCurl } from "./curl.ts";
 import { ErrorNotice, Notice } from "./notice.tsx";
+import { SendToMe } from "./send-to-me.tsx";
 
 const texts = defineTexts({
   en: {
@@ -39,7 +41,7 @@ export const bodyQuery = (event: { source: string; id: string }) =>
   });
 
 /** The body of an event. It is read when it is shown, and that is on record. */
-export function BodyView({ event }: { event: { source: string; id: string } }) {
+export function BodyView({ event, maySign }: { event: { source: string; id: string }; maySign: boolean }) {
   const t = useTexts(texts);
   const [isExact, setIsExact] = useState(false);
   const [copied, setCopied] = useState(false);
@@ -48,7 +50,14 @@ export function BodyView({ event }: { event: { source: string; id: string } }) {
   if (body.error) return <ErrorNotice error={body.error} onRetry={() => void body.refetch()} />;
   const { masked, encoding, body: text } = body.data;
   const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(toCurl(event.source, text, encoding));
+    await navigator.clipboard.writeText(
+      toCurl({
+        url: `http://localhost:3000/webhooks/${encodeURIComponent(event.source)}`,
+        headers: { "content-type": "application/json" },
+        body: text,
+        encoding,
+      }),
+    );
     setCopied(true);
   };
   return (
@@ -74,6 +83,7 @@ export function BodyView({ event }: { event: { source: string; id: string } }) {
       >
         {isExact || encoding === "base64" ? text : indent(text)}
       </pre>
+      {!masked && <SendToMe event={event} seq={body.data.seq} body={text} encoding={encoding} maySign={maySign} />}
     </div>
   );
 }
@@ -101,12 +111,4 @@ export function indent(json: string): string {
     }
     return token === "," ? token + line() : token === ":" ? ": " : token;
   });
-}
-
-function toCurl(source: string, body: string, encoding: "utf8" | "base64"): string {
-  const quoted = `'${body.replaceAll("'", `'\\''`)}'`;
-  const to = `-X POST http://localhost:3000/webhooks/${encodeURIComponent(source)} -H 'content-type: application/json'`;
-  return encoding === "base64"
-    ? `printf %s ${quoted} | base64 -d | curl ${to} --data-binary @-`
-    : `curl ${to} --data-binary ${quoted}`;
 }

@@ -1,4 +1,4 @@
-import type { EngineLog } from "@penstock/engine";
+import type { EngineLog } from "../contract/engine-context.ts";
 
 /** A log that says nothing: what a handler logs in a dry run is not about what happened. */
 export function createSilentLog(): EngineLog {
