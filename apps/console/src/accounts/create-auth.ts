@@ -90,7 +90,8 @@ export function createAuth({ store, place, masterKeys, oidc, log }: AuthOptions)
       max: 100,
       customRules: {
         "/sign-in/email": { window: 60, max: 10 },
-        "/sign-in/link": { window: 60, max: 10 },
+        // Nobody guesses a link. A team that is invited at once comes from one address.
+        "/sign-in/link": { window: 60, max: 60 },
       },
     },
     databaseHooks: {
