@@ -24,7 +24,7 @@ export function findRemote({ given, env }: Pick<CliContext, "given" | "env">): R
   const token = given.token ?? env["PENSTOCK_TOKEN"];
   if (token) return { url: text.replace(/\/+$/, ""), token };
   throw new UsageError(
-    "A console asks for a token: set PENSTOCK_TOKEN, or PENSTOCK_TOKEN_FILE; an admin makes one on the page Settings.",
+    "A console asks for a token: set PENSTOCK_TOKEN, or PENSTOCK_TOKEN_FILE; an admin makes one on the page Settings, or by `penstock console token`.",
   );
 }
 

@@ -3,8 +3,6 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Role } from "@penstock/schemas/admin";
-import { createApiToken, createStore } from "@penstock/store";
 import { eventually, freePort, openSink, type Sink } from "@penstock/testing";
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { createPenstock, type Outcome, parseLines, type Penstock } from "./penstock.ts";
@@ -20,16 +18,10 @@ beforeAll(async () => {
   });
   await penstock.start();
   ({ consoleUrl } = JSON.parse(await readFile(join(penstock.home, "run.json"), "utf8")) as { consoleUrl: string });
-  const [connectionString = ""] = (await penstock.call(["db", "url"])).stdout;
-  const store = createStore({ connectionString, applicationName: "cli-test", maxConnections: 1 });
-  const wanted: [string, Role, boolean][] = [
-    ["viewer", "viewer", false],
-    ["admin", "admin", true],
-  ];
-  for (const [name, role, seesPayloads] of wanted) {
-    tokens.set(name, (await createApiToken(store, { name, role, seesPayloads, expiresInDays: null }, "test")).value);
+  for (const args of [["viewer"], ["admin", "--role", "admin", "--payloads", "--days", "1"]]) {
+    const { stdout } = await penstock.call(["console", "token", ...args]);
+    tokens.set(args[0] ?? "", stdout[0] ?? "");
   }
-  await store.close();
   sink = await openSink();
   return async () => {
     await sink.close();

@@ -1,4 +1,4 @@
-import { addPerson, createSignInLink, ensureAdmin, findPerson } from "@penstock/store";
+import { addPerson, createApiToken, createSignInLink, ensureAdmin, findPerson } from "@penstock/store";
 import { ROLES } from "@penstock/schemas/admin";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
@@ -8,6 +8,7 @@ import { toJsonLine } from "../output/json-line.ts";
 import { findProject } from "../project.ts";
 import { findRun } from "../run-state.ts";
 import { toSignInUrl } from "../supervisor/admin-link.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 const LINK_MINUTES = 60;
 const INVITATION_MINUTES = 3 * 24 * 60;
@@ -64,6 +65,26 @@ export function registerConsole(program: Command, ctx: CliContext): void {
         const { token, expiresAt } = await createSignInLink(store, person, INVITATION_MINUTES, ctx.actor);
         const url = toSignInUrl(await findConsoleUrl(ctx), token);
         ctx.output.result(json ? toJsonLine({ email: person.email, role, url, expiresAt }) : url);
+      }),
+    );
+
+  command
+    .command("token")
+    .argument("<name>", "what it is for, as the page Settings shows it")
+    .summary("make a token for programs and for --url")
+    .description(
+      "Prints a token by which a program, or this command with --url, works through the console. It is shown once, and revoked on the page Settings.",
+    )
+    .addOption(new Option("--role <role>", "what it may do").choices([...ROLES]).default("viewer"))
+    .option("--payloads", "show it the bodies of events; else these are masked")
+    .option("--days <days>", "how long it is valid; until it is revoked unless given", wholeNumber(1, 3_650))
+    .option("--json", "one JSON object")
+    .action((name: string, options: { role: (typeof ROLES)[number]; payloads?: true; days?: number; json?: true }) =>
+      withStore(ctx, async (store) => {
+        const { role, payloads = false, days = null, json } = options;
+        const wanted = { name, role, seesPayloads: payloads, expiresInDays: days };
+        const { token, value } = await createApiToken(store, wanted, ctx.actor);
+        ctx.output.result(json ? toJsonLine({ ...token, value }) : value);
       }),
     );
 }
