@@ -166,7 +166,10 @@ test("one event that is stored goes to a local program, and says whether it was 
   expect(await penstock.call(forward)).toMatchObject({ code: 0, stdout: [expect.stringMatching(/ 200 .*evt_one$/)] });
   expect(hook.received.slice(before)).toMatchObject([{ id: "evt_one", body, verified: true }]);
   hook.status = 500;
-  expect(await penstock.call(forward)).toMatchObject({ code: 1, stdout: [expect.stringMatching(/ 500 .*evt_one$/)] });
+  expect(await penstock.call(forward)).toMatchObject({
+    code: 1,
+    stdout: [expect.stringMatching(/ 500 .*evt_one  what is wrong$/)],
+  });
   hook.status = 200;
   const unknown = await penstock.call(["listen", "--event", "evt_none"]);
   expect({ code: unknown.code, stderr: unknown.stderr.join() }).toEqual({
