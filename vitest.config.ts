@@ -51,6 +51,7 @@ export default defineConfig({
           include: ["tests/browser/*.test.ts"],
           globalSetup: ["packages/testing/src/global-setup.ts", "tests/browser/harness/build-page.ts"],
           testTimeout: 180_000,
+          expect: { poll: { timeout: 60_000 } },
           // The first one may download a Chromium.
           hookTimeout: 900_000,
           // Beside the integration tests: each of these waits for its own processes most of the time.
