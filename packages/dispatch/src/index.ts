@@ -11,6 +11,7 @@ export {
   fingerprintOf,
   generateMasterKey,
   type Keyring,
+  openAll,
   openSourceSecret,
   parseMasterKeys,
   SealError,

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { ExpressAdapter } from "@bull-board/express";
-import { EVENTS_QUEUE, type QueueConfig } from "@penstock/schemas";
-import { type ConnectionOptions, Queue } from "bullmq";
+import type { QueueConfig } from "@penstock/schemas";
 import { toBackend, type OpenQueuePool } from "./open-queue.ts";
+import { createBullQueue } from "./producer.ts";
 
 /** bull-board on the queue of batches, which shows and changes nothing. */
 export interface QueueBoard {
@@ -22,18 +22,7 @@ export async function openQueueBoard(config: QueueConfig, openPool: OpenQueuePoo
   const backend = toBackend(config, openPool);
   const connection = backend.connectProducer();
   await connection.settled();
-  const queue = new Queue(
-    EVENTS_QUEUE,
-    {
-      ...(backend.prefix === undefined ? {} : { prefix: backend.prefix }),
-      connection: connection.connection as ConnectionOptions,
-      skipWaitingForReady: true,
-      skipVersionCheck: true,
-    },
-    ...(backend.factory as readonly []),
-  );
-  // Without a listener an error of the connection ends the process.
-  queue.on("error", () => undefined);
+  const queue = createBullQueue(backend, connection);
   const close = async (): Promise<void> => {
     await queue.close().catch(() => undefined);
     await connection.disconnect();

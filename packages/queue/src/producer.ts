@@ -1,6 +1,6 @@
 import { EVENTS_QUEUE } from "@penstock/schemas";
 import { detached } from "@penstock/telemetry";
-import { type ConnectionOptions, Queue } from "bullmq";
+import { type ConnectionOptions, Queue, type QueueOptions } from "bullmq";
 import type { ProducerConnection, QueueBackend } from "./create-queue.ts";
 import { queueTelemetry } from "./queue-telemetry.ts";
 import { NoAnswerError, withTimeout } from "./with-timeout.ts";
@@ -76,24 +76,33 @@ export function createProducer(backend: QueueBackend): Producer {
   }
 }
 
-async function openQueue(backend: QueueBackend, opened: Opened): Promise<Queue> {
-  const { connection } = opened;
-  await connection.settled();
+/** BullMQ's queue of batches on a connection. It may not have reached the backend yet. */
+export function createBullQueue(
+  backend: QueueBackend,
+  { connection }: ProducerConnection,
+  options: Partial<QueueOptions> = {},
+): Queue {
   const queue = new Queue(
     EVENTS_QUEUE,
     {
       ...(backend.prefix === undefined ? {} : { prefix: backend.prefix }),
-      connection: connection.connection as ConnectionOptions,
+      connection: connection as ConnectionOptions,
       skipWaitingForReady: true,
-      streams: { events: { maxLen: 100 } },
       // BullMQ asks for the version once. Where that fails, every later add fails, too.
       skipVersionCheck: true,
-      ...queueTelemetry(),
+      ...options,
     },
     ...(backend.factory as readonly []),
   );
   // Without a listener an error of the connection ends the process.
   queue.on("error", () => undefined);
+  return queue;
+}
+
+async function openQueue(backend: QueueBackend, opened: Opened): Promise<Queue> {
+  const { connection } = opened;
+  await connection.settled();
+  const queue = createBullQueue(backend, connection, { streams: { events: { maxLen: 100 } }, ...queueTelemetry() });
   await queue.waitUntilReady();
   opened.isReady = true;
   return queue;

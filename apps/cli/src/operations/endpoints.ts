@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createGuard, generateSecret, isSuccess, type Keyring, SealError } from "@penstock/dispatch";
+import { createGuard, generateSecret, isSuccess, openAll } from "@penstock/dispatch";
 import {
   type AdminOutput,
   ENDPOINT_PREFIX,
@@ -105,7 +105,7 @@ export function endpointsInStore(store: Store, ctx: CliContext): EndpointOperati
       const keyring = openKeyring(await findOutboundConfig(ctx));
       const secret = generateSecret();
       // One that cannot be opened does not sign now, either.
-      const opens = openAll(keyring, id, (await readEndpointSecrets(store, id)).slice(0, 1)).length > 0;
+      const opens = openAll(keyring, (await readEndpointSecrets(store, id)).slice(0, 1), id).length > 0;
       const rotation = { secret: keyring.seal(secret, id), overlapMs: opens ? overlapMs : 0 };
       await rotateEndpointSecret(store, id, rotation, ctx.actor);
       return { ...(await find(id)), secret };
@@ -124,7 +124,7 @@ export function endpointsInStore(store: Store, ctx: CliContext): EndpointOperati
       const endpoint = await find(id);
       const [newest = "", ...older] = await readEndpointSecrets(store, id);
       // As a delivery does, also while a secret is rotated.
-      const secrets = [keyring.open(newest, id), ...openAll(keyring, id, older)];
+      const secrets = [keyring.open(newest, id), ...openAll(keyring, older, id)];
       const answer = await sendTest({ outbound, endpoint, secrets, type, signal: ctx.stop });
       if (!answer.answered) return { endpoint: id, ok: false, ...answer };
       return { endpoint: id, ok: isSuccess(answer.status), ...answer };
@@ -166,18 +166,6 @@ export function endpointsByApi(call: Call, ctx: CliContext): EndpointOperations 
     },
     testEndpoint: (id, type) => call("POST /endpoints/{id}/test", { path: { id }, body: { type } }),
   };
-}
-
-/** The secrets of these that the keys at hand open; a worker does without the others, too. */
-function openAll(keyring: Keyring, id: string, sealed: readonly string[]): string[] {
-  return sealed.flatMap((one) => {
-    try {
-      return [keyring.open(one, id)];
-    } catch (error) {
-      if (error instanceof SealError) return [];
-      throw error;
-    }
-  });
 }
 
 /** @throws CliError that says which rule a URL breaks. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createGuard, generateSecret, isSuccess, parseMasterKeys, SealError } from "@penstock/dispatch";
+import { createGuard, generateSecret, isSuccess, openAll, parseMasterKeys } from "@penstock/dispatch";
 import { ENDPOINT_DEFAULTS, ENDPOINT_PREFIX, type EndpointSettings, type OutboundConfig } from "@penstock/schemas";
 import type { endpointRoutes } from "@penstock/schemas/admin";
 import { sendTest } from "@penstock/simulator";
@@ -52,18 +52,6 @@ export function createEndpointHandlers(store: Store, outbound: OutboundConfig): 
     });
   }
 
-  /** The secrets that the keys at hand open; a worker does without the others, too. */
-  function openAll(id: string, sealed: readonly string[]): string[] {
-    return sealed.flatMap((one) => {
-      try {
-        return [keyring.open(one, id)];
-      } catch (error) {
-        if (error instanceof SealError) return [];
-        throw error;
-      }
-    });
-  }
-
   return {
     "GET /endpoints": async ({ query: { tenant, cursor, limit } }) => {
       const after = cursor === undefined ? undefined : { id: cursor };
@@ -112,7 +100,7 @@ export function createEndpointHandlers(store: Store, outbound: OutboundConfig): 
       }
       const secret = generateSecret();
       // One that cannot be opened does not sign now, either.
-      const opens = openAll(id, await readEndpointSecrets(store, id)).length > 0;
+      const opens = openAll(keyring, await readEndpointSecrets(store, id), id).length > 0;
       const rotation = { secret: keyring.seal(secret, id), overlapMs: opens ? body.overlapMs : 0 };
       await rotateEndpointSecret(store, id, rotation, principal.actor);
       return { ...(await find(id)), secret };
@@ -129,7 +117,7 @@ export function createEndpointHandlers(store: Store, outbound: OutboundConfig): 
     },
     "POST /endpoints/{id}/test": async ({ path: { id }, body: { type = "message.received" } }, { signal }) => {
       const endpoint = await find(id);
-      const secrets = openAll(id, await readEndpointSecrets(store, id));
+      const secrets = openAll(keyring, await readEndpointSecrets(store, id), id);
       const answer = await sendTest({ outbound, endpoint, secrets, type, signal });
       if (!answer.answered) return { endpoint: id, ok: false, ...answer };
       return { endpoint: id, ok: isSuccess(answer.status), ...answer };

@@ -3,7 +3,7 @@ import { type Kysely, sql } from "kysely";
 /** What a search looks at before it looks at events: per run of events, which words may stand in them. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
-    -- Written once, by the transaction that records the events; a run is a part of one batch.
+    -- Written once, a moment after the events were recorded; a run is a part of one batch.
     CREATE TABLE event_words (
       day date NOT NULL,
       seq bigint NOT NULL,            -- of the first event of the run
