@@ -73,6 +73,28 @@ test("an event that Stripe's library signed is verified, and a handler gets it o
   expect(events).toEqual([{ event_id: "evt_once" }]);
 });
 
+test("a source that has gone silent is listed with what its provider may have done", async () => {
+  expect(await send(fromStripe("before_silence"))).toBe(200);
+  const url = (await penstock.call(["db", "url"])).stdout[0] ?? "";
+  const store = createStore({ connectionString: url, applicationName: "test", maxConnections: 1 });
+  onTestFinished(() => store.close());
+  await eventually(async () => {
+    await store.pool.query(
+      `UPDATE penstock.source_activity SET event_at = now() - interval '3 h', listening_since = now() - interval '1 d'
+        WHERE source = 'stripe-eu'`,
+    );
+    const { stdout } = await penstock.call(["sources", "list"]);
+    expect(stdout.join("\n")).toMatch(
+      /stripe-eu is silent: it has sent nothing for 3 ?h.*, and its silentAfter is 2 ?h.*\. Stripe disables/,
+    );
+  });
+  expect(await send(fromStripe("after_silence"))).toBe(200);
+  await eventually(async () => {
+    const { stdout } = await penstock.call(["sources", "list", "--json"]);
+    expect(parseLines(stdout)[1]).toMatchObject({ name: "stripe-eu", silence: { state: "sends" } });
+  });
+});
+
 test("sources are listed with where their secrets are and what is set, never with a secret", async () => {
   const { stdout } = await penstock.call(["sources", "list", "--json"]);
   expect(parseLines(stdout)).toEqual([
@@ -86,6 +108,7 @@ test("sources are listed with where their secrets are and what is set, never wit
       maxBodyBytes: null,
       ratePerSecond: null,
       retentionDays: null,
+      silence: { state: "new", lastEventAt: null, usual: null },
     },
     expect.objectContaining({ name: "stripe-eu", secrets: 2, origin: "STRIPE_EU_SIGNING_SECRETS", retentionDays: 30 }),
   ]);

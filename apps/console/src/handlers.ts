@@ -51,12 +51,12 @@ export function createHandlers({
   closing,
 }: HandlerParts): Handlers<AdminRoutes> {
   return {
-    ...createOverviewHandlers(store),
+    ...createOverviewHandlers(store, sources),
     ...createEventsHandlers(store, closing),
     ...createEventRepairHandlers(store, keyring, sources),
     ...createDeliveryHandlers(store),
     ...createReplayHandlers(store),
-    ...createIssuesHandlers(store),
+    ...createIssuesHandlers(store, sources),
     ...createSourceHandlers(store, keyring, sources),
     ...createComposerHandlers(store, keyring, sources),
     ...createEndpointHandlers(store, outbound),

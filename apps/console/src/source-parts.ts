@@ -1,4 +1,5 @@
 import { fingerprintOf, type Keyring, openSourceSecret, SealError } from "@penstock/dispatch/seal";
+import type { IssueKind } from "@penstock/schemas";
 import type { NamedSource } from "@penstock/sources";
 import { readLiveSecrets, type Store } from "@penstock/store";
 import { Problem } from "./api/problem.ts";
@@ -18,6 +19,15 @@ export function findSource({ list }: SourceParts, name: string): NamedSource {
   const found = list.find((source) => source.name === name);
   if (found !== undefined) return found;
   throw new Problem(404, "There is no source of this name", { detail: "penstock.sources.ts lists them." });
+}
+
+/** What the source that an issue is about says of where to look; null: it is about something else, or nothing is known. */
+export function findAdvice(
+  { list }: SourceParts,
+  { kind, subject }: { readonly kind: IssueKind; readonly subject: string },
+): string | null {
+  if (kind !== "silent-source") return null;
+  return list.find(({ name }) => name === subject)?.source.whenSilent ?? null;
 }
 
 /** A secret of the source that counts now and is known here, the newest first; null: none is. */

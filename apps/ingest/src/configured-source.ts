@@ -27,4 +27,6 @@ export interface SourceActivity {
   eventAt: number;
   refusedAt: number;
   refused: number;
+  /** Accepted requests. */
+  accepted: number;
 }

@@ -40,7 +40,7 @@ export function createIngest(
       named,
       source,
       live: toLiveSecrets(given, config.verifyTokens[name] ?? []),
-      activity: { eventAt: 0, refusedAt: 0, refused: 0 },
+      activity: { eventAt: 0, refusedAt: 0, refused: 0, accepted: 0 },
       maxBodyBytes: source.maxBodyBytes ?? config.maxBodyBytes,
       limit: createRateLimit(source.ratePerSecond ?? config.sourceRatePerSecond),
     });

@@ -14,6 +14,8 @@ import type { ConfiguredSource, LiveSecrets } from "./configured-source.ts";
 /** A change of a secret has to be in force within 5 seconds. */
 const EVERY_MS = 2_000;
 const REGISTER_EVERY_MS = 60_000;
+/** Else nobody could tell a source that is silent from an ingest that is away. */
+const SAY_LISTENING_EVERY_MS = 60_000;
 
 /** A secret of the environment, by what the database knows it by. */
 interface EnvironmentSecret {
@@ -46,6 +48,7 @@ export function createSecretUpdates(
   const sayAway = onceInAWhile();
   const saidOf = new Set<string>();
   let registeredAt = -Infinity;
+  let saidListeningAt = -Infinity;
 
   /** Opens a secret; null, once told, where that cannot be. */
   function open(row: LiveSecretRow, sealed: string): string | null {
@@ -101,11 +104,17 @@ export function createSecretUpdates(
     registeredAt = performance.now();
   }
 
+  async function tellHeard(): Promise<void> {
+    const saysListening = performance.now() - saidListeningAt >= SAY_LISTENING_EVERY_MS;
+    await tellActivity(sources, store, saysListening);
+    if (saysListening) saidListeningAt = performance.now();
+  }
+
   async function update(): Promise<boolean> {
     try {
       await register();
       await tellUses(sources, store);
-      await tellActivity(sources, store);
+      await tellHeard();
       apply(await readLiveSecrets(store));
       return true;
     } catch (error) {
@@ -161,25 +170,27 @@ async function tellUses(sources: ReadonlyMap<string, ConfiguredSource>, store: S
   for (const { live, index, at } of used) if (live.usedAt[index] === at) live.usedAt[index] = 0;
 }
 
-async function tellActivity(sources: ReadonlyMap<string, ConfiguredSource>, store: Store): Promise<void> {
+async function tellActivity(sources: ReadonlyMap<string, ConfiguredSource>, store: Store, all: boolean): Promise<void> {
   const now = performance.now();
   const agoOf = (at: number): number | null => (at === 0 ? null : now - at);
   const heard = [...sources]
     .map(([source, { activity }]) => ({ source, activity, ...activity }))
-    .filter(({ eventAt, refused }) => eventAt !== 0 || refused !== 0);
+    .filter(({ eventAt, refused }) => all || eventAt !== 0 || refused !== 0);
   if (heard.length === 0) return;
   await recordSourceActivity(
     store,
-    heard.map(({ source, eventAt, refusedAt, refused }) => ({
+    heard.map(({ source, eventAt, refusedAt, refused, accepted }) => ({
       source,
       eventAgoMs: agoOf(eventAt),
       refusedAgoMs: agoOf(refusedAt),
       refused,
+      requests: accepted,
     })),
   );
-  for (const { activity, eventAt, refusedAt, refused } of heard) {
+  for (const { activity, eventAt, refusedAt, refused, accepted } of heard) {
     if (activity.eventAt === eventAt) activity.eventAt = 0;
     if (activity.refusedAt === refusedAt) activity.refusedAt = 0;
     activity.refused -= refused;
+    activity.accepted -= accepted;
   }
 }

@@ -100,6 +100,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
       return turnAway(req, res, "unavailable", "unavailable", RETRY_SOON);
     }
     activity.eventAt = arrivedAt;
+    activity.accepted++;
     if (source.acceptedStatus === 204) res.writeHead(204, isClosing() ? { connection: "close" } : {}).end();
     else res.writeHead(200, isClosing() ? LAST_ACCEPTED_HEADERS : ACCEPTED_HEADERS).end(ACCEPTED);
     instruments.acknowledgement().record((performance.now() - arrivedAt) / 1_000);

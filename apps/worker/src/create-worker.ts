@@ -25,6 +25,7 @@ import { runLanes } from "./services/lanes.ts";
 import { advanceReplays } from "./services/replays.ts";
 import type { Service } from "./services/service.ts";
 import { keepRetention, toPolicy } from "./services/retention.ts";
+import { watchSilence } from "./services/silence.ts";
 import { runTransactional } from "./services/transactional.ts";
 import { runUpkeep } from "./services/upkeep.ts";
 
@@ -82,6 +83,7 @@ export async function startWorker(
     runDryRuns(context, { handlers, roles, findSource: sources.find, name, signal: outOfPatience.signal }),
     runUpkeep(context, handlers, engineStore.writeWords),
     keepIssues(context),
+    watchSilence(context, sources),
     tellIssues(context, channels, config.notify),
     await keepRetention(context, toPolicy(config.retention, sources), name),
   ];

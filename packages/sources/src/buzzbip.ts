@@ -53,6 +53,7 @@ export function buzzbip(options: SourceOptions = {}): Source {
     split: null,
     check,
     checkSecret: () => null,
+    whenSilent: "See in BuzzBip whether the webhook is still active and has this URL.",
   });
 }
 

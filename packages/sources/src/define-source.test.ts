@@ -146,6 +146,16 @@ test("a source is found by its exact name only, and its secrets by a variable of
   expect(problems).toEqual([]);
 });
 
+test.each([
+  ["30m", 1_800_000],
+  ["26h", 93_600_000],
+  [false, false],
+  [undefined, null],
+] as const)("a source that may be silent for %s is watched by that", (silentAfter, silentAfterMs) => {
+  const { silentAfterMs: read, problems } = buzzbip(silentAfter === undefined ? {} : { silentAfter });
+  expect([read, problems]).toEqual([silentAfterMs, []]);
+});
+
 test("all that is wrong with all sources is told at once, by name and never by value", () => {
   const options = {
     tolerance: "PRIVATE",
@@ -154,6 +164,7 @@ test("all that is wrong with all sources is told at once, by name and never by v
     ratePerSecond: -1,
     retentionDays: 0.5,
     retention: { "a*b": 1 },
+    silentAfter: "30 s",
   };
   const { problems } = defineSources({
     "Not A Name": buzzbip(),
@@ -170,6 +181,7 @@ test("all that is wrong with all sources is told at once, by name and never by v
     expect.stringMatching(/^acme `ratePerSecond`/),
     expect.stringMatching(/^acme `retentionDays`/),
     expect.stringMatching(/^acme `retention` must be days by type/),
+    expect.stringMatching(/^acme `silentAfter` must be a length of time from 1m/),
     expect.stringMatching(/^made it must be what/),
     expect.stringMatching(/^none its options must be an object/),
     expect.stringMatching(/^penstock the name is that of Penstock's own events/),

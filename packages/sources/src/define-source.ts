@@ -178,6 +178,8 @@ export interface Source extends SourceSettings {
   check(stored: StoredContent): EventCheck;
   /** What is wrong with the form of a secret, in words that follow "the secret", or `null`. Never tells of its value. */
   checkSecret(secret: string): string | null;
+  /** Where to look once it sends nothing any more, and what the provider may have done, in a sentence; `null`: not known. */
+  readonly whenSilent: string | null;
 }
 
 /** What a source of one's own says of its provider. */
@@ -227,6 +229,8 @@ export interface SourceDefinition {
   readonly types?: readonly string[];
   /** What is wrong with a secret, in words that follow "the secret", or `null`. */
   checkSecret?(secret: string): string | null;
+  /** Where to look once it sends nothing any more: a sentence for operators, with what makes the provider stop. */
+  readonly whenSilent?: string;
   /** The names of options besides those of every source, and what is wrong with what was given. */
   readonly options?: readonly string[];
   readonly problems?: readonly string[];
@@ -310,6 +314,7 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
       : null,
     check: (stored: StoredContent) => checkStored(stored, prefix, parse(stored.body), schemas),
     checkSecret: (secret: string) => definition.checkSecret?.(secret) ?? null,
+    whenSilent: definition.whenSilent ?? null,
   });
 }
 

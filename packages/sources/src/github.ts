@@ -32,6 +32,8 @@ export function github(options: GitHubOptions = {}): Source {
   return defineSource(
     {
       provider: "github",
+      whenSilent:
+        "Look at Settings → Webhooks of the repository, the organisation or the App: it must be active, and Recent Deliveries tells what became of each.",
       options: ["idFrom"],
       problems:
         idFrom === undefined || idFrom === "delivery" || idFrom === "body"

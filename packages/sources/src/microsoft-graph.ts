@@ -27,6 +27,8 @@ export function microsoftGraph(options: SourceOptions = {}): Source {
   return defineSource(
     {
       provider: "microsoft-graph",
+      whenSilent:
+        "Subscriptions of Microsoft Graph expire within days unless they are renewed: see whether it is still there, and subscribe again.",
       types: ["reauthorizationRequired", "subscriptionRemoved", "missed"].map((event) => `lifecycle.${event}`),
       verify: ({ body }, secrets) => verifyStates(toObject(parseJsonBody(body))["value"], secrets),
       handshake(request) {

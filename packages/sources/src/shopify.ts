@@ -17,6 +17,8 @@ export function shopify(options: SourceOptions = {}): Source {
   return defineSource(
     {
       provider: "shopify",
+      whenSilent:
+        "Shopify deletes a subscription whose deliveries fail 8 times in a row: see whether it is still there, and subscribe again.",
       keepsHeaders: ["topic", "shop-domain", "event-id"].flatMap((name) => [`shopify-${name}`, `x-shopify-${name}`]),
       verify: (request, secrets) =>
         verifyHmac(

@@ -22,6 +22,8 @@ export function slack(options: SlackOptions = {}): Source {
   return defineSource(
     {
       provider: "slack",
+      whenSilent:
+        "Slack switches events off when nearly all deliveries of an hour fail: look at Event Subscriptions of the app, and enable them again.",
       options: ["toleranceSeconds"],
       problems: checkTolerance(options?.toleranceSeconds),
       keepsHeaders: ["x-slack-retry-num", "x-slack-retry-reason"],

@@ -1,3 +1,5 @@
+import { parseDuration } from "@penstock/schemas";
+
 /** What can be set for one instance of any provider. */
 export interface SourceOptions {
   /** The environment variable that holds its secrets; made of its name unless given: `STRIPE_EU_SIGNING_SECRETS`. */
@@ -13,6 +15,11 @@ export interface SourceOptions {
    * pattern decides. What comes in one day is rewritten when a part of it goes, so a few terms cost less than many.
    */
   readonly retention?: Readonly<Record<string, number>>;
+  /**
+   * How long it may send nothing before it counts as silent, e.g. `30m`, `26h` or `3d`, from a minute to 365 days; `false`: for
+   * as long as it likes. Learnt from what it sent in the weeks before unless given.
+   */
+  readonly silentAfter?: string | false;
   /**
    * Whether the provider changes the body from one delivery of an event to the next, so that its id alone tells a duplicate;
    * what is known of the provider unless given.
@@ -42,6 +49,8 @@ export interface SourceSettings {
   readonly ratePerSecond: number | null;
   readonly retentionDays: number | null;
   readonly retention: Readonly<Record<string, number>>;
+  /** In milliseconds; `null`: learnt from what it sent, `false`: never. */
+  readonly silentAfterMs: number | false | null;
   /** All that is wrong with the options, each as a sentence that names the option and never its value. */
   readonly problems: readonly string[];
 }
@@ -61,6 +70,7 @@ const COMMON = [
   "secretsFrom",
   ...Object.keys(NUMBERS),
   "retention",
+  "silentAfter",
   "bodyVaries",
   "keepsRefusedBodies",
   "keepsHeaders",
@@ -103,6 +113,7 @@ export function readOptions(options: SourceOptions, provider: Provider = {}): So
     ratePerSecond: number("ratePerSecond"),
     retentionDays: number("retentionDays"),
     retention: Object.freeze({ ...options.retention }),
+    silentAfterMs: toSilentAfterMs(options.silentAfter),
     problems: Object.freeze([
       ...unknown.map((key) => `there is no option \`${key}\`; there are ${known.join(", ")}`),
       ...problems,
@@ -121,6 +132,7 @@ export function readOptions(options: SourceOptions, provider: Provider = {}): So
         checkNumber(name, options[name as keyof typeof NUMBERS], range),
       ),
       ...checkRetention(options.retention),
+      ...checkSilentAfter(options.silentAfter),
     ]),
   };
 }
@@ -140,6 +152,20 @@ function checkRetention(retention: unknown): string[] {
   return [
     '`retention` must be days by type, as in { "message.*": 7 }: whole numbers from 1 to 36500, and a * at the end of a type only',
   ];
+}
+
+const SILENT_AFTER = { min: 60_000, max: 365 * 86_400_000 } satisfies Range;
+
+function toSilentAfterMs(given: unknown): number | false | null {
+  if (given === false) return false;
+  return typeof given === "string" ? (parseDuration(given) ?? null) : null;
+}
+
+function checkSilentAfter(given: unknown): string[] {
+  if (given === undefined || given === false) return [];
+  const ms = toSilentAfterMs(given);
+  const isFine = typeof ms === "number" && ms >= SILENT_AFTER.min && ms <= SILENT_AFTER.max;
+  return isFine ? [] : ["`silentAfter` must be a length of time from 1m to 365d, e.g. 30m, 26h or 3d, or false"];
 }
 
 function toKeptHeaders(asked: unknown, ofProvider: readonly string[] = []): readonly string[] {

@@ -23,6 +23,8 @@ export function stripe(options: StripeOptions = {}): Source {
   return defineSource(
     {
       provider: "stripe",
+      whenSilent:
+        "Stripe disables an endpoint that has failed for days, after a mail: look at Developers → Webhooks, and enable it again.",
       options: ["toleranceSeconds"],
       problems: checkTolerance(options?.toleranceSeconds),
       verify(request, secrets, now) {

@@ -5,12 +5,15 @@ import {
   countIssueRetry,
   createEngineStore,
   listIssues,
+  noteSilentSources,
+  readSilence,
   resolveSettledIssues,
   retryIssue,
   showIssue,
   showReplay,
   type Store,
 } from "@penstock/store";
+import { recordSourceActivity } from "@penstock/store/intake";
 import { beforeEach, describe, expect, test } from "vitest";
 import { openMigrated } from "./open-test-store.ts";
 import { mostRowsIn, mostRowsLeftOut, plansThatScan, withPlans } from "./plans.ts";
@@ -360,6 +363,112 @@ test("requests that are refused are an issue for each source and reason, each re
     ["buzzbip", "requests are refused: mismatch", 3, null],
     ["buzzbip", "requests are refused: missing-signature", 1, null],
   ]);
+});
+
+describe("a source", () => {
+  interface Sending {
+    /** How many weeks before its last event are known. */
+    readonly weeks?: number;
+    readonly perHour?: number;
+    /** How long ago its last event was, in SQL. */
+    readonly last?: string;
+    /** Since when an ingest listens. */
+    readonly listening?: string;
+    readonly heard?: string;
+  }
+
+  /** Has sent as much in each hour of some weeks, until its last event. */
+  async function addSending(sending: Sending = {}): Promise<void> {
+    const { weeks = 4, perHour = 10, last = "3 hours", listening = "1 year", heard = "10 seconds" } = sending;
+    await store.pool.query(
+      `INSERT INTO penstock.source_hours (source, hour, requests)
+       SELECT 'shop-eu', hour, $2 FROM generate_series(date_trunc('hour', now() - $3::interval, 'UTC') - $1 * interval '168 hours',
+                                                       now() - $3::interval, interval '1 hour') AS hour`,
+      [weeks, perHour, last],
+    );
+    await store.pool.query(
+      `INSERT INTO penstock.source_activity (source, event_at, counted_since, listening_since, listened_at)
+       SELECT 'shop-eu', now() - $2::interval, now() - $2::interval - $1 * interval '168 hours', now() - $3::interval,
+              now() - $4::interval`,
+      [weeks, last, listening, heard],
+    );
+  }
+
+  const learnt = [{ name: "shop-eu", silentAfterMs: null }];
+  const silenceBy = async (silentAfterMs: number | false | null) =>
+    (await readSilence(store.pool, [{ name: "shop-eu", silentAfterMs }]))[0]!;
+  const sends = (): Promise<void> =>
+    recordSourceActivity(store, [{ source: "shop-eu", eventAgoMs: 0, refusedAgoMs: null, refused: 0, requests: 1 }]);
+
+  test("that has gone silent is an issue until it sends again, and another occurrence the next time", async () => {
+    await addSending();
+    for (let n = 0; n < 3; n++) {
+      expect(await noteSilentSources(store, learnt)).toMatchObject([{ state: "silent", usual: expect.any(Number) }]);
+    }
+    expect(await only()).toMatchObject({ kind: "silent-source", subject: "shop-eu", state: "open", count: 1 });
+    expect(await resolveSettledIssues(store)).toBe(0);
+    await sends();
+    expect(await resolveSettledIssues(store)).toBe(1);
+    expect((await silenceBy(null)).state).toBe("sends");
+    await store.pool.query("UPDATE penstock.issues SET last_seen = now() - interval '9 hours'");
+    await store.pool.query("UPDATE penstock.source_activity SET event_at = now() - interval '8 hours'");
+    await noteSilentSources(store, [{ name: "shop-eu", silentAfterMs: 3_600_000 }]);
+    expect(await only()).toMatchObject({ state: "open", count: 2, reopened: 1 });
+    expect(await told()).toEqual(["opened 1", "reopened 1"]);
+  });
+
+  test.each<[string, Sending, object]>([
+    [
+      "of which two weeks are known is learnt",
+      { weeks: 2 },
+      { state: "learning", usual: null, learnsUntil: expect.any(Date) },
+    ],
+    ["that sends once in a while may be silent by chance", { perHour: 1 }, { state: "sends" }],
+    ["that sent within the hour is not silent", { last: "20 minutes" }, { state: "sends", usual: 0 }],
+    ["that no ingest listens to is not called silent", { heard: "1 hour" }, { state: "unheard" }],
+    [
+      "is listened to for some minutes only: nobody knows what it sent before",
+      { listening: "5 minutes" },
+      { state: "sends" },
+    ],
+    ["stays silent after weeks, and is not compared with its own silence", { last: "50 days" }, { state: "silent" }],
+  ])("%s", async (_, sending, expected) => {
+    await addSending(sending);
+    expect(await silenceBy(null)).toMatchObject(expected);
+  });
+
+  test("that sends nothing at these hours of the week is not silent, and one week without it counts only among few", async () => {
+    await addSending({ weeks: 6 });
+    const forget = (weeks: number) =>
+      store.pool.query(
+        `DELETE FROM penstock.source_hours WHERE hour > now() - $1 * interval '168 hours' - interval '4 hours'
+                                             AND hour < now() - $1 * interval '168 hours' + interval '1 hour'`,
+        [weeks],
+      );
+    await forget(2);
+    expect(await silenceBy(null)).toMatchObject({ state: "silent" });
+    await forget(3);
+    expect(await silenceBy(null)).toMatchObject({ state: "sends", usual: 0 });
+  });
+
+  test("is silent after the time of its settings, without a history, and never where they say so", async () => {
+    expect((await silenceBy(60_000)).state).toBe("new");
+    await addSending({ weeks: 0 });
+    expect((await silenceBy(2 * 3_600_000)).state).toBe("silent");
+    expect((await silenceBy(4 * 3_600_000)).state).toBe("sends");
+    expect((await silenceBy(false)).state).toBe("unwatched");
+  });
+
+  test("that is listened to again after a pause is listened to since then, and its requests are counted by the hour", async () => {
+    await addSending({ weeks: 0, heard: "6 minutes" });
+    await sends();
+    await sends();
+    const { rows } = await store.pool.query(
+      `SELECT (SELECT requests::int FROM penstock.source_hours WHERE hour = date_trunc('hour', now(), 'UTC')) AS requests,
+              listening_since > now() - interval '1 minute' AS again FROM penstock.source_activity`,
+    );
+    expect(rows).toEqual([{ requests: 2, again: true }]);
+  });
 });
 
 describe("a retry of an issue", () => {

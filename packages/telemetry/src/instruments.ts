@@ -103,6 +103,20 @@ export const instruments = {
       description: "Deliveries that have not succeeded, by state",
     }),
   ),
+  /** By source. */
+  sourceSilent: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.source.silent", {
+      unit: "1",
+      description: "1 where a source has sent nothing for longer than usual, else 0",
+    }),
+  ),
+  /** By source. */
+  sourceQuiet: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.source.quiet", {
+      unit: "s",
+      description: "Time since a source last had an event",
+    }),
+  ),
   /** By table and, where it is stored by day, the day of receipt. */
   storageBytes: lazily<ObservableGauge>((meter) =>
     meter.createObservableGauge("penstock.storage.bytes", {

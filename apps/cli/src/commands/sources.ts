@@ -1,11 +1,14 @@
+import type { SourceSilence } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, ReportedFailure } from "../cli-error.ts";
 import { formatColumns } from "../output/columns.ts";
 import { printable } from "../output/printable.ts";
+import { describeSilence, toSilenceColumns } from "../output/source-silence.ts";
 import { findIngestUrl } from "../send/target.ts";
 import { findNamed, loadSources } from "../sources/find-named.ts";
 import { readSavedRequest } from "../sources/saved-request.ts";
+import { findSilence } from "../sources/read-silence.ts";
 import { findLiveSecretsOf, findSecretsOf, type FoundSecrets } from "../sources/source-secrets.ts";
 import { registerRefused } from "./sources-refused.ts";
 import { registerSourceSecrets } from "./sources-secrets.ts";
@@ -27,23 +30,34 @@ function registerList(sources: Command, ctx: CliContext): void {
     .command("list")
     .summary("list the sources")
     .description(
-      "Lists the sources of penstock.sources.ts: their providers, their paths, how many secrets each has and in which variable, its verify tokens where it asks for some, and what is set for it. What is not set is as ingest has it.",
+      "Lists the sources of penstock.sources.ts: their providers, their paths, how many secrets each has and in which variable, its verify tokens where it asks for some, and what is set for it. What is not set is as ingest has it. Where the database runs, it tells when each sent last, and which have gone silent: what to look at stands below the table.",
     )
     .option("--json", "print one JSON object per source")
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} sources list`)
     .action(async ({ json }: { json?: true }) => {
       const { list } = await loadSources(ctx);
       const rows = await Promise.all(list.map((source) => findSecretsOf(ctx, source)));
-      if (json) return rows.forEach((row) => ctx.output.json(toJson(row)));
-      const head = ["NAME", "PROVIDER", "PATH", "SECRETS", "MAX BODY", "RATE", "RETENTION"];
-      ctx.output.result(formatColumns([head, ...rows.map(toColumns)]));
+      const silence = await findSilence(ctx, list);
+      if (json) return rows.forEach((row) => ctx.output.json(toJson(row, silence.get(row.name))));
+      const head = ["NAME", "PROVIDER", "PATH", "SECRETS", "MAX BODY", "RATE", "RETENTION", "LAST EVENT", "SENDS"];
+      const cells = rows.map((row) => [...toColumns(row), ...toSilenceColumns(silence.get(row.name))]);
+      ctx.output.result(formatColumns([head, ...cells]));
+      for (const source of list) {
+        const found = silence.get(source.name);
+        const silent = found === undefined ? null : describeSilence(source, found);
+        if (silent !== null) ctx.output.result(`\n${silent}`);
+      }
     });
 }
 
-function toJson({ name, source, secretsFrom, secrets, origin, verifyTokensFrom, verifyTokens }: FoundSecrets): object {
+function toJson(
+  { name, source, secretsFrom, secrets, origin, verifyTokensFrom, verifyTokens }: FoundSecrets,
+  silence: SourceSilence | undefined,
+): object {
   const { provider, maxBodyBytes, ratePerSecond, retentionDays } = source;
   const tokens = verifyTokensFrom !== null && { verifyTokensFrom, verifyTokens: verifyTokens.length };
-  const settings = { ...tokens, maxBodyBytes, ratePerSecond, retentionDays };
+  const heard = silence && { state: silence.state, lastEventAt: silence.lastEventAt, usual: silence.usual };
+  const settings = { ...tokens, maxBodyBytes, ratePerSecond, retentionDays, silence: heard ?? null };
   return { name, provider, path: `/webhooks/${name}`, secretsFrom, secrets: secrets.length, origin, ...settings };
 }
 

@@ -15,13 +15,14 @@ import {
 import { omitUndefined } from "../api/omit-undefined.ts";
 import { Problem } from "../api/problem.ts";
 import type { Call, Handlers } from "../api/register-routes.ts";
+import { findAdvice, type SourceParts } from "../source-parts.ts";
 import { toReplayCount } from "./replays.ts";
 
 type Detail = RouteResult<(typeof issuesRoutes)["GET /issues/{id}"]>;
 
 const UNSETTLED = ["open", "acknowledged"] as const;
 
-export function createIssuesHandlers(store: Store): Handlers<typeof issuesRoutes> {
+export function createIssuesHandlers(store: Store, sources: SourceParts): Handlers<typeof issuesRoutes> {
   const change =
     (name: IssueChange) =>
     async (
@@ -34,7 +35,7 @@ export function createIssuesHandlers(store: Store): Handlers<typeof issuesRoutes
           detail: `To ${name} takes one that is ${ISSUE_CHANGES[name].from.join(" or ")}.`,
         });
       }
-      return toDetail(store, await find(store, id));
+      return toDetail(store, sources, await find(store, id));
     };
   return {
     "GET /issues": async ({ query: { state, kind, subject, cursor, limit } }) => {
@@ -48,7 +49,7 @@ export function createIssuesHandlers(store: Store): Handlers<typeof issuesRoutes
       const page = items.slice(0, limit);
       return { items: page, next: items.length > limit ? String(page.at(-1)?.id) : null };
     },
-    "GET /issues/{id}": async ({ path: { id } }) => toDetail(store, await find(store, id)),
+    "GET /issues/{id}": async ({ path: { id } }) => toDetail(store, sources, await find(store, id)),
     "POST /issues/{id}/acknowledge": change("acknowledge"),
     "POST /issues/{id}/resolve": change("resolve"),
     "POST /issues/{id}/ignore": change("ignore"),
@@ -87,9 +88,9 @@ async function find(store: Store, id: number): Promise<IssueDetail> {
   return issue;
 }
 
-async function toDetail(store: Store, issue: IssueDetail): Promise<Detail> {
+async function toDetail(store: Store, sources: SourceParts, issue: IssueDetail): Promise<Detail> {
   const shown = await Promise.all(issue.replays.slice(0, 5).map((id) => showReplay(store, id)));
-  return { ...issue, retries: shown.filter((retry) => retry !== null) };
+  return { ...issue, advice: findAdvice(sources, issue), retries: shown.filter((retry) => retry !== null) };
 }
 
 function readCursor(cursor: string | undefined): number | undefined {

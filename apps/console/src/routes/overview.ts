@@ -11,6 +11,7 @@ import {
   type Store,
 } from "@penstock/store";
 import type { Handlers } from "../api/register-routes.ts";
+import { findAdvice, type SourceParts } from "../source-parts.ts";
 
 type Overview = RouteResult<(typeof overviewRoutes)["GET /overview"]>;
 
@@ -21,12 +22,12 @@ const SEEN_MS = 90_000;
 /** However many people look, it is read once in this time. */
 const KEPT_MS = 2_000;
 
-export function createOverviewHandlers(store: Store): Handlers<typeof overviewRoutes> {
+export function createOverviewHandlers(store: Store, sources: SourceParts): Handlers<typeof overviewRoutes> {
   let kept: { readonly overview: Promise<Overview>; readonly at: number } | undefined;
   return {
     "GET /overview": () => {
       if (kept === undefined || performance.now() - kept.at > KEPT_MS) {
-        const mine = { overview: readOverview(store), at: performance.now() };
+        const mine = { overview: readOverview(store, sources), at: performance.now() };
         kept = mine;
         mine.overview.catch(() => {
           if (kept === mine) kept = undefined;
@@ -37,7 +38,7 @@ export function createOverviewHandlers(store: Store): Handlers<typeof overviewRo
   };
 }
 
-async function readOverview(store: Store): Promise<Overview> {
+async function readOverview(store: Store, sources: SourceParts): Promise<Overview> {
   const lastHour = parseQuery("age<55m");
   const [open, acknowledged, backlog, accepted, failures, handlers, answers] = await Promise.all([
     listIssues(store, { states: ["open"] }, { limit: ATTENTION + 1 }),
@@ -56,7 +57,7 @@ async function readOverview(store: Store): Promise<Overview> {
   // The last bucket has only begun.
   const last = accepted.counts.at(-2) ?? 0;
   return {
-    attention: open.slice(0, ATTENTION),
+    attention: open.slice(0, ATTENTION).map((issue) => ({ ...issue, advice: findAdvice(sources, issue) })),
     moreIssues: open.length > ATTENTION,
     acknowledged: acknowledged.length,
     pendingEvents: backlog.pendingEvents,

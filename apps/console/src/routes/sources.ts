@@ -6,6 +6,7 @@ import {
   listRefusedRequests,
   listSourceActivity,
   listSourceSecrets,
+  readSilence,
   removeSourceSecret,
   revealSourceSecret,
   rotateSourceSecret,
@@ -28,8 +29,11 @@ export function createSourceHandlers(
     "GET /sources": async () => {
       const secrets = await listSourceSecrets(store);
       const heard = await listSourceActivity(store);
+      const watched = sources.list.map(({ name, source }) => ({ name, silentAfterMs: source.silentAfterMs }));
+      const silences = await readSilence(store.pool, watched);
       const items = sources.list.map(({ name, source, secretsFrom }) => {
         const activity = heard.find((one) => one.source === name);
+        const silence = silences.find((one) => one.source === name);
         return {
           name,
           provider: source.provider,
@@ -39,6 +43,13 @@ export function createSourceHandlers(
           lastEventAt: activity?.lastEventAt?.toISOString() ?? null,
           lastRefusedAt: activity?.lastRefusedAt?.toISOString() ?? null,
           refused: activity?.refused ?? 0,
+          silence: {
+            state: silence?.state ?? "new",
+            usual: silence?.usual ?? null,
+            learnsUntil: silence?.learnsUntil?.toISOString() ?? null,
+            silentAfterMs: source.silentAfterMs || null,
+            advice: source.whenSilent,
+          },
           canSign: source.sign !== null,
           signsTime: source.signsTime,
         };

@@ -30,6 +30,10 @@ const issue = z.object({
     .nullable(),
 });
 
+const advised = issue.extend({
+  advice: z.string().nullable().describe("where to look, where the source that it is about says so"),
+});
+
 const retry = z.object({
   id: z.string(),
   status: z.enum(["running", "done", "cancelled"]),
@@ -42,7 +46,7 @@ const retry = z.object({
   endedAt: time.nullable(),
 });
 
-const detail = issue.extend({
+const detail = advised.extend({
   hours: z.array(z.object({ hour: time, count: z.int() })),
   replays: z.array(z.string()).describe("the ids of all its retries, the newest first"),
   retries: z.array(retry).describe("the newest of them"),
@@ -112,7 +116,7 @@ export const overviewRoutes = defineRoutes({
     summary: "What needs attention, and how much is going on",
     role: "viewer",
     response: z.object({
-      attention: z.array(issue).describe("issues that are open, at most ten"),
+      attention: z.array(advised).describe("issues that are open, at most ten"),
       moreIssues: z.boolean(),
       acknowledged: z.int().describe("issues that somebody looks at; counted up to 50"),
       pendingEvents: z.int(),

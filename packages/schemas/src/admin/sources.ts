@@ -37,6 +37,18 @@ const source = z.object({
   lastRefusedAt: time.nullable(),
   /** How many of its requests were refused in all. */
   refused: count,
+  silence: z.object({
+    /** Whether it sends what it usually sends. `unheard`: no ingest listens; `unwatched`: its settings let it be silent. */
+    state: z.enum(["sends", "silent", "learning", "new", "unheard", "unwatched"]),
+    /** How many requests it sent at least in other weeks, in the hours in which none came now; null: not learnt. */
+    usual: count.nullable(),
+    /** From when on enough weeks are known to tell; null where that is not waited for. */
+    learnsUntil: time.nullable(),
+    /** What its settings say; null: it is learnt, or never. */
+    silentAfterMs: count.nullable(),
+    /** Where to look once it is silent; null: its source does not say. */
+    advice: z.string().nullable(),
+  }),
   /** Whether the composer can sign as its provider does, and whether that covers the time. */
   canSign: z.boolean(),
   signsTime: z.boolean(),

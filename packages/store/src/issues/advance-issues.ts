@@ -1,25 +1,10 @@
-import type pg from "pg";
-import { query, type Store } from "../connection/create-store.ts";
-import { sql, statement } from "../connection/sql.ts";
-import { transaction } from "../connection/transaction.ts";
+import type { Store } from "../connection/create-store.ts";
+import { alone } from "./alone.ts";
 import { noteFailingEndpoints } from "./note-failing-endpoints.ts";
 import { noteRefused } from "./note-refused.ts";
 import { settleIssues } from "./settle-issues.ts";
 import { SORTED_AT_ONCE, sortDeadLetters } from "./sort-dead-letters.ts";
 import { sortQuarantined } from "./sort-quarantined.ts";
-
-const LOCK = statement({
-  rows: { mine: "bool" },
-  text: sql`SELECT pg_try_advisory_xact_lock(hashtext('penstock.issues')) AS mine`,
-});
-
-/** Runs `work` in a transaction, in one worker at a time; where another is at it, not at all, and null. */
-async function alone<T>(store: Store, work: (client: pg.PoolClient) => Promise<T>): Promise<T | null> {
-  return transaction(store, async (client) => {
-    const [row] = (await query(client, LOCK)).rows;
-    return row?.mine === true ? work(client) : null;
-  });
-}
 
 /**
  * Sorts what has failed since the last time into issues, a page of each kind, and returns whether there is more. What is sorted

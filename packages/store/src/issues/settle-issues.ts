@@ -5,7 +5,7 @@ import { IS_DOWN } from "./note-failing-endpoints.ts";
 
 /**
  * Whether something of an issue `i` is left that needs a person: a dead letter, also one that is being tried again; an event in
- * quarantine that nobody dismissed; a lane that waits, an endpoint that is down. Of other kinds only a person can tell.
+ * quarantine that nobody dismissed; a lane that waits, an endpoint that is down, a source that has sent nothing since. Of other kinds only a person can tell.
  */
 const IS_LEFT = `
   CASE i.kind
@@ -17,6 +17,8 @@ const IS_LEFT = `
     WHEN 'blocked-lane' THEN EXISTS (
       SELECT FROM penstock.deliveries d WHERE d.subscriber = i.subject AND d.state = 'dead' AND d.lane IS NOT NULL)
     WHEN 'failing-endpoint' THEN EXISTS (SELECT FROM penstock.endpoints e WHERE e.id = i.subject AND ${IS_DOWN})
+    WHEN 'silent-source' THEN NOT EXISTS (
+      SELECT FROM penstock.source_activity a WHERE a.source = i.subject AND a.event_at > i.last_seen)
     ELSE true END`;
 
 // Else what comes back after a repair would be told to nobody: an issue that is open is not opened again.

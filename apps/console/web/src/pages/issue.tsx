@@ -197,7 +197,7 @@ export function IssuePage() {
                 </>
               )}
               <dt className="text-dim">{t("whatToDo")}</dt>
-              <dd>{names(`${data.kind}-remedy`)}</dd>
+              <dd>{data.advice ?? names(`${data.kind}-remedy`)}</dd>
             </dl>
           </Panel>
           <IssueActions kind={data.kind} subject={data.subject} mayChange={mayChange} />

@@ -134,7 +134,7 @@ export function OverviewPage() {
               <p className="break-words">{issue.title}</p>
               <p className="text-dim">
                 {[describeLeft(names, issue.left), t("last")].filter((part) => part !== "").join(", ")}{" "}
-                <TimeAgo time={issue.lastSeen} />. {names(`${issue.kind}-remedy`)}
+                <TimeAgo time={issue.lastSeen} />. {issue.advice ?? names(`${issue.kind}-remedy`)}
               </p>
             </li>
           ))}

@@ -2,7 +2,7 @@ import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api } from "../app/api.ts";
-import { defineTexts, useTexts } from "../app/language.tsx";
+import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
 import { CopyText } from "../parts/copy-text.tsx";
 import { ErrorNotice } from "../parts/notice.tsx";
@@ -24,6 +24,18 @@ const texts = defineTexts({
     refused: { one: "{count} request refused in all", other: "{count} requests refused in all" },
     lastRefused: "last one",
     compose: "Send a test request",
+    silence: "Silence",
+    sends: "It sends as usual.",
+    silent: "Silent: it has sent nothing for longer than usual.",
+    usual: {
+      one: "In the same hours of other weeks it sent at least {count} request.",
+      other: "In the same hours of other weeks it sent at least {count} requests.",
+    },
+    learning: "Learning what is usual until {until}. Set silentAfter in penstock.sources.ts to be told before.",
+    new: "It has never sent.",
+    unheard: "No ingest listens to it: start one, and look at its log.",
+    unwatched: "Not watched: its silentAfter is false.",
+    ask: "See at the provider whether its webhook is still on and has this URL.",
   },
   it: {
     title: "Sorgenti",
@@ -35,6 +47,18 @@ const texts = defineTexts({
     refused: { one: "{count} richiesta rifiutata in tutto", other: "{count} richieste rifiutate in tutto" },
     lastRefused: "l'ultima",
     compose: "Invia una richiesta di prova",
+    silence: "Silenzio",
+    sends: "Invia come al solito.",
+    silent: "Muta: non invia nulla da più tempo del solito.",
+    usual: {
+      one: "Nelle stesse ore delle altre settimane ha inviato almeno {count} richiesta.",
+      other: "Nelle stesse ore delle altre settimane ha inviato almeno {count} richieste.",
+    },
+    learning: "Impara che cosa è solito fino al {until}. Imposta silentAfter in penstock.sources.ts per saperlo prima.",
+    new: "Non ha mai inviato nulla.",
+    unheard: "Nessun ingest la ascolta: avviane uno, e guarda il suo log.",
+    unwatched: "Non sorvegliata: il suo silentAfter è false.",
+    ask: "Guarda presso il provider se il suo webhook è ancora attivo e ha questo URL.",
   },
 });
 
@@ -99,6 +123,28 @@ function SourceFacts({ source }: { source: Source }) {
           </span>
         )}
       </dd>
+      <dt className="text-dim">{t("silence")}</dt>
+      <dd>
+        <SilenceNote silence={source.silence} />
+      </dd>
     </dl>
   );
+}
+
+function SilenceNote({ silence }: { silence: Source["silence"] }) {
+  const t = useTexts(texts);
+  const { language } = useLanguage();
+  const { state, usual, learnsUntil, advice } = silence;
+  if (state === "silent") {
+    return (
+      <>
+        <p className="font-medium text-bad">
+          {t("silent")} {usual !== null && usual > 0 && t("usual", { count: usual })}
+        </p>
+        <p>{advice ?? t("ask")}</p>
+      </>
+    );
+  }
+  const until = learnsUntil === null ? "" : new Date(learnsUntil).toLocaleDateString(language);
+  return <p className={state === "unheard" ? "text-warn" : "text-dim"}>{t(state, { until })}</p>;
 }
