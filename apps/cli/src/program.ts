@@ -14,6 +14,7 @@ import { registerListen } from "./commands/listen.ts";
 import { registerMigrate } from "./commands/migrate.ts";
 import { registerNew } from "./commands/new.ts";
 import { registerQuarantine } from "./commands/quarantine.ts";
+import { registerReconcile } from "./commands/reconcile.ts";
 import { registerReplay } from "./commands/replay.ts";
 import { registerRetention } from "./commands/retention.ts";
 import { registerSecret } from "./commands/secret-show.ts";
@@ -54,6 +55,7 @@ export function createProgram(ctx: CliContext): Command {
   registerDeliveries(program, ctx);
   registerQuarantine(program, ctx);
   registerReplay(program, ctx);
+  registerReconcile(program, ctx);
   registerHandlers(program, ctx);
   registerLanes(program, ctx);
   registerEndpoints(program, ctx);

@@ -54,6 +54,7 @@ export function buzzbip(options: SourceOptions = {}): Source {
     check,
     checkSecret: () => null,
     whenSilent: "See in BuzzBip whether the webhook is still active and has this URL.",
+    reconcile: null,
   });
 }
 

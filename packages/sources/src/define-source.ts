@@ -1,6 +1,7 @@
 import { checkStored, type Schema } from "./check-stored.ts";
 import { type Identity, toEventIdentity } from "./identity.ts";
 import { type ParsedBody, parseJsonBody, toObject } from "./parse-body.ts";
+import type { Reconciliation } from "./reconciliation.ts";
 import { readOptions, type SourceOptions, type SourceSettings } from "./source-options.ts";
 
 /**
@@ -180,6 +181,8 @@ export interface Source extends SourceSettings {
   checkSecret(secret: string): string | null;
   /** Where to look once it sends nothing any more, and what the provider may have done, in a sentence; `null`: not known. */
   readonly whenSilent: string | null;
+  /** How its provider is asked for what it has sent; `null`: it has no such list, or none that is known here. */
+  readonly reconcile: Reconciliation | null;
 }
 
 /** What a source of one's own says of its provider. */
@@ -231,6 +234,8 @@ export interface SourceDefinition {
   checkSecret?(secret: string): string | null;
   /** Where to look once it sends nothing any more: a sentence for operators, with what makes the provider stop. */
   readonly whenSilent?: string;
+  /** How the provider is asked for what it has sent, where it has an API for that: `penstock reconcile` finds what was missed. */
+  readonly reconcile?: Reconciliation;
   /** The names of options besides those of every source, and what is wrong with what was given. */
   readonly options?: readonly string[];
   readonly problems?: readonly string[];
@@ -315,6 +320,7 @@ export function defineSource(definition: SourceDefinition, options: SourceOption
     check: (stored: StoredContent) => checkStored(stored, prefix, parse(stored.body), schemas),
     checkSecret: (secret: string) => definition.checkSecret?.(secret) ?? null,
     whenSilent: definition.whenSilent ?? null,
+    reconcile: definition.reconcile ?? null,
   });
 }
 

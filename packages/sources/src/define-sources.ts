@@ -10,6 +10,8 @@ export interface NamedSource {
   readonly secretsFrom: string;
   /** The same for its verify tokens; `null` where the source asks for none. */
   readonly verifyTokensFrom: string | null;
+  /** The same for the key of its provider's API; `null` where the source asks no API. */
+  readonly apiKeyFrom: string | null;
 }
 
 /** What `penstock.sources.ts` exports. */
@@ -52,6 +54,7 @@ export function defineSources(given: Readonly<Record<string, Source>>): Sources 
         source,
         secretsFrom: source.secretsFrom ?? toVariable(name, "SIGNING_SECRETS"),
         verifyTokensFrom: source.hasVerifyToken ? toVariable(name, "VERIFY_TOKENS") : null,
+        apiKeyFrom: source.reconcile ? toVariable(name, "API_KEY") : null,
       }),
     );
   }
@@ -64,7 +67,7 @@ export function defineSources(given: Readonly<Record<string, Source>>): Sources 
   });
 }
 
-function toVariable(name: string, what: "SIGNING_SECRETS" | "VERIFY_TOKENS"): string {
+function toVariable(name: string, what: "SIGNING_SECRETS" | "VERIFY_TOKENS" | "API_KEY"): string {
   return `${name.toUpperCase().replaceAll("-", "_")}_${what}`;
 }
 

@@ -21,6 +21,7 @@ const named = (name: string, source: Source, ...secrets: string[]): SourceWithSe
   source,
   secretsFrom: `${name.toUpperCase()}_SIGNING_SECRETS`,
   verifyTokensFrom: null,
+  apiKeyFrom: null,
   secrets,
 });
 const hub = named("github", github(), "another_secret", SECRET);

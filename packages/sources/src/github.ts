@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto";
 import { hmac } from "@penstock/schemas";
 import { defineSource, type Source } from "./define-source.ts";
 import { idOfBody } from "./event-key.ts";
+import { checkHook, githubDeliveries } from "./github-deliveries.ts";
 import { hmacKey } from "./hmac-key.ts";
 import { isJsonObject, type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
+import { checkApiUrl } from "./reconciliation.ts";
 import type { SourceOptions } from "./source-options.ts";
 import { verifyHmac } from "./verify-hmac.ts";
 
@@ -14,6 +16,10 @@ export interface GitHubOptions extends SourceOptions {
    * the event's last subject. Two deliveries with the same body are one event then.
    */
   readonly idFrom?: "delivery" | "body";
+  /** The webhook at GitHub, as its API names it, `repos/OWNER/REPO/hooks/ID` or `orgs/ORG/hooks/ID`: for `penstock reconcile`. */
+  readonly hook?: string;
+  /** Where GitHub's API is; https://api.github.com unless given. */
+  readonly apiUrl?: string;
 }
 
 /**
@@ -34,11 +40,16 @@ export function github(options: GitHubOptions = {}): Source {
       provider: "github",
       whenSilent:
         "Look at Settings → Webhooks of the repository, the organisation or the App: it must be active, and Recent Deliveries tells what became of each.",
-      options: ["idFrom"],
-      problems:
-        idFrom === undefined || idFrom === "delivery" || idFrom === "body"
+      options: ["idFrom", "hook", "apiUrl"],
+      problems: [
+        ...(idFrom === undefined || idFrom === "delivery" || idFrom === "body"
           ? []
-          : ['`idFrom` must be "delivery" or "body"'],
+          : ['`idFrom` must be "delivery" or "body"']),
+        ...checkHook(options?.hook),
+        ...checkApiUrl(options?.apiUrl),
+      ],
+      // By its body an event is known only once it is fetched.
+      ...(idFrom !== "body" && { reconcile: githubDeliveries({ hook: options?.hook, apiUrl: options?.apiUrl }) }),
       keepsHeaders: ["x-github-delivery", "x-github-event", "x-github-hook-id"],
       verify: (request, secrets) =>
         verifyHmac(

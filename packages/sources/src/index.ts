@@ -35,6 +35,7 @@ export { paddle, type PaddleOptions } from "./paddle.ts";
 export { pagerduty } from "./pagerduty.ts";
 export { type ParsedBody, parseFormBody, parseJsonBody } from "./parse-body.ts";
 export { readRequestTarget, type RequestTarget } from "./request-target.ts";
+export type { AskProvider, ProviderAnswer, Reconciliation, SentEvent, SentRequest } from "./reconciliation.ts";
 export { sendgrid, type SendGridOptions } from "./sendgrid.ts";
 export { shopify } from "./shopify.ts";
 export { slack, type SlackOptions } from "./slack.ts";

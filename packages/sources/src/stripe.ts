@@ -2,13 +2,19 @@ import { hmac } from "@penstock/schemas";
 import { defineSource, type Source, type Verification } from "./define-source.ts";
 import { hmacKey } from "./hmac-key.ts";
 import { isJsonObject } from "./parse-body.ts";
+import { checkApiUrl } from "./reconciliation.ts";
 import { checkTolerance, type SourceOptions } from "./source-options.ts";
+import { stripeEvents } from "./stripe-events.ts";
 import { isTimestamp, MALFORMED, MISSING, withinTolerance } from "./verification.ts";
 import { MAX_SIGNATURES, verifyHmac } from "./verify-hmac.ts";
 
 export interface StripeOptions extends SourceOptions {
   /** How far the signed time may be from ours; 300 unless given, 0 for any. */
   readonly toleranceSeconds?: number;
+  /** The id of the webhook endpoint at Stripe, `we_…`: `penstock reconcile` then looks for the events alone that it is to be sent. */
+  readonly endpoint?: string;
+  /** Where Stripe's API is; https://api.stripe.com unless given. */
+  readonly apiUrl?: string;
 }
 
 /**
@@ -25,8 +31,13 @@ export function stripe(options: StripeOptions = {}): Source {
       provider: "stripe",
       whenSilent:
         "Stripe disables an endpoint that has failed for days, after a mail: look at Developers → Webhooks, and enable it again.",
-      options: ["toleranceSeconds"],
-      problems: checkTolerance(options?.toleranceSeconds),
+      options: ["toleranceSeconds", "endpoint", "apiUrl"],
+      problems: [
+        ...checkTolerance(options?.toleranceSeconds),
+        ...checkEndpoint(options?.endpoint),
+        ...checkApiUrl(options?.apiUrl),
+      ],
+      reconcile: stripeEvents({ endpoint: options?.endpoint, apiUrl: options?.apiUrl }),
       verify(request, secrets, now) {
         const header = request.header("stripe-signature");
         if (header === undefined || header === "") return MISSING;
@@ -66,6 +77,11 @@ export function stripe(options: StripeOptions = {}): Source {
     },
     options,
   );
+}
+
+function checkEndpoint(endpoint: unknown): string[] {
+  const isFine = endpoint === undefined || (typeof endpoint === "string" && /^we_\w+$/.test(endpoint));
+  return isFine ? [] : ["`endpoint` must be the id of a webhook endpoint at Stripe, we_…"];
 }
 
 interface Claim {

@@ -93,6 +93,7 @@ export {
 export { listRefusedRequests, REFUSED_KEPT, type RefusedRow } from "./sources/refused-requests.ts";
 export { readAnswerTimes } from "./events/acknowledgement-times.ts";
 export { listSourceActivity } from "./sources/source-activity.ts";
+export { commitFetched, findMissed } from "./sources/reconcile.ts";
 export { readSilence, type SourceSilence, type WatchedSource } from "./sources/source-silence.ts";
 export { noteSilentSources } from "./issues/note-silent.ts";
 export { readLiveSecrets } from "./sources/live-secrets.ts";
