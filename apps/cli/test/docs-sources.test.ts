@@ -66,6 +66,9 @@ test("docs/sources.md can be followed from top to bottom", { timeout: 300_000 },
       else if (language === "ini") expect(text).toMatch(/^STRIPE_SIGNING_SECRETS=\S+\n$/);
       // Run by tests/compose.
       else if (about === "compose") expect(text).toMatch(/^(?:docker compose .*\n)+$/);
+      // Asks a provider: reconcile.test.ts.
+      else if (about === "provider")
+        expect(text).toMatch(/^(?:npm run penstock -- reconcile \S+ --since 24h(?: --yes)?\n)+$/);
       else {
         expect(language).toBe("sh");
         const home = (line: string): string => line.replace(" request.json", ` ${join(penstock.home, "request.json")}`);

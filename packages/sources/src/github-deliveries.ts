@@ -72,9 +72,10 @@ async function fetchRequest(
   const body = sliceJson(answer.body, ["request", "payload"]);
   if (body === null || body.toString() === "null")
     throw new TypeError("its API has no payload of this delivery any more");
-  const headers = sent.flatMap(([name, value]) => (typeof value === "string" ? [[name.toLowerCase(), value]] : []));
+  const headers: Record<string, string> = {};
+  for (const [name, value] of sent) if (typeof value === "string") headers[name.toLowerCase()] = value;
   return {
-    headers: { ...Object.fromEntries(headers), "x-github-delivery": id, "x-github-event": type },
+    headers: { ...headers, "x-github-delivery": id, "x-github-event": type },
     body: Buffer.from(body),
   };
 }

@@ -37,7 +37,7 @@ export function stripeEvents({
         limit: PAGE,
       });
       for (let more = true; more;) {
-        const answer = await ask(`${api}/v1/events?${query}`);
+        const answer = await ask(`${api}/v1/events?${query.toString()}`);
         const page = readJson(answer, "object");
         // The exact bytes: JSON.parse would round ids and amounts that a double cannot hold.
         const bodies = sliceJsonItems(sliceJson(answer.body, ["data"]) ?? Buffer.from("[]"));
