@@ -82,6 +82,10 @@ LABEL org.opencontainers.image.version="${VERSION}" \
 FROM runtime AS ingest
 LABEL org.opencontainers.image.title="penstock-ingest"
 COPY --from=production-ingest /app ./
+# Where compose mounts a volume for INTAKE_REFUSED_DIR: a new volume takes its owner from here.
+USER 0:0
+RUN mkdir -m 0700 /refused && chown 1000:1000 /refused
+USER 1000:1000
 EXPOSE 8080 9464
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["node", "-e", \
   "fetch(`http://127.0.0.1:${process.env.INGEST_INTERNAL_PORT || 9464}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

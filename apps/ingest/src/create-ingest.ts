@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { EventQueue } from "@penstock/queue";
-import { createIntake } from "@penstock/intake";
+import { createIntake, createRefusedImporter, createRefusedWriter } from "@penstock/intake";
 import { fingerprintOf } from "@penstock/dispatch/seal";
 import { ConfigError, type IngestConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
@@ -54,16 +54,19 @@ export function createIngest(
     windowDays: config.dedupeWindowDays,
     maxWaitingEvents: config.maxWaitingEvents,
   });
+  const keptRefused = config.refused === null ? null : createRefusedWriter({ ...config.refused, log });
   const readiness = createReadiness(
     [
       { name: "postgres", required: true, check: () => store.ping() },
       { name: "migrations", required: true, check: () => assertMigrated(store) },
       { name: "queue", required: false, check: () => queue.ping() },
+      ...(keptRefused === null ? [] : [{ name: "refused-files", required: false, check: () => keptRefused.check() }]),
     ],
     () => closing,
   );
   const app = createIngestApp({
     intake,
+    keptRefused,
     findSource: (name) => sources.get(name),
     trustProxyHops: config.trustProxyHops,
     addressLimit: createRateLimit(config.addressRatePerSecond),
@@ -78,6 +81,17 @@ export function createIngest(
   observeBacklog(store, null, stopped.signal, (error) =>
     log.warn({ err: error }, "what waits could not be measured, it is tried again"),
   );
+
+  const importer =
+    config.refused === null || keptRefused === null
+      ? null
+      : createRefusedImporter({
+          folder: config.refused.folder,
+          intake,
+          writer: keptRefused,
+          ping: () => store.ping(),
+          log,
+        });
 
   return {
     server,
@@ -105,7 +119,9 @@ export function createIngest(
       await closed;
       clearTimeout(force);
       clearInterval(idle);
+      await importer?.close();
       await intake.close();
+      await keptRefused?.release();
       stopped.abort();
     },
   };

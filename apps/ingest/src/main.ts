@@ -23,7 +23,12 @@ try {
     answerTimeoutMs: 6_000,
     onConnectionError: (error) => log.warn({ err: error }, "lost a connection to Postgres"),
   });
-  await assertMigrated(store);
+  await assertMigrated(store).catch((error: unknown) => {
+    const isAway = error instanceof Error && "code" in error && error.code === "DATABASE_UNAVAILABLE";
+    // Killed in an outage, it is back for what is sent meanwhile.
+    if (!isAway || config.refused === null) throw error;
+    log.warn({ err: error }, "Postgres is away: what is sent gets 503 and is kept in a file");
+  });
   const queue = openQueue(config.queue, (url = config.databaseUrl, maxConnections) =>
     createQueuePool({ connectionString: url, schema: QUEUE_SCHEMA, maxConnections, applicationName }),
   );

@@ -1,4 +1,4 @@
-import type { Arrival, Intake } from "@penstock/intake";
+import type { Arrival, Intake, RefusedWriter, VerifiedEvent } from "@penstock/intake";
 import { wallClockMs } from "@penstock/schemas";
 import {
   type HandshakeRequest,
@@ -18,6 +18,8 @@ import { toArrival } from "./to-arrival.ts";
 
 export interface WebhookRouteOptions {
   readonly intake: Intake;
+  /** Keeps what intake could not take; null: it is up to the sender alone to send it again. */
+  readonly keptRefused: Pick<RefusedWriter, "keep"> | null;
   readonly findSource: (name: string) => ConfiguredSource | undefined;
   /** Refused requests per client address. */
   readonly addressLimit: RateLimit;
@@ -41,7 +43,7 @@ const NO_BODY = Buffer.alloc(0);
  * is answered and not stored: a verified one, and where a source has such, a GET, a HEAD or an unsigned POST.
  */
 export function createWebhookRoute(options: WebhookRouteOptions): (req: Request, res: Response) => Promise<void> {
-  const { intake, findSource, addressLimit, addressOf, isClosing, refusals, log } = options;
+  const { intake, keptRefused, findSource, addressLimit, addressOf, isClosing, refusals, log } = options;
   const sayUnreadTime = new Map<string, ReturnType<typeof onceInAWhile>>();
 
   return async function receiveWebhook(req, res) {
@@ -116,17 +118,19 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const identity = source.identify(signed);
     const { id, type } = identity;
     if (identity.timeUnread) warnOfTime(name, id);
+    const event: VerifiedEvent = {
+      source: name,
+      identity,
+      body: signed.body,
+      bodyVaries: source.bodyVaries,
+      traceparent: receivedTraceparent(signed.header("traceparent")),
+      arrival,
+    };
     try {
-      await intake.accept({
-        source: name,
-        identity,
-        body: signed.body,
-        bodyVaries: source.bodyVaries,
-        traceparent: receivedTraceparent(signed.header("traceparent")),
-        arrival,
-      });
+      await intake.accept(event);
     } catch (error) {
       log.debug({ source: name, eventId: id, err: error }, "event not accepted");
+      await keptRefused?.keep(event);
       throw error;
     }
     log.debug({ source: name, eventId: id, type }, "event accepted");

@@ -1,7 +1,20 @@
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Store } from "@penstock/store";
-import { eventually, type ServerUnderTest, startPostgres, startRedis } from "@penstock/testing";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Answer, eventBody, migrateAt, recordEvents, send, startIngest, storeAt } from "./ingest-under-test.ts";
+import { eventually, type ServerUnderTest, startPostgres, startProcess, startRedis } from "@penstock/testing";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import {
+  type Answer,
+  environment,
+  eventBody,
+  migrateAt,
+  recordEvents,
+  send,
+  signed,
+  startIngest,
+  storeAt,
+} from "./ingest-under-test.ts";
 
 let postgres: ServerUnderTest;
 let store: Store;
@@ -119,4 +132,96 @@ describe("while Postgres is away", () => {
       expect(await recordEvents(store)).toHaveLength(before.length + 2);
     },
   );
+});
+
+describe("with INTAKE_REFUSED_DIR", () => {
+  async function newFolder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), "penstock-refused-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    return join(folder, "kept");
+  }
+  const untilEmpty = (folder: string): Promise<void> =>
+    eventually(async () => expect(await readdir(folder)).toEqual([]), { timeoutMs: 60_000 });
+  const bodiesOf = async (): Promise<string[]> => (await recordEvents(store)).map(({ body }) => body.toString());
+
+  test("what is signed and gets 503 is stored once Postgres is back, without being sent again, and once if it is", async () => {
+    const folder = await newFolder();
+    const before = await bodiesOf();
+    const { port, logged } = await startIngest(postgres.url, { INTAKE_REFUSED_DIR: folder });
+    await postgres.stop();
+    const bodies = Array.from({ length: 20 }, () => eventBody());
+    const headers = { authorization: "Bearer secret-of-a-proxy", cookie: "session=of-somebody" };
+    for (const body of bodies) {
+      expect(await send(port, { body, headers: { ...signed(body), ...headers } })).toMatchObject({ status: 503 });
+    }
+    expect((await send(port, { headers: {} })).status).toBe(401);
+    const [name = ""] = await readdir(folder);
+    const file = join(folder, name);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const text = await readFile(file, "utf8");
+    expect(text.split("\n").filter((line) => line.includes('"body"'))).toHaveLength(bodies.length);
+    expect(text).not.toMatch(/secret-of-a-proxy|of-somebody|whsec|signature"/i);
+    await postgres.start();
+    await untilEmpty(folder);
+    expect(await bodiesOf()).toEqual([...before, ...bodies.map(String)]);
+    await eventually(async () => expect((await send(port, { body: bodies[7] })).status).toBe(200));
+    expect(await bodiesOf()).toHaveLength(before.length + bodies.length);
+    expect(logged()).toContain("are kept in a file");
+  });
+
+  test("a Postgres that hangs costs a sender no more than before, and nothing", async () => {
+    const folder = await newFolder();
+    const before = await bodiesOf();
+    const { port } = await startIngest(postgres.url, { INTAKE_REFUSED_DIR: folder });
+    await postgres.freeze();
+    const bodies = Array.from({ length: 5 }, () => eventBody());
+    const started = performance.now();
+    const answers = await Promise.all(bodies.map((body) => send(port, { body })));
+    expect(answers.map(({ status }) => status)).toEqual(bodies.map(() => 503));
+    // BuzzBip gives up after 10 s.
+    expect(performance.now() - started).toBeLessThan(9_500);
+    await postgres.thaw();
+    await untilEmpty(folder);
+    const after = await bodiesOf();
+    expect(after.slice(before.length).toSorted()).toEqual(bodies.map(String).toSorted());
+  });
+
+  test("readyz says when nothing can be kept, and stays 200", async () => {
+    const folder = await newFolder();
+    const { ingest, port } = await startIngest(postgres.url, {
+      INTAKE_REFUSED_DIR: join(import.meta.filename, "kept"),
+    });
+    const answer = await ready(port);
+    expect(answer.status).toBe(200);
+    expect(report(answer)).toMatchObject({ status: "degraded", checks: { "refused-files": "failed" } });
+    expect((await ingest.readiness()).checks["refused-files"]).toMatch(/ENOTDIR/);
+    await expect(readdir(folder)).rejects.toThrow("ENOENT");
+  });
+
+  test("an outage in which an ingest is killed, and started anew, loses nothing that was answered", async () => {
+    const folder = await newFolder();
+    const before = await bodiesOf();
+    const start = async () => {
+      const process = startProcess({
+        file: import.meta.resolve("@penstock/ingest/main"),
+        env: environment(postgres.url, { INTAKE_REFUSED_DIR: folder, INGEST_INTERNAL_PORT: "0", LOG_LEVEL: "info" }),
+      });
+      const [line] = await process.waitForLine(/^.*"ingest ready".*$/);
+      return { process, port: Number((JSON.parse(line) as { port: number }).port) };
+    };
+    const first = await start();
+    await postgres.kill();
+    const [body, other] = [eventBody(), eventBody()];
+    expect((await send(first.port, { body })).status).toBe(503);
+    first.process.kill("SIGKILL");
+    await first.process.exited;
+    const second = await start();
+    expect((await send(second.port, { body: other })).status).toBe(503);
+    expect(await readdir(folder)).toHaveLength(2);
+    await postgres.start();
+    await untilEmpty(folder);
+    expect(await bodiesOf()).toEqual([...before, String(body), String(other)]);
+    second.process.kill("SIGTERM");
+    expect(await second.process.exited).toMatchObject({ code: 0 });
+  });
 });

@@ -47,6 +47,31 @@ export const instruments = {
     description: "Requests not acknowledged, by reason",
     labels: ["source", "reason"],
   }),
+  /** By outcome: kept (on disk), lost (neither on disk nor in Postgres), imported. */
+  refusedEvents: counter({
+    name: "penstock.refused_files.events",
+    unit: "{event}",
+    description: "Signed events that were answered with 503, and what became of them",
+    labels: ["outcome"],
+  }),
+  refusedFiles: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.refused_files.count", {
+      unit: "{file}",
+      description: "Files of events that were answered with 503 and wait for Postgres",
+    }),
+  ),
+  refusedBytes: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.refused_files.bytes", {
+      unit: "By",
+      description: "What the files take that wait for Postgres",
+    }),
+  ),
+  refusedAge: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.refused_files.oldest_age", {
+      unit: "s",
+      description: "Age of the oldest file that waits for Postgres; 0 when there is none",
+    }),
+  ),
   /** By stage: accept, process. */
   batchEvents: histogram({
     name: "penstock.batch.events",

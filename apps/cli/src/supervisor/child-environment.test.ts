@@ -8,6 +8,7 @@ const provided = {
   databaseUrl: "postgres://embedded",
   secret: "a-secret-that-is-made",
   masterKey: "A".repeat(43) + "=",
+  refusedFolder: "/home/refused",
 };
 
 test("start provides a database, a secret and an address of this machine only", () => {
@@ -15,7 +16,11 @@ test("start provides a database, a secret and an address of this machine only", 
     toChildEnvironment({ DATABASE_URL: "", INGEST_HOST: "" }, provided),
     sources,
   );
-  expect(ingest).toMatchObject({ host: "127.0.0.1", secrets: { buzzbip: [provided.secret] } });
+  expect(ingest).toMatchObject({
+    host: "127.0.0.1",
+    secrets: { buzzbip: [provided.secret] },
+    refused: { folder: provided.refusedFolder },
+  });
   expect([ingest.databaseUrl, worker.databaseUrl]).toEqual([provided.databaseUrl, provided.databaseUrl]);
   // Endpoints on this machine are for development, and so is a database that is thrown in.
   expect(worker.outbound).toMatchObject({ masterKeys: provided.masterKey, allow: ["127.0.0.0/8", "::1/128"] });

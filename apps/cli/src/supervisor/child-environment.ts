@@ -28,7 +28,7 @@ export const MADE_SECRET = SIMULATED.secretsFrom;
  */
 export function toChildEnvironment(
   env: Environment,
-  provided: { databaseUrl: string; secret: string | null; masterKey: string },
+  provided: { databaseUrl: string; secret: string | null; masterKey: string; refusedFolder: string },
 ): Environment {
   return {
     ...env,
@@ -38,6 +38,7 @@ export function toChildEnvironment(
     INGEST_HOST: env["INGEST_HOST"] || "127.0.0.1",
     CONSOLE_HOST: env["CONSOLE_HOST"] || "127.0.0.1",
     PENSTOCK_MASTER_KEY: env["PENSTOCK_MASTER_KEY"] || provided.masterKey,
+    INTAKE_REFUSED_DIR: env["INTAKE_REFUSED_DIR"] || provided.refusedFolder,
     OUTBOUND_ALLOW: outboundAllow(env),
   };
 }

@@ -43,8 +43,14 @@ const GRACE_MS = 8_000;
  */
 export async function start(ctx: CliContext): Promise<void> {
   ctx.stop.throwIfAborted(); // from here on a signal stops in order
-  const unknown = { databaseUrl: "postgres://unknown", secret: "unknown-until-made", masterKey: UNKNOWN_KEY };
   const project = findProject(ctx);
+  const refusedFolder = join(project.home, "refused");
+  const unknown = {
+    databaseUrl: "postgres://unknown",
+    secret: "unknown-until-made",
+    masterKey: UNKNOWN_KEY,
+    refusedFolder,
+  };
   const sources = await readProjectSources(ctx);
   const configs = parseChildConfigs(toChildEnvironment(ctx.env, unknown), sources);
   const plugged = await loadProjectConfig(ctx, sources);
@@ -101,6 +107,7 @@ async function run(
       databaseUrl: postgres?.url ?? "",
       secret,
       masterKey: await ensureMasterKey(home),
+      refusedFolder: join(home, "refused"),
     });
     const { ingest: config, worker } = parseChildConfigs(env, configs.sources);
     const { plugged } = configs;

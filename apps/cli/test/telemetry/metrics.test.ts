@@ -1,8 +1,13 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { generateMasterKey, generateSecret, parseMasterKeys } from "@penstock/dispatch";
+import { createRefusedWriter } from "@penstock/intake";
 import { ENDPOINT_DEFAULTS } from "@penstock/schemas";
 import { makeEvent } from "@penstock/schemas/fixtures";
+import { buzzbip, requestOfBody } from "@penstock/sources";
 import { createEndpoint } from "@penstock/store";
+import { createLogger } from "@penstock/telemetry";
 import { eventually, openSink } from "@penstock/testing";
 import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
@@ -14,6 +19,18 @@ interface Documented {
   readonly unit: string;
   readonly labels: readonly string[];
   readonly of: string;
+}
+
+/** A folder with what an ingest has left there in an outage. */
+async function refusedFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "penstock-refused-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const writer = createRefusedWriter({ folder, maxBytes: null, log: createLogger({ service: "t", level: "silent" }) });
+  const body = Buffer.from(JSON.stringify(makeEvent("contact.created")));
+  const identity = buzzbip().identify(requestOfBody(body));
+  await writer.keep({ source: "buzzbip", identity, body, traceparent: null });
+  await writer.release();
+  return folder;
 }
 
 /** The rows of the tables of docs/metrics.md. */
@@ -58,10 +75,12 @@ test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP",
   const key = generateMasterKey();
   const receiver = await openSink();
   onTestFinished(() => receiver.close());
+  const refused = await refusedFolder();
   const system = await startSystem({
     PENSTOCK_MASTER_KEY: key,
     OUTBOUND_ALLOW: "127.0.0.0/8",
     RETENTION_BYTES: "1MiB",
+    INTAKE_REFUSED_DIR: refused,
   });
   const secret = parseMasterKeys(key).seal(generateSecret(), "ep_1");
   const settings = { ...ENDPOINT_DEFAULTS, url: receiver.url };

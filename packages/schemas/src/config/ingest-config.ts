@@ -27,6 +27,8 @@ export type IngestConfig = {
   readonly trustProxyHops: number;
   /** Events that wait for a commit before further ones get 503. */
   readonly maxWaitingEvents: number;
+  /** Where signed requests are kept that are answered with 503, and how much they may take (`null`: no limit); `null`: nowhere. */
+  readonly refused: { readonly folder: string; readonly maxBytes: number | null } | null;
   readonly dedupeWindowDays: number;
   /** How long a stop waits for requests that are under way. */
   readonly shutdownMs: number;
@@ -48,6 +50,7 @@ export type IngestConfig = {
 const { DATABASE_URL, QUEUE_URL, LOG_LEVEL, SHUTDOWN_MS, DEDUPE_WINDOW_DAYS } = variables;
 const { INTERNAL_HOST, INGEST_INTERNAL_PORT, INGEST_HOST, INGEST_PORT, MAX_BODY_BYTES, INGEST_MAX_WAITING } = variables;
 const { INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
+const { INTAKE_REFUSED_DIR, INTAKE_REFUSED_BYTES } = variables;
 
 const ingestVariables = {
   INGEST_PORT,
@@ -61,6 +64,8 @@ const ingestVariables = {
   INGEST_SOURCE_RATE,
   INGEST_TRUST_PROXY,
   INGEST_MAX_WAITING,
+  INTAKE_REFUSED_DIR,
+  INTAKE_REFUSED_BYTES,
   DEDUPE_WINDOW_DAYS,
   SHUTDOWN_MS,
   LOG_LEVEL,
@@ -112,6 +117,10 @@ export function parseIngestConfig(environment: Environment, { list, problems }: 
     sourceRatePerSecond: values.INGEST_SOURCE_RATE,
     trustProxyHops: values.INGEST_TRUST_PROXY,
     maxWaitingEvents: values.INGEST_MAX_WAITING,
+    refused:
+      values.INTAKE_REFUSED_DIR === undefined
+        ? null
+        : { folder: values.INTAKE_REFUSED_DIR, maxBytes: values.INTAKE_REFUSED_BYTES },
     dedupeWindowDays: values.DEDUPE_WINDOW_DAYS,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,
