@@ -164,7 +164,7 @@ describe("with INTAKE_REFUSED_DIR", () => {
     await postgres.start();
     await untilEmpty(folder);
     expect(await bodiesOf()).toEqual([...before, ...bodies.map(String)]);
-    await eventually(async () => expect((await send(port, { body: bodies[7] })).status).toBe(200));
+    await eventually(async () => expect((await send(port, { body: bodies[7]! })).status).toBe(200));
     expect(await bodiesOf()).toHaveLength(before.length + bodies.length);
     expect(logged()).toContain("are kept in a file");
   });

@@ -36,7 +36,8 @@ export async function createFile(folder: string): Promise<{ readonly handle: Fil
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const time = new Date(wallClockMs()).toISOString().replaceAll(/[-:.]/g, "");
   const path = join(folder, `refused-${time}-${randomBytes(4).toString("hex")}.ndjson`);
-  const handle = await open(path, "wx", 0o600);
+  // At the end, always: after a full disk the file is cut off where its last whole line ends.
+  const handle = await open(path, "ax", 0o600);
   const directory = await open(folder, "r");
   try {
     await directory.sync();

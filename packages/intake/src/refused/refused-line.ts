@@ -22,13 +22,13 @@ const line = z.object({
   type: z.string().nullable(),
   createdAt: z.iso.datetime().nullable(),
   timeUnread: z.boolean(),
-  subjects: z.array(z.string()),
+  subjects: z.array(z.string()).readonly(),
   problem: z.enum(["not-utf8", "not-json", "no-envelope"]).nullable(),
   bodyVaries: z.boolean(),
   traceparent: z.string().nullable(),
   arrival: z
     .object({
-      names: z.array(z.string()),
+      names: z.array(z.string()).readonly(),
       values: z.array(z.string().nullable()),
       secret: z.string().nullable(),
       signatureAgeMs: z.number().nullable(),

@@ -146,7 +146,7 @@ test("a disk that takes no more leaves whole lines only, says so once, and is tr
   const limit = (bytes: string): unknown =>
     execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);
   // As a full disk does, the kernel takes a part of what is written, and then refuses.
-  limit(String((await stat(file)).size + 700));
+  limit(String((await stat(file)).size + 100));
   onTestFinished(() => void limit("unlimited"));
   const ids = Array.from({ length: 20 }, (_, at) => `evt_full_${at}`);
   await keepAll(writer, ids);

@@ -79,7 +79,9 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
   }
 
   async function write(lines: readonly Line[]): Promise<void> {
-    const fresh = lines.filter(({ key }) => !file?.known.has(key));
+    const fresh = [...new Map(lines.map((line) => [line.key, line])).values()].filter(
+      ({ key }) => !file?.known.has(key),
+    );
     if (fresh.length === 0) return;
     const bytes = Buffer.from(fresh.map(({ text }) => `${text}\n`).join(""));
     const others = maxBytes === null ? 0 : await countBytes(folder);

@@ -292,7 +292,7 @@ export const variables = {
   INGEST_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
   INGEST_MAX_WAITING: wholeNumber(20_000, { min: 1, max: 1_000_000 }),
   INTAKE_REFUSED_DIR: z.string().optional(),
-  INTAKE_REFUSED_BYTES: z.string().default("1GiB").pipe(size),
+  INTAKE_REFUSED_BYTES: size.prefault("1GiB"),
   DEDUPE_WINDOW_DAYS: wholeNumber(400, { min: 1, max: 36_500 }),
   RETENTION_DAYS: wholeNumber(30, { min: 1, max: 36_500 }),
   RETENTION_BYTES: size,
