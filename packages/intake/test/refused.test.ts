@@ -43,7 +43,7 @@ function importInto(folder: string, intake: Pick<Intake, "accept">, isAway = () 
 }
 
 const untilEmpty = (folder: string) => eventually(async () => expect(await readdir(folder)).toEqual([]));
-const idsOf = async () => (await recordedRows(store)).map(({ event_id }) => event_id);
+const idsOf = async (): Promise<string[]> => (await recordedRows(store)).map(({ event_id }) => event_id ?? "");
 
 test("files are imported in the order in which the requests came, whichever process has left them, and then deleted", async () => {
   const folder = await newFolder();
