@@ -7,7 +7,7 @@ import { wallClockMs } from "@penstock/schemas";
 const NAME = /^refused-(\d{8}T\d{9}Z)-[0-9a-f]{8}(?:\.([0-9a-f]{8})\.importing)?\.ndjson$/;
 
 /** A process that imports a file touches the file far more often. What is untouched for so long was left by a crash. */
-export const LEFT_AFTER_MS = 60_000;
+const LEFT_AFTER_MS = 60_000;
 
 /** A file that waits to be imported. */
 export interface WaitingFile {
