@@ -40,6 +40,13 @@ const forbidden = [
     from: { path: "^apps/console/web/src/", pathNot: tests },
     to: { path: [workspace, "^apps/console/src/"], pathNot: ["^apps/console/web/", "^packages/(?:client|schemas)/"] },
   },
+  importsOnly(
+    "archive-imports-store-only",
+    "What archives is told the time and where to; it knows no queue and no engine.",
+    "archive",
+    "schemas",
+    "store",
+  ),
   importsOnly("dispatch-imports-schemas-only", "A leaf: HTTP and cryptography, no store.", "dispatch", "schemas"),
   importsOnly(
     "handlers-import-the-sdk-only",

@@ -3,7 +3,8 @@ import { defineConfig } from "vitest/config";
 // Packages of the workspace are loaded from their sources: by Vite, by Node where Vite leaves an import to it, and by
 // the processes that a test forks.
 const source = "@penstock/source";
-const conditions = [source, "module", "node", "development|production"];
+// Without `module`, which Vite has by default: what some packages offer by that name Node cannot load.
+const conditions = [source, "node", "development|production"];
 
 /** The folders that hold a package's or an app's `src` and `test`. */
 const folders = "{apps/*,packages/*,packages/handlers/*}";

@@ -59,6 +59,7 @@ describe("import rules", () => {
     "handler-sdk-imports-schemas-only": ["packages/handler-sdk/src/planted.ts", `import "@penstock/telemetry";`],
     "client-imports-schemas-only": ["packages/client/src/planted.ts", `import "@penstock/telemetry";`],
     "the-page-speaks-by-the-client-only": ["apps/console/web/src/planted.ts", `import "@penstock/store";`],
+    "archive-imports-store-only": ["packages/archive/src/planted.ts", `import "@penstock/queue";`],
     "dispatch-imports-schemas-only": ["packages/dispatch/src/planted.ts", `import "@penstock/telemetry";`],
     "handlers-import-the-sdk-only": ["packages/handlers/inbox/src/planted.ts", `import "@penstock/telemetry";`],
     "engine-declares-what-it-needs": ["packages/engine/src/planted.ts", `import type {} from "@penstock/store";`],

@@ -1,13 +1,16 @@
 import { Command, CommanderError } from "commander";
 import type { CliContext } from "./cli-context.ts";
 import { ReportedFailure, StoppedError, UsageError } from "./cli-error.ts";
+import { registerArchive } from "./commands/archive.ts";
 import { registerAudit } from "./commands/audit.ts";
 import { registerConsole } from "./commands/console.ts";
 import { registerDb } from "./commands/db.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEndpoints } from "./commands/endpoints.ts";
 import { registerEvents } from "./commands/events.ts";
+import { registerExport } from "./commands/export.ts";
 import { registerHandlers } from "./commands/handlers.ts";
+import { registerImport } from "./commands/import.ts";
 import { registerIssues } from "./commands/issues.ts";
 import { registerLanes } from "./commands/lanes.ts";
 import { registerListen } from "./commands/listen.ts";
@@ -65,6 +68,9 @@ export function createProgram(ctx: CliContext): Command {
   registerMigrate(program, ctx);
   registerDb(program, ctx);
   registerRetention(program, ctx);
+  registerArchive(program, ctx);
+  registerExport(program, ctx);
+  registerImport(program, ctx);
   registerSecret(program, ctx);
   addRemoteOptions(program, ctx);
   return program;

@@ -215,7 +215,9 @@ test("what is due is deleted by an admin who has seen it, and is told to be gone
   const { store } = console;
   const [admin, day] = [await console.as("admin"), "2020-01-02"];
   await expect(viewer.call("GET /retention", { query: {} })).rejects.toMatchObject({ status: 409 });
-  await tellPolicy(store, { days: 30, bytes: null, dedupeWindowDays: 36_500, sources: {} }, "worker-1");
+  const policy = { days: 30, bytes: null, dedupeWindowDays: 36_500, sources: {} };
+  const archive = { url: "s3://archive/days", region: null, endpoint: null, pathStyle: null };
+  await tellPolicy(store, { ...policy, archive }, "worker-1");
   const old: NewEvent = {
     source: "buzzbip",
     eventId: "evt_old",
@@ -238,9 +240,14 @@ test("what is due is deleted by an admin who has seen it, and is told to be gone
   expect(await viewer.call("GET /retention", { query: {} })).toMatchObject({
     toldBy: "worker-1",
     isNew: true,
-    days: [{ day, action: "drop", goes: 1 }],
+    days: [{ day, action: "keep", holds: [{ reason: "unarchived" }] }],
   });
   expect((await viewer.call("GET /retention", { query: { days: 36_500 } })).days).toMatchObject([{ action: "keep" }]);
+  expect(await viewer.call("GET /retention/archive", {})).toMatchObject({
+    archive: { url: archive.url, verified: 0, newest: null, waiting: [day], damaged: [] },
+  });
+  await tellPolicy(store, policy, "worker-1");
+  expect(await viewer.call("GET /retention/archive", {})).toEqual({ archive: null });
   await expect(admin.call("POST /retention/run", { body: { days: [] } })).rejects.toMatchObject({ status: 409 });
   expect(await admin.call("POST /retention/run", { body: { days: [day] } })).toMatchObject({
     days: [{ day, outcome: "dropped", went: 1 }],

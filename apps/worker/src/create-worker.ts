@@ -14,6 +14,7 @@ import {
   type Store,
 } from "@penstock/store";
 import type { Logger } from "@penstock/telemetry";
+import { keepArchive } from "./services/archive.ts";
 import { runBatches } from "./services/batches.ts";
 import { runDryRuns } from "./services/dry-runs.ts";
 import { runEffects } from "./services/effects.ts";
@@ -52,7 +53,7 @@ interface WorkerParts {
 export async function startWorker(
   { handlers }: PenstockConfig,
   effects: readonly EffectHandler[],
-  config: Pick<WorkerConfig, "batchEvents" | "concurrency" | "notify" | "retention">,
+  config: Pick<WorkerConfig, "archive" | "batchEvents" | "concurrency" | "notify" | "retention">,
   { sources, store, queue, outbound, channels, log, name }: WorkerParts,
 ): Promise<EventWorker> {
   const outOfPatience = new AbortController();
@@ -85,7 +86,8 @@ export async function startWorker(
     keepIssues(context),
     watchSilence(context, sources),
     tellIssues(context, channels, config.notify),
-    await keepRetention(context, toPolicy(config.retention, sources), name),
+    ...(config.archive === null ? [] : [keepArchive(context, config.archive)]),
+    await keepRetention(context, toPolicy(config.retention, config.archive, sources), name),
   ];
   const batches = runBatches(context, queue, config.concurrency, (waiting) => {
     for (const { wake } of services) wake?.(waiting);

@@ -57,6 +57,7 @@ export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig, splitSe
 export { parseConsoleConfig, type ConsoleConfig } from "./config/console-config.ts";
 export { parseIngestConfig, type IngestConfig, type ListedSources } from "./config/ingest-config.ts";
 export { type RetentionConfig } from "./config/retention-config.ts";
+export { type ArchiveConfig, parseArchiveConfig } from "./config/archive-config.ts";
 export { type NotifyConfig } from "./config/notify-config.ts";
 export { findSourceSecrets } from "./config/source-secrets.ts";
 export { parseOutboundConfig, type OutboundConfig } from "./config/outbound-config.ts";

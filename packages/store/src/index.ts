@@ -138,5 +138,23 @@ export { type PlannedDay, planRetention, type RetentionPlan } from "./retention/
 export { isRetentionHalfDone, type RetentionRun, runRetention } from "./retention/run-retention.ts";
 export { REST_COUNT_LIMIT, type RestCount } from "./retention/forget-rest.ts";
 export { type GoneDay } from "./retention/let-day-go.ts";
+export { type ArchivedEvent, toNewEvent } from "./archive/archived-event.ts";
+export {
+  type ArchivedPart,
+  type ArchiveRecord,
+  type ArchiveSummary,
+  covers,
+  findArchive,
+  listArchives,
+  listUnarchived,
+  readSpan,
+  recordArchive,
+  recordVerification,
+  summariseArchives,
+  withArchiveLock,
+} from "./archive/archives.ts";
+export { readDay } from "./archive/read-day.ts";
+export { readMatching } from "./archive/read-matching.ts";
+export { type Restored, restoreEvents } from "./archive/restore-events.ts";
 export { findGone, type GoneEvent } from "./retention/find-gone.ts";
 export { observeStorage } from "./retention/observe-storage.ts";

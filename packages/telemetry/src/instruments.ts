@@ -155,6 +155,13 @@ export const instruments = {
       description: "Days until RETENTION_BYTES is reached, if each day is as the last ones",
     }),
   ),
+  /** By state: verified, damaged, waiting. Nothing where archiving is off. */
+  archiveDays: lazily<ObservableGauge>((meter) =>
+    meter.createObservableGauge("penstock.archive.days", {
+      unit: "{day}",
+      description: "Days by the state of their archive",
+    }),
+  ),
   /** By pool and state: used, idle, waiting. */
   poolConnections: lazily<ObservableGauge>((meter) =>
     meter.createObservableGauge("penstock.pool.connections", {

@@ -9,6 +9,7 @@ export { accept, answer, openSink, type Received, type Sink } from "./sink.ts";
 export { setStrangely, STRANGE_SETTINGS } from "./strange-settings.ts";
 export { startTlsPostgres, type TlsPostgres } from "./start-tls-postgres.ts";
 export { type Recorded, recordPending } from "./record-pending.ts";
+export { startS3, type TestS3 } from "./start-s3.ts";
 export { startRedis } from "./start-redis.ts";
 export { createTestDatabase, type TestDatabase } from "./test-database.ts";
 export { createTestRedis, type TestRedis } from "./test-redis.ts";

@@ -1,4 +1,3 @@
-import { parseQuery, type Term } from "@penstock/schemas/search";
 import { type EventDetail, type EventFilter, type EventSummary, toTerms } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
@@ -10,6 +9,7 @@ import { decodeUtf8 } from "../output/body-text.ts";
 import { formatEventDetail, traceIdOf } from "../output/event-detail.ts";
 import { formatEventTable } from "../output/event-table.ts";
 import { printable } from "../output/printable.ts";
+import { readQuery } from "../read-query.ts";
 import { findRetryLimits } from "../retry-limits.ts";
 
 type EventListOptions = ListOptions & Pick<EventFilter, "status"> & { id?: string };
@@ -99,18 +99,6 @@ Examples:
   ${ctx.penstock} events list --status quarantined
   ${ctx.penstock} events list 'type:message.* state:dead age<2h'
   npm run --silent penstock -- events list --json | jq .id`;
-
-/** @throws UsageError that shows where the query is wrong, and what would be right. */
-function readQuery(text: string): readonly Term[] {
-  const parsed = parseQuery(text);
-  if (parsed.ok) return parsed.terms;
-  const [first] = parsed.errors;
-  const at = first?.from ?? 0;
-  const shown = printable(text);
-  // What was escaped is no longer where it was.
-  const mark = shown === text ? `\n  ${shown}\n  ${" ".repeat(at)}^` : ` (at character ${at + 1})`;
-  throw new UsageError(`The query is not understood: ${printable(first?.message ?? "")}${mark}`);
-}
 
 function toJson({ body, ...event }: EventDetail): object {
   const text = decodeUtf8(body);

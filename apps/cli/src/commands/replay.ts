@@ -4,17 +4,20 @@ import type { DeliveryStateName, EventPointer, NewReplay, WantedReplay } from "@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, UsageError } from "../cli-error.ts";
+import { withStore } from "../database.ts";
 import { addFilterOptions, type FilterOptions, toTyped } from "../filter-options.ts";
 import { printable } from "../output/printable.ts";
 import { describeStatus } from "../output/event-table.ts";
 import { describeReplayCount } from "../output/replay-count.ts";
 import { findEvent, noEndpoint, noHandler } from "../no-match.ts";
-import { type Operations, withOperations } from "../operations/with-operations.ts";
+import { type Operations, operationsInStore, withOperations } from "../operations/with-operations.ts";
 import { formatReplay, formatReplayTable } from "../output/replay-table.ts";
 import { assertNoRemote } from "../remote.ts";
 import { findOneEvent } from "../replay/find-one-event.ts";
+import { replayFromArchive } from "../archive/replay-from-archive.ts";
 import { readNewBody } from "../replay/new-body.ts";
 import { wholeNumber } from "../whole-number.ts";
+import { day } from "./archive.ts";
 import { registerDryRun } from "./replay-dry-run.ts";
 
 type CreateOptions = FilterOptions & {
@@ -25,6 +28,7 @@ type CreateOptions = FilterOptions & {
   rate?: number;
   reason?: string;
   withBody?: string;
+  fromArchive?: string;
   all?: true;
   yes?: true;
   json?: true;
@@ -62,6 +66,12 @@ function registerCreate(replay: Command, ctx: CliContext): void {
       new Option("--id <id>", "an id of yours: to create the same replay again is then no error").argParser(replayId),
     )
     .option("--with-body <file>", "handle this body instead, as a new event that is marked as a replay of this one")
+    .addOption(
+      new Option(
+        "--from-archive <day>",
+        "bring events of this day (UTC) back from its archive first, as they were; it is for handlers that have no delivery of them",
+      ).argParser(day),
+    )
     .option("--all", "all that has ever been received, where no option says which")
     .option("--yes", "really do it, where no event is named; without it, how many match is told")
     .option("--json", "print one JSON object: the replay")
@@ -71,6 +81,14 @@ function registerCreate(replay: Command, ctx: CliContext): void {
     )
     .action(async (event: string | undefined, { json, yes, ...options }: CreateOptions) => {
       refuseOddOptions(ctx, event, options);
+      if (options.fromArchive !== undefined) {
+        return createFromArchive(ctx, event, {
+          ...options,
+          fromArchive: options.fromArchive,
+          ...(json && { json }),
+          ...(yes && { yes }),
+        });
+      }
       const { created, found, count, matching } = await withOperations(ctx, async (operations) => {
         const { wanted, ...of } = await toReplay(operations, ctx, event, options);
         // Of another body nothing has to match, and what was created before may well have been done.
@@ -97,11 +115,52 @@ function registerCreate(replay: Command, ctx: CliContext): void {
     });
 }
 
+/** Begins a replay of what is brought back from an archived day. */
+async function createFromArchive(
+  ctx: CliContext,
+  event: string | undefined,
+  { json, yes, fromArchive: day, ...options }: CreateOptions & { readonly fromArchive: string },
+): Promise<void> {
+  assertNoRemote(ctx, "--from-archive");
+  const { source, type, subject, since, until, handler, again, rate, reason, id = newId() } = options;
+  const filter = { source, type, subject, since, until, event };
+  const how = { id, handler, again, rate, reason };
+  const { created, restored, found } = await withStore(ctx, async (store) => {
+    await assertHandler(operationsInStore(store, ctx), ctx, options);
+    return replayFromArchive(ctx, store, { day, filter: given(filter), how: given(how), yes: yes ?? false });
+  });
+  if (json) return ctx.output.json({ created, restored, ...found });
+  ctx.output.say(`${restored === 1 ? "1 event" : `${restored} events`} of ${day} brought back.`);
+  ctx.output.result(created ? `replay ${found.id} created` : `replay ${found.id} was created before`);
+  ctx.output.say(`See how far it is: ${ctx.penstock} replay status ${found.id}`);
+}
+
+/** Without what is undefined. */
+const given = <T extends object>(options: T) =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]: Exclude<T[Key], undefined>;
+  };
+
 /** Options that say which; the others say how. */
-const SAYS_WHICH = ["source", "type", "handler", "state", "since", "until", "subject", "quarantined"] as const;
+const SAYS_WHICH = [
+  "source",
+  "type",
+  "handler",
+  "state",
+  "since",
+  "until",
+  "subject",
+  "quarantined",
+  "fromArchive",
+] as const;
 
 function refuseOddOptions(ctx: CliContext, event: string | undefined, options: CreateOptions): void {
-  const { state, missing, quarantined, handler, withBody, again, rate, all } = options;
+  const { state, missing, quarantined, handler, withBody, again, rate, all, fromArchive } = options;
+  if (fromArchive !== undefined && (state ?? missing ?? quarantined ?? withBody) !== undefined) {
+    throw new UsageError(
+      "--from-archive brings events back that have no deliveries: --state, --missing, --quarantined and --with-body say nothing there.",
+    );
+  }
   if ([state, missing, quarantined].filter((one) => one !== undefined).length > 1) {
     throw new UsageError("--state, --missing and --quarantined say three different things: choose one.");
   }

@@ -44,7 +44,8 @@ export async function withOperations<T>(ctx: CliContext, work: (operations: Oper
   }
 }
 
-function operationsInStore(store: Store, ctx: CliContext): Operations {
+/** What commands do, on the database. */
+export function operationsInStore(store: Store, ctx: CliContext): Operations {
   return {
     ...eventsInStore(store),
     ...deliveriesInStore(store, ctx),

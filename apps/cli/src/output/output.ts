@@ -15,11 +15,17 @@ export interface Output {
   /** Writes a line or several to standard error. */
   say(text: string): void;
   readonly stderr: NodeJS.WritableStream & TextStream;
+  /** For results that are too long to be held in memory. */
+  readonly stdout: NodeJS.WritableStream & TextStream;
 }
 
 /** Makes the output of a process from its streams. */
-export function createOutput(stdout: TextStream, stderr: NodeJS.WritableStream & TextStream): Output {
+export function createOutput(
+  stdout: NodeJS.WritableStream & TextStream,
+  stderr: NodeJS.WritableStream & TextStream,
+): Output {
   return {
+    stdout,
     result: (text) => void stdout.write(`${text}\n`),
     json: (value) => void stdout.write(`${toJsonLine(value)}\n`),
     say: (text) => void stderr.write(`${text}\n`),

@@ -27,6 +27,8 @@ const HOLDS = {
   replay: (of: string) => `replay ${of} runs over it`,
   running: (of: string, count: number) => `${count} deliveries of ${of} run`,
   "in-use": (of: string) => `process ${of} reads it`,
+  restored: (of: string) => `brought back from its archive, kept until ${of}`,
+  unarchived: (of: string) => of,
 } satisfies Record<PlannedDay["holds"][number]["reason"], (of: string, count: number) => string>;
 
 /** Why a day, or a part of it, stays. */
@@ -48,6 +50,7 @@ export function formatRetentionPlan({ policy, bytes, frees, days, rest }: Retent
   const limit = policy.bytes === null ? "no limit of bytes" : `${formatBytes(policy.bytes)} at most`;
   const terms = [
     `Events are kept for ${policy.days} days, ${limit}.`,
+    ...(policy.archive === undefined ? [] : [`Days are archived in ${printable(policy.archive.url)} before they go.`]),
     ...(own.length > 0 ? [`Others: ${own.join(", ")}.`] : []),
   ];
   const going = days.filter(({ action }) => action === "drop" || action === "thin");

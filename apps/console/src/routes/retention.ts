@@ -1,5 +1,13 @@
 import type { retentionRoutes } from "@penstock/schemas/admin";
-import { findGone, planRetention, readPolicy, runRetention, type Store, type ToldPolicy } from "@penstock/store";
+import {
+  findGone,
+  planRetention,
+  readPolicy,
+  runRetention,
+  type Store,
+  summariseArchives,
+  type ToldPolicy,
+} from "@penstock/store";
 import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
 
@@ -10,6 +18,12 @@ export function createRetentionHandlers(store: Store, closing: AbortSignal): Han
       const { policy, toldAt, toldBy, isNew } = await findPolicy(store);
       const plan = await planRetention(store, { ...policy, days: days ?? policy.days });
       return { ...plan, toldAt: toldAt.toISOString(), toldBy, isNew };
+    },
+    "GET /retention/archive": async () => {
+      const archive = (await readPolicy(store))?.policy.archive;
+      if (archive === undefined) return { archive: null };
+      const { waiting, damaged, ...summary } = await summariseArchives(store, archive.url);
+      return { archive: { ...summary, waiting: [...waiting], damaged: [...damaged] } };
     },
     "GET /retention/gone": async ({ query: { event } }) => ({ gone: await findGone(store, event) }),
     "POST /retention/run": async ({ body }, { principal }) => {

@@ -1,4 +1,4 @@
-import type { RetentionConfig } from "@penstock/schemas";
+import type { ArchiveConfig, RetentionConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import {
   isRetentionHalfDone,
@@ -14,10 +14,15 @@ const RUN_EVERY_MS = 3_600_000;
 const FINISH_EVERY_MS = 60_000;
 
 /** How long what is kept, by the settings of this worker and its sources. */
-export function toPolicy(config: RetentionConfig, { list }: Pick<Sources, "list">): RetentionPolicy {
+export function toPolicy(
+  config: RetentionConfig,
+  archive: ArchiveConfig | null,
+  { list }: Pick<Sources, "list">,
+): RetentionPolicy {
   const own = list.filter(({ source }) => source.retentionDays !== null || Object.keys(source.retention).length > 0);
   return {
     ...config,
+    ...(archive !== null && { archive }),
     sources: Object.fromEntries(
       own.map(({ name, source }) => [name, { days: source.retentionDays, types: source.retention }]),
     ),

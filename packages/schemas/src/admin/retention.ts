@@ -17,6 +17,15 @@ const plan = z.object({
     days,
     bytes: count.nullable().describe("what Penstock's tables may take; null: no limit"),
     dedupeWindowDays: days,
+    archive: z
+      .object({
+        url: z.string(),
+        region: z.string().nullable(),
+        endpoint: z.string().nullable(),
+        pathStyle: z.boolean().nullable(),
+      })
+      .optional()
+      .describe("where days are archived before they go; not there: nowhere"),
     sources: z.record(z.string(), z.object({ days: days.nullable(), types: z.record(z.string(), days) })),
   }),
   toldAt: time.describe("since when the terms are as they are"),
@@ -36,7 +45,11 @@ const plan = z.object({
       dueOn: day,
       kept: z.array(kept),
       holds: z.array(
-        z.object({ reason: z.enum(["unprocessed", "replay", "running", "in-use"]), of: z.string(), count: count }),
+        z.object({
+          reason: z.enum(["unprocessed", "replay", "running", "in-use", "restored", "unarchived"]),
+          of: z.string(),
+          count: count,
+        }),
       ),
     }),
   ),
@@ -51,6 +64,23 @@ export const retentionRoutes = defineRoutes({
       days: z.coerce.number().int().min(1).max(36_500).optional().describe("as if RETENTION_DAYS were this"),
     }),
     response: plan,
+  },
+  "GET /retention/archive": {
+    summary: "Which days are archived before they go, and whether their archives are good",
+    role: "viewer",
+    response: z.object({
+      archive: z
+        .object({
+          url: z.string().describe("as ARCHIVE_URL has it: it holds no credentials"),
+          verified: count.describe("days that are archived and were read back"),
+          bytes: count.describe("of these, compressed"),
+          newest: day.nullable(),
+          waiting: z.array(day).describe("days that are over and not archived yet"),
+          damaged: z.array(z.object({ day, problem: z.string() })),
+        })
+        .nullable()
+        .describe("null: days go without an archive"),
+    }),
   },
   "GET /retention/gone": {
     summary: "When an event was deleted, and why",

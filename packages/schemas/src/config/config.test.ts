@@ -70,6 +70,7 @@ describe("defaults", () => {
       outbound: { masterKeys: null, allow: [], ports: [443, 8443] },
       notify: { webhooks: [], mail: null, digestMs: 600_000, consoleUrl: null },
       retention: { days: 30, bytes: null, dedupeWindowDays: 400 },
+      archive: null,
       watchdogMs: 30_000,
       shutdownMs: 10_000,
       logLevel: "info",
@@ -464,4 +465,16 @@ test("the secrets of each source are found by its variable, and what is wrong wi
     expect.stringMatching(/^SHOP_VERIFY_TOKENS is required: set it to the verify token/),
     expect.stringMatching(/^TOKEN is empty/),
   ]);
+});
+
+test.each([
+  ["s3://days/penstock/", { url: "s3://days/penstock" }],
+  [" file:///mnt/archive ", { url: "file:///mnt/archive" }],
+  ["file://mnt/archive", null],
+  ["s3://key:secret@days", null],
+  ["https://days.example.com", null],
+])("days are archived where ARCHIVE_URL %j says", (ARCHIVE_URL, archive) => {
+  const read = () => parseWorkerConfig({ DATABASE_URL, ARCHIVE_URL, ARCHIVE_S3_PATH_STYLE: "0" }).archive;
+  if (archive === null) expect(problemsOf(read)).toEqual([expect.stringMatching(/^ARCHIVE_URL must be s3:\/\/bucket/)]);
+  else expect(read()).toEqual({ region: null, endpoint: null, pathStyle: false, ...archive });
 });

@@ -1,3 +1,4 @@
+import { type ArchiveConfig, archiveVariables, toArchiveConfig } from "./archive-config.ts";
 import { deepFreeze } from "./deep-freeze.ts";
 import { type NotifyConfig, notifyVariables, toNotifyConfig } from "./notify-config.ts";
 import { type OutboundConfig, outboundVariables, toOutboundConfig } from "./outbound-config.ts";
@@ -25,6 +26,8 @@ export type WorkerConfig = {
   readonly outbound: OutboundConfig;
   readonly notify: NotifyConfig;
   readonly retention: RetentionConfig;
+  /** Null: days go without being archived. */
+  readonly archive: ArchiveConfig | null;
   /** How long a worker may be silent, in milliseconds, before its batches go to another. */
   readonly lockMs: number;
   /** How long the event loop may stand still before the process is ended; 0: off. */
@@ -52,6 +55,7 @@ const workerVariables = {
   ...outboundVariables,
   ...notifyVariables,
   ...retentionVariables,
+  ...archiveVariables,
   WATCHDOG_MS,
   SHUTDOWN_MS,
   LOG_LEVEL,
@@ -79,6 +83,7 @@ export function parseWorkerConfig(environment: Environment): WorkerConfig {
     outbound: toOutboundConfig(values),
     notify: toNotifyConfig(values),
     retention: toRetentionConfig(values),
+    archive: toArchiveConfig(values),
     watchdogMs: values.WATCHDOG_MS,
     shutdownMs: values.SHUTDOWN_MS,
     logLevel: values.LOG_LEVEL,

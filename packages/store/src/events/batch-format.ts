@@ -6,7 +6,7 @@ import { packArrivals } from "./arrivals.ts";
 export const BATCH_EVENTS = 1_024;
 
 /** An event in `batches.meta`. Null and false are left out. */
-interface EventMeta {
+export interface EventMeta {
   readonly source: string;
   readonly id?: string;
   /** The key in the ledger, where it is not made of `id`: the id as sent differs from the one that is shown. */
@@ -46,7 +46,8 @@ export function packBatch(events: readonly NewEvent[]): PackedBatch {
   };
 }
 
-function toMeta(event: NewEvent): EventMeta {
+/** An event as it stands in `batches.meta`. */
+export function toMeta(event: NewEvent): EventMeta {
   const { source, eventId, key, type, createdAt, subjects, problem, traceparent, bodyVaries, body, replay } = event;
   return {
     source,

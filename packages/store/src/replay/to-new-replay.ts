@@ -17,6 +17,8 @@ export interface WantedReplay {
   readonly until?: string;
   /** All that was ever received is meant, where nothing says which. */
   readonly all?: boolean;
+  /** The day (UTC) whose archive the events were brought back from. */
+  readonly fromArchive?: string;
   readonly among?: NonNullable<NewReplay["among"]>;
   readonly again?: boolean;
   readonly rate?: number;

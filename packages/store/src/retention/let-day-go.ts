@@ -4,6 +4,7 @@ import { codeOf } from "../connection/errors.ts";
 import { PARTITIONED, type PartitionedTable } from "../schema/partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { copyKept, newTableOf } from "./copy-kept.ts";
+import { findUnarchived } from "../archive/archives.ts";
 import { countDay } from "./count-day.ts";
 import { countKept, type KeptEvents, keptEvents } from "./kept-events.ts";
 import { addDays, partitionOf, type StoredDay } from "./list-days.ts";
@@ -53,8 +54,8 @@ export async function prepareForDetach(client: pg.PoolClient): Promise<void> {
 }
 
 /**
- * Lets go of what is due of a day that is over. The one place where events are deleted: what must not happen to a day without a
- * condition (such as an archive that is verified) is refused here, before the first table is detached.
+ * Lets go of what is due of a day that is over. The one place where events are deleted: where archiving is on, a day without an archive
+ * that was read back is refused here, before the first table is detached.
  */
 export async function letDayGo(
   client: pg.PoolClient,
@@ -65,6 +66,8 @@ export async function letDayGo(
 ): Promise<GoneDay> {
   const { day, ago } = stored;
   const began = performance.now();
+  const unarchived = policy.archive === undefined ? null : await findUnarchived(client, policy.archive.url, day);
+  if (unarchived !== null) throw new Error(`day ${day} must not go: ${unarchived}`);
   const counts = await countDay(client, day);
   for (const table of ORDER) {
     await detach(client, table, stored);

@@ -1,3 +1,4 @@
+import { summariseArchives } from "../archive/archives.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { detached, instruments } from "@penstock/telemetry";
 import { query, type Store } from "../connection/create-store.ts";
@@ -23,6 +24,8 @@ const SIZES = statement({
 });
 
 interface Storage {
+  /** Null: archiving is off. */
+  readonly archives: Readonly<Record<string, number>> | null;
   readonly sizes: readonly RowOf<typeof SIZES>[];
   readonly ahead: Forecast | null;
 }
@@ -39,6 +42,9 @@ export function observeStorage(store: Store, signal: AbortSignal, onError: (erro
   instruments.daysUntilFull().addCallback((result) => {
     const days = current()?.ahead?.daysUntilFull ?? null;
     if (days !== null) result.observe(days);
+  });
+  instruments.archiveDays().addCallback((result) => {
+    for (const [state, days] of Object.entries(current()?.archives ?? {})) result.observe(days, { state });
   });
 
   async function measure(): Promise<void> {
@@ -57,8 +63,15 @@ export function observeStorage(store: Store, signal: AbortSignal, onError: (erro
 async function readStorage(store: Store): Promise<Storage> {
   const { rows } = await query(store.pool, SIZES, { names: `^(${PARTITIONED.join("|")})_\\d{8}$` });
   const told = await readPolicy(store);
-  if (told === null) return { sizes: rows, ahead: null };
+  if (told === null) return { sizes: rows, ahead: null, archives: null };
   const today = await readToday(store.pool);
   const [bytes, days] = [await readBytes(store.pool), await listDays(store.pool, today)];
-  return { sizes: rows, ahead: await forecast(store.pool, told.policy, { today, bytes, days }) };
+  const { archive } = told.policy;
+  const summary = archive === undefined ? null : await summariseArchives(store, archive.url);
+  const archives = summary && {
+    verified: summary.verified,
+    damaged: summary.damaged.length,
+    waiting: summary.waiting.length,
+  };
+  return { sizes: rows, archives, ahead: await forecast(store.pool, told.policy, { today, bytes, days }) };
 }

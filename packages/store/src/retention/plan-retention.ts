@@ -1,3 +1,4 @@
+import { findUnarchived } from "../archive/archives.ts";
 import type { Queryable, Store } from "../connection/create-store.ts";
 import { countDay } from "./count-day.ts";
 import { countRest, type RestCount } from "./forget-rest.ts";
@@ -87,7 +88,9 @@ async function planDay(
   const untouched = { day, bytes, why: null, goes: 0, frees: 0, dueOn, kept: [], holds: [] } as const;
   const stays = { ...untouched, action: isHalfGone(stored) ? "restore" : "keep" } as const;
   if (why === "age" && ago <= termsOf(policy).shortest) return stays;
-  const holds = isHalfGone(stored) ? [] : await findHolds(db, day);
+  const holds: Hold[] = isHalfGone(stored) ? [] : await findHolds(db, day);
+  const unarchived = policy.archive === undefined ? null : await findUnarchived(db, policy.archive.url, day);
+  if (unarchived !== null) holds.push({ reason: "unarchived", of: unarchived, count: 1 });
   if (holds.length > 0) return { ...stays, holds };
   const counts = await countDay(db, day);
   const events = counts.reduce((total, one) => total + one.events, 0);

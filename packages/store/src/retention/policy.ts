@@ -1,3 +1,4 @@
+import type { ArchiveConfig } from "@penstock/schemas";
 import { query, type Store } from "../connection/create-store.ts";
 import { column, sql, statement } from "../connection/sql.ts";
 
@@ -9,6 +10,8 @@ export interface RetentionPolicy {
   readonly bytes: number | null;
   /** How long the ledger tells a copy from a new event. What proves something is kept as long: the audit log, what has gone. */
   readonly dedupeWindowDays: number;
+  /** Where a day is archived before it goes; not there: nowhere, and days go without. */
+  readonly archive?: ArchiveConfig | undefined;
   /** Terms of sources, and by types (`message.received`, `message.*`) of theirs; sources without one are left out. */
   readonly sources: Readonly<
     Record<string, { readonly days: number | null; readonly types: Readonly<Record<string, number>> }>

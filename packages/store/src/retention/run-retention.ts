@@ -17,7 +17,7 @@ export interface RetentionRun {
 }
 
 // Of the session, since a table cannot be detached in a transaction; it goes with the connection, whatever becomes of this process.
-const LOCK = statement({
+export const RETENTION_LOCK = statement({
   rows: { mine: "bool" },
   text: sql`SELECT pg_try_advisory_lock(hashtext('penstock.retention')) AS mine`,
 });
@@ -41,7 +41,7 @@ export async function runRetention(
 ): Promise<RetentionRun | null> {
   const client = await connect(store);
   try {
-    if ((await query(client, LOCK)).rows[0]?.mine !== true) return null;
+    if ((await query(client, RETENTION_LOCK)).rows[0]?.mine !== true) return null;
     await prepareForDetach(client);
     const today = given ?? (await readToday(client));
     const plan = await planWith(client, policy, today);

@@ -16,6 +16,7 @@ const MIGRATIONS = [
   "0010-retention",
   "0012-acknowledgements",
   "0014-ledger-keys",
+  "0015-archives",
   "0017-silence",
 ] as const;
 

@@ -16,6 +16,7 @@ import * as eventPage from "./migrations/0008-event-page.ts";
 import * as retention from "./migrations/0010-retention.ts";
 import * as acknowledgements from "./migrations/0012-acknowledgements.ts";
 import * as ledgerKeys from "./migrations/0014-ledger-keys.ts";
+import * as archives from "./migrations/0015-archives.ts";
 import * as silence from "./migrations/0017-silence.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
@@ -33,6 +34,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0010-retention": { up: retention.up },
   "0012-acknowledgements": { up: acknowledgements.up },
   "0014-ledger-keys": { up: ledgerKeys.up },
+  "0015-archives": { up: archives.up },
   "0017-silence": { up: silence.up },
 };
 

@@ -54,6 +54,14 @@ export async function ensurePartitions(store: Store, daysAhead = DAYS_AHEAD): Pr
   }
 }
 
+/** Makes the missing partitions of one day, e.g. of one that has gone. */
+export async function ensureDay(client: pg.PoolClient, day: string): Promise<void> {
+  const next = new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+  for (const parent of PARTITIONED) {
+    await makePartition(client, { parent, day, next, name: `${parent}_${day.replaceAll("-", "")}` });
+  }
+}
+
 // One process at a time: two that attach the same table would deadlock.
 const LOCK = statement({
   rows: { pg_advisory_xact_lock: "void" },

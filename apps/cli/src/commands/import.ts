@@ -1,0 +1,102 @@
+import { createReadStream } from "node:fs";
+import { basename, resolve } from "node:path";
+import { ArchiveDamagedError, type OpenedFile, openLines } from "@penstock/archive";
+import type { NewEvent } from "@penstock/intake";
+import { commitBatch, readPolicy, recordAudit, type Store } from "@penstock/store";
+import type { Command } from "commander";
+import { importEvents } from "../archive/import-events.ts";
+import type { CliContext } from "../cli-context.ts";
+import { CliError, StoppedError } from "../cli-error.ts";
+import { findStoreConfig, withStore } from "../database.ts";
+import { describeError } from "../describe-error.ts";
+import { printable } from "../output/printable.ts";
+import { openQueuePool } from "../queue-job.ts";
+
+/** What may be in a file, by what its first line says: how events are read from it. */
+const FORMATS: Readonly<Record<string, (file: OpenedFile, windowDays: number) => AsyncIterable<NewEvent>>> = {
+  events: importEvents,
+};
+
+/** Of one batch, as at intake. */
+const MOST_EVENTS = 200;
+const MOST_BYTES = 4 * 1024 * 1024;
+const ADD_TIMEOUT_MS = 1_000;
+
+export function registerImport(program: Command, ctx: CliContext): void {
+  program
+    .command("import")
+    .argument("<file>", "what `export` or `archive fetch` wrote, compressed or not; - is standard input")
+    .summary("take events in from a file")
+    .description(
+      "Takes the events of a file in as if they had just been received: workers find those that are known already and leave them out, and handlers get the others. To import a file twice does no harm. What its first line is decides how it is read.",
+    )
+    .option("--json", "print one JSON object: how many events were taken in")
+    .addHelpText("after", `\nExample:\n  ${ctx.penstock} import dead.ndjson.gz`)
+    .action(async (file: string, { json }: { json?: true }) => {
+      const events = await withStore(ctx, (store) => importFile(ctx, store, file));
+      if (json) return ctx.output.json({ events });
+      ctx.output.result(
+        `${events === 1 ? "1 event" : `${events} events`} taken in; workers leave out those that are known. See \`${ctx.penstock} events list\`.`,
+      );
+    });
+}
+
+async function importFile(ctx: CliContext, store: Store, file: string): Promise<number> {
+  const chunks = file === "-" ? process.stdin : createReadStream(resolve(ctx.typedIn, file));
+  let events = 0;
+  try {
+    const opened = await openLines(chunks as AsyncIterable<Buffer>);
+    const read = FORMATS[String(opened.header?.["penstock"])];
+    if (read === undefined) {
+      throw new CliError(
+        `${printable(file)} is no file of events: its first line is not that of an export. Make one by \`${ctx.penstock} export\`.`,
+      );
+    }
+    const told = await readPolicy(store);
+    await recordAudit(store.pool, { actor: ctx.actor, action: "events.import", target: basename(file) });
+    await using queue = await openJobs(ctx);
+    for await (const batch of toBatches(read(opened, told?.policy.dedupeWindowDays ?? 400))) {
+      const number = await commitBatch(store, batch);
+      await queue.add(number);
+      events += batch.length;
+      if (ctx.stop.aborted) throw new StoppedError(`stopped after ${events} events: import the file again to go on`);
+    }
+    return events;
+  } catch (error) {
+    if (!(error instanceof ArchiveDamagedError) && (error as { code?: unknown }).code !== "ENOENT") throw error;
+    const sofar = events === 0 ? "" : ` ${events} events before that were taken in; to import them again does no harm.`;
+    throw new CliError(`${printable(file)} cannot be imported: ${describeError(error)}.${sofar}`, { cause: error });
+  }
+}
+
+async function* toBatches(events: AsyncIterable<NewEvent>): AsyncGenerator<NewEvent[]> {
+  let batch: NewEvent[] = [];
+  let bytes = 0;
+  for await (const event of events) {
+    if (batch.length > 0 && (batch.length >= MOST_EVENTS || bytes + event.body.length > MOST_BYTES)) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(event);
+    bytes += event.body.length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Adds jobs of batches. A queue that is away is no failure: a worker's sweep finds the batches. */
+async function openJobs(ctx: CliContext) {
+  const config = await findStoreConfig(ctx);
+  // Loaded when needed: it brings BullMQ with it.
+  const { openQueue, QUEUE_SCHEMA } = await import("@penstock/queue");
+  const queue = openQueue(config.queue, openQueuePool(config, QUEUE_SCHEMA), { addTimeoutMs: ADD_TIMEOUT_MS });
+  let isAway = false;
+  return {
+    async add(batch: number): Promise<void> {
+      if (isAway) return;
+      await queue.add([[batch]]).catch(() => {
+        isAway = true;
+      });
+    },
+    [Symbol.asyncDispose]: () => queue.close(),
+  };
+}

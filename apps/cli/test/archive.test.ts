@@ -1,0 +1,84 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { createStore } from "@penstock/store";
+import { wallClockMs } from "@penstock/schemas";
+import { eventually, moveToDay, readDocBlocks } from "@penstock/testing";
+import { expect, test } from "vitest";
+import { createPenstock, parseLines } from "./penstock.ts";
+
+const page = fileURLToPath(new URL("../../../docs/archive.md", import.meta.url));
+/** Long over: its term is, too. */
+const DAY = new Date(wallClockMs() - 40 * 86_400_000).toISOString().slice(0, 10);
+
+test("docs/archive.md can be followed from top to bottom", { timeout: 300_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), "penstock-archive-"));
+  const penstock = await createPenstock();
+  const show = async (id: string): Promise<Record<string, unknown> | undefined> =>
+    parseLines((await penstock.call(["events", "show", id, "--json"])).stdout)[0];
+  const said: string[] = [];
+  let before: Record<string, unknown> | undefined;
+
+  async function receive(): Promise<void> {
+    await penstock.call(["send", "message.received", "--id", "evt_kept", "--data", '{"body":"Grüße 👋\\u2028"}']);
+    const { stdout } = await penstock.call(["db", "url"]);
+    const store = createStore({ connectionString: stdout[0] ?? "", applicationName: "test", maxConnections: 1 });
+    await moveToDay(store.pool, DAY, ["evt_kept"]);
+    for (const table of ["events", "batches"]) {
+      await store.pool.query(
+        `UPDATE penstock.${table} SET received_at = received_at - interval '40 days' WHERE day = $1`,
+        [DAY],
+      );
+    }
+    await store.close();
+    before = await show("evt_kept");
+  }
+
+  try {
+    for (const { language, about, text } of readDocBlocks(page)) {
+      if (language !== "sh") continue;
+      for (const line of text.trimEnd().split("\n")) {
+        if (about === "start") {
+          expect(line).toMatch(/^ARCHIVE_URL=file:\S+ npm start$/);
+          await penstock.start({ ARCHIVE_URL: pathToFileURL(folder).href });
+          await receive();
+          continue;
+        }
+        const [, command = ""] = /^npm run penstock -- (.*)$/.exec(line) ?? [];
+        const args = command
+          .replace("--handler inbox", "--handler picky")
+          .replaceAll(/2026-10-01(?!\.)/g, DAY)
+          .split(" ")
+          .map((word) => (word.endsWith(".ndjson.gz") ? join(penstock.home, word) : word));
+        const { code, stdout, stderr } = await penstock.call(args);
+        expect({ line, code, stderr: code === 0 ? [] : stderr }).toEqual({ line, code: 0, stderr: [] });
+        said.push(...stdout);
+        if (line.includes("retention run")) expect((await penstock.call(["events", "show", "evt_kept"])).code).toBe(1);
+        if (line.includes("--from-archive")) {
+          await eventually(async () => {
+            const event = await show("evt_kept");
+            expect(event).toMatchObject({
+              seq: before?.["seq"],
+              body: before?.["body"],
+              receivedAt: before?.["receivedAt"],
+            });
+          });
+        }
+      }
+    }
+    const text = said.join("\n");
+    expect(text).toMatch(new RegExp(`^${DAY} is archived and verified: 1 event, \\d+ B in 1 part$`, "m"));
+    expect(text).toMatch(new RegExp(`^${DAY} +verified +1 +\\d+ B`, "m"));
+    expect(text).toMatch(new RegExp(`^${DAY} is as it was written: 1 event`, "m"));
+    expect(text).toContain("replay again created");
+    // What is imported is known already.
+    await eventually(async () => {
+      const { stdout } = await penstock.call(["events", "list", "id:evt_kept", "--json"]);
+      expect(parseLines(stdout)).toMatchObject([{ id: "evt_kept", status: "processed" }]);
+    });
+  } finally {
+    await penstock.remove();
+    await rm(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,10 @@
+export { archiveDay, type ArchiveOptions } from "./archive-day.ts";
+export { ArchiveDamagedError, openLines, type OpenedFile, readEvents, toLines } from "./event-file.ts";
+export { type EventFileHeader } from "./event-line.ts";
+export { type ArchivedDay, listArchivedDays } from "./list-days.ts";
+export { folderOf, type Manifest, manifestOf, readManifest } from "./manifest.ts";
+export { openStorage } from "./open-storage.ts";
+export { readArchived } from "./read-archived.ts";
+export { hasUnfinished, rewriteDay, type Rewritten } from "./rewrite-day.ts";
+export { type ArchiveStorage, ArchiveUnavailableError, type StoredObject } from "./storage.ts";
+export { type Verification, verifyDay } from "./verify-day.ts";
