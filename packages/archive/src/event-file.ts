@@ -80,8 +80,8 @@ export interface OpenedFile {
 /** Opens a file of lines, compressed by gzip or not, and reads its first one. */
 export async function openLines(chunks: AsyncIterable<Buffer>): Promise<OpenedFile> {
   const lines = splitLines(decompress(chunks));
-  const { value } = await lines.next();
-  return { header: toObject(value ?? ""), lines };
+  const first = await lines.next();
+  return { header: first.done === true ? null : toObject(first.value), lines };
 }
 
 /** The events of a file, in its order. @throws ArchiveDamagedError by line, also when the last line is missing. */

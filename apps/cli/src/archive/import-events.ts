@@ -5,11 +5,22 @@ import { toNewEvent } from "@penstock/store";
 
 const DAY_MS = 86_400_000;
 
+/** A file that is imported: what it is, its first line has told. */
+export interface ImportedFile {
+  readonly file: OpenedFile;
+  /** Null: standard input. */
+  readonly path: string | null;
+  /** How far back the ledger can vouch that an event is new. */
+  readonly windowDays: number;
+  /** Tells what is left out. */
+  readonly say: (text: string) => void;
+}
+
 /**
  * The events of a file in the format of the archive, as intake takes them. They come in anew: with their ids and bodies, so that the
- * ledger knows those that were there, and with a new time of receipt. `windowDays` is how far back the ledger can vouch.
+ * ledger knows those that were there, and with a new time of receipt.
  */
-export async function* importEvents(file: OpenedFile, windowDays: number): AsyncGenerator<NewEvent> {
+export async function* importEvents({ file, windowDays }: ImportedFile): AsyncGenerator<NewEvent> {
   for await (const event of readEvents(file)) {
     const { problem, createdAt } = event;
     const isTooOld = createdAt !== null && createdAt.getTime() < wallClockMs() - windowDays * DAY_MS;

@@ -1,14 +1,13 @@
 import { type EventDetail, type EventFilter, type EventSummary, toTerms } from "@penstock/store";
 import { type Command, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
-import { CliError, UsageError } from "../cli-error.ts";
+import { CliError } from "../cli-error.ts";
 import { explainNoMatch, noEvent } from "../no-match.ts";
 import { addListOptions, type ListOptions } from "../filter-options.ts";
 import { withOperations } from "../operations/with-operations.ts";
 import { decodeUtf8 } from "../output/body-text.ts";
 import { formatEventDetail, traceIdOf } from "../output/event-detail.ts";
 import { formatEventTable } from "../output/event-table.ts";
-import { printable } from "../output/printable.ts";
 import { readQuery } from "../read-query.ts";
 import { findRetryLimits } from "../retry-limits.ts";
 

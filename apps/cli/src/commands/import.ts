@@ -1,10 +1,11 @@
 import { createReadStream } from "node:fs";
 import { basename, resolve } from "node:path";
-import { ArchiveDamagedError, type OpenedFile, openLines } from "@penstock/archive";
+import { ArchiveDamagedError, openLines } from "@penstock/archive";
 import type { NewEvent } from "@penstock/intake";
 import { commitBatch, readPolicy, recordAudit, type Store } from "@penstock/store";
 import type { Command } from "commander";
-import { importEvents } from "../archive/import-events.ts";
+import { type ImportedFile, importEvents } from "../archive/import-events.ts";
+import { importRefused } from "../archive/import-refused.ts";
 import type { CliContext } from "../cli-context.ts";
 import { CliError, StoppedError } from "../cli-error.ts";
 import { findStoreConfig, withStore } from "../database.ts";
@@ -13,8 +14,9 @@ import { printable } from "../output/printable.ts";
 import { openQueuePool } from "../queue-job.ts";
 
 /** What may be in a file, by what its first line says: how events are read from it. */
-const FORMATS: Readonly<Record<string, (file: OpenedFile, windowDays: number) => AsyncIterable<NewEvent>>> = {
+const FORMATS: Readonly<Record<string, (file: ImportedFile) => AsyncIterable<NewEvent>>> = {
   events: importEvents,
+  "refused-requests": importRefused,
 };
 
 /** Of one batch, as at intake. */
@@ -25,7 +27,7 @@ const ADD_TIMEOUT_MS = 1_000;
 export function registerImport(program: Command, ctx: CliContext): void {
   program
     .command("import")
-    .argument("<file>", "what `export` or `archive fetch` wrote, compressed or not; - is standard input")
+    .argument("<file>", "what `export`, `archive fetch`, or ingest during an outage wrote, compressed or not; - is standard input")
     .summary("take events in from a file")
     .description(
       "Takes the events of a file in as if they had just been received: workers find those that are known already and leave them out, and handlers get the others. To import a file twice does no harm. What its first line is decides how it is read.",
@@ -42,7 +44,8 @@ export function registerImport(program: Command, ctx: CliContext): void {
 }
 
 async function importFile(ctx: CliContext, store: Store, file: string): Promise<number> {
-  const chunks = file === "-" ? process.stdin : createReadStream(resolve(ctx.typedIn, file));
+  const path = file === "-" ? null : resolve(ctx.typedIn, file);
+  const chunks = path === null ? process.stdin : createReadStream(path);
   let events = 0;
   try {
     const opened = await openLines(chunks as AsyncIterable<Buffer>);
@@ -55,7 +58,8 @@ async function importFile(ctx: CliContext, store: Store, file: string): Promise<
     const told = await readPolicy(store);
     await recordAudit(store.pool, { actor: ctx.actor, action: "events.import", target: basename(file) });
     await using queue = await openJobs(ctx);
-    for await (const batch of toBatches(read(opened, told?.policy.dedupeWindowDays ?? 400))) {
+    const windowDays = told?.policy.dedupeWindowDays ?? 400;
+    for await (const batch of toBatches(read({ file: opened, path, windowDays, say: ctx.output.say }))) {
       const number = await commitBatch(store, batch);
       await queue.add(number);
       events += batch.length;
