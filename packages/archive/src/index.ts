@@ -5,6 +5,6 @@ export { type ArchivedDay, listArchivedDays } from "./list-days.ts";
 export { folderOf, type Manifest, manifestOf, readManifest } from "./manifest.ts";
 export { openStorage } from "./open-storage.ts";
 export { readArchived } from "./read-archived.ts";
-export { hasUnfinished, rewriteDay, type Rewritten } from "./rewrite-day.ts";
+export { rewriteDay, type Rewritten } from "./rewrite-day.ts";
 export { type ArchiveStorage, ArchiveUnavailableError, type StoredObject } from "./storage.ts";
 export { type Verification, verifyDay } from "./verify-day.ts";

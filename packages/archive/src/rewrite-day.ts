@@ -20,7 +20,8 @@ export interface Rewritten {
  * itself where nothing is to change, another one in its place (with the same seq), or null to leave it out. `dryRun` only counts.
  *
  * New parts are written beside the old ones and read back; then the manifest names them; then the old ones are deleted. A crash
- * before the manifest leaves the day as it was, and the next call deletes what is left of the first. Null: the day is not archived.
+ * before the manifest leaves the day as it was, and the next call deletes what is left of the first. Null: the day is not archived;
+ * what is written of it so far is discarded then, and a worker begins anew.
  * Call it under {@link withArchiveLock}, since a worker may be archiving.
  *
  * @throws ArchiveDamagedError when a part cannot be read, or a new one was not read back as written; the day is as it was then.
@@ -33,7 +34,10 @@ export async function rewriteDay(
   { now, dryRun = false }: { readonly now: Date; readonly dryRun?: boolean },
 ): Promise<Rewritten | null> {
   const manifest = await readManifest(storage, day);
-  if (manifest === null) return null;
+  if (manifest === null) {
+    if (!dryRun) await discardBegun(store, storage, day);
+    return null;
+  }
   const parts: ArchivedPart[] = [];
   let [changed, rewritten] = [0, 0];
   for (const part of manifest.parts) {
@@ -90,7 +94,10 @@ async function* mapped(
   }
 }
 
-/** The objects of a day that no manifest names: what a crash has left of an archive that was not finished. */
-export async function hasUnfinished(storage: ArchiveStorage, day: string): Promise<boolean> {
-  return (await readManifest(storage, day)) === null && (await storage.list(folderOf(day))).length > 0;
+/** What is written of a day that is not archived to the end holds what `map` would have changed: a worker begins anew. */
+async function discardBegun(store: Store, storage: ArchiveStorage, day: string): Promise<void> {
+  const begun = await storage.list(folderOf(day));
+  if (begun.length === 0) return;
+  await recordArchive(store.pool, { day, url: storage.url, parts: [], written: false });
+  for (const { name } of begun) await storage.delete(name);
 }

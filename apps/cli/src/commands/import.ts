@@ -27,7 +27,10 @@ const ADD_TIMEOUT_MS = 1_000;
 export function registerImport(program: Command, ctx: CliContext): void {
   program
     .command("import")
-    .argument("<file>", "what `export`, `archive fetch`, or ingest during an outage wrote, compressed or not; - is standard input")
+    .argument(
+      "<file>",
+      "what `export`, `archive fetch`, or ingest during an outage wrote, compressed or not; - is standard input",
+    )
     .summary("take events in from a file")
     .description(
       "Takes the events of a file in as if they had just been received: workers find those that are known already and leave them out, and handlers get the others. To import a file twice does no harm. What its first line is decides how it is read.",

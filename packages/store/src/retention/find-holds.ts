@@ -23,7 +23,7 @@ export interface Hold {
 const OLD_TRANSACTION_S = 10;
 
 /** How long what was brought back from an archive stays, for people to look at what became of it. */
-export const RESTORED_DAYS = 7;
+const RESTORED_DAYS = 7;
 
 const PENDING = statement({
   rows: { pending: "bool" },
