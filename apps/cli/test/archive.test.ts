@@ -72,6 +72,35 @@ test("docs/archive.md can be followed from top to bottom", { timeout: 300_000 },
     expect(text).toMatch(new RegExp(`^${DAY} +verified +1 +\\d+ B`, "m"));
     expect(text).toMatch(new RegExp(`^${DAY} is as it was written: 1 event`, "m"));
     expect(text).toContain("replay again created");
+    // A file of another install: events that are not known are taken in, and handled.
+    const exported = await penstock.call(["export", "--where", "id:evt_kept"]);
+    expect(exported.stdout).toHaveLength(3);
+    const other = exported.stdout.map((line) => line.replaceAll("evt_kept", "evt_other"));
+    const file = await penstock.file(`${other.join("\n")}\n`);
+    for (let times = 0; times < 2; times++) {
+      expect(await penstock.call(["import", file, "--json"])).toMatchObject({ code: 0, stdout: ['{"events":1}'] });
+    }
+    await eventually(async () => {
+      const found = await show("evt_other");
+      expect(found).toMatchObject({
+        body: String(before?.["body"]).replaceAll("evt_kept", "evt_other"),
+        deliveries: [{ subscriber: "picky", state: "succeeded" }],
+      });
+    });
+    const refused = '{"penstock":"refused-requests","version":1}\nno request\n';
+    for (const [content, code, told] of [
+      [other.slice(0, 2).join("\n"), 1, /cannot be imported: it was cut off after 1 events/],
+      ['{"some":"json"}\n', 1, /is no file of events: its first line/],
+      [refused, 0, /^Line 2 cannot be read \(damaged\) and is left out/],
+    ] as const) {
+      const outcome = await penstock.call(["import", await penstock.file(content)]);
+      expect({ code: outcome.code, told: outcome.stderr.join("\n") }).toEqual({
+        code,
+        told: expect.stringMatching(told) as string,
+      });
+    }
+    const again = await penstock.call(["export", "--all", "--output", file]);
+    expect(again).toMatchObject({ code: 1, stderr: [expect.stringContaining("is there already")] });
     // What is imported is known already.
     await eventually(async () => {
       const { stdout } = await penstock.call(["events", "list", "id:evt_kept", "--json"]);
