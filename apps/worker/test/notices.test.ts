@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { createServer } from "node:http";
-import { eventually, moveToDay } from "@penstock/testing";
+import { eventually, moveToDay, startS3 } from "@penstock/testing";
 import { SMTPServer } from "smtp-server";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import plugged from "./trial/penstock.config.ts";
@@ -198,4 +198,43 @@ test("a worker deletes what is due, by terms that have been told for an hour", a
   expect((await store.pool.query("SELECT why, went::int FROM penstock.retention_log")).rows).toEqual([
     { why: "age", went: 1 },
   ]);
+});
+
+test("a day that is over is archived by one of several workers, and goes only then", async () => {
+  const { store } = workplace;
+  const s3 = await startS3();
+  const archive = { ...s3.env, ARCHIVE_URL: `s3://${s3.bucket}/days`, ARCHIVE_S3_ENDPOINT: s3.endpoint };
+  const worker = await workplace.start(archive);
+  const ids = await workplace.add(["hello"]);
+  await eventually(async () => expect(await workplace.states()).not.toEqual([]), soon);
+  await moveToDay(store.pool, "2020-01-10", ids);
+  worker.kill();
+  await worker.exited;
+  await store.pool.query("UPDATE penstock.retention_policy SET told_at = now() - interval '2 hours'");
+  const events = async (): Promise<number> =>
+    (await store.pool.query("SELECT FROM penstock.events WHERE day = '2020-01-10'")).rowCount ?? 0;
+
+  // The archive cannot be written: the day stays.
+  const blind = await workplace.start({ ...archive, ARCHIVE_URL: "s3://no-such-bucket/days" });
+  await blind.waitForLine(/archiving failed, it is tried again/, PATIENCE_MS);
+  await store.pool.query("UPDATE penstock.retention_policy SET told_at = now() - interval '2 hours'");
+  const told = await workplace.start({ ...archive, ARCHIVE_URL: "s3://no-such-bucket/days" });
+  await told.waitForLine(/a day that is due is kept for now/, PATIENCE_MS);
+  expect(await events()).toBe(1);
+  for (const one of [blind, told]) {
+    one.kill();
+    await one.exited;
+  }
+
+  await Promise.all([workplace.start(archive), workplace.start(archive)]);
+  await eventually(async () => {
+    const { rows } = await store.pool.query(
+      "SELECT day::text, events::int, verified_at IS NOT NULL AS verified FROM penstock.archives",
+    );
+    expect(rows).toEqual([{ day: "2020-01-10", events: 1, verified: true }]);
+  }, soon);
+  expect(await events()).toBe(1);
+  await store.pool.query("UPDATE penstock.retention_policy SET told_at = now() - interval '2 hours'");
+  await workplace.start(archive);
+  await eventually(async () => expect(await events()).toBe(0), soon);
 });

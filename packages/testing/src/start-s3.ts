@@ -28,7 +28,8 @@ const BUCKET = "archive";
 /** Starts it on loopback; it ends with the file of tests. */
 export async function startS3(): Promise<TestS3> {
   const directory = await mkdtemp(join(tmpdir(), "penstock-s3-"));
-  const Server = createRequire(import.meta.url)("@20minutes/s3rver") as S3rver;
+  const require = createRequire(import.meta.url);
+  const Server = require("@20minutes/s3rver") as S3rver;
   const server = new Server({
     port: 0,
     address: "127.0.0.1",

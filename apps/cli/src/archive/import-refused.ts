@@ -8,6 +8,6 @@ export async function* importRefused({ path, windowDays, say }: ImportedFile): A
   if (path === null) throw new CliError("A file of refused requests is read by its name, not from standard input.");
   for await (const line of readRefusedFile(path)) {
     if (line.ok) yield toNewEvent(line.refused.event, windowDays, wallClockMs());
-    else say(`Line ${line.line + 1} cannot be read (${line.reason}) and is left out.`);
+    else say(`Line ${line.line} cannot be read (${line.reason}) and is left out.`);
   }
 }
