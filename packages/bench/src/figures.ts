@@ -215,6 +215,14 @@ export function figuresOf(runs: readonly Run[]): Figure[] {
   }
 
   ratio(
+    "console.p99Ratio",
+    "p99 of the acknowledgement at 200 events a second with the console open on live events, against without",
+    "console",
+    ["somebody looks", "nobody looks"],
+    { atMost: 1.2 },
+    p99,
+  );
+  ratio(
     "isolation.ratio",
     "four handlers, one beside them failing, against none",
     "isolation",

@@ -6,6 +6,7 @@ import { runBesideRetention } from "./run-retention.ts";
 import { fillWithEvents, runSearch } from "./run-search.ts";
 import { createDatabase, type Postgres, type Stage } from "./stage.ts";
 import { median } from "./statistics.ts";
+import { runWatched } from "./run-watched.ts";
 import { type Variant, VARIANTS } from "./variants.ts";
 
 /** One variant under one condition. */
@@ -52,6 +53,7 @@ const PARKED = 100_000;
 const LIGHT_PER_SECOND = 20;
 const QUICK_HISTORY = 100_000;
 const RETENTION_PER_SECOND = 1_000;
+const WATCHED_PER_SECOND = 200;
 /** What operators ask for; `$n` is the number of an event, another one each time. */
 const QUERIES = {
   newest: "",
@@ -151,6 +153,18 @@ export const GROUPS: readonly Group[] = [
       const variants = ["penstock-redis", "penstock-postgres", "idiomatic"];
       const cases = variants.map((variant) => ({ variant, shape: runEndToEnd, options }));
       await alternate("light load", ownRounds, cases);
+    },
+  },
+  {
+    name: "console",
+    about: `${WATCHED_PER_SECOND} events per second, with the console open on live events, and without`,
+    async run({ alternate, ownRounds, seconds }) {
+      const options = { payloadBytes: SMALL, seconds: seconds * 3, perSecond: WATCHED_PER_SECOND };
+      const variant = "penstock-redis";
+      await alternate("console", ownRounds, [
+        { name: "nobody looks", variant, shape: runEndToEnd, options },
+        { name: "somebody looks", variant, shape: runWatched, options },
+      ]);
     },
   },
   {

@@ -64,7 +64,7 @@ export interface RunOptions {
   prepare?(stage: Stage): Promise<Readonly<Record<string, string>> | void>;
   /** Done to a backlog before the workers go on. */
   beforeWork?(stage: Stage): Promise<void>;
-  /** Done while intake is measured. */
+  /** Done while intake, or end to end, is measured. */
   during?(stage: Stage): Promise<void>;
 }
 
@@ -151,7 +151,7 @@ export async function runEndToEnd(stage: Stage, variant: Variant, given: RunOpti
   const bytesBefore = await bytesOf(stage);
   const clock = startClock(stage);
   const order = { ...orderOf(options, ports), ...paced(options) };
-  const report = await load.run(order, clock.reset);
+  const [report] = await Promise.all([load.run(order, clock.reset), options.during?.(stage)]);
   await drained(stage, order.tag, schemas, report.acknowledged);
   const used = clock.read(report.acknowledged);
   const bytes = await bytesOf(stage);

@@ -8,6 +8,7 @@ import {
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
 import type { Environment } from "./telemetry-plan.ts";
+import { isDrawn, ratioOf, samplerOf } from "./tracing-state.ts";
 
 /**
  * The sampler that OTEL_TRACES_SAMPLER names. A span that begins a trace and is linked to what is sampled is sampled with
@@ -27,7 +28,7 @@ export function createSampler(env: Environment): Sampler {
 
 /** As the SDK reads it, which exports nothing that does. */
 function fromEnvironment(env: Environment): Sampler {
-  const name = env["OTEL_TRACES_SAMPLER"]?.trim() || "parentbased_always_on";
+  const name = samplerOf(env);
   const [, parentBased = "", rootName = ""] = /^(parentbased_)?(.*)$/.exec(name) ?? [];
   const root = toRoot(rootName, env);
   if (root === null) {
@@ -40,13 +41,13 @@ function fromEnvironment(env: Environment): Sampler {
 function toRoot(name: string, env: Environment): Sampler | null {
   if (name === "always_on") return new AlwaysOnSampler();
   if (name === "always_off") return new AlwaysOffSampler();
-  return name === "traceidratio" ? new TraceIdRatioBasedSampler(ratioFrom(env)) : null;
+  if (name !== "traceidratio") return null;
+  const ratio = ratioFrom(env);
+  return isDrawn(env) ? new AlwaysOnSampler() : new TraceIdRatioBasedSampler(ratio);
 }
 
 function ratioFrom(env: Environment): number {
-  const text = env["OTEL_TRACES_SAMPLER_ARG"]?.trim() ?? "";
-  const ratio = Number(text);
-  if (text !== "" && ratio >= 0 && ratio <= 1) return ratio;
-  diag.error("OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, and is taken for 1");
-  return 1;
+  const ratio = ratioOf(env);
+  if (ratio === null) diag.error("OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, and is taken for 1");
+  return ratio ?? 1;
 }

@@ -13,7 +13,7 @@ import {
   trace,
   TraceFlags,
 } from "@opentelemetry/api";
-import { isParentHeeded, isTracing } from "./tracing-state.ts";
+import { isParentHeeded, isTraceMade, isTracing } from "./tracing-state.ts";
 
 export type { Context, Span, SpanContext };
 export { SpanKind };
@@ -57,7 +57,7 @@ export function startSpan(name: string, options: SpanOptions = {}): Span {
   const above = trace.getSpan(parent);
   if (above === undefined) {
     if (options.parent === undefined) return noSpan;
-    if (links !== undefined && !isSampled(links[0] ?? INVALID_SPAN_CONTEXT)) return noSpan;
+    if (links === undefined ? !isTraceMade() : !isSampled(links[0] ?? INVALID_SPAN_CONTEXT)) return noSpan;
   } else if (isParentHeeded() && !isSampled(above.spanContext())) return noSpan;
   const span = tracer.startSpan(
     name,

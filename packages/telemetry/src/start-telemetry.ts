@@ -25,7 +25,7 @@ export async function startTelemetry(options: LoggerOptions & { readonly env: En
   const log = createLogger(options);
   const serviceName = `penstock-${options.service}`;
   const plan = planTelemetry(env);
-  setTracing(plan.traces, env["OTEL_TRACES_SAMPLER"]);
+  setTracing(plan.traces, env);
   if (env["OTEL_LOG_LEVEL"] === undefined) reportTrouble(log);
   // Loaded only when wanted: the SDK takes a third of a second and 30 MB.
   const resource = plan.metrics ? (await import("./resource.ts")).createResource(serviceName) : undefined;

@@ -9,7 +9,7 @@ const SPAN = "b7ad6b7169203331";
 
 /** Turns tracing on for a test, with a sampler. */
 function traceFor(sampler?: string): void {
-  setTracing(true, sampler);
+  setTracing(true, { OTEL_TRACES_SAMPLER: sampler });
   onTestFinished(() => setTracing(false));
 }
 
