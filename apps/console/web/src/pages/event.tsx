@@ -4,7 +4,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { api } from "../app/api.ts";
 import { useKeys } from "../app/keys.tsx";
-import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
 import { settings } from "../app/settings.ts";
 import { BodyView } from "../parts/body-view.tsx";
@@ -199,7 +199,7 @@ function Facts({ event }: { event: EventDetail }) {
   const t = useTexts(texts);
   const { language } = useLanguage();
   const time = (at: string): string =>
-    new Date(at).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
+    new Date(at).toLocaleString(localeOf(language), { dateStyle: "medium", timeStyle: "medium" });
   const { quarantine, madeBy, mendedBy, traceparent } = event;
   const traceId = traceparent?.split("-")[1];
   const facts: readonly (readonly [string, ReactNode])[] = [

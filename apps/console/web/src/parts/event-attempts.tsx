@@ -145,7 +145,10 @@ function Tries({ delivery: { subscriber, attemptLog } }: { delivery: Delivery })
                     {attempt.note === null ? "" : ` (${attempt.note})`}
                   </td>
                   <td className="py-1 pr-4 whitespace-nowrap">
-                    {new Date(attempt.startedAt ?? attempt.endedAt).toLocaleString(localeOf(language))}
+                    {new Date(attempt.startedAt ?? attempt.endedAt).toLocaleString(localeOf(language), {
+                      dateStyle: "medium",
+                      timeStyle: "medium",
+                    })}
                   </td>
                   <td className="py-1 pr-4 whitespace-nowrap">{took === null ? "" : formatMs(took)}</td>
                   <td className="py-1 pr-4">{attempt.worker}</td>

@@ -7,7 +7,7 @@ import { useEffect, useRef } from "react";
 const look = EditorView.theme({
   "&": { backgroundColor: "var(--sunken)", color: "var(--ink)", fontSize: "12px", maxHeight: "60vh" },
   ".cm-content": { caretColor: "var(--ink)", minHeight: "12rem" },
-  ".cm-gutters": { backgroundColor: "var(--panel)", color: "var(--dim)", border: "none" },
+  ".cm-gutters": { backgroundColor: "var(--sunken)", color: "var(--dim)", border: "none" },
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "transparent" },
   "&.cm-focused": { outline: "2px solid var(--accent)" },
 });

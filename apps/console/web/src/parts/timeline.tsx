@@ -1,5 +1,5 @@
 import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
-import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
 import { StatusBadge } from "./status-badge.tsx";
 
 const texts = defineTexts({
@@ -45,7 +45,7 @@ export function Timeline({ event }: { event: EventDetail }) {
   const spanMs = Math.max(1, ...times.map((time) => Date.parse(time) - startMs));
   const percent = (time: string): number => Math.min(100, Math.max(0, ((Date.parse(time) - startMs) / spanMs) * 100));
   const say = (time: string): string =>
-    new Date(time).toLocaleString(language, { dateStyle: "short", timeStyle: "medium" });
+    new Date(time).toLocaleString(localeOf(language), { dateStyle: "short", timeStyle: "medium" });
   if (event.deliveries.length === 0)
     return <p className="text-dim">{t(event.status === "pending" ? "waits" : "none")}</p>;
   return (
