@@ -7,6 +7,7 @@ import { registerConsole } from "./commands/console.ts";
 import { registerDb } from "./commands/db.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
 import { registerEndpoints } from "./commands/endpoints.ts";
+import { registerErase } from "./commands/erase.ts";
 import { registerEvents } from "./commands/events.ts";
 import { registerExport } from "./commands/export.ts";
 import { registerHandlers } from "./commands/handlers.ts";
@@ -71,6 +72,7 @@ export function createProgram(ctx: CliContext): Command {
   registerArchive(program, ctx);
   registerExport(program, ctx);
   registerImport(program, ctx);
+  registerErase(program, ctx);
   registerSecret(program, ctx);
   addRemoteOptions(program, ctx);
   return program;

@@ -1,3 +1,5 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { wallClockMs } from "@penstock/schemas";
 import { createStore } from "@penstock/store";
 import { eventually, moveToDay } from "@penstock/testing";
@@ -289,4 +291,79 @@ test("a query that is not understood is told with its place and what would be ri
   expect(code).toBe(2);
   expect(stderr.join("\n")).toContain("there is no state broken: it is one of pending, running");
   expect(stderr.join("\n")).toMatch(/\n {2}type:x state:broken\n {15}\^/);
+});
+
+test("a person is erased: a plan first, then from every table of the database and from the logs", async () => {
+  const phone = "+393331234567";
+  const data = JSON.stringify({ contactId: "cnt_ada", from: phone, body: "fail" });
+  await json("send", "message.received", "--id", "evt_ada", "--data", data);
+  await json(
+    "send",
+    "message.received",
+    "--id",
+    "evt_other",
+    "--data",
+    JSON.stringify({ contactId: "cnt_bo", body: "hi" }),
+  );
+  const plan = await penstock.call(["erase", "--subject", "cnt_ada", "--value", phone]);
+  expect(plan.stderr).toEqual(["Nothing was changed. Add --yes to erase this for good."]);
+  expect(plan.stdout.join("\n")).toMatch(
+    /^1 events have it, received from .*Overwritten with them:.*Skipped: 1 deliveries/s,
+  );
+
+  const [erased] = await json("erase", "--subject", "cnt_ada", "--value", phone, "--yes");
+  expect(erased).toMatchObject({
+    step: "done",
+    kinds: ["subject", "value"],
+    counts: { events: 1, batches: 1, attempts: 1, filters: 1 },
+    handlers: { picky: { state: "lacks" } },
+  });
+  const url = (await penstock.run(["db", "url"])).stdout[0] ?? "";
+  const store = createStore({ connectionString: url, applicationName: "test", maxConnections: 1 });
+  const columns = await store.pool.query<{ from: string; text: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS from,
+            CASE WHEN a.atttypid = 'bytea'::regtype THEN format('encode(%I, ''escape'')', a.attname)
+                 ELSE format('%I::text', a.attname) END AS text
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+      WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema)' AND a.attnum > 0 AND NOT a.attisdropped`,
+  );
+  const found: string[] = [];
+  for (const { from, text } of columns.rows) {
+    const { rowCount } = await store.pool.query(`SELECT FROM ${from} WHERE ${text} ~ 'cnt_ada|393331234567'`);
+    if (rowCount) found.push(`${from} ${text}`);
+  }
+  await store.close();
+  expect(columns.rows.length).toBeGreaterThan(200);
+  expect(found).toEqual([]);
+  for (const file of await readdir(join(penstock.home, "logs"))) {
+    expect(await readFile(join(penstock.home, "logs", file), "utf8")).not.toMatch(/cnt_ada|393331234567/);
+  }
+
+  const shown = (await penstock.call(["events", "show", "evt_ada"])).stdout.join("\n");
+  expect(shown).toMatch(/^erased +\S+ by cli:tester@test, erasure \d+$/m);
+  expect(shown).toMatch(/^body\n {2}\(erased\)$/m);
+  const again = await penstock.call(["replay", "create", "evt_ada", "--state", "skipped"]);
+  expect(again).toMatchObject({
+    code: 1,
+    stderr: [expect.stringMatching(/^Nothing matches.*The event was erased on /)],
+  });
+  const retried = await penstock.call(["deliveries", "retry", "evt_ada"]);
+  expect(retried.code).toBe(1);
+  expect(await json("events", "show", "evt_other")).toMatchObject([{ erased: null, bodyEncoding: "utf8" }]);
+  expect(await json("audit", "list", "--action", "erase")).toMatchObject([
+    { action: "erase.done", detail: { events: 1 } },
+    { action: "erase.create", detail: { by: ["subject", "value"] } },
+  ]);
+  // To erase once more finds nothing, and a copy that the sender repeats is still one.
+  expect(await json("erase", "--subject", "cnt_ada")).toMatchObject([{ events: 0, texts: {} }]);
+});
+
+test.each([
+  [[], "Who is to be erased? Say it by --subject, --value or --where."],
+  [["--value", "abc"], "--value abc would stand in much that is about others"],
+  [["--where", "data"], "--where data: give a path of the body and its value"],
+])("erase %j is called wrongly", async (args, says) => {
+  const { code, stderr } = await penstock.call(["erase", ...args]);
+  expect(code).toBe(2);
+  expect(stderr.join("\n")).toContain(says);
 });

@@ -12,6 +12,7 @@ import { createComposerHandlers } from "./routes/composer.ts";
 import { createDatabaseHandlers } from "./routes/database.ts";
 import { createDeliveryHandlers } from "./routes/deliveries.ts";
 import { createEndpointHandlers } from "./routes/endpoints.ts";
+import { createErasureHandlers } from "./routes/erasures.ts";
 import { createEventRepairHandlers } from "./routes/event-repair.ts";
 import { createEventsHandlers } from "./routes/events.ts";
 import { createHandlerHandlers } from "./routes/handlers.ts";
@@ -63,6 +64,7 @@ export function createHandlers({
     ...createHandlerHandlers(store),
     ...createDatabaseHandlers(store),
     ...createRetentionHandlers(store, closing),
+    ...createErasureHandlers(store),
     ...createAuditHandlers(store),
     ...createAccountHandlers(store, auth, place),
     ...createSignInHandlers(auth, place),

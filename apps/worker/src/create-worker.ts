@@ -18,6 +18,7 @@ import { keepArchive } from "./services/archive.ts";
 import { runBatches } from "./services/batches.ts";
 import { runDryRuns } from "./services/dry-runs.ts";
 import { runEffects } from "./services/effects.ts";
+import { runErasures } from "./services/erasures.ts";
 import { runEndpoints } from "./services/endpoints.ts";
 import { keepIssues } from "./services/issues.ts";
 import type { Channel } from "./notify/create-channels.ts";
@@ -82,6 +83,7 @@ export async function startWorker(
     ...(outbound === null ? [] : [runEndpoints(context)]),
     advanceReplays(context),
     runDryRuns(context, { handlers, roles, findSource: sources.find, name, signal: outOfPatience.signal }),
+    runErasures(context, { handlers, engineStore, sources, signal: outOfPatience.signal }),
     runUpkeep(context, handlers, engineStore.writeWords),
     keepIssues(context),
     watchSilence(context, sources),

@@ -33,6 +33,7 @@ export type {
   StoredEvent,
 } from "./contract/engine-store.ts";
 export { loadConfig, LoadConfigError } from "./handler/load-config.ts";
+export { runErase } from "./handler/run-erase.ts";
 export type { BatchPointer } from "./batch/process-batch.ts";
 export type { StartedEffects } from "./executors/effect.ts";
 export { nextStep, type NextStep } from "./delivery/retry-policy.ts";

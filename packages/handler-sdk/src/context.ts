@@ -93,3 +93,37 @@ export interface EffectContext<DB = any> {
    */
   transaction<Result>(key: string, fn: (tx: Transaction<DB>) => Promise<Result>): Promise<Result>;
 }
+
+/**
+ * Whose data is to be erased, told by one value. `subject`: the id of a contact, conversation or the like; `value`: a text
+ * wherever it stands, e.g. a phone number; `where`: a value at a path of the body.
+ */
+export interface ErasedSubject {
+  readonly kind: "subject" | "value" | "where";
+  readonly value: string;
+  /** e.g. `data.phone`; null unless it was told by a path. */
+  readonly path: string | null;
+  /** The sources that there are: ids are a workspace's own. */
+  readonly sources: readonly string[];
+}
+
+/** What `erase` of a transactional handler gets beside whom to erase. */
+export interface EraseContext<DB> {
+  /** A transaction on the handler's schema, as `handle` has it. */
+  readonly tx: Transaction<DB>;
+  readonly log: HandlerLog;
+  /** Aborted when the handler's time is up or the worker stops: pass it on to whatever takes long. */
+  readonly signal: AbortSignal;
+}
+
+/** What `erase` of an effect handler gets beside whom to erase. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see EffectContext
+export interface EffectEraseContext<DB = any> {
+  readonly log: HandlerLog;
+  /** Aborted when the handler's time is up or the worker stops: pass it on to whatever takes long. */
+  readonly signal: AbortSignal;
+  /** The same for every try of this erasure by this handler. */
+  readonly idempotencyKey: string;
+  /** Runs `fn` in a transaction on the handler's own schema. @throws a TypeError when the handler has no `migrations`. */
+  transaction<Result>(fn: (tx: Transaction<DB>) => Promise<Result>): Promise<Result>;
+}

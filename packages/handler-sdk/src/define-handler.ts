@@ -1,6 +1,13 @@
 import { KNOWN_EVENT_TYPES } from "@penstock/schemas";
 import type { Migration } from "kysely/migration";
-import type { BatchContext, EffectContext, HandlerContext } from "./context.ts";
+import type {
+  BatchContext,
+  EffectContext,
+  EffectEraseContext,
+  EraseContext,
+  ErasedSubject,
+  HandlerContext,
+} from "./context.ts";
 import { HandlerDefinitionError } from "./errors.ts";
 import type { EventOf, EventType } from "./event.ts";
 
@@ -64,7 +71,12 @@ export interface HandlerDefinition<T extends EventType, DB = any> extends Common
    * and then by arrival. When it throws, `handle` is called event by event to find the culprit, so both must agree.
    */
   handleBatch?(events: readonly EventOf<T>[], ctx: BatchContext<DB>): Promise<void> | void;
-  /** How long one call of `handle` or `handleBatch` may take, in milliseconds; 10,000 unless given, 30,000 at most. */
+  /**
+   * Erases what the handler has kept of a person, when an operator asks for that (`penstock erase`). Must be safe to call again.
+   * Events of the person are gone by then.
+   */
+  erase?(subject: ErasedSubject, ctx: EraseContext<DB>): Promise<void> | void;
+  /** How long one call of `handle`, `handleBatch` or `erase` may take, in milliseconds; 10,000 unless given, 30,000 at most. */
   readonly timeoutMs?: number;
   /** Schemas beside its own that `ctx.tx` may read, e.g. that of another handler: `["inbox"]`. It can see no others. */
   readonly reads?: readonly string[];
@@ -84,6 +96,11 @@ export interface EffectDefinition<T extends EventType, DB = any> extends CommonD
    * died: `ctx.once` keeps what was done from being done again.
    */
   handle(event: EventOf<T>, ctx: EffectContext<DB>): Promise<void> | void;
+  /**
+   * Erases what the handler has kept of a person, or has told others of, when an operator asks for that (`penstock erase`). Must
+   * be safe to call again. Events of the person are gone by then.
+   */
+  erase?(subject: ErasedSubject, ctx: EffectEraseContext<DB>): Promise<void> | void;
   /** How long one call may take, in milliseconds; 30,000 unless given, 10 minutes at most. */
   readonly timeoutMs?: number;
   /** Calls at once in one worker; 10 unless given. */
@@ -121,6 +138,7 @@ export interface TransactionalHandler<T extends EventType = any, DB = any> exten
   readonly writes: readonly string[];
   handle(event: EventOf<T>, ctx: HandlerContext<DB>): Promise<void> | void;
   handleBatch?(events: readonly EventOf<T>[], ctx: BatchContext<DB>): Promise<void> | void;
+  erase?(subject: ErasedSubject, ctx: EraseContext<DB>): Promise<void> | void;
 }
 
 /** A checked effect handler with its defaults filled in. */
@@ -130,6 +148,7 @@ export interface EffectHandler<T extends EventType = any, DB = any> extends Comm
   readonly concurrency: number;
   readonly rateLimit: RateLimit | null;
   handle(event: EventOf<T>, ctx: EffectContext<DB>): Promise<void> | void;
+  erase?(subject: ErasedSubject, ctx: EffectEraseContext<DB>): Promise<void> | void;
 }
 
 /** A handler of either kind. */
@@ -145,6 +164,7 @@ const OPTIONS: Readonly<Record<keyof HandlerDefinition<EventType> | keyof Effect
   on: true,
   handle: true,
   handleBatch: true,
+  erase: true,
   schema: true,
   migrations: true,
   reads: true,
@@ -213,6 +233,7 @@ export function defineHandler<const T extends EventType>(
     refuse(`unknown event type ${unknown.join(", ")}; known are ${KNOWN_EVENT_TYPES.join(", ")}`);
   }
   if (typeof handle !== "function") refuse("`handle(event, ctx)` is missing");
+  if (definition.erase !== undefined && typeof definition.erase !== "function") refuse("`erase` is not a function");
   const schema = definition.schema ?? name.replaceAll("-", "_");
   if (!SCHEMA.test(schema) || TAKEN_SCHEMAS.has(schema) || schema.startsWith("pg_")) {
     refuse(`schema ${JSON.stringify(schema)} is not a plain lower-case identifier or is taken; set another \`schema\``);
@@ -241,7 +262,14 @@ export function defineHandler<const T extends EventType>(
       refuse("`rateLimit` needs `max` and `perMs`, whole numbers of at least 1");
     }
     const limit = rateLimit && Object.freeze({ max: rateLimit.max, perMs: rateLimit.perMs });
-    return Object.freeze({ ...common, kind: "effect", concurrency, rateLimit: limit, handle: definition.handle });
+    return Object.freeze({
+      ...common,
+      kind: "effect",
+      concurrency,
+      rateLimit: limit,
+      handle: definition.handle,
+      ...(definition.erase && { erase: definition.erase }),
+    });
   }
   for (const key of ["concurrency", "rateLimit"]) if (key in definition) refuse(`\`${key}\` is for effect handlers`);
   const { handleBatch } = definition;
@@ -264,6 +292,7 @@ export function defineHandler<const T extends EventType>(
     writes: Object.freeze([...writes]),
     handle: definition.handle,
     ...(handleBatch ? { handleBatch } : {}),
+    ...(definition.erase && { erase: definition.erase }),
   });
 }
 

@@ -1,6 +1,7 @@
 import type {
   EndpointDisabled,
   IssueOpened,
+  SubjectErased,
   KnownEvent,
   KnownEventOf,
   KnownEventType,
@@ -27,6 +28,8 @@ export interface OwnEventData {
   "endpoint.disabled": EndpointDisabled;
   /** Something needs a person: an issue is new, or has come back after it was resolved. */
   "penstock.issue.opened": IssueOpened;
+  /** Somebody's data was erased. The event itself is erased once it is delivered. */
+  "penstock.subject.erased": SubjectErased;
 }
 
 /** Every event type that a handler can subscribe to. */

@@ -1,4 +1,13 @@
-export type { BatchContext, EffectContext, HandlerContext, HandlerLog, Replay } from "./context.ts";
+export type {
+  BatchContext,
+  EffectContext,
+  EffectEraseContext,
+  EraseContext,
+  ErasedSubject,
+  HandlerContext,
+  HandlerLog,
+  Replay,
+} from "./context.ts";
 export { defineConfig, type PenstockConfig } from "./define-config.ts";
 export {
   defineHandler,

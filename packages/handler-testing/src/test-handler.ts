@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import { createEngine } from "@penstock/engine";
-import type { EffectHandler, EventType, Handler, TransactionalHandler } from "@penstock/handler-sdk";
+import { createEngine, runErase } from "@penstock/engine";
+import type { EffectHandler, ErasedSubject, EventType, Handler, TransactionalHandler } from "@penstock/handler-sdk";
 import { createIntake } from "@penstock/intake";
 import {
   buzzbip,
@@ -88,6 +88,8 @@ export interface HandlerTest<DB> extends AsyncDisposable {
    * `settle`. All events with this id, when there are several.
    */
   replay(event: string | Pick<SentEvent, "id">, options?: { again?: boolean; reason?: string }): Promise<void>;
+  /** Has the handler erase somebody, as `penstock erase` does: by the id of a contact or the like, unless told otherwise. */
+  erase(subject: string | ErasedSubject): Promise<void>;
   /** The rows of a table of the handler's schema, by primary key where there is one. */
   rows<Table extends keyof DB & string>(table: Table): Promise<Selectable<DB[Table]>[]>;
   /** Kysely on the handler's schema, outside of any transaction. */
@@ -218,6 +220,15 @@ export async function testHandler(
         const asked = { id: `replay-${replays}`, request, event: pointer, handler: handler.name, again };
         await createReplay(store, { ...asked, ...(reason !== undefined && { reason }) }, "test");
       }
+    },
+    async erase(given) {
+      watch();
+      const names = sources.list.map(({ name }) => name);
+      const subject =
+        typeof given === "string" ? { kind: "subject" as const, value: given, path: null, sources: names } : given;
+      const { signal } = new AbortController();
+      const one = { store: time.engineStore, handler, subject, idempotencyKey: "erasure-test", signal, log: logger };
+      if (!(await runErase(one))) throw new Error(`handler ${handler.name} has no erase`);
     },
     rows: async (table) => {
       watch();

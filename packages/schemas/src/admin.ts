@@ -151,6 +151,8 @@ export const eventRow = z.strictObject({
       late: z.boolean(),
     }),
   ),
+  /** When it was erased, and who had asked for that: nothing of its body is left. */
+  erased: z.strictObject({ at: z.iso.datetime({ offset: true }), by: z.string(), erasure: count }).nullable(),
   madeBy: z.strictObject({ replay: z.string(), of: count }).nullable(),
 });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SUBJECT_ERASED } from "./erased.ts";
 import { ISSUE_OPENED } from "./issue.ts";
 
 /** What every id of an endpoint begins with. No name of a handler does, and both name subscribers of deliveries. */
@@ -14,7 +15,7 @@ export const ALL_TYPES = "*";
 
 /** The source of Penstock's own events, and their types. */
 export const OWN_SOURCE = "penstock";
-export const OWN_EVENT_TYPES = ["endpoint.disabled", ISSUE_OPENED] as const;
+export const OWN_EVENT_TYPES = ["endpoint.disabled", ISSUE_OPENED, SUBJECT_ERASED] as const;
 
 /** Why an endpoint that is disabled did not get an event, as its delivery tells; it can be recovered. */
 export const SKIPPED_WHILE_DISABLED = "its endpoint was disabled";

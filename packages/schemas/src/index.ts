@@ -41,10 +41,12 @@ export {
   type IssueOpened,
   type IssueState,
 } from "./issue.ts";
+export { SUBJECT_ERASED, type SubjectErased, subjectErasedSchema } from "./erased.ts";
 export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput } from "./admin.ts";
 export { hmac, type HmacAlgorithm } from "./hmac.ts";
 export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { matchBody } from "./search/match-body.ts";
+export { normaliseMessage } from "./normalise-message.ts";
 export { parseDuration, parseMoment } from "./moment.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";
 export { parseCreatedAt, parseTime } from "./time.ts";

@@ -158,3 +158,18 @@ export { readMatching } from "./archive/read-matching.ts";
 export { type Restored, restoreEvents } from "./archive/restore-events.ts";
 export { findGone, type GoneEvent } from "./retention/find-gone.ts";
 export { observeStorage } from "./retention/observe-storage.ts";
+export { advanceErasure, endHandlersStep } from "./erase/advance-erasure.ts";
+export {
+  createErasure,
+  type ErasedByHandler,
+  type ErasureJob,
+  type ErasureRow,
+  listErasures,
+  noteHandlerErased,
+  putErasureBack,
+  renewErasure,
+  showErasure,
+  takeErasure,
+} from "./erase/erasures.ts";
+export { ERASURE_COUNT_LIMIT, type ErasurePlan, planErasure } from "./erase/plan-erasure.ts";
+export { type ErasedValue, isAnywhere, LEAST_CHARACTERS } from "./erase/wanted.ts";

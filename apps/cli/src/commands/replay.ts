@@ -209,6 +209,9 @@ async function explainNone(
   const named = { event: `seq:${event.seq}`, ...(handler !== undefined && { handler }) };
   const rows = await operations.listDeliveries(named, { limit: 10 });
   const found = await findEvent(operations, named.event);
+  if (found?.erased) {
+    return `${nothing} The event was erased on ${found.erased.at.slice(0, 10)} by ${printable(found.erased.by)}: nothing of it is left to be run.`;
+  }
   if (found?.quarantine) return `${nothing} The event is ${describeStatus(found)}: name no handler and no state.`;
   if (rows.length === 0) {
     return `${nothing} ${handler === undefined ? "No handler has" : `${printable(handler)} never had`} this event: it would get it with --handler and --missing.`;

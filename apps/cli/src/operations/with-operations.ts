@@ -6,6 +6,7 @@ import { withStore } from "../database.ts";
 import { describeRefusal, findRemote, openClient } from "../remote.ts";
 import { type DeliveryOperations, deliveriesByApi, deliveriesInStore } from "./deliveries.ts";
 import { type EndpointOperations, endpointsByApi, endpointsInStore } from "./endpoints.ts";
+import { type ErasureOperations, erasuresByApi, erasuresInStore } from "./erasures.ts";
 import { type EventOperations, eventsByApi, eventsInStore } from "./events.ts";
 import { type HandlerOperations, handlersByApi, handlersInStore } from "./handlers.ts";
 import { type IssueOperations, issuesByApi, issuesInStore } from "./issues.ts";
@@ -23,7 +24,8 @@ export type Operations = EventOperations &
   EndpointOperations &
   SourceOperations &
   RecordOperations &
-  RetentionOperations;
+  RetentionOperations &
+  ErasureOperations;
 
 /**
  * Does `work` through the console that the user has named, else on the database.
@@ -56,6 +58,7 @@ export function operationsInStore(store: Store, ctx: CliContext): Operations {
     ...sourcesInStore(store, ctx),
     ...recordsInStore(store),
     ...retentionInStore(store, ctx),
+    ...erasuresInStore(store, ctx),
   };
 }
 
@@ -70,5 +73,6 @@ function operationsByApi({ call }: Client, ctx: CliContext): Operations {
     ...sourcesByApi(call),
     ...recordsByApi(call),
     ...retentionByApi(call),
+    ...erasuresByApi(call),
   };
 }

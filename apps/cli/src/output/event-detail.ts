@@ -18,6 +18,9 @@ export function formatEventDetail(event: EventDetail, now: Date, limits: RetryLi
     ["status", describeStatus(event)],
     ...(quarantine?.detail ? [["why", printable(quarantine.detail)]] : []),
     ...(quarantine?.dismissedAt ? [["dismissed", quarantine.dismissedAt]] : []),
+    ...(event.erased === null
+      ? []
+      : [["erased", `${event.erased.at} by ${printable(event.erased.by)}, erasure ${event.erased.erasure}`]]),
     ...(event.mendedBy === null
       ? []
       : [["mended by", `${printable(event.mendedBy.id ?? "")}  seq ${event.mendedBy.seq}`]]),
@@ -32,7 +35,7 @@ export function formatEventDetail(event: EventDetail, now: Date, limits: RetryLi
   const sections = [
     ["handlers", deliveries.map((delivery) => describeDelivery(delivery, now, limits)).join("\n") || "(none)"],
     ...(attempts.length === 0 ? [] : [["attempts", formatColumns(attempts.map(toRow))]]),
-    ["body", formatBody(event.body)],
+    ["body", event.erased === null ? formatBody(event.body) : "(erased)"],
   ];
   return [
     formatColumns(facts),

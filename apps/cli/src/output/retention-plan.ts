@@ -7,6 +7,8 @@ import { printable } from "./printable.ts";
 /** What the tables without days are called. */
 const REST: Readonly<Record<string, string>> = {
   event_keys: "keys of events, in the ledger",
+  erased_events: "marks of events that were erased",
+  erasures: "records of erasures",
   event_copies: "copies of events",
   retention_log: "records of days that have gone",
   audit_log: "entries of the audit log",

@@ -26,6 +26,7 @@ function event(over: Partial<EventSummary> = {}): EventSummary {
     createdAt: null,
     bytes: 2,
     quarantine: null,
+    erased: null,
     madeBy: null,
     mendedBy: null,
     deliveries: [

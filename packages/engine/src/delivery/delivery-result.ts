@@ -1,4 +1,5 @@
 import type { AnyEvent, Handler, TransactionalHandler } from "@penstock/handler-sdk";
+import { normaliseMessage } from "@penstock/schemas";
 import type { DecodedEvent } from "../event/decode-event.ts";
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { DeliveryResult, RegisteredHandler, StoredEvent } from "../contract/engine-store.ts";
@@ -114,8 +115,9 @@ export function deliveryResult(
     seq: event.seq,
     attempt,
     ...next,
-    // An endpoint's answer can quote the event.
-    ...(outcome.error instanceof EndpointError ? { errorClass: error.errorClass } : error),
+    errorClass: error.errorClass,
+    // A handler's error can quote the event, and an endpoint's answer does: a log cannot be erased.
+    ...(!(outcome.error instanceof EndpointError) && { errorMessage: normaliseMessage(error.errorMessage) }),
     at: place,
   };
   const message =

@@ -21,6 +21,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   "not-json": "the body is not JSON",
   "no-envelope": "no id or no type stands where its source looks for them: both have to be text",
   "id-conflict": "another event with this id and a different body was accepted before",
+  erased: "what it said was erased, because it was about somebody who asked for that",
   "too-old": "createdAt is older than the dedupe window, so nothing can vouch that it is new",
 };
 

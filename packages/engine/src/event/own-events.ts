@@ -1,8 +1,19 @@
-import { endpointDisabledSchema, ISSUE_OPENED, issueOpenedSchema, OWN_SOURCE } from "@penstock/schemas";
+import {
+  endpointDisabledSchema,
+  ISSUE_OPENED,
+  issueOpenedSchema,
+  OWN_SOURCE,
+  SUBJECT_ERASED,
+  subjectErasedSchema,
+} from "@penstock/schemas";
 import type { EventCheck, StoredContent } from "@penstock/sources";
 import type { EngineContext } from "../contract/engine-context.ts";
 
-const TYPES = { "endpoint.disabled": endpointDisabledSchema, [ISSUE_OPENED]: issueOpenedSchema };
+const TYPES = {
+  "endpoint.disabled": endpointDisabledSchema,
+  [ISSUE_OPENED]: issueOpenedSchema,
+  [SUBJECT_ERASED]: subjectErasedSchema,
+};
 
 /** The source of Penstock's own events. They are made in Postgres, and nobody can send them. */
 const ownEvents = {

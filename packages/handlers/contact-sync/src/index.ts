@@ -1,5 +1,8 @@
+import { createHash } from "node:crypto";
 import {
   defineHandler,
+  type EffectEraseContext,
+  type ErasedSubject,
   type EffectHandler,
   type EventOf,
   fetchOk,
@@ -25,6 +28,11 @@ export interface Options {
   readonly toRecord?: (event: ContactEvent) => object;
   /** `newest-wins` unless given; `strict` sends every event, in order. */
   readonly order?: "newest-wins" | "strict";
+  /**
+   * How a person is erased there (`penstock erase --subject`): a DELETE of the URL unless given; `null` leaves it to you, and the
+   * report of an erasure says so.
+   */
+  readonly erase?: "DELETE" | null;
   /** Over all workers; 10 per second unless given. */
   readonly rateLimit?: RateLimit;
   /** How long one request may take, in milliseconds; 10,000 unless given. */
@@ -42,7 +50,7 @@ const SCHEDULE_MS = [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_20
  * @throws HandlerDefinitionError with all that is wrong with the options.
  */
 export default function contactSync(options: Options): EffectHandler<ContactEvent["type"]> {
-  const { name, url, headers, method, order, rateLimit, timeoutMs } = parseOptions(
+  const { name, url, headers, method, order, erase, rateLimit, timeoutMs } = parseOptions(
     "contact-sync",
     optionsSchema,
     options,
@@ -72,6 +80,27 @@ export default function contactSync(options: Options): EffectHandler<ContactEven
         await response.body?.cancel();
       });
     },
+    ...(erase !== null && {
+      async erase({ kind, value, sources }: ErasedSubject, { signal, idempotencyKey }: EffectEraseContext) {
+        // Contacts are known there by their ids alone.
+        if (kind !== "subject") return;
+        // In one URL for all sources, one request is enough.
+        for (const contact of new Set(sources.map((source) => fillUrl(url, { source, contactId: value })))) {
+          const key = `${idempotencyKey}:${contact}`;
+          const response = await fetch(contact, {
+            method: erase,
+            headers: { "idempotency-key": createHash("sha256").update(key).digest("hex"), ...headers },
+            signal,
+            redirect: "manual",
+          });
+          await response.body?.cancel();
+          // What is not there needs no erasing.
+          if (!response.ok && response.status !== 404 && response.status !== 410) {
+            throw new Error(`${new URL(contact).host} answered the DELETE of a contact with ${response.status}`);
+          }
+        }
+      },
+    }),
   });
 }
 

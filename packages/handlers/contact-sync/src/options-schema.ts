@@ -16,6 +16,7 @@ export const optionsSchema = z.strictObject({
   method: z.enum(["PUT", "PATCH", "POST"], "must be PUT, PATCH or POST").default("PUT"),
   toRecord: z.function().optional(),
   order: z.enum(["newest-wins", "strict"], 'must be "newest-wins" or "strict"').default("newest-wins"),
+  erase: z.literal("DELETE", 'must be "DELETE" or null').nullable().default("DELETE"),
   rateLimit: z.strictObject({ max: whole, perMs: whole }, "needs `max` and `perMs`").default({ max: 10, perMs: 1_000 }),
   timeoutMs: whole.max(600_000, "must be 600000 at most").default(10_000),
   name: z.string("must be text").default("contact-sync"),

@@ -43,6 +43,26 @@ test("what a contact's event says is written under its id, once; and anew when i
   expect(await t.story()).not.toContain("hunter2");
 });
 
+test("whoever is erased is deleted there, in each source once; what is not there is fine, and a refusal fails", async () => {
+  await using crm = await outsideServer();
+  await using t = await testHandler(sync(`${crm.url}/{source}`));
+  const sources = ["buzzbip", "chat"];
+  const ada = { kind: "subject", value: "cnt_1", path: null, sources } as const;
+  crm.next({ status: 204 }, { status: 404 });
+  await t.erase(ada);
+  expect(crm.requests).toMatchObject([
+    { method: "DELETE", path: "/buzzbip/contacts/cnt_1", headers: { authorization: AUTHORIZATION } },
+    { method: "DELETE", path: "/chat/contacts/cnt_1" },
+  ]);
+  crm.next({ status: 500 });
+  await expect(t.erase(ada)).rejects.toThrow("answered the DELETE of a contact with 500");
+  // A CRM knows contacts by their ids.
+  await t.erase({ ...ada, kind: "value", value: "+393331234567" });
+  expect(crm.requests).toHaveLength(3);
+  await using without = await testHandler(sync(crm.url, { erase: null }));
+  await expect(without.erase("cnt_1")).rejects.toThrow("has no erase");
+});
+
 test("what can help is tried again, when the API says or on schedule, and what cannot is dead at once", async () => {
   await using crm = await outsideServer();
   const { host } = new URL(crm.url);

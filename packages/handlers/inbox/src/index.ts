@@ -1,6 +1,7 @@
 import { defineHandler } from "@penstock/handler-sdk";
 import { BUZZBIP_EVENT_TYPES } from "@penstock/schemas";
 import { applyEvents } from "./apply-events.ts";
+import { erasePerson } from "./erase-person.ts";
 import * as inbox from "./migrations/0001-inbox.ts";
 
 /**
@@ -13,4 +14,5 @@ export default defineHandler({
   migrations: { "0001-inbox": { up: inbox.up } },
   handle: (event, ctx) => applyEvents([event], ctx.tx),
   handleBatch: (events, ctx) => applyEvents(events, ctx.tx),
+  erase: (subject, ctx) => erasePerson(subject, ctx),
 });

@@ -3,6 +3,7 @@ import { auditRoutes } from "./audit.ts";
 import { databaseRoutes } from "./database.ts";
 import { deliveryRoutes } from "./deliveries.ts";
 import { endpointRoutes } from "./endpoints.ts";
+import { erasureRoutes } from "./erasures.ts";
 import { eventRepairRoutes } from "./event-repair.ts";
 import { eventsRoutes } from "./events.ts";
 import { handlerRoutes } from "./handlers.ts";
@@ -32,6 +33,7 @@ export {
   databaseRoutes,
   deliveryRoutes,
   endpointRoutes,
+  erasureRoutes,
   eventRepairRoutes,
   eventsRoutes,
   handlerRoutes,
@@ -58,6 +60,7 @@ export const adminRoutes = {
   ...handlerRoutes,
   ...databaseRoutes,
   ...retentionRoutes,
+  ...erasureRoutes,
   ...auditRoutes,
   ...accountRoutes,
   ...signInRoutes,

@@ -29,9 +29,10 @@ const SET: Readonly<Record<DeliveryChange, string>> = {
 /** The outcome that each change puts on record. */
 const DONE: Readonly<Record<DeliveryChange, string>> = { retry: "retried", skip: "skipped", cancel: "cancelled" };
 
-/** Deliveries to a deleted endpoint are not retried: nobody would run them. */
+/** Deliveries to a deleted endpoint are not retried, since nobody would run them; nor those of events that were erased. */
 const ONLY: Readonly<Record<DeliveryChange, string>> = {
-  retry: `(NOT starts_with(d.subscriber, '${ENDPOINT_PREFIX}') OR EXISTS (SELECT FROM penstock.endpoints WHERE id = d.subscriber))`,
+  retry: `(NOT starts_with(d.subscriber, '${ENDPOINT_PREFIX}') OR EXISTS (SELECT FROM penstock.endpoints WHERE id = d.subscriber))
+          AND (SELECT problem FROM penstock.events e WHERE e.day = d.day AND e.seq = d.seq) IS DISTINCT FROM 'erased'`,
   skip: "true",
   cancel: "true",
 };

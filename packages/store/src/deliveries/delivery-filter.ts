@@ -41,6 +41,9 @@ export const eventMatches = (key: "d" | "e") => sql`
   AND (${subject} IS NULL OR e.subjects @> ARRAY[${subject}])
   AND (${seqs} IS NULL OR (${key}.day = ANY(${{ days: "date[]?" }}) AND ${key}.seq = ANY(${seqs})))`;
 
+/** SQL: nothing is run for an event `e` again that was erased. */
+export const NOT_ERASED = "e.problem IS DISTINCT FROM 'erased'";
+
 /** The values of {@link eventMatches}. */
 export async function toEventValues(store: Store, filter: DeliveryFilter) {
   const { source, type, since, until, subject, event } = filter;

@@ -70,3 +70,19 @@ export function unpackArrival(text: string | null, place: number): ShownArrival 
     signatureAgeMs: rest[own.length] ?? null,
   };
 }
+
+/** The same without how the events at these places came; `takeOut` cleans the headers of the others. */
+export function eraseArrivals(
+  text: string | null,
+  places: ReadonlySet<number>,
+  takeOut: (text: string) => string,
+): string | null {
+  if (text === null) return null;
+  const { names, texts, events } = JSON.parse(text) as PackedArrivals;
+  const rows = events.map((row, place) => (places.has(place) ? 0 : row));
+  if (rows.every((row) => row === 0)) return null;
+  const isUsed = (at: number): boolean =>
+    rows.some((row) => row !== 0 && row.slice(1, 2 + (names[row[0] ?? 0]?.length ?? 0)).includes(at));
+  const kept = texts.map((one, at) => (isUsed(at) ? takeOut(one) : ""));
+  return JSON.stringify({ names, texts: kept, events: rows } satisfies PackedArrivals);
+}

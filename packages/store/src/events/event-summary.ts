@@ -38,6 +38,8 @@ export interface EventSummary {
   /** For an event in quarantine: the newest event that a replay made of it, with another body. */
   readonly mendedBy: { readonly seq: number; readonly id: string | null } | null;
   readonly deliveries: readonly DeliverySummary[];
+  /** When the event was erased, and who had asked for that; null: it was not. Nothing of its body is left. */
+  readonly erased: { readonly at: string; readonly by: string; readonly erasure: number } | null;
   /** For an event that a replay made, with another body: the replay, and the seq of the original event. */
   readonly madeBy: { readonly replay: string; readonly of: number } | null;
 }
@@ -59,6 +61,7 @@ export const SUMMARY_ROW = {
   replay_of: "int8?",
   mended_by: column<EventSummary["mendedBy"]>("jsonb"),
   status: column<EventSummary["status"]>("text"),
+  erased: column<EventSummary["erased"]>("jsonb"),
   deliveries: column<DeliverySummary[]>("jsonb"),
 } as const;
 /** An event `e` with its row `q` of the quarantine, and its deliveries. */
@@ -69,6 +72,10 @@ export const SUMMARY = `
     SELECT jsonb_build_object('seq', m.seq, 'id', m.event_id) FROM penstock.events m
      WHERE m.replay_of = e.seq AND m.day >= e.day ORDER BY m.seq DESC LIMIT 1) END AS mended_by,
   CASE WHEN q.seq IS NOT NULL THEN 'quarantined' ELSE 'processed' END AS status,
+  CASE WHEN e.problem = 'erased' THEN (
+    SELECT jsonb_build_object('at', to_char(x.erased_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'by', r.requested_by, 'erasure', r.id)
+      FROM penstock.erased_events x JOIN penstock.erasures r ON r.id = x.erasure
+     WHERE x.day = e.day AND x.seq = e.seq) END AS erased,
   coalesce((SELECT jsonb_agg(jsonb_build_object('subscriber', d.subscriber, 'state', d.state, 'attempts', d.attempts,
                                                 'nextAttemptAt', ${nextAttemptOf("d", "s")}, 'heldBy', s.held_by,
                                                 'late', d.late) ORDER BY d.subscriber)
@@ -100,7 +107,15 @@ export async function summarise(store: Store, pointers: readonly EventPointer[])
 
 /** An event that is not processed yet. */
 export function toWaiting(row: WaitingRow): EventSummary {
-  return toSummary({ ...row, reason: null, detail: null, dismissed_at: null, mended_by: null, deliveries: [] });
+  return toSummary({
+    ...row,
+    reason: null,
+    detail: null,
+    dismissed_at: null,
+    mended_by: null,
+    erased: null,
+    deliveries: [],
+  });
 }
 
 export function toSummary(row: RowOf<typeof SUMMARISE>): EventSummary {
@@ -120,6 +135,7 @@ export function toSummary(row: RowOf<typeof SUMMARISE>): EventSummary {
         : { reason: row.reason, detail: row.detail, dismissedAt: row.dismissed_at?.toISOString() ?? null },
     mendedBy: row.mended_by,
     deliveries: row.deliveries,
+    erased: row.erased,
     madeBy: row.replay_id === null ? null : { replay: row.replay_id, of: Number(row.replay_of) },
   };
 }

@@ -3,6 +3,7 @@ import type pg from "pg";
 import { BATCH_EVENTS, type BatchRow, toConflict, type UnpackedEvent, unpackBatch } from "./batch-format.ts";
 import { claimBatches } from "./claim-batches.ts";
 import { query } from "../connection/create-store.ts";
+import { eraseLateCopies } from "../erase/erase-late-copies.ts";
 import { readReplays } from "../replay/replay-columns.ts";
 import type { RecentWords } from "../search/record-words.ts";
 import { column, sql, statement } from "../connection/sql.ts";
@@ -130,8 +131,13 @@ async function recordEvents(
     if (!conflicts.has(conflict.key)) conflicts.set(conflict.key, conflict);
   }
   await recordCopies(client, batches, copies);
-  if (conflicts.size === 0) return fresh;
-  return [...fresh, ...(await insert(client, batches, [...conflicts.values()]))].toSorted((a, b) => a.seq - b.seq);
+  const kept = conflicts.size === 0 ? [] : await insert(client, batches, [...conflicts.values()]);
+  const recorded = new Set([...fresh, ...kept].map(({ seq }) => seq));
+  await eraseLateCopies(
+    client,
+    events.filter(({ seq }) => !recorded.has(seq)),
+  );
+  return [...fresh, ...kept].toSorted((a, b) => a.seq - b.seq);
 }
 
 // By the ledger, which knows the event that was there before. Its key is unique, so this reads one entry per copy.

@@ -65,7 +65,13 @@ export async function showEvents(store: Store, idOrSeq: string, source?: string)
   const bodies = new Map((await readEvents(store.pool, found)).map(({ seq, body }) => [seq, body]));
   const details = rows.map((row): EventDetail => {
     const { attempts, subjects, traceparent } = row;
-    return { ...toSummary(row), attempts, subjects, traceparent, body: bodies.get(Number(row.seq)) ?? NO_BODY };
+    return {
+      ...toSummary(row),
+      attempts,
+      subjects,
+      traceparent,
+      body: row.erased === null ? (bodies.get(Number(row.seq)) ?? NO_BODY) : NO_BODY,
+    };
   });
   const processed = new Set(details.map(({ seq }) => seq));
   for (const row of waiting) {

@@ -105,10 +105,10 @@ const PAGE = statement({
     )
     SELECT page.seq, page.day::text,
            (${types} IS NULL OR page.type = ANY(${types})) IS TRUE AND (${source} IS NULL OR page.source = ${source})
-             AND (${since} IS NULL OR page.received_at >= ${since}) AS matches, bound.until
+             AND (${since} IS NULL OR page.received_at >= ${since}) AND page.problem IS DISTINCT FROM 'erased' AS matches, bound.until
       FROM bound LEFT JOIN LATERAL (
              SELECT e.* FROM days CROSS JOIN LATERAL (
-                      SELECT seq, day, source, type, received_at FROM penstock.events
+                      SELECT seq, day, source, type, received_at, problem FROM penstock.events
                        WHERE day = days.day AND ${above} ORDER BY seq LIMIT ${PAGE_EVENTS}) AS e
               WHERE days.nth < 3 AND e.seq <= bound.until ORDER BY e.seq LIMIT ${PAGE_EVENTS}) AS page ON true
      ORDER BY page.seq`,

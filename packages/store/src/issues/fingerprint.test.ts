@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { deadLetterFingerprint, normaliseMessage } from "./fingerprint.ts";
+import { normaliseMessage } from "@penstock/schemas";
+import { deadLetterFingerprint } from "./fingerprint.ts";
 
 describe("a message", () => {
   test.each([

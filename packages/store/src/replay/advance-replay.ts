@@ -2,7 +2,7 @@ import type { EngineTransaction, ReplayPage } from "@penstock/engine";
 import { toStorableText } from "@penstock/schemas";
 import type pg from "pg";
 import { query } from "../connection/create-store.ts";
-import { eventMatches } from "../deliveries/delivery-filter.ts";
+import { eventMatches, NOT_ERASED } from "../deliveries/delivery-filter.ts";
 import { isMeant, wantsType } from "./replayed-subscribers.ts";
 import { recordEnd } from "../deliveries/record-end.ts";
 import { PARTITION_DAYS } from "../schema/partitions.ts";
@@ -181,7 +181,7 @@ const handOutOf = (look: Look) =>
       WITH replay AS (SELECT * FROM penstock.replays WHERE id = ${id}
       ), scanned AS MATERIALIZED (
         SELECT d.day, d.seq, d.subscriber, e.type,
-               (${look.matches} AND ${eventMatches("e")} AND pg_visible_in_snapshot(e.xid, (SELECT seen FROM replay))) AS matches
+               (${look.matches} AND ${eventMatches("e")} AND ${NOT_ERASED} AND pg_visible_in_snapshot(e.xid, (SELECT seen FROM replay))) AS matches
           FROM ${look.from}
            AND d.day = ${day} AND (${seqs} IS NULL OR d.seq = ANY(${seqs}))
            AND (${cursorSeq} IS NULL OR (${look.order}) > (${look.cursor}))

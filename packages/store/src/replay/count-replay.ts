@@ -1,6 +1,6 @@
 import { command, query, type Store } from "../connection/create-store.ts";
 import type { NewReplay } from "./create-replay.ts";
-import { eventMatches } from "../deliveries/delivery-filter.ts";
+import { eventMatches, NOT_ERASED } from "../deliveries/delivery-filter.ts";
 import { isMeant, wantsType } from "./replayed-subscribers.ts";
 import { codeOf } from "../connection/errors.ts";
 import { column, type Sql, sql, statement } from "../connection/sql.ts";
@@ -32,7 +32,7 @@ const handler = sql`${{ handler: "text?" }}`;
 const state = sql`${{ state: "text?" }}`;
 const ofEvents = (delivery: string) => sql`
   SELECT h.name, h.kind, e.received_at, e.day, e.seq FROM penstock.events e CROSS JOIN penstock.handlers h
-   WHERE ${eventMatches("e")} AND ${isMeant(handler, "h")} AND ${wantsType("e.type", "h")}
+   WHERE ${eventMatches("e")} AND ${NOT_ERASED} AND ${isMeant(handler, "h")} AND ${wantsType("e.type", "h")}
      AND (SELECT q.seq FROM penstock.quarantine q WHERE q.day = e.day AND q.seq = e.seq) IS NULL
      AND ${state} IS NULL AND ${delivery}`;
 const ROW_OF = "CROSS JOIN LATERAL (SELECT * FROM penstock.events WHERE day = d.day AND seq = d.seq LIMIT 1) AS e";
@@ -40,10 +40,10 @@ const issue = sql`d.issue = ${{ issue: "int4?" }}`;
 const ofState = <Values>(which: Sql<Values>) => sql`
   SELECT h.name, h.kind, e.received_at, e.day, e.seq
     FROM penstock.deliveries d ${ROW_OF} JOIN penstock.handlers h ON h.name = d.subscriber
-   WHERE d.state = ${state} AND ${which} AND ${isMeant(handler, "h")} AND ${eventMatches("d")}`;
+   WHERE d.state = ${state} AND ${which} AND ${isMeant(handler, "h")} AND ${eventMatches("d")} AND ${NOT_ERASED}`;
 const quarantined = <Values>(which: Sql<Values>) => sql`
   SELECT NULL, NULL, e.received_at, e.day, e.seq FROM penstock.quarantine d ${ROW_OF}
-   WHERE ${which} AND ${eventMatches("d")} AND (d.dismissed_at IS NULL OR ${{ seqs: "int8[]?" }} IS NOT NULL)
+   WHERE ${which} AND ${eventMatches("d")} AND ${NOT_ERASED} AND (d.dismissed_at IS NULL OR ${{ seqs: "int8[]?" }} IS NOT NULL)
      AND ${handler} IS NULL AND ${state} IS NULL`;
 
 const ALL = sql`true`;

@@ -40,6 +40,8 @@ const ofProof = (policy: RetentionPolicy): number => Math.max(policy.dedupeWindo
 /** What is not stored by day. Most of it is about events, and is kept as long as an event can be. */
 const RULES = [
   rule("event_keys", ofProof, sql`day < ${cutoff} AND ${NO_TABLE}`),
+  rule("erased_events", ofProof, sql`day < ${cutoff} AND ${NO_TABLE}`),
+  rule("erasures", ofProof, sql`ended_at < ${cutoff}`),
   rule("event_copies", longest, sql`received_at < ${cutoff}`),
   rule("retention_log", ofProof, sql`day < ${cutoff} AND ${NO_TABLE}`),
   rule("audit_log", ofProof, sql`at < ${cutoff}`),

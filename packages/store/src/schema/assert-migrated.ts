@@ -17,6 +17,7 @@ const MIGRATIONS = [
   "0012-acknowledgements",
   "0014-ledger-keys",
   "0015-archives",
+  "0016-erasures",
   "0017-silence",
 ] as const;
 

@@ -17,6 +17,7 @@ import * as retention from "./migrations/0010-retention.ts";
 import * as acknowledgements from "./migrations/0012-acknowledgements.ts";
 import * as ledgerKeys from "./migrations/0014-ledger-keys.ts";
 import * as archives from "./migrations/0015-archives.ts";
+import * as erasures from "./migrations/0016-erasures.ts";
 import * as silence from "./migrations/0017-silence.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
@@ -35,6 +36,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0012-acknowledgements": { up: acknowledgements.up },
   "0014-ledger-keys": { up: ledgerKeys.up },
   "0015-archives": { up: archives.up },
+  "0016-erasures": { up: erasures.up },
   "0017-silence": { up: silence.up },
 };
 

@@ -18,7 +18,10 @@ const RECORD = statement({
   text: sql`
     INSERT INTO penstock.event_words (day, seq, last_seq, events, received_at, words)
     SELECT r.day, r.seq, r.last_seq, r.events, timestamptz 'epoch' + r.received_us * interval '1 microsecond',
-           CASE WHEN r.bytes > 0 THEN substr(${{ words: "bytea" }}, r.at + 1, r.bytes) END
+           CASE WHEN r.bytes > 0
+                 -- Erased before its filter was written: the filter has words that are gone.
+                 AND NOT EXISTS (SELECT FROM penstock.erased_events x WHERE x.day = r.day AND x.seq BETWEEN r.seq AND r.last_seq)
+                THEN substr(${{ words: "bytea" }}, r.at + 1, r.bytes) END
       FROM unnest(${{ days: "date[]", seqs: "int8[]", lastSeqs: "int8[]", events: "int2[]" }},
                   ${{ receivedUs: "int8[]", ats: "int4[]", lengths: "int4[]" }})
            AS r (day, seq, last_seq, events, received_us, at, bytes)`,
@@ -46,7 +49,16 @@ function toRuns(events: readonly UnpackedEvent[]): Run[] {
 
 const batchOf = ({ seq }: { readonly seq: number }): number => Math.floor(seq / BATCH_EVENTS);
 
-function addWords({ source, type, subjects, body }: UnpackedEvent): void {
+/** The filter of a run. */
+export function wordsOf(events: readonly Worded[]): Buffer | null {
+  filter.clear();
+  for (const event of events) addWords(event);
+  return filter.pack();
+}
+
+type Worded = Pick<UnpackedEvent, "source" | "type" | "subjects" | "body">;
+
+function addWords({ source, type, subjects, body }: Worded): void {
   filter.add(hashOfProperty("source", source));
   if (type !== null) {
     filter.add(hashOfProperty("type", type));

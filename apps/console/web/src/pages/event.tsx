@@ -41,6 +41,7 @@ const texts = defineTexts({
     bytes: { one: "{count} byte", other: "{count} bytes" },
     trace: "Trace",
     subjects: "About",
+    erased: "Erased on {at} by {by}: nothing of what it said is left",
     madeBy: "Made by replay {replay} of seq {of}",
     mendedBy: "Mended by {id}",
     others: {
@@ -66,6 +67,7 @@ const texts = defineTexts({
     bytes: { one: "{count} byte", other: "{count} byte" },
     trace: "Traccia",
     subjects: "Riguarda",
+    erased: "Cancellato il {at} da {by}: del suo contenuto non resta nulla",
     madeBy: "Creato dalla riesecuzione {replay} di seq {of}",
     mendedBy: "Corretto da {id}",
     others: {
@@ -200,7 +202,7 @@ function Facts({ event }: { event: EventDetail }) {
   const { language } = useLanguage();
   const time = (at: string): string =>
     new Date(at).toLocaleString(localeOf(language), { dateStyle: "medium", timeStyle: "medium" });
-  const { quarantine, madeBy, mendedBy, traceparent } = event;
+  const { quarantine, madeBy, mendedBy, erased, traceparent } = event;
   const traceId = traceparent?.split("-")[1];
   const facts: readonly (readonly [string, ReactNode])[] = [
     [t("status"), <StatusBadge key="status" state={statusOf(event)} />],
@@ -240,6 +242,7 @@ function Facts({ event }: { event: EventDetail }) {
           </div>
         )}
       </dl>
+      {erased && <p className="mt-3">{t("erased", { at: time(erased.at), by: erased.by })}</p>}
       {quarantine && (
         <p className="mt-3 text-bad">
           {quarantine.reason}
