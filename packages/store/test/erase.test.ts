@@ -359,6 +359,7 @@ test("each column that may hold a text has been thought of", async () => {
       "sign_in_links.person_id",
       "sign_in_links.token_hash",
       "source_activity.source",
+      "source_hours.source",
       "source_secrets.fingerprint",
       "source_secrets.sealed",
       "source_secrets.source",

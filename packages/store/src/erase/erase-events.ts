@@ -194,7 +194,7 @@ export async function eraseEvents(
 }
 
 /** Erases copies of events from the batches that they came with; returns how many. */
-export async function eraseCopies(
+async function eraseCopies(
   client: pg.PoolClient,
   { seqs, keys }: { readonly seqs: readonly number[]; readonly keys: readonly string[] },
   finder: Finder,
