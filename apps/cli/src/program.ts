@@ -6,6 +6,7 @@ import { registerAudit } from "./commands/audit.ts";
 import { registerConsole } from "./commands/console.ts";
 import { registerDb } from "./commands/db.ts";
 import { registerDeliveries } from "./commands/deliveries.ts";
+import { registerDoctor } from "./commands/doctor.ts";
 import { registerEndpoints } from "./commands/endpoints.ts";
 import { registerErase } from "./commands/erase.ts";
 import { registerEvents } from "./commands/events.ts";
@@ -51,6 +52,7 @@ export function createProgram(ctx: CliContext): Command {
     })
     .exitOverride();
   registerStart(program, ctx);
+  registerDoctor(program, ctx);
   registerSend(program, ctx);
   registerListen(program, ctx);
   registerSources(program, ctx);

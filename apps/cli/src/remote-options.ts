@@ -15,6 +15,7 @@ const REMOTE: readonly string[] = [
   "sources",
   "audit",
   "db",
+  "doctor",
   "retention",
 ];
 

@@ -1,5 +1,5 @@
 import { createTestDatabase, eventually, startTlsPostgres } from "@penstock/testing";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPenstock, parseLines, type Penstock } from "./penstock.ts";
 
 let penstock: Penstock;
@@ -86,4 +86,43 @@ test("start uses the database of DATABASE_URL, and the other commands are told t
   });
   start.kill("SIGINT");
   expect(await start.exited).toEqual({ code: 0, signal: null });
+});
+
+describe("doctor", () => {
+  test("what fails is told with what to do, and is the exit code; --json has the settings, and no secret", async () => {
+    const { url } = await createTestDatabase();
+    const own = { DATABASE_URL: url, BUZZBIP_SIGNING_SECRETS: "whsec_that_nobody_is_to_see" };
+    const unmigrated = await penstock.call(["doctor"], own);
+    expect(unmigrated.code).toBe(1);
+    expect(unmigrated.stdout.join("\n")).toMatch(/FAIL.*0001-baseline[^]*→ Run `.*migrate`/);
+    expect(unmigrated.stdout.at(-1)).toMatch(/things? fails?, \d+ to look at\./);
+    await penstock.call(["migrate"], own);
+
+    const { code, stdout, stderr } = await penstock.call(["doctor", "--json"], own);
+    const [diagnosis] = parseLines(stdout) as [{ level: string; settings: object[] }];
+    expect({ code, level: diagnosis.level, stderr }).toEqual({ code: 0, level: "warn", stderr: [] });
+    expect(diagnosis.settings).toContainEqual({
+      name: "BUZZBIP_SIGNING_SECRETS",
+      value: "(set, not shown)",
+      from: "environment",
+      problem: null,
+    });
+    expect(stdout.join()).not.toContain("whsec_");
+    expect((await penstock.call(["doctor", "--settings"], own)).stdout.join("\n")).toMatch(
+      /RETENTION_DAYS +30 +default/,
+    );
+  });
+
+  test.each([
+    ["away", "postgres://user:s3cr3t@127.0.0.1:1/db", /FAIL.*not available.*ECONNREFUSED/],
+    ["named wrongly", "mysql://user:s3cr3t@localhost/db", /FAIL.*DATABASE_URL must be/],
+  ])("with a database that is %s it looks at the rest", async (_, url, reason) => {
+    const { code, stdout } = await penstock.call(["doctor"], { DATABASE_URL: url, RETENTION_DAYS: "many" });
+    const text = stdout.join("\n");
+    expect(code).toBe(1);
+    expect(text).toMatch(reason);
+    expect(text).toMatch(/FAIL.*RETENTION_DAYS must be/);
+    expect(text).toMatch(/not looked at without Postgres: .*Schema/);
+    expect(text).not.toContain("s3cr3t");
+  });
 });

@@ -80,7 +80,7 @@ export async function createPenstock(common: Record<string, string> = {}, cwd?: 
       version: VERSION,
       penstock: "npm run penstock --",
       env: withSecretFiles({ ...process.env, ...ours, ...env }),
-      rawEnv: process.env,
+      rawEnv: { ...process.env, ...ours, ...env },
       cwd: cwd ?? process.cwd(),
       typedIn: cwd ?? process.cwd(),
       given: {},

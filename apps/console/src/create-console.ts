@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { parseMasterKeys } from "@penstock/dispatch/seal";
+import type { Patient } from "@penstock/doctor";
 import type { ConsoleConfig } from "@penstock/schemas";
 import { assertMigrated, type Store } from "@penstock/store";
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
@@ -11,6 +12,7 @@ import { createAnswerOnce } from "./api/answer-once.ts";
 import { toPublicPlace } from "./api/same-origin.ts";
 import { createConsoleApp } from "./app.ts";
 import { createHandlers } from "./handlers.ts";
+import { createPatient } from "./patient.ts";
 import { createQueueBoard } from "./queue-board.ts";
 import type { SourceParts } from "./source-parts.ts";
 
@@ -34,11 +36,14 @@ export function createConsole(
     log,
     version,
     sources,
+    environment,
   }: {
     readonly store: Store;
     readonly log: Logger;
     readonly version: string;
     readonly sources: Omit<SourceParts, "ingestUrl">;
+    /** What this process was told, for the doctor. */
+    readonly environment: Pick<Patient, "settings" | "unknownSettings" | "exporters">;
   },
 ): Console {
   const closing = new AbortController();
@@ -66,6 +71,12 @@ export function createConsole(
       version,
       keyring: parseMasterKeys(config.masterKeys),
       sources: { ...sources, ingestUrl: config.ingestUrl },
+      patient: createPatient(config, {
+        ...environment,
+        store,
+        version,
+        sources: sources.list.map(({ name, source }) => ({ name, silentAfterMs: source.silentAfterMs })),
+      }),
       closing: closing.signal,
     }),
     place,

@@ -1,3 +1,4 @@
+import type { Patient } from "@penstock/doctor";
 import type { Keyring } from "@penstock/dispatch/seal";
 import type { OutboundConfig } from "@penstock/schemas";
 import type { AdminRoutes } from "@penstock/schemas/admin";
@@ -11,6 +12,7 @@ import { createAuditHandlers } from "./routes/audit.ts";
 import { createComposerHandlers } from "./routes/composer.ts";
 import { createDatabaseHandlers } from "./routes/database.ts";
 import { createDeliveryHandlers } from "./routes/deliveries.ts";
+import { createDoctorHandlers } from "./routes/doctor.ts";
 import { createEndpointHandlers } from "./routes/endpoints.ts";
 import { createErasureHandlers } from "./routes/erasures.ts";
 import { createEventRepairHandlers } from "./routes/event-repair.ts";
@@ -35,6 +37,8 @@ export interface HandlerParts {
   readonly version: string;
   readonly keyring: Keyring;
   readonly sources: SourceParts;
+  /** What the doctor looks at. */
+  readonly patient: Patient;
   /** Aborted when the console stops. */
   readonly closing: AbortSignal;
 }
@@ -49,6 +53,7 @@ export function createHandlers({
   version,
   keyring,
   sources,
+  patient,
   closing,
 }: HandlerParts): Handlers<AdminRoutes> {
   return {
@@ -63,6 +68,7 @@ export function createHandlers({
     ...createEndpointHandlers(store, outbound),
     ...createHandlerHandlers(store),
     ...createDatabaseHandlers(store),
+    ...createDoctorHandlers(patient),
     ...createRetentionHandlers(store, closing),
     ...createErasureHandlers(store),
     ...createAuditHandlers(store),

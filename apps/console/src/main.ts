@@ -13,6 +13,7 @@ try {
   const { log } = telemetry;
   // Loaded only now: what is loaded before tracing has started can no longer be traced.
   const { assertMigrated, createStore } = await import("@penstock/store");
+  const { readEnvironment } = await import("@penstock/doctor");
   const { createConsole } = await import("./create-console.ts");
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
     version: string;
@@ -27,7 +28,8 @@ try {
     onConnectionError: (error) => log.warn({ err: error }, "lost a connection to Postgres"),
   });
   await assertMigrated(store);
-  const console = createConsole(config, { store, log, version, sources });
+  const environment = readEnvironment(process.env, { sourceSecrets: list.map(({ secretsFrom }) => secretsFrom) });
+  const console = createConsole(config, { store, log, version, sources, environment });
   const internal = await startInternalServer({ ...config.internal, telemetry, readiness: console.readiness });
   const { address, port } = await console.listen();
   log.info({ address, port, internalPort: internal.port }, "console ready");

@@ -20,6 +20,8 @@ type SourcesOfConsole = Parameters<typeof createConsole>[1]["sources"];
 
 export const MASTER_KEY = `${"k".repeat(43)}=`;
 
+const ENVIRONMENT = { settings: [], unknownSettings: [], exporters: [] };
+
 /** A console on a database of its own. */
 export interface ConsoleUnderTest {
   readonly url: string;
@@ -66,7 +68,7 @@ export async function startConsole(
     level: "info",
     destination: { write: (line) => void lines.push(line) },
   });
-  const console = createConsole(config, { store, log, version: "0.0.0", sources });
+  const console = createConsole(config, { store, log, version: "0.0.0", sources, environment: ENVIRONMENT });
   const { port } = await console.listen();
   const url = `http://127.0.0.1:${port}`;
   let made = 0;

@@ -1,7 +1,7 @@
 import type { BackendFactory } from "bullmq";
 import { batchJobSchema } from "@penstock/schemas";
 import { consumeJobs } from "./consume-jobs.ts";
-import type { EventQueue } from "./event-queue.ts";
+import type { EventQueue, QueueServer } from "./event-queue.ts";
 import { createProducer, type Question } from "./producer.ts";
 import { toUnavailable } from "./to-unavailable.ts";
 
@@ -22,6 +22,7 @@ export interface ProducerConnection extends QueueConnection {
   ping(): Promise<void>;
   /** What is wrong with the backend's settings, in words for an operator. */
   warnings(): Promise<string[]>;
+  inspect(): Promise<QueueServer>;
 }
 
 /** Where BullMQ keeps its jobs, and how to connect there. */
@@ -101,6 +102,7 @@ export function createEventQueue(backend: QueueBackend, tuning: QueueTuning = {}
       ),
     ping: () => ask((_, connection) => connection.ping()),
     warnings,
+    inspect: () => ask((_, connection) => connection.inspect()),
     close: () => producer.close(),
   };
 }

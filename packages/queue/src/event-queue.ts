@@ -38,9 +38,34 @@ export interface EventQueue {
   ping(): Promise<void>;
   /** What is wrong with the backend or its settings, in words for an operator; empty when all is well. Never rejects. */
   warnings(): Promise<string[]>;
+  /** How the backend is set up. @throws QueueUnavailableError */
+  inspect(): Promise<QueueServer>;
   /** Closes the producing side. Close consumers first. */
   close(): Promise<void>;
 }
+
+/** How Redis is set up, as far as the queue rests on it; `postgres`: the queue shares what is said of Postgres. */
+export type QueueServer =
+  | { readonly kind: "postgres" }
+  | {
+      readonly kind: "redis";
+      /** Redis, Valkey, … and its version. */
+      readonly name: string;
+      readonly version: string;
+      readonly role: string;
+      readonly evictionPolicy: string;
+      readonly usedBytes: number;
+      /** 0: no limit. */
+      readonly maxBytes: number;
+      /** What it keeps on disk; the queue needs none of it. */
+      readonly persistence: "none" | "snapshots" | "log";
+      /** Whether the last attempt to write to disk failed, after which Redis may refuse writes. */
+      readonly failsToSave: boolean;
+      readonly evictedKeys: number;
+      /** How far its clock is ahead of this host's, in milliseconds, and how exact that is. */
+      readonly clockAheadMs: number;
+      readonly clockWithinMs: number;
+    };
 
 /** Thrown when the queue's backend cannot be reached or does not answer in time. The outcome of an add is unknown. */
 export class QueueUnavailableError extends Error {

@@ -4,6 +4,7 @@ export {
   type EventQueue,
   type QueueConsumer,
   type QueuedBatches,
+  type QueueServer,
   QueueUnavailableError,
 } from "./event-queue.ts";
 export { migrateQueue, openQueue, type OpenQueuePool } from "./open-queue.ts";

@@ -54,6 +54,7 @@ export { wallClockMs } from "./wall-clock.ts";
 export { EVENTS_QUEUE, batchJobSchema, type BatchJob } from "./queue.ts";
 export { explainCertificateError, isCertificateError } from "./config/certificate-error.ts";
 export { ConfigError } from "./config/config-error.ts";
+export { findUnknownSettings, readSettings, type Setting } from "./config/settings.ts";
 export { type Environment, readSecretFiles, withSecretFiles } from "./config/secret-files.ts";
 export { type InternalPort, LOG_LEVELS, type LogLevel, type QueueConfig, splitSecrets } from "./config/variables.ts";
 export { parseConsoleConfig, type ConsoleConfig } from "./config/console-config.ts";

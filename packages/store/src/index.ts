@@ -22,6 +22,7 @@ export { type EndpointPulse, readEndpointPulses } from "./endpoints/endpoint-pul
 export { type ErrorGroup, type HandlerPace, listErrorGroups, readHandlerPaces } from "./handlers/handler-pace.ts";
 export { unblockLane, type UnblockOutcome } from "./operators/unblock-lane.ts";
 export { type DatabaseState, readDatabase } from "./operators/read-database.ts";
+export { readServer, type ServerState } from "./operators/read-server.ts";
 export { type AuditFilter, type AuditRow, listAudit, recordAudit } from "./operators/audit-log.ts";
 export { cancelOrphaned } from "./endpoints/cancel-orphaned.ts";
 export { cancelReplay, type CancelledReplay } from "./replay/cancel-replay.ts";

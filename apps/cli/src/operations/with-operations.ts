@@ -3,7 +3,7 @@ import type { Store } from "@penstock/store";
 import type { CliContext } from "../cli-context.ts";
 import { CliError } from "../cli-error.ts";
 import { withStore } from "../database.ts";
-import { describeRefusal, findRemote, openClient } from "../remote.ts";
+import { describeRefusal, findRemote, openClient, type Remote } from "../remote.ts";
 import { type DeliveryOperations, deliveriesByApi, deliveriesInStore } from "./deliveries.ts";
 import { type EndpointOperations, endpointsByApi, endpointsInStore } from "./endpoints.ts";
 import { type ErasureOperations, erasuresByApi, erasuresInStore } from "./erasures.ts";
@@ -35,8 +35,17 @@ export type Operations = EventOperations &
 export async function withOperations<T>(ctx: CliContext, work: (operations: Operations) => Promise<T>): Promise<T> {
   const remote = findRemote(ctx);
   if (remote === null) return withStore(ctx, (store) => work(operationsInStore(store, ctx)));
+  return throughConsole(ctx, remote, (client) => work(operationsByApi(client, ctx)));
+}
+
+/** Does `work` through a console. @throws CliError what the console refused, in words. */
+export async function throughConsole<T>(
+  ctx: CliContext,
+  remote: Remote,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
   try {
-    return await work(operationsByApi(openClient(ctx, remote), ctx));
+    return await work(openClient(ctx, remote));
   } catch (error) {
     if ((error as Partial<ApiError> | undefined)?.code !== "API_ERROR") throw error;
     const { cause } = error as ApiError;

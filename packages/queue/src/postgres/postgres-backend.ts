@@ -37,6 +37,7 @@ export function postgresBackend(openPool: (maxConnections: number) => QueuePool)
         refusal: () => undefined,
         ping: () => checkPostgres(pool),
         warnings: () => Promise.resolve([]),
+        inspect: () => Promise.resolve({ kind: "postgres" }),
       };
     },
     connectConsumer: (connections) => connectionOf(openPool(connections + 2)),

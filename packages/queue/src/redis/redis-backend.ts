@@ -1,5 +1,6 @@
 import { Redis } from "ioredis";
 import type { QueueBackend } from "../create-queue.ts";
+import { inspectRedis } from "./inspect-redis.ts";
 import { explainRedisError, checkRedis } from "./redis-check.ts";
 
 /** BullMQ on Redis or Valkey. Needs no persistence, and `maxmemory-policy noeviction`. */
@@ -38,6 +39,7 @@ export function redisBackend(url: string, prefix?: string): QueueBackend {
             ? []
             : [`Redis has maxmemory-policy ${policy}: set it to noeviction, or it drops jobs when memory runs short`];
         },
+        inspect: () => inspectRedis(redis),
         disconnect: () => disconnect(redis),
       };
     },

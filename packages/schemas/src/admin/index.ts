@@ -2,6 +2,7 @@ import { accountRoutes, signInRoutes } from "./accounts.ts";
 import { auditRoutes } from "./audit.ts";
 import { databaseRoutes } from "./database.ts";
 import { deliveryRoutes } from "./deliveries.ts";
+import { doctorRoutes } from "./doctor.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { erasureRoutes } from "./erasures.ts";
 import { eventRepairRoutes } from "./event-repair.ts";
@@ -32,6 +33,7 @@ export {
   composerRoutes,
   databaseRoutes,
   deliveryRoutes,
+  doctorRoutes,
   endpointRoutes,
   erasureRoutes,
   eventRepairRoutes,
@@ -59,6 +61,7 @@ export const adminRoutes = {
   ...endpointRoutes,
   ...handlerRoutes,
   ...databaseRoutes,
+  ...doctorRoutes,
   ...retentionRoutes,
   ...erasureRoutes,
   ...auditRoutes,

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
+import { DoctorPanel } from "../parts/doctor.tsx";
 import { formatBytes, formatMs } from "../parts/measures.ts";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
@@ -125,6 +126,7 @@ export function DatabasePage() {
               </dd>
             </dl>
           </Panel>
+          <DoctorPanel />
           <RetentionPanel />
           <Panel title={t("days")}>
             <ul className="flex flex-col gap-1">
