@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { notifyVariables } from "./notify-config.ts";
 import { type Environment, readSecretFiles, secretVariables } from "./secret-files.ts";
 import { variables } from "./variables.ts";
