@@ -100,7 +100,7 @@ describe("doctor", () => {
     await penstock.call(["migrate"], own);
 
     const { code, stdout, stderr } = await penstock.call(["doctor", "--json"], own);
-    const [diagnosis] = parseLines(stdout) as [Diagnosis];
+    const [diagnosis] = parseLines(stdout) as unknown as [Diagnosis];
     const fails = diagnosis.parts.flatMap(({ findings }) => findings).filter(({ level }) => level === "fail");
     // The servers of tests may run without fsync, which is what the doctor is for.
     expect(fails.filter(({ id }) => id !== "postgres.fsync")).toEqual([]);

@@ -8,7 +8,7 @@ export type RefusedLine =
   | { readonly ok: false; readonly reason: "torn" | "damaged"; readonly line: number };
 
 /** Whether a file with this first line is a refused file. */
-export function isRefusedFile(firstLine: string): boolean {
+function isRefusedFile(firstLine: string): boolean {
   return firstLine === REFUSED_FILE_HEADER;
 }
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Arrival } from "../event-store.ts";
 import type { VerifiedEvent } from "../new-event.ts";
 
-/** The first line of every refused file. `penstock import` knows the kind of a file by it. */
+/** The first line of every refused file. `penstock import` tells the kind of a file by it. */
 export const REFUSED_FILE_HEADER = '{"penstock":"refused-requests","version":1}';
 
 /** The header under which an operator finds when the request really came. */
