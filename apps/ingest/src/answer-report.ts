@@ -5,7 +5,7 @@ const EVERY_MS = 5_000;
 /** What could not be told is kept: an hour and more of a Postgres that is away. */
 const MOST_KEPT = 1_000;
 /** The reasons for which a request is answered with 503. */
-const UNAVAILABLE = new Set(["unavailable", "stopping"]);
+const UNAVAILABLE = new Set(["unavailable", "stopping", "body-memory"]);
 
 /**
  * Tells the database every few seconds how long acknowledgements took, and how many requests got a 503: the Overview shows

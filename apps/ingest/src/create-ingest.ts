@@ -9,6 +9,7 @@ import { assertMigrated, commitBatch, observeBacklog, type Store } from "@pensto
 import { createReadiness, type Logger, type Readiness } from "@penstock/telemetry";
 import { reportAnswers } from "./answer-report.ts";
 import { createIngestApp, createIngestServer } from "./app.ts";
+import { createBodyMemory } from "./body-memory.ts";
 import type { ConfiguredSource } from "./configured-source.ts";
 import { createSecretUpdates, toLiveSecrets } from "./live-secrets.ts";
 import { createRateLimit } from "./rate-limit.ts";
@@ -55,6 +56,9 @@ export function createIngest(
     maxWaitingEvents: config.maxWaitingEvents,
   });
   const keptRefused = config.refused === null ? null : createRefusedWriter({ ...config.refused, log });
+  // Never less than the largest body, or that could not be taken at all.
+  const largest = [...sources.values()].map(({ maxBodyBytes }) => maxBodyBytes);
+  const bodyMemory = createBodyMemory(Math.max(config.bodyMemoryBytes, ...largest));
   const readiness = createReadiness(
     [
       { name: "postgres", required: true, check: () => store.ping() },
@@ -72,6 +76,7 @@ export function createIngest(
     addressLimit: createRateLimit(config.addressRatePerSecond),
     isClosing: () => closing,
     refusals,
+    bodyMemory,
     log,
     readiness,
   });

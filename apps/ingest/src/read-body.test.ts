@@ -3,6 +3,8 @@ import { Socket } from "node:net";
 import { expect, test } from "vitest";
 import { readBody } from "./read-body.ts";
 
+const ROOM = { fits: () => true, take: () => true };
+
 /** A request whose body the test brings in. */
 function requestWith(headers: Record<string, string> = {}): IncomingMessage {
   const request = new IncomingMessage(new Socket());
@@ -16,7 +18,7 @@ test.each([
   ["no piece", []],
 ])("a body that comes in %s is read whole", async (_, pieces) => {
   const request = requestWith();
-  const reading = readBody(request, 5);
+  const reading = readBody(request, 5, ROOM);
   for (const piece of pieces) request.push(Buffer.from(piece));
   request.push(null);
   expect(await reading).toEqual({ ok: true, body: Buffer.from(pieces.join("")) });
@@ -25,7 +27,7 @@ test.each([
 test("bytes are left as they are", async () => {
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   const request = requestWith();
-  const reading = readBody(request, 256);
+  const reading = readBody(request, 256, ROOM);
   request.push(bytes.subarray(0, 100));
   request.push(bytes.subarray(100));
   request.push(null);
@@ -34,13 +36,13 @@ test("bytes are left as they are", async () => {
 
 test("a body that announces more than the limit is not read at all", async () => {
   const request = requestWith({ "content-length": "6" });
-  expect(await readBody(request, 5)).toEqual({ ok: false, reason: "too-large" });
+  expect(await readBody(request, 5, ROOM)).toEqual({ ok: false, reason: "too-large" });
   expect(request.listenerCount("data")).toBe(0);
 });
 
 test("a body that turns out larger than the limit is known as soon as it is", async () => {
   const request = requestWith();
-  const reading = readBody(request, 5);
+  const reading = readBody(request, 5, ROOM);
   request.push(Buffer.from("hell"));
   request.push(Buffer.from("o!"));
   expect(await reading).toEqual({ ok: false, reason: "too-large" });
@@ -48,7 +50,7 @@ test("a body that turns out larger than the limit is known as soon as it is", as
 
 test("a body that announces exactly the limit is read", async () => {
   const request = requestWith({ "content-length": "5" });
-  const reading = readBody(request, 5);
+  const reading = readBody(request, 5, ROOM);
   request.push(Buffer.from("hello"));
   request.push(null);
   expect(await reading).toMatchObject({ ok: true });
@@ -59,7 +61,7 @@ test.each([
   ["breaks", new Error("ECONNRESET")],
 ])("a sender that %s in the middle is told apart from one that was done", async (_, error) => {
   const request = requestWith();
-  const reading = readBody(request, 5);
+  const reading = readBody(request, 5, ROOM);
   request.push(Buffer.from("he"));
   request.destroy(error);
   expect(await reading).toEqual({ ok: false, reason: "aborted" });
@@ -67,7 +69,7 @@ test.each([
 
 test("nothing listens on once the body is read", async () => {
   const request = requestWith();
-  const reading = readBody(request, 5);
+  const reading = readBody(request, 5, ROOM);
   request.push(Buffer.from("hello"));
   request.push(null);
   await reading;

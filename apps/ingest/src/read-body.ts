@@ -1,15 +1,25 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { HeldBody } from "./body-memory.ts";
 
 /** The exact bytes of a request, or why there are none. */
 export type BodyReading =
-  { readonly ok: true; readonly body: Buffer } | { readonly ok: false; readonly reason: "too-large" | "aborted" };
+  | { readonly ok: true; readonly body: Buffer }
+  | { readonly ok: false; readonly reason: "too-large" | "body-memory" | "aborted" };
 
 const EMPTY = Buffer.alloc(0);
 
-/** Reads the raw body, at most `maxBytes` of it: a larger one is read no further than it takes to know. */
-export function readBody(req: IncomingMessage, maxBytes: number): Promise<BodyReading> {
+/**
+ * Reads the raw body, at most `maxBytes` of it: a larger one is read no further than it takes to know, and neither is one for which
+ * there is no room.
+ */
+export function readBody(
+  req: IncomingMessage,
+  maxBytes: number,
+  held: Pick<HeldBody, "fits" | "take">,
+): Promise<BodyReading> {
   const announced = Number(req.headers["content-length"] ?? 0);
   if (announced > maxBytes) return Promise.resolve({ ok: false, reason: "too-large" });
+  if (!held.fits(announced)) return Promise.resolve({ ok: false, reason: "body-memory" });
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -20,6 +30,7 @@ export function readBody(req: IncomingMessage, maxBytes: number): Promise<BodyRe
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
       if (size > maxBytes) done({ ok: false, reason: "too-large" });
+      else if (!held.take(chunk.length)) done({ ok: false, reason: "body-memory" });
       else chunks.push(chunk);
     };
     const onEnd = (): void => {

@@ -9,6 +9,7 @@ import {
 } from "@penstock/sources";
 import { activeSpan, instruments, type Logger, onceInAWhile, receivedTraceparent } from "@penstock/telemetry";
 import type { Request, Response } from "express";
+import type { BodyMemory } from "./body-memory.ts";
 import type { ConfiguredSource, LiveSecrets } from "./configured-source.ts";
 import { problems, sendProblem, writeProblem } from "./problem.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -27,7 +28,17 @@ export interface WebhookRouteOptions {
   readonly addressOf: (req: Request) => string;
   readonly isClosing: () => boolean;
   readonly refusals: RefusalLog;
+  readonly bodyMemory: BodyMemory;
   readonly log: Logger;
+}
+
+/** A request whose body has been read. */
+interface ReceivedBody {
+  readonly name: string;
+  readonly configured: ConfiguredSource;
+  readonly request: Omit<SignedRequest, "body">;
+  readonly body: Buffer;
+  readonly arrivedAt: number;
 }
 
 // Text, not a Buffer: Node then writes it together with the headers, as one string.
@@ -43,7 +54,7 @@ const NO_BODY = Buffer.alloc(0);
  * is answered and not stored: a verified one, and where a source has such, a GET, a HEAD or an unsigned POST.
  */
 export function createWebhookRoute(options: WebhookRouteOptions): (req: Request, res: Response) => Promise<void> {
-  const { intake, keptRefused, findSource, addressLimit, addressOf, isClosing, refusals, log } = options;
+  const { intake, keptRefused, findSource, addressLimit, addressOf, isClosing, refusals, bodyMemory, log } = options;
   const sayUnreadTime = new Map<string, ReturnType<typeof onceInAWhile>>();
 
   return async function receiveWebhook(req, res) {
@@ -54,7 +65,7 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     const name = String(req.params["source"]);
     const configured = findSource(name);
     if (configured === undefined) return refuse(req, res, "notFound", "unknown-source");
-    const { source, live, limit, activity } = configured;
+    const { source, live } = configured;
     const request = toRequest(req);
     if (req.method !== "POST") {
       const { method } = req;
@@ -66,14 +77,22 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     if (isClosing()) return turnAway(req, res, "unavailable", "stopping", NOT_WANTED);
     if (isEncoded(req.headers["content-encoding"])) return refuse(req, res, "encodedBody", "content-encoding");
 
-    const reading = await readBody(req, configured.maxBodyBytes);
-    if (!reading.ok) {
-      if (reading.reason === "aborted") return count(req, "aborted");
-      recordRefusal(req, "tooLarge", reading.reason, null);
-      writeProblem(res, problems.tooLarge, { connection: "close" });
-      return endLingering(req, res);
+    const held = bodyMemory.hold();
+    try {
+      const reading = await readBody(req, configured.maxBodyBytes, held);
+      if (reading.ok) await receiveBody(req, res, { name, configured, request, body: reading.body, arrivedAt });
+      else refuseUnread(req, res, reading.reason);
+    } finally {
+      held.release();
     }
-    const { body } = reading;
+  };
+
+  async function receiveBody(
+    req: Request,
+    res: Response,
+    { name, configured, request, body, arrivedAt }: ReceivedBody,
+  ): Promise<void> {
+    const { source, live, limit, activity } = configured;
     const signed: SignedRequest = { ...request, body };
     const now = wallClockMs();
     const verification = source.verify(signed, live.secrets.signing, now);
@@ -106,7 +125,20 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     if (source.acceptedStatus === 204) res.writeHead(204, isClosing() ? { connection: "close" } : {}).end();
     else res.writeHead(200, isClosing() ? LAST_ACCEPTED_HEADERS : ACCEPTED_HEADERS).end(ACCEPTED);
     instruments.acknowledgement().record((performance.now() - arrivedAt) / 1_000);
-  };
+  }
+
+  /** Answers a request whose body was not read to its end. */
+  function refuseUnread(req: Request, res: Response, reason: "too-large" | "body-memory" | "aborted"): void {
+    if (reason === "too-large") {
+      recordRefusal(req, "tooLarge", reason, null);
+      writeProblem(res, problems.tooLarge, { connection: "close" });
+      return endLingering(req, res);
+    }
+    count(req, reason);
+    if (reason === "aborted") return;
+    writeProblem(res, problems.unavailable, NOT_WANTED);
+    endLingering(req, res);
+  }
 
   /** Resolves once the event is committed. @throws IntakeUnavailableError */
   async function acceptEvent(

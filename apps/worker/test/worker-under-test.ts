@@ -37,8 +37,12 @@ export const migrateFor =
 /** What a handler is told to do by the text of a message, or all of what is to be special about an event. */
 export type Order = string | EventOverrides;
 
-/** Commits events whose handlers are told these orders, as intake does, as one batch. */
-export async function addTo(store: Store, orders: readonly Order[]): Promise<{ batch: number; ids: string[] }> {
+/** Commits events whose handlers are told these orders, as intake does, as one batch; with `blanks` behind each body. */
+export async function addTo(
+  store: Store,
+  orders: readonly Order[],
+  blanks = Buffer.alloc(0),
+): Promise<{ batch: number; ids: string[] }> {
   const events = orders.map((order) =>
     makeEvent("message.received", typeof order === "string" ? { data: { body: order } } : order),
   );
@@ -54,7 +58,7 @@ export async function addTo(store: Store, orders: readonly Order[]): Promise<{ b
       problem: null,
       traceparent: null,
       bodyVaries: false,
-      body: Buffer.from(JSON.stringify(event)),
+      body: Buffer.concat([Buffer.from(JSON.stringify(event)), blanks]),
       replay: null,
     })),
   );

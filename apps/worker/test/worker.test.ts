@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { openQueue } from "@penstock/queue";
 import { createStore } from "@penstock/store";
@@ -242,6 +244,33 @@ test("a worker that is out of patience at its stop says which batch it leaves, a
   await queue.close();
   await store.close();
 }, 150_000);
+
+test.runIf(existsSync("/proc/self/status"))(
+  "events of 25 MiB are processed one after the other, in bounded memory",
+  async () => {
+    const COUNT = 12;
+    const workplace = await createWorkplace({ kind: "redis", template: "worker", plugged: trial, configPath });
+    const worker = await workplace.start();
+    const peakMiB = async (): Promise<number> => {
+      const status = await readFile(`/proc/${worker.pid}/status`, "utf8");
+      return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1_024;
+    };
+    const before = await peakMiB();
+    const blanks = Buffer.alloc(25 * 1_048_576 - 2_000, " ");
+    const batches: number[] = [];
+    for (let nth = 0; nth < COUNT; nth++) batches.push((await addTo(workplace.store, ["plain"], blanks)).batch);
+    await workplace.queue.add(batches.map((batch) => [batch]));
+    await eventually(
+      async () =>
+        expect(await workplace.states()).toEqual([`a-obedient succeeded ${COUNT}`, `b-plain succeeded ${COUNT}`]),
+      { timeoutMs: PATIENCE_MS },
+    );
+    // Of twelve bodies two are under way at once, each as text, as bytes and as JSON.
+    expect((await peakMiB()) - before).toBeLessThan(COUNT * 25 * 2);
+    await workplace.close();
+  },
+  240_000,
+);
 
 describe("a worker that cannot start says why and ends", () => {
   test.each([

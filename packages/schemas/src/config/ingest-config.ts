@@ -25,6 +25,8 @@ export type IngestConfig = {
   readonly sourceRatePerSecond: number;
   /** Number of proxies in front whose X-Forwarded-For entry is believed. */
   readonly trustProxyHops: number;
+  /** What the bodies of all requests under way may take together before a further large one gets 503. */
+  readonly bodyMemoryBytes: number;
   /** Events that wait for a commit before further ones get 503. */
   readonly maxWaitingEvents: number;
   /** Where signed requests are kept that are answered with 503, and how much they may take (`null`: no limit); `null`: nowhere. */
@@ -49,7 +51,8 @@ export type IngestConfig = {
 
 const { DATABASE_URL, QUEUE_URL, LOG_LEVEL, SHUTDOWN_MS, DEDUPE_WINDOW_DAYS } = variables;
 const { INTERNAL_HOST, INGEST_INTERNAL_PORT, INGEST_HOST, INGEST_PORT, MAX_BODY_BYTES, INGEST_MAX_WAITING } = variables;
-const { INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY, PENSTOCK_MASTER_KEY } = variables;
+const { INGEST_BODY_MEMORY, INGEST_ADDRESS_RATE, INGEST_SOURCE_RATE, INGEST_TRUST_PROXY, PENSTOCK_MASTER_KEY } =
+  variables;
 const { INTAKE_REFUSED_DIR, INTAKE_REFUSED_BYTES } = variables;
 
 const ingestVariables = {
@@ -63,6 +66,7 @@ const ingestVariables = {
   INGEST_ADDRESS_RATE,
   INGEST_SOURCE_RATE,
   INGEST_TRUST_PROXY,
+  INGEST_BODY_MEMORY,
   INGEST_MAX_WAITING,
   INTAKE_REFUSED_DIR,
   INTAKE_REFUSED_BYTES,
@@ -116,6 +120,7 @@ export function parseIngestConfig(environment: Environment, { list, problems }: 
     addressRatePerSecond: values.INGEST_ADDRESS_RATE,
     sourceRatePerSecond: values.INGEST_SOURCE_RATE,
     trustProxyHops: values.INGEST_TRUST_PROXY,
+    bodyMemoryBytes: values.INGEST_BODY_MEMORY,
     maxWaitingEvents: values.INGEST_MAX_WAITING,
     refused:
       values.INTAKE_REFUSED_DIR === undefined

@@ -226,14 +226,30 @@ const host = (usual: string) =>
 
 const UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
 
+/** Of 1 MiB or more; null where the text is none. */
+function parseSize(text: string): number | null {
+  const [, number, unit] = /^(\d{1,15}) ?([KMGT]iB)?$/.exec(text) ?? [];
+  const bytes = Number(number) * (UNITS[unit as keyof typeof UNITS] ?? 1);
+  return Number.isSafeInteger(bytes) && bytes >= UNITS.MiB ? bytes : null;
+}
+
+const bodyMemory = z
+  .string()
+  .default("256MiB")
+  .transform((text, context): number => {
+    const bytes = parseSize(text);
+    if (bytes !== null) return bytes;
+    context.addIssue("must be a size of 1 MiB or more, e.g. 256MiB");
+    return z.NEVER;
+  });
+
 const size = z
   .string()
   .optional()
   .transform((text, context): number | null => {
     if (text === undefined || text === "0") return null;
-    const [, number, unit] = /^(\d{1,15}) ?([KMGT]iB)?$/.exec(text) ?? [];
-    const bytes = Number(number) * (UNITS[unit as keyof typeof UNITS] ?? 1);
-    if (Number.isSafeInteger(bytes) && bytes >= UNITS.MiB) return bytes;
+    const bytes = parseSize(text);
+    if (bytes !== null) return bytes;
     context.addIssue("must be a size of 1 MiB or more, e.g. 50GiB or 500MiB; 0 or unset for no limit");
     return z.NEVER;
   });
@@ -290,6 +306,7 @@ export const variables = {
   INGEST_ADDRESS_RATE: wholeNumber(1_000, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_SOURCE_RATE: wholeNumber(0, { min: 1, max: 1_000_000, zeroIs: "off" }),
   INGEST_TRUST_PROXY: wholeNumber(0, { min: 1, max: 16, zeroIs: "no proxy in front" }),
+  INGEST_BODY_MEMORY: bodyMemory,
   INGEST_MAX_WAITING: wholeNumber(20_000, { min: 1, max: 1_000_000 }),
   INTAKE_REFUSED_DIR: z.string().optional(),
   INTAKE_REFUSED_BYTES: size.prefault("1GiB"),

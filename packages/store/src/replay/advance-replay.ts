@@ -170,6 +170,10 @@ const LOOKS = {
 const STATE =
   "(SELECT o.state FROM penstock.deliveries o WHERE o.day = p.day AND o.seq = p.seq AND o.subscriber = h.name)";
 
+// An event with an xid that this server has not come to was restored from a dump of another one, and so was there before.
+const WAS_THERE = `
+  (pg_visible_in_snapshot(e.xid, (SELECT seen FROM replay)) OR e.xid >= pg_snapshot_xmax(pg_current_snapshot()))`;
+
 const handOutOf = (look: Look) =>
   statement({
     rows: {
@@ -181,7 +185,7 @@ const handOutOf = (look: Look) =>
       WITH replay AS (SELECT * FROM penstock.replays WHERE id = ${id}
       ), scanned AS MATERIALIZED (
         SELECT d.day, d.seq, d.subscriber, e.type,
-               (${look.matches} AND ${eventMatches("e")} AND ${NOT_ERASED} AND pg_visible_in_snapshot(e.xid, (SELECT seen FROM replay))) AS matches
+               (${look.matches} AND ${eventMatches("e")} AND ${NOT_ERASED} AND ${WAS_THERE}) AS matches
           FROM ${look.from}
            AND d.day = ${day} AND (${seqs} IS NULL OR d.seq = ANY(${seqs}))
            AND (${cursorSeq} IS NULL OR (${look.order}) > (${look.cursor}))
