@@ -44,6 +44,7 @@ describe("defaults", () => {
       trustProxyHops: 0,
       bodyMemoryBytes: 268_435_456,
       maxWaitingEvents: 20_000,
+      refused: null,
       dedupeWindowDays: 400,
       shutdownMs: 10_000,
       logLevel: "info",
