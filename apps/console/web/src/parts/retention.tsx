@@ -4,6 +4,7 @@ import { useState } from "react";
 import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
+import { ArchiveFacts } from "./archive-facts.tsx";
 import { Button } from "./button.tsx";
 import { formatBytes } from "./measures.ts";
 import { ErrorNotice, Notice } from "./notice.tsx";
@@ -14,7 +15,6 @@ import { Table } from "./table.tsx";
 
 export type RetentionPlan = RouteResult<(typeof retentionRoutes)["GET /retention"]>;
 type Day = RetentionPlan["days"][number];
-type Archive = RouteResult<(typeof retentionRoutes)["GET /retention/archive"]>["archive"];
 
 const texts = defineTexts({
   en: {
@@ -33,15 +33,6 @@ const texts = defineTexts({
     due: "Due now",
     nothing: "nothing",
     dueDays: { one: "{count} day, about {bytes}", other: "{count} days, about {bytes}" },
-    archive: "Archive",
-    noArchive: "none: days go for good",
-    archived: {
-      one: "{count} day ({bytes}), read back, in {url}",
-      other: "{count} days ({bytes}), read back, in {url}",
-    },
-    upTo: "the newest is {day}",
-    toArchive: { one: "{count} day waits for its archive", other: "{count} days wait for their archive" },
-    damaged: "The archive of {day} is not as it was written, and the day is kept: {problem}",
     next: "Next",
     nextDay: "{day} goes on {on}",
     isNew: "These terms have changed within the hour. Workers wait an hour before they delete by them.",
@@ -81,15 +72,6 @@ const texts = defineTexts({
     due: "Scaduto ora",
     nothing: "nulla",
     dueDays: { one: "{count} giorno, circa {bytes}", other: "{count} giorni, circa {bytes}" },
-    archive: "Archivio",
-    noArchive: "nessuno: i giorni si perdono per sempre",
-    archived: {
-      one: "{count} giorno ({bytes}), riletto, in {url}",
-      other: "{count} giorni ({bytes}), riletti, in {url}",
-    },
-    upTo: "il più recente è {day}",
-    toArchive: { one: "{count} giorno da archiviare", other: "{count} giorni da archiviare" },
-    damaged: "L'archivio del {day} non è come fu scritto, e il giorno resta: {problem}",
     next: "Prossimo",
     nextDay: "{day} sarà eliminato il {on}",
     isNew: "Questi termini sono cambiati nell'ultima ora. I worker aspettano un'ora prima di eliminare.",
@@ -126,11 +108,6 @@ export function RetentionPanel() {
     queryFn: ({ signal }) => api.call("GET /retention", { query: {}, signal }),
     refetchInterval: 60_000,
   });
-  const { data: kept } = useQuery({
-    queryKey: ["retention", "archive"],
-    queryFn: ({ signal }) => api.call("GET /retention/archive", { signal }),
-    refetchInterval: 60_000,
-  });
   const { data } = plan;
   const due = data?.days.filter(({ action }) => action !== "keep") ?? [];
   const noted =
@@ -157,9 +134,6 @@ export function RetentionPanel() {
       {plan.error && <ErrorNotice error={plan.error} onRetry={() => void plan.refetch()} />}
       {data && (
         <div className="flex flex-col gap-4">
-          {kept?.archive?.damaged.map(({ day, problem }) => (
-            <Notice key={day}>{t("damaged", { day, problem })}</Notice>
-          ))}
           {data.isNew && <Notice>{t("isNew")}</Notice>}
           <dl className="grid grid-cols-[max-content_1fr] gap-x-6 gap-y-1.5">
             <dt className="text-dim">{t("terms")}</dt>
@@ -175,12 +149,7 @@ export function RetentionPanel() {
               {t("perDay", { bytes: bytes(data.forecast.perDayBytes), level: bytes(data.forecast.levelsOffAtBytes) })}
               {data.forecast.daysUntilFull !== null && `; ${t("full", { count: data.forecast.daysUntilFull })}`}
             </dd>
-            {kept && (
-              <>
-                <dt className="text-dim">{t("archive")}</dt>
-                <dd>{archiveOf(kept.archive, t, bytes)}</dd>
-              </>
-            )}
+            <ArchiveFacts />
             <dt className="text-dim">{t("due")}</dt>
             <dd>{due.length === 0 ? t("nothing") : t("dueDays", { count: due.length, bytes: bytes(data.frees) })}</dd>
             {next && (
@@ -222,19 +191,4 @@ function termsOf({ policy }: RetentionPlan, t: ReturnType<typeof useTexts<keyof 
       ...Object.entries(own.types).map(([type, term]) => t("ofType", { type, source, days: days(term) })),
     ]),
   ];
-}
-
-/** Which days are archived, and what waits for it. */
-function archiveOf(
-  archive: Archive,
-  t: ReturnType<typeof useTexts<keyof typeof texts.en>>,
-  bytes: (value: number) => string,
-): string {
-  if (archive === null) return t("noArchive");
-  const { verified, newest, waiting, url } = archive;
-  return [
-    t("archived", { count: verified, bytes: bytes(archive.bytes), url }),
-    ...(newest === null ? [] : [t("upTo", { day: newest })]),
-    ...(waiting.length === 0 ? [] : [t("toArchive", { count: waiting.length })]),
-  ].join("; ");
 }
