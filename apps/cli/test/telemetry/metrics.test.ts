@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { generateMasterKey, generateSecret, parseMasterKeys } from "@penstock/dispatch";
 import { createRefusedWriter } from "@penstock/intake";
 import { ENDPOINT_DEFAULTS } from "@penstock/schemas";
@@ -81,6 +82,7 @@ test("what is exported is what docs/metrics.md says, by Prometheus and by OTLP",
     OUTBOUND_ALLOW: "127.0.0.0/8",
     RETENTION_BYTES: "1MiB",
     INTAKE_REFUSED_DIR: refused,
+    ARCHIVE_URL: pathToFileURL(refused).href,
   });
   const secret = parseMasterKeys(key).seal(generateSecret(), "ep_1");
   const settings = { ...ENDPOINT_DEFAULTS, url: receiver.url };
