@@ -43,6 +43,10 @@ test("docs/archive.md can be followed from top to bottom", { timeout: 300_000 },
           expect(line).toMatch(/^ARCHIVE_URL=file:\S+ npm start$/);
           await penstock.start({ ARCHIVE_URL: pathToFileURL(folder).href });
           await receive();
+          const { stdout } = await penstock.call(["retention", "run", "--yes"]);
+          expect(stdout.join("\n")).toMatch(
+            new RegExp(`^No day has gone\\.\n\n${DAY} +stays +it is not archived yet$`, "m"),
+          );
           continue;
         }
         const [, command = ""] = /^npm run penstock -- (.*)$/.exec(line) ?? [];

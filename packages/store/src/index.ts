@@ -136,7 +136,7 @@ export { countIssueRetry, retryIssue } from "./issues/retry-issue.ts";
 export { countFailures, type FailuresOf } from "./issues/count-failures.ts";
 export { type RetentionPolicy, readPolicy, tellPolicy, termOf, type ToldPolicy } from "./retention/policy.ts";
 export { type PlannedDay, planRetention, type RetentionPlan } from "./retention/plan-retention.ts";
-export { isRetentionHalfDone, type RetentionRun, runRetention } from "./retention/run-retention.ts";
+export { heldDays, isRetentionHalfDone, type RetentionRun, runRetention } from "./retention/run-retention.ts";
 export { REST_COUNT_LIMIT, type RestCount } from "./retention/forget-rest.ts";
 export { type GoneDay } from "./retention/let-day-go.ts";
 export { type ArchivedEvent, toNewEvent } from "./archive/archived-event.ts";

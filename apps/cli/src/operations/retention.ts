@@ -1,6 +1,7 @@
 import {
   findGone,
   type GoneEvent,
+  heldDays,
   planRetention,
   readPolicy,
   type RetentionPlan,
@@ -16,6 +17,8 @@ import type { Call } from "./answers.ts";
 /** What a run has done, as it is told. */
 export type RanRetention = Omit<RetentionRun, "plan" | "failed"> & {
   readonly failed: readonly { readonly day: string; readonly error: string }[];
+  /** Days that are due and may not go yet. */
+  readonly held: ReturnType<typeof heldDays>;
 };
 
 export interface RetentionOperations {
@@ -35,8 +38,8 @@ export const retentionInStore = (store: Store, { actor, stop }: CliContext): Ret
   async runRetention() {
     const run = await runRetention(store, await findPolicy(store), { by: { actor }, signal: stop });
     if (run === null) throw new CliError("A worker is deleting at this moment: look at the plan again in a minute.");
-    const { plan: _, failed, ...went } = run;
-    return { ...went, failed: failed.map(({ day, error }) => ({ day, error: error.message })) };
+    const { plan, failed, ...went } = run;
+    return { ...went, held: heldDays(plan), failed: failed.map(({ day, error }) => ({ day, error: error.message })) };
   },
   findGone: (idOrSeq) => findGone(store, idOrSeq),
 });

@@ -100,13 +100,18 @@ export function describeDays(days: readonly { readonly day: string; readonly goe
 const OUTCOMES = { dropped: "has gone", thinned: "has gone in part", restored: "was put back" } as const;
 
 /** What went, for people. */
-export function formatRetentionRun({ days, failed, rest, freed }: RanRetention): string {
+export function formatRetentionRun({ days, failed, held, rest, freed }: RanRetention): string {
   const lines = [
     ...days.map((day) => [day.day, OUTCOMES[day.outcome], `${day.went} events`, describeKept({ ...day, holds: [] })]),
     ...failed.map(({ day, error }) => [day, "failed", "", printable(error)]),
+    ...held.map(({ day, holds }) => [day, "stays", "", describeKept({ kept: [], holds })]),
   ];
   return [
-    days.length + failed.length === 0 ? "No day was due." : `${formatBytes(freed)} were freed.`,
+    days.length + failed.length === 0
+      ? held.length === 0
+        ? "No day was due."
+        : "No day has gone."
+      : `${formatBytes(freed)} were freed.`,
     ...(lines.length === 0 ? [] : [formatColumns(lines)]),
     ...describeRest(rest),
   ].join("\n\n");

@@ -1,6 +1,7 @@
 import type { retentionRoutes } from "@penstock/schemas/admin";
 import {
   findGone,
+  heldDays,
   planRetention,
   readPolicy,
   runRetention,
@@ -45,6 +46,7 @@ export function createRetentionHandlers(store: Store, closing: AbortSignal): Han
         freed: run.freed,
         days: [...run.days],
         failed: run.failed.map(({ day, error }) => ({ day, error: error.message })),
+        held: heldDays(run.plan).map(({ day, holds }) => ({ day, holds: [...holds] })),
         rest: [...run.rest],
       };
     },

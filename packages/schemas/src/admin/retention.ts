@@ -12,6 +12,12 @@ const kept = z.object({
   events: count,
 });
 
+const hold = z.object({
+  reason: z.enum(["unprocessed", "replay", "running", "in-use", "restored", "unarchived"]),
+  of: z.string(),
+  count: count,
+});
+
 const plan = z.object({
   policy: z.object({
     days,
@@ -44,13 +50,7 @@ const plan = z.object({
       frees: count,
       dueOn: day,
       kept: z.array(kept),
-      holds: z.array(
-        z.object({
-          reason: z.enum(["unprocessed", "replay", "running", "in-use", "restored", "unarchived"]),
-          of: z.string(),
-          count: count,
-        }),
-      ),
+      holds: z.array(hold),
     }),
   ),
   rest: z.array(z.object({ table: z.string(), days, rows: count.describe("counted up to 10,000") })),
@@ -111,6 +111,7 @@ export const retentionRoutes = defineRoutes({
         }),
       ),
       failed: z.array(z.object({ day, error: z.string() })),
+      held: z.array(z.object({ day, holds: z.array(hold) })).describe("days that are due and may not go yet"),
       rest: z.array(z.object({ table: z.string(), days, rows: count })),
     }),
   },

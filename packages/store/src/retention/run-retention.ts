@@ -4,7 +4,7 @@ import { sql, statement } from "../connection/sql.ts";
 import { forgetRest, type RestCount } from "./forget-rest.ts";
 import { type GoneDay, letDayGo, prepareForDetach, restoreDay } from "./let-day-go.ts";
 import { isHalfGone, listDays, readToday } from "./list-days.ts";
-import { planWith, type RetentionPlan } from "./plan-retention.ts";
+import { type PlannedDay, planWith, type RetentionPlan } from "./plan-retention.ts";
 import type { RetentionPolicy } from "./policy.ts";
 
 export interface RetentionRun {
@@ -69,6 +69,11 @@ export async function runRetention(
   } finally {
     client.release(true); // its settings have changed, and it holds the lock
   }
+}
+
+/** The days that are due and may not go yet. */
+export function heldDays({ days }: RetentionPlan): Pick<PlannedDay, "day" | "holds">[] {
+  return days.filter(({ holds }) => holds.length > 0).map(({ day, holds }) => ({ day, holds }));
 }
 
 /** Whether a crash has left a day half gone, which is to be finished at once. */
