@@ -46,6 +46,7 @@ test("a source is shown with its URL, its secrets and when it was last heard of,
       url: `${ingest.url}/webhooks/buzzbip`,
       secrets: [{ kept: false, inEnvironment: true, usedAt: expect.any(String) }],
       lastEventAt: expect.any(String),
+      silence: { state: "learning", usual: null, silentAfterMs: null, advice: expect.stringContaining("webhook") },
     });
   });
   expect(JSON.stringify(await admin.call("GET /sources"))).not.toContain(FIRST);

@@ -2,7 +2,7 @@ import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api } from "../app/api.ts";
-import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
 import { CopyText } from "../parts/copy-text.tsx";
 import { ErrorNotice } from "../parts/notice.tsx";
@@ -145,6 +145,6 @@ function SilenceNote({ silence }: { silence: Source["silence"] }) {
       </>
     );
   }
-  const until = learnsUntil === null ? "" : new Date(learnsUntil).toLocaleDateString(language);
+  const until = learnsUntil === null ? "" : new Date(learnsUntil).toLocaleDateString(localeOf(language));
   return <p className={state === "unheard" ? "text-warn" : "text-dim"}>{t(state, { until })}</p>;
 }
