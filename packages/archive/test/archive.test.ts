@@ -9,6 +9,10 @@ import {
   restoreEvents,
   runRetention,
   type Store,
+  createArchiveEraser,
+  createErasure,
+  showEvents,
+  takeErasure,
 } from "@penstock/store";
 import { moveToDay } from "@penstock/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -264,6 +268,32 @@ describe.each(Object.entries(STORAGES))("an archive in %s", (_, open) => {
     expect(names.filter((name) => was?.parts.some((part) => name.endsWith(part.name)))).toHaveLength(BODIES.length - 2);
     expect(names).toHaveLength(BODIES.length);
     expect(await rewriteDay(store, storage, "2020-01-11", erase, { now: NOW })).toBeNull();
+  });
+
+  test("somebody is erased from a day that only the archive has, and is so when it is brought back", async () => {
+    const arrival = { names: ["x-from"], values: ["cnt_ada"], secret: null, signatureAgeMs: null };
+    await receive([
+      newEvent("evt_ada", { subjects: ["cnt_ada"], body: Buffer.from('{"data":{"contactId":"cnt_ada"}}'), arrival }),
+      newEvent("evt_bo", { subjects: ["cnt_bo"], arrival }),
+    ]);
+    const [, bo] = await stored();
+    await archive();
+    await drop();
+    await createErasure(store, [{ kind: "subject", value: "cnt_ada" }], "test");
+    const job = await takeErasure(store);
+    if (job === null) throw new Error("there is no erasure");
+    const eraser = await createArchiveEraser(store, job);
+    const rewrite = () => rewriteDay(store, storage, DAY, (event) => eraser.map(event), { now: NOW });
+    expect(await rewrite()).toEqual({ changed: 2, parts: 1 });
+    await eraser.note(DAY);
+    expect(await rewrite()).toEqual({ changed: 0, parts: 0 });
+    const [ada, other] = await archived();
+    expect(ada).toMatchObject({ id: "evt_ada", problem: "erased", subjects: [], arrival: null });
+    expect(ada?.body.toString().trim()).toBe("");
+    expect(other).toEqual({ ...bo, arrival: { ...bo?.arrival, headers: [{ name: "x-from", value: "[erased]" }] } });
+    const manifest = await readManifest(storage, DAY);
+    if (manifest !== null) await restore(readArchived(storage, manifest));
+    expect(await showEvents(store, "evt_ada")).toMatchObject([{ erased: { by: "test" }, subjects: [] }]);
   });
 });
 

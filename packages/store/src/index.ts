@@ -160,6 +160,7 @@ export { type Restored, restoreEvents } from "./archive/restore-events.ts";
 export { findGone, type GoneEvent } from "./retention/find-gone.ts";
 export { observeStorage } from "./retention/observe-storage.ts";
 export { advanceErasure, endHandlersStep } from "./erase/advance-erasure.ts";
+export { createArchiveEraser } from "./erase/erase-archived.ts";
 export {
   createErasure,
   type ErasedByHandler,

@@ -5,6 +5,7 @@ import { printable } from "./printable.ts";
 /** What the kinds of things are called that an erasure overwrites. */
 const KINDS: Readonly<Record<string, string>> = {
   events: "events, with their bodies, headers and subjects",
+  archived: "events in the archive",
   copies: "copies of these events, in other batches",
   batches: "batches that hold these events",
   deliveries: "deliveries of these events",

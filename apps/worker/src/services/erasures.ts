@@ -1,6 +1,7 @@
 import { runErase } from "@penstock/engine";
 import type { Handler } from "@penstock/handler-sdk";
 import type { EngineStore } from "@penstock/engine";
+import type { ArchiveConfig } from "@penstock/schemas";
 import type { Sources } from "@penstock/sources";
 import {
   advanceErasure,
@@ -12,6 +13,7 @@ import {
   takeErasure,
 } from "@penstock/store";
 import { summarizeError } from "../summarize-error.ts";
+import { eraseFromArchive } from "./erase-archive.ts";
 import { loop, type Service, type ServiceContext } from "./service.ts";
 
 const EVERY_MS = 1_000;
@@ -23,6 +25,8 @@ interface Erasures {
   readonly handlers: readonly Handler[];
   readonly engineStore: Pick<EngineStore, "transaction">;
   readonly sources: Pick<Sources, "list">;
+  /** Null: this worker has no archive. */
+  readonly archive: ArchiveConfig | null;
   /** Aborted when the worker is out of patience at shutdown. */
   readonly signal: AbortSignal;
 }
@@ -56,7 +60,7 @@ export function runErasures(context: ServiceContext, erasures: Erasures): Servic
 /** Has the handlers of this worker do their part, and ends the step once none is waited for. */
 async function eraseByHandlers(
   { store, log }: Pick<ServiceContext, "store" | "log">,
-  { handlers, engineStore, sources, signal }: Erasures,
+  { handlers, engineStore, sources, archive, signal }: Erasures,
   job: ErasureJob,
 ): Promise<{ waitsFor: string | null; restMs: number }> {
   // Also those that nobody had registered when it was asked for.
@@ -104,6 +108,8 @@ async function eraseByHandlers(
     }
   }
   if (left.length > 0) return { waitsFor: `the handlers ${left.join(", ")}`, restMs: Math.max(restMs, EVERY_MS) };
-  await endHandlersStep(store, job);
+  const archived = await eraseFromArchive(store, archive, job);
+  if (typeof archived === "string") return { waitsFor: archived, restMs: LONGEST_REST_MS / 4 };
+  await endHandlersStep(store, job, { archived });
   return { waitsFor: null, restMs: 0 };
 }

@@ -108,9 +108,9 @@ async function eraseOtherTexts(store: Store, job: ErasureJob): Promise<Waiting> 
   return null;
 }
 
-/** Ends the step of handlers. */
-export async function endHandlersStep(store: Store, { id }: ErasureJob): Promise<void> {
-  await advance(store.pool, id, { step: "told" });
+/** Ends the step of handlers, and of the archive. */
+export async function endHandlersStep(store: Store, { id }: ErasureJob, counts: ErasedCounts = {}): Promise<void> {
+  await advance(store.pool, id, { step: "told" }, counts);
 }
 
 const IS_WANTED = statement({
