@@ -293,7 +293,7 @@ describe.each(Object.entries(STORAGES))("an archive in %s", (_, open) => {
     expect(other).toEqual({ ...bo, arrival: { ...bo?.arrival, headers: [{ name: "x-from", value: "[erased]" }] } });
     const manifest = await readManifest(storage, DAY);
     if (manifest !== null) await restore(readArchived(storage, manifest));
-    expect(await showEvents(store, "evt_ada")).toMatchObject([{ erased: { by: "test" }, subjects: [] }]);
+    expect(await showEvents(store, `seq:${ada?.seq}`)).toMatchObject([{ erased: { by: "test" }, subjects: [] }]);
   });
 });
 
