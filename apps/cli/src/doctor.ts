@@ -7,7 +7,9 @@ import { describeError } from "./describe-error.ts";
 import { throughConsole } from "./operations/with-operations.ts";
 import { findOutboundConfig } from "./outbound.ts";
 import { loadProjectConfig, readProjectSources } from "./project-config.ts";
+import { findProject } from "./project.ts";
 import { openQueuePool } from "./queue-job.ts";
+import { toRefusedFolder } from "./supervisor/child-environment.ts";
 import { findRemote } from "./remote.ts";
 
 /** An address at which nothing answers: what can be looked at without a database is looked at. */
@@ -72,6 +74,8 @@ async function findProvided(ctx: CliContext, config: StoreConfig | null): Promis
   );
   return {
     ...(config !== null && config.databaseUrl !== NOWHERE && { DATABASE_URL: config.databaseUrl }),
+    // Beside the embedded Postgres, whose ingest has it.
+    ...(config !== null && !ctx.env["DATABASE_URL"] && { INTAKE_REFUSED_DIR: toRefusedFolder(findProject(ctx).home) }),
     ...(masterKeys !== null && { PENSTOCK_MASTER_KEY: masterKeys }),
   };
 }

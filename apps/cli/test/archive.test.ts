@@ -1,9 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { createRefusedWriter } from "@penstock/intake";
+import { buzzbip, requestOfBody } from "@penstock/sources";
 import { createStore } from "@penstock/store";
 import { wallClockMs } from "@penstock/schemas";
+import { createLogger } from "@penstock/telemetry";
 import { eventually, moveToDay, readDocBlocks } from "@penstock/testing";
 import { expect, test } from "vitest";
 import { createPenstock, parseLines } from "./penstock.ts";
@@ -103,6 +106,17 @@ test("docs/archive.md can be followed from top to bottom", { timeout: 300_000 },
         told: expect.stringMatching(told) as string,
       });
     }
+    // What an ingest kept in an outage.
+    const kept = join(folder, "kept");
+    const log = createLogger({ service: "archive-test", level: "silent" });
+    const writer = createRefusedWriter({ folder: kept, maxBytes: null, log });
+    const bytes = Buffer.from(String(before?.["body"]).replaceAll("evt_kept", "evt_refused"));
+    const identity = buzzbip().identify(requestOfBody(bytes));
+    await writer.keep({ source: "buzzbip", identity, body: bytes, traceparent: null });
+    await writer.release();
+    const [name = ""] = await readdir(kept);
+    expect(await penstock.call(["import", join(kept, name), "--json"])).toMatchObject({ stdout: ['{"events":1}'] });
+    await eventually(async () => expect(await show("evt_refused")).toMatchObject({ body: bytes.toString() }));
     const again = await penstock.call(["export", "--all", "--output", file]);
     expect(again).toMatchObject({ code: 1, stderr: [expect.stringContaining("is there already")] });
     // What is imported is known already.

@@ -43,7 +43,7 @@ export function createConsole(
     readonly version: string;
     readonly sources: Omit<SourceParts, "ingestUrl">;
     /** What this process was told, for the doctor. */
-    readonly environment: Pick<Patient, "settings" | "unknownSettings" | "exporters">;
+    readonly environment: Pick<Patient, "settings" | "unknownSettings" | "exporters" | "refusedFolder">;
   },
 ): Console {
   const closing = new AbortController();

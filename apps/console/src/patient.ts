@@ -6,7 +6,7 @@ import { createQueuePool, type Store } from "@penstock/store";
 /** What the doctor of a console looks at. The queue is opened for a look: a console has no other use for it. */
 export function createPatient(
   config: Pick<ConsoleConfig, "databaseUrl" | "queue" | "masterKeys">,
-  given: Pick<Patient, "settings" | "unknownSettings" | "exporters" | "version" | "sources"> & {
+  given: Pick<Patient, "settings" | "unknownSettings" | "exporters" | "refusedFolder" | "version" | "sources"> & {
     readonly store: Store;
   },
 ): Patient {

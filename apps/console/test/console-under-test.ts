@@ -20,7 +20,7 @@ type SourcesOfConsole = Parameters<typeof createConsole>[1]["sources"];
 
 export const MASTER_KEY = `${"k".repeat(43)}=`;
 
-const ENVIRONMENT = { settings: [], unknownSettings: [], exporters: [] };
+const ENVIRONMENT = { settings: [], unknownSettings: [], exporters: [], refusedFolder: null };
 
 /** A console on a database of its own. */
 export interface ConsoleUnderTest {

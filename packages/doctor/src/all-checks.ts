@@ -5,6 +5,7 @@ import { exporters } from "./checks/exporters.ts";
 import { masterKey } from "./checks/master-key.ts";
 import { postgres } from "./checks/postgres.ts";
 import { queue } from "./checks/queue.ts";
+import { refusedFiles } from "./checks/refused-files.ts";
 import { retention } from "./checks/retention.ts";
 import { schema } from "./checks/schema.ts";
 import { settings } from "./checks/settings.ts";
@@ -21,6 +22,7 @@ export const allChecks: readonly Check[] = [
   schema,
   work,
   sources,
+  refusedFiles,
   masterKey,
   retention,
   exporters,

@@ -31,6 +31,8 @@ export interface Patient {
   readonly handlers: readonly Pick<Handler, "schema" | "migrations">[];
   /** Who may send, and how long each may be silent. */
   readonly sources: readonly WatchedSource[];
+  /** Where ingest keeps what it answers with 503; null: not known here. */
+  readonly refusedFolder: string | null;
   /** Where traces and metrics are sent. */
   readonly exporters: readonly string[];
   readonly version: string;

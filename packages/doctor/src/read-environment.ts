@@ -5,7 +5,7 @@ import type { Patient } from "./check.ts";
 export function readEnvironment(
   environment: Environment,
   { sourceSecrets, provided = {} }: { readonly sourceSecrets: readonly string[]; readonly provided?: Environment },
-): Pick<Patient, "settings" | "unknownSettings" | "exporters"> {
+): Pick<Patient, "settings" | "unknownSettings" | "exporters" | "refusedFolder"> {
   const isOff = environment["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true";
   const wanted = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -16,6 +16,7 @@ export function readEnvironment(
   return {
     settings: readSettings(environment, { sourceSecrets, provided }),
     unknownSettings: findUnknownSettings(environment, sourceSecrets),
+    refusedFolder: environment["INTAKE_REFUSED_DIR"] || (provided["INTAKE_REFUSED_DIR"] ?? null),
     exporters: isOff ? [] : [...new Set(urls)],
   };
 }

@@ -1,7 +1,14 @@
+import { copyFile, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { generateMasterKey, parseMasterKeys, sealSourceSecret } from "@penstock/dispatch/seal";
+import { createRefusedWriter } from "@penstock/intake";
 import { openQueue, QUEUE_SCHEMA } from "@penstock/queue";
 import type { QueueConfig } from "@penstock/schemas";
+import { makeEvent } from "@penstock/schemas/fixtures";
+import { buzzbip, requestOfBody } from "@penstock/sources";
 import { addSourceSecret, createQueuePool, createStore, migrate, type Store } from "@penstock/store";
+import { createLogger } from "@penstock/telemetry";
 import { createTestDatabase, eventually, freePort, startPostgres, startRedis } from "@penstock/testing";
 import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -219,6 +226,37 @@ describe("the queue on Redis:", () => {
     expect(findingOf(diagnosis, "queue.works")).toMatchObject({ level: "fail" });
     expect(findingOf(diagnosis, "postgres.encoding")).toMatchObject({ level: "ok" });
   });
+});
+
+test("files of refused requests that wait for long, and damaged ones, are told", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "penstock-refused-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const { store } = await newDatabase();
+  const findings = async () => {
+    const diagnosis = await look(store, { refusedFolder: folder });
+    return [findingOf(diagnosis, "outages.refused-files"), findingOf(diagnosis, "outages.damaged-files")];
+  };
+  expect(await findings()).toMatchObject([{ level: "ok" }, undefined]);
+  const log = createLogger({ service: "doctor-test", level: "silent" });
+  const writer = createRefusedWriter({ folder, maxBytes: null, log });
+  const body = Buffer.from(JSON.stringify(makeEvent("contact.created")));
+  const identity = buzzbip().identify(requestOfBody(body));
+  await writer.keep({ source: "buzzbip", identity, body, traceparent: null });
+  await writer.release();
+  const [young = ""] = await readdir(folder);
+  expect(await findings()).toMatchObject([
+    { level: "ok", says: expect.stringContaining("1 file of") as string },
+    undefined,
+  ]);
+  await copyFile(join(folder, young), join(folder, `damaged-${young}`));
+  await rename(join(folder, young), join(folder, "refused-20260101T000000000Z-0123abcd.ndjson"));
+  expect(await findings()).toMatchObject([
+    { level: "warn", todo: expect.stringContaining("penstock import") as string },
+    { level: "warn", says: expect.stringContaining(young) as string },
+  ]);
+  expect(findingOf(await look(store, { refusedFolder: join(folder, "none") }), "outages.refused-files")?.level).toBe(
+    "ok",
+  );
 });
 
 test("without Postgres, that is told, and settings, queue and exporters are looked at all the same", async () => {

@@ -4,6 +4,7 @@ export { IntakeUnavailableError } from "./errors.ts";
 export type { Arrival, BatchQueue, EventStore, NewEvent } from "./event-store.ts";
 export { toNewEvent, type VerifiedEvent } from "./new-event.ts";
 export { readRefusedFile, type RefusedLine } from "./refused/read-refused.ts";
+export { lookIntoRefusedFolder } from "./refused/refused-folder.ts";
 export { createRefusedImporter, type RefusedImporter } from "./refused/refused-importer.ts";
 export type { RefusedEvent } from "./refused/refused-line.ts";
 export { createRefusedWriter, type RefusedWriter } from "./refused/refused-writer.ts";

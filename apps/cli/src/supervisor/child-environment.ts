@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import {
   ConfigError,
   type ConsoleConfig,
@@ -21,6 +22,9 @@ export interface ChildConfigs {
 
 /** The variable whose secret `start` makes: that of the one source for which nobody has to ask a provider. */
 export const MADE_SECRET = SIMULATED.secretsFrom;
+
+/** Where the ingest of `start` keeps what it answers with 503. */
+export const toRefusedFolder = (home: string): string => join(home, "refused");
 
 /**
  * The environment of ingest, worker and console: this one, with what `start` provides where it says nothing. Ingest and

@@ -15,7 +15,13 @@ import { findProject, type Project } from "../project.ts";
 import { loadProjectConfig, readProjectSources } from "../project-config.ts";
 import { findRun, readRunState, removeRunState, writeRunState } from "../run-state.ts";
 import { ensureSigningSecret } from "../signing-secret.ts";
-import { type ChildConfigs, MADE_SECRET, parseChildConfigs, toChildEnvironment } from "./child-environment.ts";
+import {
+  type ChildConfigs,
+  MADE_SECRET,
+  parseChildConfigs,
+  toChildEnvironment,
+  toRefusedFolder,
+} from "./child-environment.ts";
 import { type Child, startChild } from "./child.ts";
 import { buildWeb } from "./build-web.ts";
 import { createAdminLink } from "./admin-link.ts";
@@ -44,7 +50,7 @@ const GRACE_MS = 8_000;
 export async function start(ctx: CliContext): Promise<void> {
   ctx.stop.throwIfAborted(); // from here on a signal stops in order
   const project = findProject(ctx);
-  const refusedFolder = join(project.home, "refused");
+  const refusedFolder = toRefusedFolder(project.home);
   const unknown = {
     databaseUrl: "postgres://unknown",
     secret: "unknown-until-made",
@@ -107,7 +113,7 @@ async function run(
       databaseUrl: postgres?.url ?? "",
       secret,
       masterKey: await ensureMasterKey(home),
-      refusedFolder: join(home, "refused"),
+      refusedFolder: toRefusedFolder(home),
     });
     const { ingest: config, worker } = parseChildConfigs(env, configs.sources);
     const { plugged } = configs;

@@ -6,6 +6,9 @@ import { wallClockMs } from "@penstock/schemas";
 /** Names begin with the time, so that they sort by age. The token of a process stands in the name of a file that it imports. */
 const NAME = /^refused-(\d{8}T\d{9}Z)-[0-9a-f]{8}(?:\.([0-9a-f]{8})\.importing)?\.ndjson$/;
 
+/** Files that were imported but for some lines have this before their names. */
+export const DAMAGED = "damaged-";
+
 /** A process that imports a file touches the file far more often. What is untouched for so long was left by a crash. */
 const LEFT_AFTER_MS = 60_000;
 
@@ -29,6 +32,31 @@ export async function listWaiting(folder: string): Promise<WaitingFile[]> {
     files.push({ name, bytes: found.size, createdAt: toDate(time), takenBy, touchedAt: found.mtime });
   }
   return files;
+}
+
+/** What is in a folder of refused files. */
+export interface RefusedFolder {
+  readonly files: number;
+  readonly bytes: number;
+  readonly oldestAt: Date | null;
+  /** Names of files that were imported but for lines that could not be read. */
+  readonly damaged: readonly string[];
+}
+
+/** Looks into a folder of refused files; one that does not exist has none. */
+export async function lookIntoRefusedFolder(folder: string): Promise<RefusedFolder> {
+  try {
+    const files = await listWaiting(folder);
+    return {
+      files: files.length,
+      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+      oldestAt: files[0]?.createdAt ?? null,
+      damaged: (await readdir(folder)).filter((name) => name.startsWith(DAMAGED)),
+    };
+  } catch (error) {
+    if (isGone(error)) return { files: 0, bytes: 0, oldestAt: null, damaged: [] };
+    throw error;
+  }
 }
 
 /** Makes a new file that only its owner may read. The folder is synced, too: else a power cut takes the name of the file away. */

@@ -7,7 +7,7 @@ import { detached, instruments, type Logger, onceInAWhile } from "@penstock/tele
 import type { Intake } from "../create-intake.ts";
 import type { VerifiedEvent } from "../new-event.ts";
 import { readRefusedFile } from "./read-refused.ts";
-import { giveBack, isGone, listWaiting, takeFile, touch, type WaitingFile } from "./refused-folder.ts";
+import { DAMAGED, giveBack, isGone, listWaiting, takeFile, touch, type WaitingFile } from "./refused-folder.ts";
 import type { RefusedWriter } from "./refused-writer.ts";
 
 export interface RefusedImporterOptions {
@@ -112,7 +112,7 @@ export function createRefusedImporter(options: RefusedImporterOptions): RefusedI
       if (chunk.length >= CHUNK_EVENTS || bytes >= CHUNK_BYTES) await commit();
     }
     await commit();
-    if (one.damaged > 0) await rename(one.path, join(folder, `damaged-${one.file.name}`));
+    if (one.damaged > 0) await rename(one.path, join(folder, `${DAMAGED}${one.file.name}`));
     else await rm(one.path, { force: true });
     log.info({ file: one.file.name, events }, "requests that were answered with 503 are imported");
   }
