@@ -345,6 +345,8 @@ test("what has no days goes by the row: keys past the dedupe window, old entries
     replays: 1,
     issues: 1,
     refused_requests: 0,
+    erased_events: 0,
+    erasures: 0,
   };
   expect(Object.fromEntries(run?.rest.map(({ table, rows: gone }) => [table, gone]) ?? [])).toEqual(expected);
   expect(await rows("SELECT lane FROM penstock.lanes ORDER BY 1")).toEqual([{ lane: "lane_20" }, { lane: "lane_41" }]);
