@@ -110,12 +110,12 @@ test("an endpoint is added, gets what comes, fails, is mended, and recovers what
   await eventually(() => expect(ids().filter((one) => one === "evt_well")).toHaveLength(2));
 });
 
-test("README.md's way to send webhooks can be followed", async () => {
-  const readme = fileURLToPath(new URL("../../../README.md", import.meta.url));
-  const lines = readFileSync(readme, "utf8").split("\n");
-  const from = lines.indexOf("## Send webhooks on");
+test("docs/endpoints.md's way to send webhooks can be followed", async () => {
+  const page = fileURLToPath(new URL("../../../docs/endpoints.md", import.meta.url));
+  const lines = readFileSync(page, "utf8").split("\n");
+  const from = lines.indexOf("## Try it");
   const until = lines.findIndex((line, at) => at > from && line.startsWith("## "));
-  const blocks = readDocBlocks(readme).filter(({ line }) => line > from && line < until);
+  const blocks = readDocBlocks(page).filter(({ line }) => line > from && line < until);
   const port = await freePort();
   const here = (text: string): string => text.replaceAll("3000", String(port));
   const program = blocks.find(({ about }) => about === "receiver.mjs")?.text ?? "";

@@ -6,17 +6,21 @@ import type { Measures, RunOptions } from "./run.ts";
 import type { Stage } from "./stage.ts";
 import { describeTimes } from "./statistics.ts";
 
-const BATCH = 200;
+const BATCH = 500;
 /** In flight: a worker has so many, too. */
 const BESIDE = 2;
 /** So many of each query are timed. */
 const TIMES = 20;
+
+/** The deliveries of all events are written by one statement. */
+const FILL_MS = 30 * 60_000;
 
 function openStore(url: string): Store {
   return createStore({
     connectionString: url,
     applicationName: "penstock-bench",
     maxConnections: 4,
+    statementTimeoutMs: FILL_MS,
     sources: ["buzzbip"],
   });
 }
