@@ -41,6 +41,23 @@ test("a one-time link signs in once; nobody gets in without one", async ({ penst
   }
 });
 
+test("the first admin sets a password, and signs in with it and the address that Settings shows", async ({
+  penstock,
+  signIn,
+}) => {
+  const page = await signIn();
+  await page.goto(`${penstock.url}/settings`);
+  const email = await page.getByRole("textbox", { name: "Email", exact: true }).first().inputValue();
+  await page.getByLabel("New password").fill("a password of some length");
+  await page.getByRole("button", { name: "Set a password" }).click();
+  await page.getByText("The password is set.").waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Email").fill(email);
+  await page.getByLabel("Password").fill("a password of some length");
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+});
+
 test.for([
   { theme: "light", language: "en" },
   { theme: "dark", language: "it" },

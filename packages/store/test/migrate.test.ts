@@ -1,5 +1,13 @@
 import { defineHandler } from "@penstock/handler-sdk";
-import { assertMigrated, commitBatch, ensurePartitions, migrate, type Store } from "@penstock/store";
+import {
+  assertMigrated,
+  commitBatch,
+  ensureAdmin,
+  ensurePartitions,
+  findPerson,
+  migrate,
+  type Store,
+} from "@penstock/store";
 import { createTestDatabase } from "@penstock/testing";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
@@ -64,6 +72,18 @@ test("a database of a version before the first release is refused, with what to 
       /was made by an earlier version.*DROP SCHEMA penstock CASCADE.*penstock migrate/,
     );
   }
+  await store.close();
+});
+
+test("the first admin of an earlier version gets an address that can sign in by a password, and stays the same person", async () => {
+  const store = await openMigrated();
+  const { id, email } = await ensureAdmin(store);
+  await store.pool.query(`
+    DELETE FROM penstock.kysely_migration WHERE name = '0018-admin-address';
+    UPDATE penstock.people SET email = 'admin@localhost'`);
+  expect(await migrate(store)).toEqual(["penstock/0018-admin-address"]);
+  expect(await ensureAdmin(store)).toMatchObject({ id, email });
+  expect(await findPerson(store, "admin@localhost")).toBeNull();
   await store.close();
 });
 

@@ -19,8 +19,8 @@ export interface Person {
   readonly disabledAt: string | null;
 }
 
-/** Of the person that `npm start` and `penstock console link` sign in where nobody is named. */
-const FIRST_ADMIN = { email: "admin@localhost", name: "Admin", role: "admin", seesPayloads: true } as const;
+/** The person that `npm start` and `penstock console link` sign in where nobody is named. A domain without a dot could not sign in by a password. */
+const FIRST_ADMIN = { email: "admin@penstock.localhost", name: "Admin", role: "admin", seesPayloads: true } as const;
 
 const PERSON_ROW = {
   id: "text",

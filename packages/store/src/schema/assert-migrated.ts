@@ -19,6 +19,7 @@ const MIGRATIONS = [
   "0015-archives",
   "0016-erasures",
   "0017-silence",
+  "0018-admin-address",
 ] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];

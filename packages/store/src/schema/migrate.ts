@@ -19,6 +19,7 @@ import * as ledgerKeys from "./migrations/0014-ledger-keys.ts";
 import * as archives from "./migrations/0015-archives.ts";
 import * as erasures from "./migrations/0016-erasures.ts";
 import * as silence from "./migrations/0017-silence.ts";
+import * as adminAddress from "./migrations/0018-admin-address.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -38,6 +39,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0015-archives": { up: archives.up },
   "0016-erasures": { up: erasures.up },
   "0017-silence": { up: silence.up },
+  "0018-admin-address": { up: adminAddress.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

@@ -20,6 +20,8 @@ const texts = defineTexts({
     system: "That of the system",
     light: "Light",
     dark: "Dark",
+    email: "Email",
+    emailHint: "You sign in with this address.",
     setPassword: "Set a password",
     changePassword: "Change the password",
     current: "Current password",
@@ -35,6 +37,8 @@ const texts = defineTexts({
     system: "Quello del sistema",
     light: "Chiaro",
     dark: "Scuro",
+    email: "Email",
+    emailHint: "Accedi con questo indirizzo.",
     setPassword: "Imposta una password",
     changePassword: "Cambia la password",
     current: "Password attuale",
@@ -88,7 +92,14 @@ export function MyAccount({ me }: { me: Me }) {
           {change.error && <ErrorNotice error={change.error} />}
         </div>
         <form onSubmit={onPassword} className="flex flex-col gap-3">
-          <input type="text" name="username" autoComplete="username" value={me.email ?? ""} readOnly hidden />
+          <TextField
+            label={t("email")}
+            hint={t("emailHint")}
+            name="username"
+            autoComplete="username"
+            value={me.email ?? ""}
+            readOnly
+          />
           {me.hasPassword && (
             <TextField label={t("current")} name="current" type="password" autoComplete="current-password" required />
           )}
