@@ -52,7 +52,7 @@ export const issuesByApi = (call: Call): IssueOperations => ({
   showIssue: async (id) => {
     const found = await unless([404], call("GET /issues/{id}", { path: { id } }));
     if (found === null) return null;
-    const { retries: _retries, ...issue } = found;
+    const { retries: _retries, advice: _advice, ...issue } = found;
     return issue;
   },
   changeIssue: async (id, change, body) =>
