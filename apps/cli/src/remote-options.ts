@@ -17,6 +17,7 @@ const REMOTE: readonly string[] = [
   "db",
   "doctor",
   "retention",
+  "erase",
 ];
 
 /** Of these, what reads the project on this machine, or needs the master key or the database itself. */
@@ -30,25 +31,34 @@ const LOCAL: readonly string[] = [
   "db url",
 ];
 
+/** What asks neither a database nor a console, or says itself what it does where PENSTOCK_URL is set. */
+const ALONE: readonly string[] = ["start", "new handler", "new source", "send", "secret show", "sources url"];
+
+/** Commands with a --url that is no console. */
+const OWN_URL: readonly string[] = ["endpoints update", "send"];
+
 /** Lets commands be told the console to work through, before and after their names, and refuses where one cannot. */
 export function addRemoteOptions(program: Command, ctx: CliContext): void {
   // Else an option before the command would take those of the same name behind it: `send --url`.
   program.enablePositionalOptions();
   program.addOption(url()).addOption(token());
   for (const command of leavesOf(program)) {
-    if (!isRemote(command)) continue;
     const hasOwnUrl = command.options.some(({ long }) => long === "--url");
-    if (!hasOwnUrl) command.addOption(url());
-    command.addOption(token());
+    // Where a command cannot, it takes them all the same, to say so.
+    const isHidden = !isRemote(command);
+    if (!hasOwnUrl) command.addOption(url().hideHelp(isHidden));
+    command.addOption(token().hideHelp(isHidden));
   }
   program.hook("preAction", (_, command) => {
     const before: RemoteOptions = program.opts();
-    const behind: RemoteOptions = isRemote(command) ? command.opts() : {};
-    const hasOwnUrl = nameOf(command) === "endpoints update";
+    const behind: RemoteOptions = command.opts();
+    const name = nameOf(command);
+    const hasOwnUrl = OWN_URL.includes(name);
     const given = { url: (hasOwnUrl ? undefined : behind.url) ?? before.url, token: behind.token ?? before.token };
     if (given.url !== undefined) ctx.given.url = given.url;
     if (given.token !== undefined) ctx.given.token = given.token;
-    if (given.url !== undefined && !isRemote(command)) assertNoRemote(ctx, `\`${nameOf(command)}\``);
+    if (isRemote(command) || (given.url === undefined && ALONE.includes(name))) return;
+    assertNoRemote(ctx, `\`${name}\``);
   });
 }
 

@@ -31,8 +31,9 @@ export function findRemote({ given, env }: Pick<CliContext, "given" | "env">): R
 /** @throws CliError when the user has named a console, which this cannot be done through. */
 export function assertNoRemote(ctx: Pick<CliContext, "given" | "env">, what: string): void {
   if (!ctx.given.url && !ctx.env["PENSTOCK_URL"]) return;
+  const without = ctx.given.url ? "without --url" : "with PENSTOCK_URL unset";
   throw new CliError(
-    `${what} works on the machine of the project and its database, not through a console: leave out --url, and unset PENSTOCK_URL.`,
+    `${what} works on the machine of the project and its database, not through a console: run it there, ${without}.`,
   );
 }
 

@@ -79,14 +79,26 @@ test("docs/archive.md can be followed from top to bottom", { timeout: 300_000 },
     expect(text).toMatch(new RegExp(`^${DAY} +verified +1 +\\d+ B`, "m"));
     expect(text).toMatch(new RegExp(`^${DAY} is as it was written: 1 event`, "m"));
     expect(text).toContain("replay again created");
+    for (const [day, why] of [
+      [
+        "2020-01-01",
+        /^Day 2020-01-01 is not archived in file:\S+, so there is nothing to verify\. .*not to be archived/,
+      ],
+      [new Date(wallClockMs()).toISOString().slice(0, 10), /it is not over/],
+    ] as const) {
+      expect(await penstock.call(["archive", "verify", day])).toEqual({
+        code: 1,
+        stdout: [],
+        stderr: [expect.stringMatching(why)],
+      });
+    }
     // A file of another install: events that are not known are taken in, and handled.
     const exported = await penstock.call(["export", "--where", "id:evt_kept"]);
     expect(exported.stdout).toHaveLength(3);
     const other = exported.stdout.map((line) => line.replaceAll("evt_kept", "evt_other"));
     const file = await penstock.file(`${other.join("\n")}\n`);
-    for (let times = 0; times < 2; times++) {
-      expect(await penstock.call(["import", file, "--json"])).toMatchObject({ code: 0, stdout: ['{"events":1}'] });
-    }
+    const imported = ['{"events":1,"new":1,"known":0}'];
+    expect(await penstock.call(["import", file, "--json"])).toMatchObject({ code: 0, stdout: imported });
     await eventually(async () => {
       const found = await show("evt_other");
       expect(found).toMatchObject({
@@ -94,6 +106,18 @@ test("docs/archive.md can be followed from top to bottom", { timeout: 300_000 },
         deliveries: [{ subscriber: "picky", state: "succeeded" }],
       });
     });
+    // Again: the same event, and another one that has its id.
+    const [header = "", event = "", end = ""] = other;
+    const conflicting = [header, event, event.replace("Grüße", "Saluti"), end.replace("1", "2")];
+    const mixed = await penstock.file(`${conflicting.join("\n")}\n`);
+    expect((await penstock.call(["import", mixed])).stdout).toEqual([
+      expect.stringMatching(/^2 events: 1 new and taken in, 1 known already and left out\. See/),
+    ]);
+    await eventually(async () => {
+      const { stdout } = await penstock.call(["quarantine", "list", "--json"]);
+      expect(parseLines(stdout)).toMatchObject([{ id: "evt_other", quarantine: { reason: "id-conflict" } }]);
+    });
+    expect((await penstock.call(["import", mixed])).stdout).toEqual([expect.stringMatching(/^2 events: 0 new/)]);
     const refused = '{"penstock":"refused-requests","version":1}\nno request\n';
     for (const [content, code, told] of [
       [other.slice(0, 2).join("\n"), 1, /cannot be imported: it was cut off after 1 events/],
@@ -115,7 +139,7 @@ test("docs/archive.md can be followed from top to bottom", { timeout: 300_000 },
     await writer.keep({ source: "buzzbip", identity, body: bytes, traceparent: null });
     await writer.release();
     const [name = ""] = await readdir(kept);
-    expect(await penstock.call(["import", join(kept, name), "--json"])).toMatchObject({ stdout: ['{"events":1}'] });
+    expect(await penstock.call(["import", join(kept, name), "--json"])).toMatchObject({ stdout: imported });
     await eventually(async () => expect(await show("evt_refused")).toMatchObject({ body: bytes.toString() }));
     const again = await penstock.call(["export", "--all", "--output", file]);
     expect(again).toMatchObject({ code: 1, stderr: [expect.stringContaining("is there already")] });

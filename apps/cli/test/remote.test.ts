@@ -394,9 +394,43 @@ describe("what goes wrong is told in one sentence, with what to do", () => {
     ["sources secrets reseal"],
     ["db url"],
     ["migrate"],
-    ["replay create evt_blocked --with-body nothing.json"],
-  ])("%s does not work through a console", async (command) => {
-    expect(await failing(other, ...command.split(" "))).toMatch(/works on the machine of the project.*not through/);
+    ["archive list"],
+    ["archive fetch 2026-10-01"],
+    ["console link"],
+    ["export --all"],
+    ["import nothing.ndjson"],
+    ["listen --print"],
+    ["reconcile buzzbip --since 1h"],
+    ["sources list"],
+    ["sources verify buzzbip nothing.http"],
+  ])("%s does not work through a console, and says so", async (command) => {
+    const words = command.split(" ");
+    const [, name = ""] = /^(.*?)(?= --| evt_| [\d-]+$| nothing| buzzbip|$)/.exec(command) ?? [];
+    const says = (without: string): string =>
+      `\`${name}\` works on the machine of the project and its database, not through a console: run it there, ${without}.`;
+    expect(await failing(other, ...words)).toBe(says("with PENSTOCK_URL unset"));
+    expect(await failing({}, ...words, "--url", consoleUrl)).toBe(says("without --url"));
+    expect(await failing({}, "--url", consoleUrl, ...words)).toBe(says("without --url"));
+  });
+
+  test("what needs no database takes no console either", async () => {
+    expect(await failing({}, "secret", "show", "--url", consoleUrl)).toMatch(/^`secret show` works on the machine/);
+    expect((await penstock.call(["secret", "show"], other)).code).toBe(0);
+    expect(await failing(other, "replay", "create", "evt_blocked", "--with-body", "nothing.json")).toMatch(
+      /works on the machine of the project.*not through/,
+    );
+  });
+
+  test("send says where it sends to, and that it does not go through the console", async () => {
+    const { code, stderr } = await penstock.call(["send", "contact.created"], other);
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: [
+        expect.stringMatching(
+          /^PENSTOCK_URL is set, and `send` does not go through a console: it sends to http:\/\/127\.0\.0\.1:\d+\/webhooks\/buzzbip\. What becomes of it will not be shown/,
+        ),
+      ],
+    });
   });
 
   test("--url in front of a command that is about the project is refused, and one of its own behind it is its own", async () => {

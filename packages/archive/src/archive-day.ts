@@ -50,7 +50,7 @@ export async function archiveDay(
       const problem = read?.problems.join("; ") ?? "there is an archive of other events of this day";
       await recordArchive(store.pool, { day, url, parts: found.parts, written: true });
       await recordVerification(store.pool, day, problem);
-      return { manifest: found, problems: [problem] };
+      return { manifest: found, isArchived: true, problems: [problem] };
     }
     // Damaged, and all of it is here: it is written anew.
     if (record !== null) await recordArchive(store.pool, { day, url, parts: [], written: false });

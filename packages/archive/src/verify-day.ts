@@ -5,7 +5,10 @@ import type { ArchiveStorage } from "./storage.ts";
 
 /** What came of reading an archived day back. */
 export interface Verification {
+  /** Null: there is none, or it cannot be read. */
   readonly manifest: Manifest | null;
+  /** Whether there is a manifest. A day without one is not archived, which is no damage unless it was before. */
+  readonly isArchived: boolean;
   /** What is wrong, each by the object that it is about; none: all bytes are as they were written. */
   readonly problems: readonly string[];
 }
@@ -17,10 +20,10 @@ export async function verifyDay(storage: ArchiveStorage, day: string): Promise<V
     manifest = await readManifest(storage, day);
   } catch (error) {
     if (!(error instanceof ArchiveDamagedError)) throw error;
-    return { manifest: null, problems: [error.message] };
+    return { manifest: null, isArchived: true, problems: [error.message] };
   }
-  if (manifest === null) return { manifest, problems: [`there is no manifest of ${day}: the day is not archived`] };
-  return { manifest, problems: await verifyParts(storage, manifest) };
+  if (manifest !== null) return { manifest, isArchived: true, problems: await verifyParts(storage, manifest) };
+  return { manifest, isArchived: false, problems: [`there is no manifest of ${day}: the day is not archived`] };
 }
 
 /** What is wrong with the parts that a manifest names. */

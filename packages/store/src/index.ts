@@ -154,6 +154,7 @@ export {
   summariseArchives,
   withArchiveLock,
 } from "./archive/archives.ts";
+export { leaveOutKnown } from "./archive/leave-out-known.ts";
 export { readDay } from "./archive/read-day.ts";
 export { readMatching } from "./archive/read-matching.ts";
 export { type Restored, restoreEvents } from "./archive/restore-events.ts";

@@ -110,9 +110,16 @@ function registerVerify(archive: Command, ctx: CliContext): void {
             const days = named === undefined ? (await listArchivedDays(storage)).map(({ day }) => day) : [named];
             if (days.length === 0) ctx.output.say(`No day is archived in ${storage.url} yet.`);
             for (const day of days) {
-              const { manifest, problems } = await verifyDay(storage, day);
               const record = await findArchive(store.pool, day);
-              if (record?.url === storage.url && record.writtenAt !== null) {
+              const isWritten = record?.url === storage.url && record.writtenAt !== null;
+              const { manifest, isArchived, problems } = await verifyDay(storage, day);
+              if (!isArchived && !isWritten) {
+                if (named !== undefined) throw new CliError(await whyNotArchived(ctx, store, storage.url, day));
+                if (json) ctx.output.json({ day, events: 0, bytes: 0, problems: [] });
+                else ctx.output.result(`${day} is unfinished: it has no manifest yet and does not count`);
+                continue;
+              }
+              if (isWritten) {
                 await recordVerification(store.pool, day, problems.length === 0 ? null : problems.join("; "));
               }
               if (problems.length > 0) damaged++;
@@ -208,6 +215,12 @@ function registerRun(archive: Command, ctx: CliContext): void {
       );
       if (damaged > 0) throw new ReportedFailure("an archive is damaged");
     });
+}
+
+async function whyNotArchived(ctx: CliContext, store: Store, url: string, day: string): Promise<string> {
+  const isDue = (await listUnarchived(store, url)).includes(day);
+  const advice = isDue ? `\`${ctx.penstock} archive run ${day}\` archives it now.` : await whyNotDue(ctx, store, day);
+  return `Day ${day} is not archived in ${url}, so there is nothing to verify. ${advice}`;
 }
 
 async function whyNotDue(ctx: CliContext, store: Store, day: string): Promise<string> {

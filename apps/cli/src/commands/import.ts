@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { basename, resolve } from "node:path";
 import { ArchiveDamagedError, openLines } from "@penstock/archive";
 import type { NewEvent } from "@penstock/intake";
-import { commitBatch, readPolicy, recordAudit, type Store } from "@penstock/store";
+import { commitBatch, leaveOutKnown, readPolicy, recordAudit, type Store } from "@penstock/store";
 import type { Command } from "commander";
 import { type ImportedFile, importEvents } from "../archive/import-events.ts";
 import { importRefused } from "../archive/import-refused.ts";
@@ -33,23 +33,33 @@ export function registerImport(program: Command, ctx: CliContext): void {
     )
     .summary("take events in from a file")
     .description(
-      "Takes the events of a file in as if they had just been received: workers find those that are known already and leave them out, and handlers get the others. To import a file twice does no harm. What its first line is decides how it is read.",
+      "Takes the events of a file in as if they had just been received. Those that are known already are left out, and handlers get the others. To import a file twice does no harm. What its first line is decides how it is read.",
     )
-    .option("--json", "print one JSON object: how many events were taken in")
+    .option(
+      "--json",
+      "print one JSON object: how many events there were, how many new ones were taken in, and how many were known",
+    )
     .addHelpText("after", `\nExample:\n  ${ctx.penstock} import dead.ndjson.gz`)
     .action(async (file: string, { json }: { json?: true }) => {
-      const events = await withStore(ctx, (store) => importFile(ctx, store, file));
-      if (json) return ctx.output.json({ events });
+      const { events, fresh } = await withStore(ctx, (store) => importFile(ctx, store, file));
+      if (json) return ctx.output.json({ events, new: fresh, known: events - fresh });
       ctx.output.result(
-        `${events === 1 ? "1 event" : `${events} events`} taken in; workers leave out those that are known. See \`${ctx.penstock} events list\`.`,
+        `${events === 1 ? "1 event" : `${events} events`}: ${fresh} new and taken in, ${events - fresh} known already and left out. See \`${ctx.penstock} events list\`.`,
       );
     });
 }
 
-async function importFile(ctx: CliContext, store: Store, file: string): Promise<number> {
+interface Imported {
+  readonly events: number;
+  /** Those that the ledger did not know. */
+  readonly fresh: number;
+}
+
+async function importFile(ctx: CliContext, store: Store, file: string): Promise<Imported> {
   const path = file === "-" ? null : resolve(ctx.typedIn, file);
   const chunks = path === null ? process.stdin : createReadStream(path);
   let events = 0;
+  let fresh = 0;
   try {
     const opened = await openLines(chunks as AsyncIterable<Buffer>);
     const read = FORMATS[String(opened.header?.["penstock"])];
@@ -63,15 +73,17 @@ async function importFile(ctx: CliContext, store: Store, file: string): Promise<
     await using queue = await openJobs(ctx);
     const windowDays = told?.policy.dedupeWindowDays ?? 400;
     for await (const batch of toBatches(read({ file: opened, path, windowDays, say: ctx.output.say }))) {
-      const number = await commitBatch(store, batch);
-      await queue.add(number);
+      const unknown = await leaveOutKnown(store, batch);
+      if (unknown.length > 0) await queue.add(await commitBatch(store, unknown));
       events += batch.length;
+      fresh += unknown.length;
       if (ctx.stop.aborted) throw new StoppedError(`stopped after ${events} events: import the file again to go on`);
     }
-    return events;
+    return { events, fresh };
   } catch (error) {
     if (!(error instanceof ArchiveDamagedError) && (error as { code?: unknown }).code !== "ENOENT") throw error;
-    const sofar = events === 0 ? "" : ` ${events} events before that were taken in; to import them again does no harm.`;
+    const sofar =
+      events === 0 ? "" : ` ${fresh} new events before that were taken in; to import them again does no harm.`;
     throw new CliError(`${printable(file)} cannot be imported: ${describeError(error)}.${sofar}`, { cause: error });
   }
 }

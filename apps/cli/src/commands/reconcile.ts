@@ -10,7 +10,6 @@ import { printable } from "../output/printable.ts";
 import { createAskProvider } from "../reconcile/ask-provider.ts";
 import { type FetchOutcome, fetchMissed } from "../reconcile/fetch-missed.ts";
 import { findMissedEvents, type MissedEvents } from "../reconcile/find-missed.ts";
-import { assertNoRemote } from "../remote.ts";
 import { findNamed, loadSources } from "../sources/find-named.ts";
 
 interface ReconcileOptions {
@@ -43,7 +42,6 @@ export function registerReconcile(program: Command, ctx: CliContext): void {
       `\nExamples:\n  ${ctx.penstock} reconcile shop-eu --since 24h\n  ${ctx.penstock} reconcile shop-eu --since 2026-06-01T14:00:00Z --type acme.order.* --yes\n\nExit code: 0 when nothing was missed or all of it was fetched, 1 when some could not be fetched.`,
     )
     .action(async (name: string, { since, type: types = [], yes, json }: ReconcileOptions) => {
-      assertNoRemote(ctx, "`reconcile`");
       const sources = await loadSources(ctx);
       const named = findNamed(sources, name);
       const reconciliation = assertReconcilable(named, sources.list);

@@ -39,7 +39,12 @@ export async function findTarget(
   // Another receiver than ours writes to a database that only DATABASE_URL can name.
   const known =
     given.url === undefined || ctx.env["DATABASE_URL"] || (run && url.origin === new URL(run.ingestUrl).origin);
-  const store = known ? await openIfPossible(ctx) : null;
+  if (ctx.env["PENSTOCK_URL"]) {
+    ctx.output.say(
+      `PENSTOCK_URL is set, and \`send\` does not go through a console: it sends to ${url.href}. What becomes of it will not be shown; look with \`events list\`.`,
+    );
+  }
+  const store = known && !ctx.env["PENSTOCK_URL"] ? await openIfPossible(ctx) : null;
   try {
     return { url, ...(await findSecret(ctx, given.secret, store)), store };
   } catch (error) {

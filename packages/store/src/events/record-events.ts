@@ -2,7 +2,7 @@ import type { BatchClaim, ClaimedBatches, StoredEvent } from "@penstock/engine";
 import type pg from "pg";
 import { BATCH_EVENTS, type BatchRow, toConflict, type UnpackedEvent, unpackBatch } from "./batch-format.ts";
 import { claimBatches } from "./claim-batches.ts";
-import { query } from "../connection/create-store.ts";
+import { query, type Queryable } from "../connection/create-store.ts";
 import { eraseLateCopies } from "../erase/erase-late-copies.ts";
 import { readReplays } from "../replay/replay-columns.ts";
 import type { RecentWords } from "../search/record-words.ts";
@@ -202,7 +202,7 @@ function toArrayLiteral(items: readonly string[]): string {
 }
 
 /** Reads the hash of the first body of each key. */
-async function readHashes(client: pg.PoolClient, keys: readonly string[]): Promise<Map<string, string>> {
+export async function readHashes(client: Queryable, keys: readonly string[]): Promise<Map<string, string>> {
   const { rows } = await query(client, HASHES, { keys });
   return new Map(rows.map(({ key, body_hash }) => [key, body_hash]));
 }
