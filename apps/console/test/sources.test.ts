@@ -120,7 +120,7 @@ test("who may not see payloads sees the reason of a refusal, and no value of a h
   const viewer = await console.as("viewer");
   await eventually(async () => {
     const { items } = await viewer.call("GET /refused-requests", { query: { source: "buzzbip", limit: 1 } });
-    expect(items[0]).toMatchObject({ bodyBytes: 3, headers: { "x-buzzbip-signature": "…" } });
+    expect(items[0]).toMatchObject({ bodyBytes: 3, headers: { "x-buzzbip-signature": "•••" } });
   });
 });
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { BUZZBIP_EVENT_TYPES } from "./buzzbip.ts";
 import { endpointSettingsSchema } from "./endpoint.ts";
+import { errorLine, errorMessage } from "./masked.ts";
 
 // Strict, so that what is added to an answer is added here, too: the CLI's tests parse what `--json` prints with these.
 
@@ -25,7 +26,7 @@ const endpointRow = endpointSettingsSchema.extend({
   /** Deliveries that failed in a row. */
   failures: count,
   failingSince: time.nullable(),
-  lastError: z.string().nullable(),
+  lastError: errorLine.nullable(),
   /** When its circuit becomes half open; null while the circuit is closed. */
   nextTryAt: time.nullable(),
   pausedAt: time.nullable(),
@@ -83,7 +84,7 @@ export const deliveryRow = z.strictObject({
   receivedAt: time,
   changedAt: time,
   /** Of the last attempt that failed. */
-  error: z.string().nullable(),
+  error: errorLine.nullable(),
   lane: z.string().nullable(),
   late: z.boolean(),
   skipReason: z.string().nullable(),
@@ -116,7 +117,7 @@ export const deliveryDetail = deliveryRow.extend({
       endedAt: time,
       outcome: z.string(),
       errorClass: z.string().nullable(),
-      errorMessage: z.string().nullable(),
+      errorMessage: errorMessage.nullable(),
       worker: z.string().nullable(),
       traceparent,
       traceId,
@@ -138,7 +139,7 @@ export const eventRow = z.strictObject({
   createdAt: time.nullable(),
   bytes: count,
   quarantine: z
-    .strictObject({ reason: z.string(), detail: z.string().nullable(), dismissedAt: time.nullable() })
+    .strictObject({ reason: z.string(), detail: errorMessage.nullable(), dismissedAt: time.nullable() })
     .nullable(),
   mendedBy: z.strictObject({ seq: count, id: z.string().nullable() }).nullable(),
   deliveries: z.array(
@@ -163,7 +164,7 @@ export const eventAttempt = z.strictObject({
   endedAt: time,
   outcome: z.string(),
   errorClass: z.string().nullable(),
-  errorMessage: z.string().nullable(),
+  errorMessage: errorMessage.nullable(),
   worker: z.string(),
   replay: z.string().nullable(),
 });

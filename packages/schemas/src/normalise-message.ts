@@ -4,7 +4,13 @@ const MAX_TITLE = 200;
 
 /** What differs between occurrences of one error, and what stands for it. The order matters: a UUID holds numbers. */
 const VARIABLE: readonly (readonly [RegExp, string])[] = [
-  [/"[^"]*"|'[^']*'|`[^`]*`/g, "…"],
+  // JSON.parse quotes the text around the place, quotes in it included.
+  [/(?:\.{3})?".*"(?:\.{3})? is not valid JSON/g, "… is not valid JSON"],
+  [/["'`]?[[{]\s*["'[{](?:.*[\]}]["'`]?|.*)/g, "…"],
+  // An apostrophe within a word neither begins nor ends a quote.
+  [/"[^"]*"|(?<!\w)'.*?'(?!\w)|`[^`]*`/g, "…"],
+  // A quote of several lines, or one that was cut off.
+  [/["`].*|(?<!\w)'.*/g, "…"],
   [/\bhttps?:\/\/[^\s)]+/g, "<url>"],
   [/\b\S+@\S+\.\S+\b/g, "<address>"],
   [/\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b/gi, "<id>"],
@@ -16,7 +22,7 @@ const VARIABLE: readonly (readonly [RegExp, string])[] = [
 
 /**
  * The first line of an error's message, without numbers, ids, addresses and what is quoted: what errors with one cause have in
- * common, and what may stand in a log.
+ * common, and what may stand in a log or be shown to who may not see payloads.
  *
  * @example
  * normaliseMessage('no contact cnt_5c21 for "ada"'); // "no contact <id> for …"

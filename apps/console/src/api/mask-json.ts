@@ -1,4 +1,4 @@
-const MASK = "•••";
+import { MASK } from "@penstock/schemas/admin";
 
 /** A body as those see it who may not see payloads: the keys of its JSON, each value masked. Of anything else nothing. */
 export function maskBody(body: Buffer): string {

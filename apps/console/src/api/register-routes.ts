@@ -3,6 +3,7 @@ import { ROLES, type RouteCall, type RouteResult, type Routes, type RouteSpec } 
 import type { Logger } from "@penstock/telemetry";
 import type { z } from "zod";
 import type { AnswerOnce } from "./answer-once.ts";
+import { maskAnswer } from "./mask-answer.ts";
 import type { Authenticate, Principal } from "./principal.ts";
 import { Problem, type ProblemDetail } from "./problem.ts";
 import { assertSameOrigin, type PublicPlace } from "./same-origin.ts";
@@ -95,7 +96,8 @@ async function answer(
           checked,
         );
   if (body === undefined) res.status(204).end();
-  else res.status(200).json(body);
+  // Once more for a repeated write: what is kept of an answer is whole, and the rights of the caller may have changed.
+  else res.status(200).json(principal.seesPayloads || !spec.response ? body : maskAnswer(spec.response, body));
 }
 
 /** Who is asking, once it is clear that they may. @throws Problem */

@@ -18,7 +18,10 @@ export interface RouteSpec {
   readonly body?: z.ZodType;
   /** What a success answers with; null: 204, without a body. */
   readonly response: z.ZodType | null;
-  /** "needed": only those who may see payloads may call it. Where payloads can be masked, the handler masks them. */
+  /**
+   * "needed": only those who may see payloads may call it. Else what the answer may quote is masked by its schema (masked.ts), and
+   * bodies by their handler.
+   */
   readonly payloads?: "needed";
   /** The answer holds a secret: it is not kept for a repeated Idempotency-Key. */
   readonly secret?: boolean;

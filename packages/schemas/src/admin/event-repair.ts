@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { errorMessage, statementText } from "../masked.ts";
 import { defineRoutes } from "./contract.ts";
 
 /** `id` may be `seq:7`, for an event without an id. */
@@ -14,11 +15,11 @@ const matches = z.object({
 /** What a handler would do with an event. */
 const dryRunReport = z.object({
   outcome: z.enum(["succeeded", "failed", "not-understood", "not-subscribed"]),
-  error: z.object({ errorClass: z.string().nullable(), errorMessage: z.string().nullable() }).nullable(),
+  error: z.object({ errorClass: z.string().nullable(), errorMessage: errorMessage.nullable() }).nullable(),
   tookMs: z.number(),
   tables: z.array(z.object({ table: z.string(), inserted: z.int(), updated: z.int(), deleted: z.int() })),
   /** In order; failed ones included. */
-  statements: z.array(z.object({ sql: z.string(), rows: z.int().nullable(), error: z.string().nullable() })),
+  statements: z.array(z.object({ sql: statementText, rows: z.int().nullable(), error: errorMessage.nullable() })),
 });
 
 /** What is handled in place of the event's own body. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { adminOperations, deliveryState } from "../admin.ts";
+import { errorLine, errorMessage } from "../masked.ts";
 import { defineRoutes } from "./contract.ts";
 import { time } from "./values.ts";
 
@@ -27,7 +28,7 @@ const errorGroup = z.object({
   firstAt: time,
   lastAt: time,
   /** What the last one said, and which event it was about. */
-  message: z.string(),
+  message: errorMessage,
   day: z.string(),
   seq: count,
 });
@@ -50,7 +51,7 @@ const lane = z.object({
   heldBy: z.enum(["paused", "disabled"]).nullable(),
   /** What waits behind the head, counted up to a thousand. */
   waiting: count,
-  error: z.string().nullable(),
+  error: errorLine.nullable(),
 });
 
 export const handlerRoutes = defineRoutes({

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { errorMessage, headerValue } from "../masked.ts";
 import { defineRoutes } from "./contract.ts";
 import { pageOf, paging, time } from "./values.ts";
 
@@ -65,7 +66,7 @@ const refusedRequest = z.object({
   /** With the names of its query, without their values. */
   path: z.string(),
   /** Those that the source asks for; their values are masked for those who may not see payloads. */
-  headers: z.record(z.string(), z.string()),
+  headers: z.record(z.string(), headerValue),
   findings: z.array(z.string()),
   bodyBytes: count.nullable(),
   bodySha256: z.string().nullable(),
@@ -158,7 +159,7 @@ export const composerRoutes = defineRoutes({
         .object({
           seq: count,
           status: z.enum(["pending", "processed", "quarantined"]),
-          quarantine: z.object({ reason: z.string(), detail: z.string().nullable() }).nullable(),
+          quarantine: z.object({ reason: z.string(), detail: errorMessage.nullable() }).nullable(),
           deliveries: z.array(z.object({ subscriber: z.string(), state: z.string(), attempts: count })),
         })
         .nullable(),

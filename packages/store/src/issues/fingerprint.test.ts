@@ -15,6 +15,13 @@ describe("a message", () => {
     ["Cannot read properties of undefined (reading 'name')", "Cannot read properties of undefined (reading …)"],
     ["first line\nsecond line", "first line"],
     ["added a decade", "added a decade"],
+    ["can't find 'ada' where it isn't", "can't find … where it isn't"],
+    ["no contact 'o'hara' here", "no contact … here"],
+    [`Unexpected token 'W', "{"text": Where i"... is not valid JSON`, "Unexpected token …, … is not valid JSON"],
+    [`Unexpected token 'W', ..."ext": Where is"... is not valid JSON`, "Unexpected token …, … is not valid JSON"],
+    [`cannot take "{"text":"Where is it?"}" at all`, "cannot take … at all"],
+    [`cannot take [{ text: 'Where is`, "cannot take …"],
+    ['cannot take "Where is\nit?"', "cannot take …"],
   ])("%j is %j, whatever stands in it", (message, normal) => {
     expect(normaliseMessage(message)).toBe(normal);
   });
@@ -26,6 +33,8 @@ describe("a message", () => {
       "'".repeat(100_000),
       "a-".repeat(50_000),
       "1.".repeat(50_000),
+      '["'.repeat(50_000),
+      " 'a".repeat(50_000),
       "a@".repeat(50_000),
     ]) {
       expect(normaliseMessage(text).length).toBeLessThanOrEqual(200);
