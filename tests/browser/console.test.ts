@@ -104,6 +104,11 @@ test("a viewer is told that payloads are masked, is offered no change, and is re
   await page.goto(`${penstock.url}/endpoints`);
   await page.getByText("Nothing is sent on yet").waitFor();
   expect(await page.getByRole("button", { name: "Add endpoint" }).count()).toBe(0);
+  await page.goto(`${penstock.url}/composer`);
+  await page.getByText("Sending a request takes the role operator or admin.").waitFor();
+  expect(await page.getByRole("navigation").getByRole("link", { name: "Composer" }).count()).toBe(0);
+  await page.getByRole("navigation").getByText("Composer (for operators)").waitFor();
+  await expectAccessible(page);
   await page.goto(`${penstock.url}/handlers`);
   await page.getByText("tickets").first().waitFor();
   expect(await page.getByRole("button", { name: /^Pause/ }).count()).toBe(0);

@@ -48,9 +48,12 @@ beforeAll(async () => {
     SELECT day, seq, 'inbox', CASE event_id WHEN 'evt_second' THEN 'dead' ELSE 'succeeded' END, 1 FROM penstock.events
      WHERE type = 'message.received';
     INSERT INTO penstock.attempts
-    SELECT day, seq, 'inbox', n, received_at + n * interval '2 s', received_at + n * interval '3 s', 'failed',
+    SELECT day, seq, 'inbox', n, received_at + n * interval '2 s', received_at + n * interval '3.1 s', 'failed',
            'Error', CASE n WHEN 3 THEN 'no such lead' ELSE 'no such contact' END, 'w1'
-      FROM penstock.events, generate_series(1, 3) AS n WHERE event_id = 'evt_second'`);
+      FROM penstock.events, generate_series(1, 3) AS n WHERE event_id = 'evt_second';
+    INSERT INTO penstock.replays (id, request, again, status) VALUES ('mend', '{}', false, 'done');
+    UPDATE penstock.deliveries d SET replay_id = 'mend' FROM penstock.events e
+     WHERE e.event_id = 'evt_third' AND d.day = e.day AND d.seq = e.seq`);
 });
 afterAll(() => console.close());
 
@@ -71,6 +74,19 @@ async function signIn(page: Page, role: "viewer" | "operator", seesPayloads: boo
   await page.goto(`${console.url}/events`);
   await page.getByRole("link", { name: "evt_first" }).waitFor();
 }
+
+test("a try of a replay says which replay, and leads to it; in Italian, outcomes and times are Italian, too", async ({
+  openPage,
+}) => {
+  const page = await openPage({ language: "it" });
+  await signIn(page, "viewer", true);
+  await page.goto(`${console.url}/events/buzzbip/evt_third`);
+  await page.getByRole("link", { name: "riesecuzione mend" }).click();
+  await page.getByRole("region", { name: "Riesecuzioni" }).getByText("mend").waitFor();
+  await page.goto(`${console.url}/events/buzzbip/evt_second`);
+  await page.getByRole("cell", { name: "fallito" }).first().waitFor();
+  await page.getByText(/^\+9,3 s$/).waitFor();
+});
 
 const queryOf = (page: Page): string | null => new URL(page.url()).searchParams.get("q");
 
@@ -146,7 +162,7 @@ test("j, k and o walk the list and open an event; r replays it, once the count i
   await page.getByRole("heading", { level: 1, name: "evt_second" }).waitFor();
   await expect.poll(() => page.getByRole("img", { name: /^attempt \d: failed/ }).count()).toBe(3);
   await page.getByRole("cell", { name: "Error: no such contact" }).first().waitFor();
-  await page.getByText("1.0 s after the try before · the same error · took 2.0 s, before 1.0 s").waitFor();
+  await page.getByText("900 ms after the try before · the same error · took 2.2 s, before 1.1 s").waitFor();
   await page.getByRole("deletion").filter({ hasText: "contact" }).waitFor();
   await page.getByRole("insertion").filter({ hasText: "lead" }).waitFor();
   await page.keyboard.press("r");

@@ -43,8 +43,16 @@ export function createConsoleApp(options: ConsoleAppOptions): Express {
   router.use("/queue", ...options.queueBoard.handlers);
   serveDocs(router, webFolder, basePath);
   serveWeb(router, webFolder, { basePath, version, hasOidc: options.hasOidc, traceUrl: options.traceUrl });
-  // A proxy may leave the path in front or take it away.
-  if (place.basePath !== "") app.use(place.basePath, router);
+  if (place.basePath !== "") {
+    // Cookies are of what is below the path: without the slash, nobody would be signed in.
+    app.use((req, res, next) => {
+      const [path, query] = req.originalUrl.split(/\?(.*)/s);
+      if (path !== place.basePath) return next();
+      res.redirect(308, query === undefined ? basePath : `${basePath}?${query}`);
+    });
+    // A proxy may leave the path in front or take it away.
+    app.use(place.basePath, router);
+  }
   app.use(router);
   app.use(answerErrors(options.log));
   return app;

@@ -84,7 +84,7 @@ export async function startConsole(
     },
     async signInUrl() {
       const admin = (await ensureAdmin(store)) ?? { id: "", email: "" };
-      return `${url}/sign-in#link=${(await createSignInLink(store, admin, 60, "test")).token}`;
+      return `${env["CONSOLE_URL"] ?? url}/sign-in#link=${(await createSignInLink(store, admin, 60, "test")).token}`;
     },
     async recordEvents() {
       await recordPending(createEngineStore(store, "test"));

@@ -79,6 +79,13 @@ test("it can be mounted below a path, whether a proxy leaves that in front or ta
     expect(html).toContain('"basePath":"/penstock/"');
   }
   expect((await fetch(`${url}/penstock/api/v1/me`)).status).toBe(401);
+  for (const [path, to] of [
+    ["/penstock", "/penstock/"],
+    ["/penstock?a=1", "/penstock/?a=1"],
+  ]) {
+    const { status, headers } = await fetch(url + path, { redirect: "manual" });
+    expect([path, status, headers.get("location")]).toEqual([path, 308, to]);
+  }
 });
 
 test.each(["postgres", "redis"])(

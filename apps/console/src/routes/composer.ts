@@ -1,12 +1,14 @@
 import type { Keyring } from "@penstock/dispatch/seal";
 import { isKnownEventType, KNOWN_EVENT_TYPES, wallClockMs } from "@penstock/schemas";
-import type { composerRoutes } from "@penstock/schemas/admin";
+import type { composerRoutes, RouteResult } from "@penstock/schemas/admin";
 import { makeEvent } from "@penstock/schemas/fixtures";
 import type { NamedSource } from "@penstock/sources";
-import { listEvents, recordAudit, type Store } from "@penstock/store";
+import { listEvents, listRefusedRequests, recordAudit, type Store } from "@penstock/store";
 import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
 import { findLiveSecret, findSource, type SourceParts } from "../source-parts.ts";
+
+type Outcomes = NonNullable<RouteResult<(typeof composerRoutes)["GET /composer/outcome"]>["event"]>["deliveries"];
 
 /** Longer ago than any provider's tolerance. */
 const OLD_MS = 86_400_000;
@@ -35,6 +37,7 @@ export function createComposerHandlers(
         target: name,
         detail: { way, bytes: sent.length },
       });
+      const [refused] = await listRefusedRequests(store, { source: name, limit: 1 });
       const begun = performance.now();
       const answer = await post(url, headers, sent, signal);
       const header = (wanted: string): string | undefined =>
@@ -45,6 +48,7 @@ export function createComposerHandlers(
         tookMs: performance.now() - begun,
         headers,
         eventId: answer.status < 300 ? id : null,
+        refusedBefore: refused?.id ?? 0,
       };
     },
     "GET /composer/outcome": async ({ query: { source, eventId } }) => {
@@ -57,7 +61,12 @@ export function createComposerHandlers(
           seq,
           status,
           quarantine: quarantine && { reason: quarantine.reason, detail: quarantine.detail },
-          deliveries: deliveries.map(({ subscriber, state, attempts }) => ({ subscriber, state, attempts })),
+          // States are texts to the store; the answer is checked.
+          deliveries: deliveries.map(({ subscriber, state, attempts }) => ({
+            subscriber,
+            state,
+            attempts,
+          })) as Outcomes,
         },
       };
     },

@@ -19,7 +19,7 @@ export function createSignInHandlers(auth: Auth, place: PublicPlace): Handlers<t
     "POST /auth/sign-in/oidc": async ({ body: { to } }, { req, res }) => {
       const origin = originOf(req, place);
       // A path of the page and nothing else: an address elsewhere would be a trap.
-      const path = to?.startsWith("/") && !to.startsWith("//") ? to : `${place.basePath}/`;
+      const path = to?.startsWith(`${place.basePath}/`) && !to.startsWith("//") ? to : `${place.basePath}/`;
       const body = {
         provider: OIDC,
         callbackURL: `${origin}${path}`,

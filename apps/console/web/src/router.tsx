@@ -33,7 +33,7 @@ const shell = createRoute({
   component: Shell,
   beforeLoad: async ({ context, location }) => {
     const me = await context.queryClient.query({ ...meQuery, staleTime: "static" });
-    if (me === null) redirect({ to: "/sign-in", search: { to: location.href }, throw: true });
+    if (me === null) redirect({ to: "/sign-in", search: { to: location.publicHref }, throw: true });
   },
 });
 

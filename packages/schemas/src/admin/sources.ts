@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { deliveryState } from "../admin.ts";
 import { errorMessage, headerValue } from "../masked.ts";
 import { defineRoutes } from "./contract.ts";
 import { pageOf, paging, time } from "./values.ts";
@@ -147,6 +148,8 @@ export const composerRoutes = defineRoutes({
       headers: z.record(z.string(), z.string()),
       /** The id by which the event is found, once it was accepted; null: it was refused, or has none. */
       eventId: z.string().nullable(),
+      /** The newest refused request of the source before this one; 0: none is kept. */
+      refusedBefore: count,
     }),
   },
   "GET /composer/outcome": {
@@ -160,7 +163,7 @@ export const composerRoutes = defineRoutes({
           seq: count,
           status: z.enum(["pending", "processed", "quarantined"]),
           quarantine: z.object({ reason: z.string(), detail: errorMessage.nullable() }).nullable(),
-          deliveries: z.array(z.object({ subscriber: z.string(), state: z.string(), attempts: count })),
+          deliveries: z.array(z.object({ subscriber: z.string(), state: deliveryState, attempts: count })),
         })
         .nullable(),
     }),

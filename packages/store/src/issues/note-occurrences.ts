@@ -46,7 +46,7 @@ const NOTE = statement({
                          ${{ places: "text[]", firstSeen: "timestamptz[]", lastSeen: "timestamptz[]", counts: "int8[]" }},
                          ${{ days: "date[]", seqs: "int8[]" }})
         ON CONFLICT (fingerprint) DO UPDATE
-       SET count = i.count + excluded.count, first_seen = least(i.first_seen, excluded.first_seen),
+       SET title = excluded.title, count = i.count + excluded.count, first_seen = least(i.first_seen, excluded.first_seen),
            last_seen = greatest(i.last_seen, excluded.last_seen), place = coalesce(excluded.place, i.place),
            example_day = coalesce(excluded.example_day, i.example_day),
            example_seq = coalesce(excluded.example_seq, i.example_seq),

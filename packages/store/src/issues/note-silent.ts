@@ -15,7 +15,7 @@ export async function noteSilentSources(store: Store, watched: readonly WatchedS
     await noteOccurrences(
       client,
       silent.map(({ source, now }) => ({
-        ...fingerprint("silent-source", source, "it has sent nothing for longer than usual"),
+        ...fingerprint("silent-source", source, titleOf(watched.find(({ name }) => name === source))),
         at: now,
         example: null,
       })),
@@ -24,4 +24,17 @@ export async function noteSilentSources(store: Store, watched: readonly WatchedS
     return sources;
   });
   return noted ?? readSilence(store.pool, watched);
+}
+
+/** Says what it was judged by: the weeks before, or its settings. */
+function titleOf({ silentAfterMs }: Pick<WatchedSource, "silentAfterMs"> = { silentAfterMs: null }): string {
+  if (typeof silentAfterMs !== "number") return "it has sent nothing for longer than usual";
+  const minutes = Math.round(silentAfterMs / 60_000);
+  const [size, unit] = (
+    [
+      [1_440, "d"],
+      [60, "h"],
+    ] as const
+  ).find(([length]) => minutes % length === 0) ?? [1, "min"];
+  return `it has sent nothing for longer than its silentAfter of ${minutes / size} ${unit}`;
 }

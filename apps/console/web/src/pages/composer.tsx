@@ -9,12 +9,15 @@ import { SelectField } from "../parts/field.tsx";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { RefusedRequests } from "../parts/refused-requests.tsx";
+import { StatusBadge } from "../parts/status-badge.tsx";
+import { useMayOperate } from "../parts/use-role.ts";
 
 const JsonEditor = lazy(() => import("../parts/json-editor.tsx"));
 
 const texts = defineTexts({
   en: {
     title: "Composer",
+    needsRole: "Sending a request takes the role operator or admin. An admin can give it to you in Settings.",
     source: "Source",
     type: "Type",
     anew: "A new sample",
@@ -39,6 +42,8 @@ const texts = defineTexts({
   },
   it: {
     title: "Compositore",
+    needsRole:
+      "Per inviare una richiesta serve il ruolo operator o admin. Un amministratore può assegnartelo nelle Impostazioni.",
     source: "Sorgente",
     type: "Tipo",
     anew: "Un nuovo esempio",
@@ -69,6 +74,12 @@ type Way = "signed" | "unsigned" | "tampered" | "old";
 /** A request as a provider would send it, or as one that is to be refused; and what became of it. */
 export function ComposerPage() {
   const t = useTexts(texts);
+  const mayOperate = useMayOperate();
+  return <Page title={t("title")}>{mayOperate ? <Composer /> : <Notice>{t("needsRole")}</Notice>}</Page>;
+}
+
+function Composer() {
+  const t = useTexts(texts);
   const search = useSearch({ from: "/shell/composer" });
   const navigate = useNavigate({ from: "/composer" });
   const [body, setBody] = useState("");
@@ -98,7 +109,7 @@ export function ComposerPage() {
     void navigate({ search: { ...rest, ...kept, ...changed }, replace: true });
   };
   return (
-    <Page title={t("title")}>
+    <>
       {sources.error && <ErrorNotice error={sources.error} onRetry={() => void sources.refetch()} />}
       {sources.isSuccess && source === undefined && <p className="text-dim">{t("none")}</p>}
       {source && (
@@ -143,7 +154,7 @@ export function ComposerPage() {
       )}
       {send.error && <ErrorNotice error={send.error} />}
       {source && send.data && <Outcome source={source.name} sent={send.data} way={way} />}
-    </Page>
+    </>
   );
 }
 
@@ -177,11 +188,12 @@ function Outcome({ source, sent, way }: { source: string; sent: Sent; way: Way }
         <ul>
           {event?.deliveries.map(({ subscriber, state, attempts }) => (
             <li key={subscriber}>
-              <span className="font-medium">{subscriber}</span> {state} <span className="text-dim">({attempts})</span>
+              <span className="font-medium">{subscriber}</span> <StatusBadge state={state} />{" "}
+              <span className="text-dim">({attempts})</span>
             </li>
           ))}
         </ul>
-        {!isAccepted && <RefusedRequests source={source} />}
+        {!isAccepted && <RefusedRequests source={source} after={sent.refusedBefore} />}
       </div>
     </Panel>
   );

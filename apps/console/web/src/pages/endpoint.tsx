@@ -13,6 +13,7 @@ import { formatCount, formatMs } from "../parts/measures.ts";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { Row } from "../parts/row.tsx";
+import { stateTexts } from "../parts/status-badge.tsx";
 import { Table } from "../parts/table.tsx";
 import { TimeAgo } from "../parts/time-ago.tsx";
 import { useMayOperate } from "../parts/use-role.ts";
@@ -149,6 +150,7 @@ function DeliveryLog({ id, url }: { id: string; url: string | undefined }) {
   const { state, delivery: shown } = route.useSearch();
   const navigate = route.useNavigate();
   const queries = useQueryClient();
+  const states = useTexts(stateTexts);
   const log = useInfiniteQuery({
     queryKey: ["endpoints", id, "deliveries", state],
     queryFn: ({ pageParam, signal }) =>
@@ -174,7 +176,10 @@ function DeliveryLog({ id, url }: { id: string; url: string | undefined }) {
           label={t("state")}
           value={state ?? "any"}
           onValue={(value) => void navigate({ search: { state: value === "any" ? undefined : value } })}
-          options={[{ value: "any", label: t("any") }, ...DELIVERY_STATES.map((value) => ({ value, label: value }))]}
+          options={[
+            { value: "any", label: t("any") },
+            ...DELIVERY_STATES.map((value) => ({ value, label: states(value) })),
+          ]}
         />
       }
     >
@@ -199,7 +204,7 @@ function DeliveryLog({ id, url }: { id: string; url: string | undefined }) {
                 </Link>,
                 delivery.type,
                 <span key="state">
-                  {delivery.state}
+                  {states(delivery.state)}
                   {delivery.skipReason !== null && (
                     <span className="block text-xs text-dim">{delivery.skipReason}</span>
                   )}

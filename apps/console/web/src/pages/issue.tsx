@@ -9,7 +9,7 @@ import { wallClockMs } from "../app/wall-clock.ts";
 import { Bars, fillHours } from "../parts/bars.tsx";
 import { Button } from "../parts/button.tsx";
 import { IssueActions } from "../parts/issue-actions.tsx";
-import { describeLeft, issueTexts } from "../parts/issue-texts.ts";
+import { describeLeft, issueTexts, titleOf } from "../parts/issue-texts.ts";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { RetryIssueDialog } from "../parts/retry-issue-dialog.tsx";
@@ -147,7 +147,7 @@ export function IssuePage() {
       {error && <ErrorNotice error={error} onRetry={() => void issue.refetch()} />}
       {data && (
         <>
-          <Panel title={`${names(data.kind)}: ${data.title}`}>
+          <Panel title={`${names(data.kind)}: ${titleOf(names, data)}`}>
             <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-1.5">
               <dt className="text-dim">{t("state")}</dt>
               <dd>

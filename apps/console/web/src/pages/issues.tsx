@@ -6,7 +6,7 @@ import { useKeys } from "../app/keys.tsx";
 import { defineTexts, useTexts } from "../app/language.tsx";
 import { Button } from "../parts/button.tsx";
 import { SelectField } from "../parts/field.tsx";
-import { describeLeft, issueTexts } from "../parts/issue-texts.ts";
+import { describeLeft, issueTexts, titleOf } from "../parts/issue-texts.ts";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { Table } from "../parts/table.tsx";
@@ -107,7 +107,7 @@ export function IssuesPage() {
                   <Link to="/issues/$id" params={{ id: String(issue.id) }} className="font-medium underline">
                     {names(issue.kind)}
                   </Link>
-                  <div className="break-words">{issue.title}</div>
+                  <div className="break-words">{titleOf(names, issue)}</div>
                   <div className="text-xs text-dim">{describeLeft(names, issue.left)}</div>
                 </td>
                 <td className="font-mono text-xs">{issue.subject}</td>

@@ -5,11 +5,12 @@ import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { wallClockMs } from "../app/wall-clock.ts";
 import { Bars, fillHours } from "../parts/bars.tsx";
-import { describeLeft, issueTexts } from "../parts/issue-texts.ts";
+import { describeLeft, issueTexts, titleOf } from "../parts/issue-texts.ts";
 import { LineChart } from "../parts/line-chart.tsx";
 import { formatMs } from "../parts/measures.ts";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
+import { stateTexts } from "../parts/status-badge.tsx";
 import { TimeAgo } from "../parts/time-ago.tsx";
 
 const texts = defineTexts({
@@ -96,6 +97,7 @@ const STATES = ["pending", "running", "retrying", "dead"] as const;
 export function OverviewPage() {
   const t = useTexts(texts);
   const names = useTexts(issueTexts);
+  const states = useTexts(stateTexts);
   const { language } = useLanguage();
   const overview = useQuery({
     queryKey: ["overview"],
@@ -131,7 +133,7 @@ export function OverviewPage() {
               <Link to="/issues/$id" params={{ id: String(issue.id) }} className="font-medium underline">
                 {`${names(issue.kind)}: ${issue.subject}`}
               </Link>
-              <p className="break-words">{issue.title}</p>
+              <p className="break-words">{titleOf(names, issue)}</p>
               <p className="text-dim">
                 {[describeLeft(names, issue.left), t("last")].filter((part) => part !== "").join(", ")}{" "}
                 <TimeAgo time={issue.lastSeen} />. {issue.advice ?? names(`${issue.kind}-remedy`)}
@@ -188,7 +190,7 @@ export function OverviewPage() {
                 </th>
                 {STATES.map((state) => (
                   <th key={state} scope="col" className="py-1 pr-4 font-medium">
-                    {state}
+                    {states(state)}
                   </th>
                 ))}
               </tr>

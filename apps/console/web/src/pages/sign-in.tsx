@@ -57,8 +57,8 @@ export function SignInPage() {
   const [token] = useState(takeLinkToken);
   const onSuccess = async (): Promise<void> => {
     await signedIn();
-    // A path of this page and nothing else: an address elsewhere would be a trap.
-    router.history.push(to?.startsWith("/") && !to.startsWith("//") ? to : settings.basePath);
+    // A path of this page, as browsers name it, and nothing else: an address elsewhere would be a trap.
+    router.history.push(to?.startsWith(settings.basePath) && !to.startsWith("//") ? to : settings.basePath);
   };
   const byLink = useMutation({
     mutationFn: (link: string) => api.call("POST /auth/sign-in/link", { body: { token: link } }),

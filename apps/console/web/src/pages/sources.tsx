@@ -5,6 +5,7 @@ import { api } from "../app/api.ts";
 import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
 import { CopyText } from "../parts/copy-text.tsx";
+import { formatMs } from "../parts/measures.ts";
 import { ErrorNotice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { RefusedRequests } from "../parts/refused-requests.tsx";
@@ -27,6 +28,7 @@ const texts = defineTexts({
     silence: "Silence",
     sends: "It sends as usual.",
     silent: "Silent: it has sent nothing for longer than usual.",
+    bySetting: "Silent: it has sent nothing for longer than its silentAfter of {time}.",
     usual: {
       one: "In the same hours of other weeks it sent at least {count} request.",
       other: "In the same hours of other weeks it sent at least {count} requests.",
@@ -50,6 +52,7 @@ const texts = defineTexts({
     silence: "Silenzio",
     sends: "Invia come al solito.",
     silent: "Muta: non invia nulla da più tempo del solito.",
+    bySetting: "Muta: non invia nulla da più tempo del suo silentAfter, che è {time}.",
     usual: {
       one: "Nelle stesse ore delle altre settimane ha inviato almeno {count} richiesta.",
       other: "Nelle stesse ore delle altre settimane ha inviato almeno {count} richieste.",
@@ -134,17 +137,19 @@ function SourceFacts({ source }: { source: Source }) {
 function SilenceNote({ silence }: { silence: Source["silence"] }) {
   const t = useTexts(texts);
   const { language } = useLanguage();
-  const { state, usual, learnsUntil, advice } = silence;
+  const { state, usual, learnsUntil, silentAfterMs, advice } = silence;
   if (state === "silent") {
     return (
       <>
         <p className="font-medium text-bad">
-          {t("silent")} {usual !== null && usual > 0 && t("usual", { count: usual })}
+          {silentAfterMs === null ? t("silent") : t("bySetting", { time: formatMs(silentAfterMs, language) })}{" "}
+          {usual !== null && usual > 0 && t("usual", { count: usual })}
         </p>
         <p>{advice ?? t("ask")}</p>
       </>
     );
   }
-  const until = learnsUntil === null ? "" : new Date(learnsUntil).toLocaleDateString(localeOf(language));
+  const until =
+    learnsUntil === null ? "" : new Date(learnsUntil).toLocaleDateString(localeOf(language), { dateStyle: "long" });
   return <p className={state === "unheard" ? "text-warn" : "text-dim"}>{t(state, { until })}</p>;
 }

@@ -3,6 +3,8 @@ import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { formatMs } from "./measures.ts";
 import { ErrorNotice } from "./notice.tsx";
+import { OfReplay } from "./of-replay.tsx";
+import { useOutcome } from "./outcome-texts.ts";
 import { TimeAgo } from "./time-ago.tsx";
 
 const texts = defineTexts({
@@ -28,6 +30,7 @@ const texts = defineTexts({
 export function DeliveryTries({ endpoint, seq, url }: { endpoint: string; seq: number; url: string | undefined }) {
   const t = useTexts(texts);
   const { language } = useLanguage();
+  const outcome = useOutcome();
   const tries = useQuery({
     queryKey: ["endpoints", endpoint, "tries", seq],
     queryFn: ({ signal }) => api.call("GET /endpoints/{id}/deliveries/{seq}", { path: { id: endpoint, seq }, signal }),
@@ -36,13 +39,14 @@ export function DeliveryTries({ endpoint, seq, url }: { endpoint: string; seq: n
   if (tries.error) return <ErrorNotice error={tries.error} onRetry={() => void tries.refetch()} />;
   if (!tries.data) return null;
   if (tries.data.attemptLog.length === 0) return <p className="text-dim">{t("none")}</p>;
+  const { source, eventId } = tries.data;
   return (
     <ol className="flex flex-col gap-2">
       {url !== undefined && <li className="max-w-xl text-dim">{t("request", { url })}</li>}
       {tries.data.attemptLog.map((each) => (
         <li key={`${each.attempt} ${each.endedAt} ${each.outcome}`} className="rounded-md bg-sunken p-2">
           <p>
-            {t("try", { number: each.attempt })}: <b>{each.outcome}</b> <TimeAgo time={each.endedAt} />
+            {t("try", { number: each.attempt })}: <b>{outcome(each.outcome)}</b> <TimeAgo time={each.endedAt} />
             {each.startedAt !== null && (
               <span className="text-dim">
                 {" · "}
@@ -55,6 +59,7 @@ export function DeliveryTries({ endpoint, seq, url }: { endpoint: string; seq: n
               </span>
             )}
           </p>
+          {each.replay !== null && <OfReplay event={{ source, id: eventId ?? `seq:${seq}` }} replay={each.replay} />}
           {each.outcome === "succeeded" && <p className="text-dim">{t("taken")}</p>}
           {each.errorClass !== null && (
             <pre className="mt-1 max-w-xl overflow-x-auto text-xs whitespace-pre-wrap">

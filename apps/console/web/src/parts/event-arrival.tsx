@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api } from "../app/api.ts";
-import { defineTexts, useTexts } from "../app/language.tsx";
+import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
+import { formatMs } from "./measures.ts";
 import { ErrorNotice, Notice } from "./notice.tsx";
 import { TimeAgo } from "./time-ago.tsx";
-import { formatMs } from "./timeline.tsx";
 
 const texts = defineTexts({
   en: {
@@ -46,6 +46,7 @@ const texts = defineTexts({
 /** How an event came: what verified it, and the headers that are kept. */
 export function EventArrival({ event }: { event: { source: string; id: string } }) {
   const t = useTexts(texts);
+  const { language } = useLanguage();
   const found = useQuery({
     queryKey: ["event-arrival", event],
     queryFn: ({ signal }) => api.call("GET /events/{source}/{id}/arrival", { path: event, signal }),
@@ -73,7 +74,7 @@ export function EventArrival({ event }: { event: { source: string; id: string } 
         <p className={signatureAgeMs !== null && signatureAgeMs < -1_000 ? "text-warn" : "text-dim"}>
           {signatureAgeMs === null
             ? t("noTime")
-            : t(signatureAgeMs < -1_000 ? "ahead" : "age", { age: formatMs(Math.abs(signatureAgeMs)) })}
+            : t(signatureAgeMs < -1_000 ? "ahead" : "age", { age: formatMs(Math.abs(signatureAgeMs), language) })}
         </p>
       </section>
       <section aria-label={t("headers")}>

@@ -3,8 +3,12 @@ import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { api } from "../app/api.ts";
 import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
+import { nameOf } from "./event-table.tsx";
+import { formatMs } from "./measures.ts";
+import { useOutcome } from "./outcome-texts.ts";
+import { OfReplay } from "./of-replay.tsx";
 import { StatusBadge } from "./status-badge.tsx";
-import { type EventDetail, formatMs } from "./timeline.tsx";
+import type { EventDetail } from "./timeline.tsx";
 import { compareTries, tookMs, type Try } from "./try-change.ts";
 
 const texts = defineTexts({
@@ -19,7 +23,8 @@ const texts = defineTexts({
     answer: "Answer",
     taken: "The receiver took it: it answered with a 2xx.",
     lane: "Lane {lane}",
-    heldBy: "held: {why}",
+    paused: "held: paused",
+    disabled: "held: disabled",
     waitsFor: "waits for {id} in its lane",
     request: "Request: POST {url} (as it is set now), the event as JSON, signed anew for each try",
     waited: "{time} after the try before",
@@ -39,7 +44,8 @@ const texts = defineTexts({
     answer: "Risposta",
     taken: "Il ricevente l'ha accettato: ha risposto con un 2xx.",
     lane: "Corsia {lane}",
-    heldBy: "fermo: {why}",
+    paused: "fermo: in pausa",
+    disabled: "fermo: disattivato",
     waitsFor: "attende {id} nella sua corsia",
     request: "Richiesta: POST {url} (come è impostato ora), l'evento come JSON, firmato di nuovo a ogni tentativo",
     waited: "{time} dopo il tentativo precedente",
@@ -65,7 +71,7 @@ export function EventAttempts({ event }: { event: EventDetail }) {
         <section key={delivery.subscriber} aria-label={delivery.subscriber}>
           <Head delivery={delivery} source={event.source} />
           {isEndpoint(delivery.subscriber) && <Request endpoint={delivery.subscriber} />}
-          <Tries delivery={delivery} />
+          <Tries delivery={delivery} event={event} />
         </section>
       ))}
     </div>
@@ -86,7 +92,7 @@ function Head({ delivery, source }: { delivery: Delivery; source: string }) {
       )}
       <StatusBadge state={delivery.state} />
       {lane !== null && <span className="font-normal text-dim">{t("lane", { lane })}</span>}
-      {heldBy !== null && <span className="font-normal text-warn">{t("heldBy", { why: heldBy })}</span>}
+      {heldBy !== null && <span className="font-normal text-warn">{t(heldBy)}</span>}
       {waitsFor !== null && (
         <Link
           to="/events/$source/$id"
@@ -113,9 +119,10 @@ function Request({ endpoint }: { endpoint: string }) {
   return <p className="mb-1 text-dim">{t("request", { url: found.data.url })}</p>;
 }
 
-function Tries({ delivery: { subscriber, attemptLog } }: { delivery: Delivery }) {
+function Tries({ delivery: { subscriber, attemptLog }, event }: { delivery: Delivery; event: EventDetail }) {
   const t = useTexts(texts);
   const { language } = useLanguage();
+  const outcome = useOutcome();
   const columns = ["try", "outcome", "at", "took", "worker", isEndpoint(subscriber) ? "answer" : "error"] as const;
   let before: Try | null = null;
   return (
@@ -141,8 +148,9 @@ function Tries({ delivery: { subscriber, attemptLog } }: { delivery: Delivery })
                 <tr className="border-t border-line align-top">
                   <td className="py-1 pr-4">{attempt.startedAt === null ? "" : attempt.attempt}</td>
                   <td className="py-1 pr-4">
-                    {attempt.outcome}
+                    {outcome(attempt.outcome)}
                     {attempt.note === null ? "" : ` (${attempt.note})`}
+                    {attempt.replay !== null && <OfReplay event={nameOf(event)} replay={attempt.replay} />}
                   </td>
                   <td className="py-1 pr-4 whitespace-nowrap">
                     {new Date(attempt.startedAt ?? attempt.endedAt).toLocaleString(localeOf(language), {
@@ -150,7 +158,7 @@ function Tries({ delivery: { subscriber, attemptLog } }: { delivery: Delivery })
                       timeStyle: "medium",
                     })}
                   </td>
-                  <td className="py-1 pr-4 whitespace-nowrap">{took === null ? "" : formatMs(took)}</td>
+                  <td className="py-1 pr-4 whitespace-nowrap">{took === null ? "" : formatMs(took, language)}</td>
                   <td className="py-1 pr-4">{attempt.worker}</td>
                   <td className="py-1 pr-4 wrap-anywhere text-bad">
                     {[attempt.errorClass, attempt.errorMessage].filter((part) => part !== null).join(": ")}
@@ -179,12 +187,20 @@ function Tries({ delivery: { subscriber, attemptLog } }: { delivery: Delivery })
 /** What is different since the try before, in words. */
 function Change({ before, after }: { before: Try; after: Try }) {
   const t = useTexts(texts);
+  const { language } = useLanguage();
   const change = compareTries(before, after);
   const words = [
-    ...(change.waitedMs === null ? [] : [t("waited", { time: formatMs(change.waitedMs) })]),
+    ...(change.waitedMs === null ? [] : [t("waited", { time: formatMs(change.waitedMs, language) })]),
     ...(change.sameError ? [t("sameError")] : []),
     ...(change.errorClass ? [t("changedError", change.errorClass)] : []),
-    ...(change.tookMs ? [t("changedTime", { was: formatMs(change.tookMs.was), is: formatMs(change.tookMs.is) })] : []),
+    ...(change.tookMs
+      ? [
+          t("changedTime", {
+            was: formatMs(change.tookMs.was, language),
+            is: formatMs(change.tookMs.is, language),
+          }),
+        ]
+      : []),
     ...(change.otherWorker ? [t("otherWorker")] : []),
   ];
   return (

@@ -2,15 +2,16 @@ import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../app/api.ts";
-import { defineTexts, useTexts } from "../app/language.tsx";
+import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { Button } from "./button.tsx";
 import { CopyText } from "./copy-text.tsx";
 import { nameOf } from "./event-table.tsx";
 import { SelectField } from "./field.tsx";
+import { formatMs } from "./measures.ts";
 import { ErrorNotice, Notice } from "./notice.tsx";
 import { Row } from "./row.tsx";
 import { Table } from "./table.tsx";
-import { type EventDetail, formatMs } from "./timeline.tsx";
+import type { EventDetail } from "./timeline.tsx";
 
 const texts = defineTexts({
   en: {
@@ -144,11 +145,12 @@ function Result({ state, worker, report, command }: RouteAnswer<AdminRoutes["GET
 
 function ReportView({ report: { outcome, error, tookMs, tables, statements } }: { report: Report }) {
   const t = useTexts(texts);
+  const { language } = useLanguage();
   const why = [error?.errorClass, error?.errorMessage].filter((part) => part != null).join(": ");
   return (
     <>
       <Notice tone={outcome === "succeeded" ? "good" : "bad"}>
-        {t(outcome, { took: formatMs(tookMs), error: why })}
+        {t(outcome, { took: formatMs(tookMs, language), error: why })}
       </Notice>
       {outcome === "succeeded" && (
         <section aria-label={t("changes")}>

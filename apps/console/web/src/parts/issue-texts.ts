@@ -1,3 +1,4 @@
+import type { IssueKind } from "@penstock/schemas";
 import { defineTexts } from "../app/language.tsx";
 
 /** What issues are called, on each page that shows some. */
@@ -15,6 +16,14 @@ export const issueTexts = defineTexts({
     ignored: "ignored",
     left: { one: "{count} left", other: "{count} left" },
     leftAtLeast: "{count} or more left",
+    "other-errors": "other errors: too many kinds to tell apart",
+    "it-failed": "it failed",
+    "quarantine-title": "events in quarantine: {reason}",
+    "refused-title": "requests are refused: {reason}",
+    "failing-endpoint-title": "the endpoint does not take what is sent to it",
+    "blocked-lane-title": "lanes wait behind a dead letter",
+    "silent-source-title": "it has sent nothing for longer than usual",
+    "silent-by-setting": "it has sent nothing for longer than its silentAfter of {reason}",
     "dead-letter-remedy": "Look at an example, mend the handler, then retry all.",
     "quarantine-remedy": "See why they were not understood; retry all once they are, or dismiss them.",
     "refused-remedy": "Compare the signing secret with the provider's: the source's page says why each was refused.",
@@ -35,6 +44,14 @@ export const issueTexts = defineTexts({
     ignored: "ignorato",
     left: { one: "{count} rimasto", other: "{count} rimasti" },
     leftAtLeast: "{count} o più rimasti",
+    "other-errors": "altri errori: di troppi tipi per distinguerli",
+    "it-failed": "è fallita",
+    "quarantine-title": "eventi in quarantena: {reason}",
+    "refused-title": "richieste rifiutate: {reason}",
+    "failing-endpoint-title": "l'endpoint non accetta ciò che gli viene inviato",
+    "blocked-lane-title": "delle corsie attendono dietro una consegna fallita",
+    "silent-source-title": "non invia nulla da più tempo del solito",
+    "silent-by-setting": "non invia nulla da più tempo del suo silentAfter, che è {reason}",
     "dead-letter-remedy": "Guarda un esempio, correggi l'handler, poi riprova tutto.",
     "quarantine-remedy": "Guarda perché non sono stati capiti; riprova tutto quando lo sono, oppure scartali.",
     "refused-remedy":
@@ -44,6 +61,19 @@ export const issueTexts = defineTexts({
     "silent-source-remedy": "Chiedi al provider se il suo webhook è ancora attivo.",
   },
 });
+
+/** What an issue is about in words. Penstock's own sentences are translated, what an error says is not. */
+export function titleOf(
+  t: (key: keyof typeof issueTexts.en, values: { reason: string }) => string,
+  { kind, title }: { kind: IssueKind; title: string },
+): string {
+  const [, reason = ""] = title.split(/(?:: | silentAfter of )(.*)/s);
+  if (kind !== "dead-letter") {
+    return t(kind === "silent-source" && reason !== "" ? "silent-by-setting" : `${kind}-title`, { reason });
+  }
+  if (title === issueTexts.en["other-errors"]) return t("other-errors", { reason });
+  return title === issueTexts.en["it-failed"] ? t("it-failed", { reason }) : title;
+}
 
 /** Counting ends there. */
 const COUNT_LIMIT = 10_000;

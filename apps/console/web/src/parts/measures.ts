@@ -10,14 +10,15 @@ export function formatBytes(bytes: number, language: Language): string {
   return `${value.toLocaleString(language, { maximumFractionDigits: digits })} ${BYTES[power]}`;
 }
 
-/** `38 ms`, `1.5 s`, `4 min`; a dash where there is none. */
+/** `38 ms`, `1.5 s`, `4 min`, `9 d`; a dash where there is none. */
 export function formatMs(ms: number | null, language: Language): string {
   if (ms === null) return "–";
   const write = (value: number, digits: number): string =>
     value.toLocaleString(language, { maximumFractionDigits: digits });
   if (ms < 1_000) return `${write(ms, ms < 10 ? 1 : 0)} ms`;
   if (ms < 90_000) return `${write(ms / 1_000, ms < 10_000 ? 1 : 0)} s`;
-  return ms < 5_400_000 ? `${write(ms / 60_000, 0)} min` : `${write(ms / 3_600_000, 1)} h`;
+  if (ms < 5_400_000) return `${write(ms / 60_000, ms < 600_000 ? 1 : 0)} min`;
+  return ms < 172_800_000 ? `${write(ms / 3_600_000, 1)} h` : `${write(ms / 86_400_000, 1)} d`;
 }
 
 /** A number that is counted up to a limit: `1,000+`. */

@@ -26,13 +26,13 @@ export const navigationTexts = defineTexts({
   },
 });
 
-/** What the navigation shows, in its order. `key`: typed after `g`, it goes there. */
+/** What the navigation shows, in its order. `key`: typed after `g`, it goes there. `writes`: it is not for viewers. */
 export const NAVIGATION = [
   { name: "overview", to: "/overview", key: "o" },
   { name: "events", to: "/events", key: "e" },
   { name: "issues", to: "/issues", key: "i" },
   { name: "sources", to: "/sources", key: "u" },
-  { name: "composer", to: "/composer", key: "c" },
+  { name: "composer", to: "/composer", key: "c", writes: true },
   { name: "endpoints", to: "/endpoints", key: "p" },
   { name: "handlers", to: "/handlers", key: "h" },
   { name: "database", to: "/database", key: "d" },
@@ -41,4 +41,5 @@ export const NAVIGATION = [
   readonly name: keyof typeof navigationTexts.en;
   readonly to: LinkProps["to"];
   readonly key: string;
+  readonly writes?: true;
 }[];

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { api } from "../app/api.ts";
 import { defineTexts, useTexts } from "../app/language.tsx";
 import { Button } from "./button.tsx";
@@ -10,6 +10,8 @@ const texts = defineTexts({
   en: {
     title: "Refused requests",
     none: "None on record.",
+    looking: "It is being looked for: ingest writes down what it refused within a second.",
+    notFound: "It is not on record. When many requests are refused at once, ingest keeps only some of them.",
     more: "Show more",
     from: "from {address}",
     body: "body {bytes} B",
@@ -27,6 +29,8 @@ const texts = defineTexts({
   it: {
     title: "Richieste rifiutate",
     none: "Nessuna registrata.",
+    looking: "La si sta cercando: ingest registra entro un secondo ciò che ha rifiutato.",
+    notFound: "Non è registrata. Quando le richieste rifiutate sono molte insieme, ingest ne conserva solo alcune.",
     more: "Mostra altre",
     from: "da {address}",
     body: "corpo {bytes} B",
@@ -57,15 +61,27 @@ const isExplained = (reason: string): reason is (typeof EXPLAINED)[number] =>
 
 const FEW = 3;
 const MOST = 100;
+/** What was refused is on record within a second; nobody looks for it longer than this. */
+const LOOKED_FOR_MS = 15_000;
 
-/** The last requests of a source that were refused, each with the reason in sentences. */
-export function RefusedRequests({ source }: { source: string }) {
+/**
+ * The last requests of a source that were refused, each with the reason in sentences. With `after`, the one that comes after the
+ * request of this id is looked for until it is there.
+ */
+export function RefusedRequests({ source, after }: { source: string; after?: number }) {
   const t = useTexts(texts);
   const [limit, setLimit] = useState(FEW);
+  const [gaveUp, setGaveUp] = useState<number>();
+  useEffect(() => {
+    if (after === undefined) return undefined;
+    const timer = setTimeout(() => setGaveUp(after), LOOKED_FOR_MS);
+    return () => clearTimeout(timer);
+  }, [after]);
+  const isMissing = (newest: { id: number } | undefined): boolean => after !== undefined && (newest?.id ?? 0) <= after;
   const refused = useQuery({
     queryKey: ["refused-requests", source, limit],
     queryFn: ({ signal }) => api.call("GET /refused-requests", { query: { source, limit }, signal }),
-    refetchInterval: 5_000,
+    refetchInterval: ({ state }) => (isMissing(state.data?.items[0]) && gaveUp !== after ? 500 : 5_000),
     placeholderData: (before) => before,
   });
   const items = refused.data?.items ?? [];
@@ -73,7 +89,12 @@ export function RefusedRequests({ source }: { source: string }) {
     <section aria-label={`${t("title")}: ${source}`} className="flex flex-col gap-2">
       <h3 className="font-semibold">{t("title")}</h3>
       {refused.error && <ErrorNotice error={refused.error} onRetry={() => void refused.refetch()} />}
-      {refused.isSuccess && items.length === 0 && <p className="text-dim">{t("none")}</p>}
+      {refused.isSuccess && isMissing(items[0]) && (
+        <p role="status" className="text-dim">
+          {t(gaveUp === after ? "notFound" : "looking")}
+        </p>
+      )}
+      {refused.isSuccess && items.length === 0 && after === undefined && <p className="text-dim">{t("none")}</p>}
       <ul className="flex flex-col gap-2">
         {items.map((request) => (
           <li key={request.id} className="border-l-2 border-line pl-3">

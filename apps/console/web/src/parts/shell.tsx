@@ -9,6 +9,7 @@ import icon from "../icon.svg";
 import { applyTheme } from "../app/theme.ts";
 import { KeysDialog } from "./keys-dialog.tsx";
 import { NAVIGATION, navigationTexts } from "./navigation.ts";
+import { useMayOperate } from "./use-role.ts";
 
 const texts = defineTexts({
   en: {
@@ -19,6 +20,7 @@ const texts = defineTexts({
     showKeys: "Show the keys",
     goTo: "Go to {page}",
     masked: "Payloads are masked for you",
+    needsRole: "for operators",
   },
   it: {
     skip: "Vai al contenuto",
@@ -28,6 +30,7 @@ const texts = defineTexts({
     showKeys: "Mostra i tasti",
     goTo: "Vai a {page}",
     masked: "Per te i contenuti sono mascherati",
+    needsRole: "per gli operatori",
   },
 });
 
@@ -48,9 +51,11 @@ function Frame() {
   const { data: me } = useQuery(meQuery);
   const [showsKeys, setShowsKeys] = useState(false);
   usePreferences(me ?? null);
+  const mayOperate = useMayOperate();
+  const isFor = (item: (typeof NAVIGATION)[number]): boolean => mayOperate || !("writes" in item);
   useKeys([
     { keys: "?", does: t("showKeys"), run: () => setShowsKeys(true) },
-    ...NAVIGATION.map(({ name, to, key }) => ({
+    ...NAVIGATION.filter(isFor).map(({ name, to, key }) => ({
       keys: `g ${key}`,
       does: t("goTo", { page: nav(name) }),
       run: () => void navigate({ to }),
@@ -78,16 +83,22 @@ function Frame() {
           Penstock
         </Link>
         <nav aria-label={t("navigation")} className="flex gap-1 overflow-x-auto md:mt-3 md:flex-col">
-          {NAVIGATION.map(({ name, to }) => (
-            <Link
-              key={name}
-              to={to}
-              className="rounded-md px-2 py-1.5 hover:bg-sunken"
-              activeProps={{ className: "bg-sunken font-semibold" }}
-            >
-              {nav(name)}
-            </Link>
-          ))}
+          {NAVIGATION.map((item) =>
+            isFor(item) ? (
+              <Link
+                key={item.name}
+                to={item.to}
+                className="rounded-md px-2 py-1.5 hover:bg-sunken"
+                activeProps={{ className: "bg-sunken font-semibold" }}
+              >
+                {nav(item.name)}
+              </Link>
+            ) : (
+              <span key={item.name} className="px-2 py-1.5 whitespace-nowrap text-dim">
+                {nav(item.name)} <span className="text-xs">({t("needsRole")})</span>
+              </span>
+            ),
+          )}
         </nav>
         <div className="mt-auto flex flex-col gap-1 text-dim max-md:hidden">
           {me && !me.seesPayloads && <p className="px-2 text-xs">{t("masked")}</p>}

@@ -1,6 +1,7 @@
 import { defineTexts, useTexts } from "../app/language.tsx";
 
-const texts = defineTexts({
+/** What states are called, on each page that shows some. */
+export const stateTexts = defineTexts({
   en: {
     pending: "pending",
     processed: "processed",
@@ -27,7 +28,7 @@ const texts = defineTexts({
   },
 });
 
-export type Shown = keyof typeof texts.en;
+export type Shown = keyof typeof stateTexts.en;
 
 const TONES: Partial<Record<Shown, string>> = {
   succeeded: "text-good",
@@ -39,7 +40,7 @@ const TONES: Partial<Record<Shown, string>> = {
 
 /** A state, in words and in colour. */
 export function StatusBadge({ state }: { state: Shown }) {
-  const t = useTexts(texts);
+  const t = useTexts(stateTexts);
   return <span className={`whitespace-nowrap ${TONES[state] ?? "text-dim"}`}>{t(state)}</span>;
 }
 

@@ -1,5 +1,7 @@
 import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
 import { defineTexts, localeOf, useLanguage, useTexts } from "../app/language.tsx";
+import { formatMs } from "./measures.ts";
+import { useOutcome } from "./outcome-texts.ts";
 import { StatusBadge } from "./status-badge.tsx";
 
 const texts = defineTexts({
@@ -36,6 +38,7 @@ const COLOURS: Readonly<Record<string, string>> = {
 export function Timeline({ event }: { event: EventDetail }) {
   const t = useTexts(texts);
   const { language } = useLanguage();
+  const outcome = useOutcome();
   const startMs = Date.parse(event.receivedAt);
   const times = event.deliveries.flatMap(({ attemptLog, changedAt, nextAttemptAt }) => [
     ...attemptLog.map(({ endedAt }) => endedAt),
@@ -54,7 +57,7 @@ export function Timeline({ event }: { event: EventDetail }) {
         <span>
           {say(event.receivedAt)} {t("received")}
         </span>
-        <span>+{formatMs(spanMs)}</span>
+        <span>+{formatMs(spanMs, language)}</span>
       </div>
       {event.deliveries.map((delivery) => (
         <div key={delivery.subscriber} className="flex items-center gap-3 max-md:flex-col max-md:items-stretch">
@@ -66,12 +69,12 @@ export function Timeline({ event }: { event: EventDetail }) {
               const from = percent(attempt.startedAt ?? attempt.endedAt);
               const label =
                 attempt.startedAt === null
-                  ? t("ended", { outcome: attempt.outcome, end: say(attempt.endedAt) })
+                  ? t("ended", { outcome: outcome(attempt.outcome), end: say(attempt.endedAt) })
                   : t("attempt", {
                       n: attempt.attempt,
-                      outcome: attempt.outcome,
+                      outcome: outcome(attempt.outcome),
                       start: say(attempt.startedAt),
-                      took: formatMs(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt)),
+                      took: formatMs(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt), language),
                     });
               return (
                 <span
@@ -98,11 +101,4 @@ export function Timeline({ event }: { event: EventDetail }) {
       ))}
     </figure>
   );
-}
-
-export function formatMs(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`;
-  if (ms < 7_200_000) return `${(ms / 60_000).toFixed(1)} min`;
-  return ms < 172_800_000 ? `${(ms / 3_600_000).toFixed(1)} h` : `${(ms / 86_400_000).toFixed(1)} d`;
 }
