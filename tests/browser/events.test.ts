@@ -37,7 +37,10 @@ let console: ConsoleUnderTest;
 beforeAll(async () => {
   console = await startConsole(
     { TRACE_URL: "https://traces.example.com/{traceId}" },
-    { list: defineSources({ buzzbip: buzzbip() }).list, secrets: { buzzbip: ["whsec_of_the_pages"] } },
+    {
+      list: defineSources({ buzzbip: buzzbip(), "buzzbip-eu": buzzbip({ sensitive: ["data.text"] }) }).list,
+      secrets: { buzzbip: ["whsec_of_the_pages"] },
+    },
   );
   await record(["first", "second", "third"].map((name) => newEvent(name)));
   await record([newEvent("created", "contact.created")]);
@@ -194,6 +197,25 @@ test("the body is read when it is asked for, and that is on record; a viewer wit
   await other.getByText('"contactId": "•••"').waitFor();
   expect(await other.locator("body").textContent()).not.toContain("refund");
   expect(await reads()).toBe(before + 1);
+});
+
+test("sensitive fields of a body are masked until they are asked for; an edit begins with all of it", async ({
+  page,
+}) => {
+  await signIn(page, "operator", true);
+  await record([{ ...newEvent("eu"), source: "buzzbip-eu" }]);
+  await page.goto(`${console.url}/events/buzzbip-eu/evt_eu?tab=body`);
+  await page.getByText('"text": "•••"').waitFor();
+  await page.getByText('"contactId": "cnt_eu"').waitFor();
+  expect(await page.getByRole("button", { name: "Copy as cURL" }).count()).toBe(0);
+  await expectAccessible(page);
+  await page.getByRole("button", { name: "Show sensitive fields" }).click();
+  await page.getByText('"text": "Where is my refund?"').waitFor();
+  await page.getByRole("button", { name: "Copy as cURL" }).waitFor();
+  const [entry] = await listAudit(console.store, { action: "events.read-body" });
+  expect(entry?.detail).toMatchObject({ revealed: true });
+  await page.goto(`${console.url}/events/buzzbip-eu/evt_eu?tab=edit`);
+  await page.getByText("Where is my refund?").waitFor();
 });
 
 test("how an event came, its trace, commands that send it to one's own machine, and a dry run that no worker takes", async ({

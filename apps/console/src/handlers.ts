@@ -58,7 +58,7 @@ export function createHandlers({
 }: HandlerParts): Handlers<AdminRoutes> {
   return {
     ...createOverviewHandlers(store, sources),
-    ...createEventsHandlers(store, closing),
+    ...createEventsHandlers(store, sources, closing),
     ...createEventRepairHandlers(store, keyring, sources),
     ...createDeliveryHandlers(store),
     ...createReplayHandlers(store),

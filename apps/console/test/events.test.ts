@@ -16,7 +16,10 @@ let reader: Client;
 beforeAll(async () => {
   console = await startConsole(
     {},
-    { list: defineSources({ buzzbip: buzzbip() }).list, secrets: { buzzbip: [SECRET] } },
+    {
+      list: defineSources({ buzzbip: buzzbip(), "buzzbip-eu": buzzbip({ sensitive: ["data.text"] }) }).list,
+      secrets: { buzzbip: [SECRET] },
+    },
   );
   viewer = await console.as("viewer");
   reader = await console.as("operator", true);
@@ -150,17 +153,52 @@ test("a body is shown to those who may see payloads, which is on record; the oth
   const path = { source: "buzzbip", id: "evt_a" };
   const reads = async (): Promise<number> => (await listAudit(console.store, { action: "events.read-body" })).length;
   const before = await reads();
-  const masked = await viewer.call("GET /events/{source}/{id}/body", { path });
+  const masked = await viewer.call("GET /events/{source}/{id}/body", { path, query: {} });
   expect(masked.masked).toBe(true);
   expect(JSON.parse(masked.body)).toEqual({ data: { contactId: "•••", tags: ["•••"], text: "•••" } });
   expect(await reads()).toBe(before);
-  const whole = await reader.call("GET /events/{source}/{id}/body", { path });
+  const whole = await reader.call("GET /events/{source}/{id}/body", { path, query: {} });
   expect([whole.masked, whole.body]).toEqual([false, expect.stringContaining("Where is my refund?")]);
   expect(await reads()).toBe(before + 1);
   for (const q of ["data.contactId=cnt_a", "refund", "-refund"]) {
     await expect(search(viewer, q)).rejects.toMatchObject({ status: 403 });
     await expect(viewer.call("GET /events/histogram", { query: { q } })).rejects.toMatchObject({ status: 403 });
   }
+});
+
+test("what a source calls sensitive is masked until it is asked for, which is on record", async () => {
+  const event: NewEvent = {
+    source: "buzzbip-eu",
+    eventId: "evt_eu",
+    key: null,
+    type: "message.received",
+    createdAt: null,
+    subjects: [],
+    problem: null,
+    traceparent: null,
+    bodyVaries: false,
+    body: Buffer.from('{"id":12345678901234567890,"data":{"text":"Where is my refund?"}}'),
+    replay: null,
+  };
+  await commitBatch(console.store, [event, { ...event, eventId: "evt_plain", body: Buffer.from('{"data":{}}') }]);
+  await console.recordEvents();
+  const read = (client: Client, id: string, query: { reveal?: "true" } = {}) =>
+    client.call("GET /events/{source}/{id}/body", { path: { source: "buzzbip-eu", id }, query });
+  expect(await read(reader, "evt_eu")).toMatchObject({
+    masked: true,
+    mayReveal: true,
+    body: '{"id":12345678901234567890,"data":{"text":"•••"}}',
+  });
+  const whole = { masked: false, mayReveal: false, body: event.body.toString() };
+  expect(await read(reader, "evt_eu", { reveal: "true" })).toMatchObject(whole);
+  const [entry] = await listAudit(console.store, { action: "events.read-body" });
+  expect(entry).toMatchObject({ target: "buzzbip-eu/evt_eu", detail: { revealed: true } });
+  expect(await read(viewer, "evt_eu", { reveal: "true" })).toMatchObject({
+    masked: true,
+    mayReveal: false,
+    body: '{"id":"•••","data":{"text":"•••"}}',
+  });
+  expect(await read(reader, "evt_plain")).toMatchObject({ masked: false, mayReveal: false, body: '{"data":{}}' });
 });
 
 test("an event is replayed with a count before, by an operator, which is on record", async () => {
@@ -202,7 +240,7 @@ test("another body is checked, then handled as a new event that says what it was
   const made = await reader.call("GET /events/{source}/{id}", { path: { source: "buzzbip", id } });
   const { items } = await reader.call("GET /events/{source}/{id}", { path });
   expect(made.items).toMatchObject([{ type: "message.received", madeBy: { replay, of: items[0]?.seq } }]);
-  const shown = await reader.call("GET /events/{source}/{id}/body", { path: { source: "buzzbip", id } });
+  const shown = await reader.call("GET /events/{source}/{id}/body", { path: { source: "buzzbip", id }, query: {} });
   expect(shown.body).toBe(body);
   const [entry] = await listAudit(console.store, { action: "replay.create" });
   expect(entry).toMatchObject({
@@ -282,7 +320,7 @@ test("an event is signed as its provider would now, for those who may see payloa
   const route = "POST /events/{source}/{id}/signed" as const;
   await expect((await console.as("operator")).call(route, { path })).rejects.toMatchObject({ status: 403 });
   const { headers, unsigned } = await reader.call(route, { path });
-  const { body } = await reader.call("GET /events/{source}/{id}/body", { path });
+  const { body } = await reader.call("GET /events/{source}/{id}/body", { path, query: {} });
   expect(unsigned).toBeNull();
   const request = { header: (name: string) => headers[name], body: Buffer.from(body), url: "/" };
   expect(buzzbip().verify(request, [SECRET], Date.now())).toMatchObject({ ok: true });

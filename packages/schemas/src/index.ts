@@ -46,6 +46,7 @@ export { adminOperations, type AdminInput, type AdminOperation, type AdminOutput
 export { hmac, type HmacAlgorithm } from "./hmac.ts";
 export { sliceJson, sliceJsonItems, sliceJsonMembers } from "./json-slice.ts";
 export { matchBody } from "./search/match-body.ts";
+export { createHide, MASK, maskBody, type MaskedPath } from "./mask-body.ts";
 export { normaliseMessage } from "./normalise-message.ts";
 export { parseDuration, parseMoment } from "./moment.ts";
 export { isStorableText, toStorableText } from "./storable-text.ts";

@@ -1,8 +1,6 @@
 import { z } from "zod";
+import { MASK } from "./mask-body.ts";
 import { normaliseMessage } from "./normalise-message.ts";
-
-/** Stands for what is not shown. */
-export const MASK = "•••";
 
 /** How a text is shown to those who may not see payloads; `beside`: the object that the text stands in. */
 interface Masking {

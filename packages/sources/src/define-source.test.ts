@@ -165,6 +165,7 @@ test("all that is wrong with all sources is told at once, by name and never by v
     retentionDays: 0.5,
     retention: { "a*b": 1 },
     silentAfter: "30 s",
+    sensitive: ["data..PRIVATE"],
   };
   const { problems } = defineSources({
     "Not A Name": buzzbip(),
@@ -182,12 +183,24 @@ test("all that is wrong with all sources is told at once, by name and never by v
     expect.stringMatching(/^acme `retentionDays`/),
     expect.stringMatching(/^acme `retention` must be days by type/),
     expect.stringMatching(/^acme `silentAfter` must be a length of time from 1m/),
+    expect.stringMatching(/^acme `sensitive` must be a list of paths/),
     expect.stringMatching(/^made it must be what/),
     expect.stringMatching(/^none its options must be an object/),
     expect.stringMatching(/^penstock the name is that of Penstock's own events/),
   ]);
   expect(problems.join()).not.toContain("PRIVATE");
   expect(defineSources({}).problems).toHaveLength(1);
+});
+
+test("fields that are sensitive are named by their paths", () => {
+  expect(buzzbip({ sensitive: ["data.from", "data.body"] }).sensitive).toEqual([
+    ["data", "from"],
+    ["data", "body"],
+  ]);
+  expect(buzzbip().sensitive).toEqual([]);
+  for (const path of ["", "data.", "data.0.from", " data", "data .from"]) {
+    expect(buzzbip({ sensitive: [path] }).problems.join()).toContain("`sensitive` must");
+  }
 });
 
 test("headers are kept that are asked for, and none that can hold a secret", () => {

@@ -35,6 +35,11 @@ export interface SourceOptions {
    * known of the provider. `false`: nothing is kept of how a request came, neither headers nor which secret verified it.
    */
   readonly keepsHeaders?: readonly string[] | false;
+  /**
+   * Fields of the body that are masked wherever people look at it, until they ask to see them, and in messages of errors, e.g.
+   * `data.from`: names with dots between them, of a form its names. What is below a field and all items of a list are meant, too.
+   */
+  readonly sensitive?: readonly string[];
 }
 
 /** The same, checked; `null` is what was not given. */
@@ -44,6 +49,8 @@ export interface SourceSettings {
   readonly keepsRefusedBodies: boolean;
   /** In lower case; none: nothing is kept of how a request came. */
   readonly keptHeaders: readonly string[];
+  /** The paths of fields that are masked. */
+  readonly sensitive: readonly (readonly string[])[];
   readonly secretsFrom: string | null;
   readonly maxBodyBytes: number | null;
   readonly ratePerSecond: number | null;
@@ -74,6 +81,7 @@ const COMMON = [
   "bodyVaries",
   "keepsRefusedBodies",
   "keepsHeaders",
+  "sensitive",
 ];
 
 /** What a provider says of itself. */
@@ -109,6 +117,7 @@ export function readOptions(options: SourceOptions, provider: Provider = {}): So
     bodyVaries: options.bodyVaries ?? bodyVaries,
     keepsRefusedBodies: options.keepsRefusedBodies ?? false,
     keptHeaders: toKeptHeaders(options.keepsHeaders, provider.keepsHeaders),
+    sensitive: Object.freeze(isSensitive(options.sensitive) ? options.sensitive.map((path) => path.split(".")) : []),
     maxBodyBytes: number("maxBodyBytes"),
     ratePerSecond: number("ratePerSecond"),
     retentionDays: number("retentionDays"),
@@ -133,6 +142,11 @@ export function readOptions(options: SourceOptions, provider: Provider = {}): So
       ),
       ...checkRetention(options.retention),
       ...checkSilentAfter(options.silentAfter),
+      ...(options.sensitive === undefined || isSensitive(options.sensitive)
+        ? []
+        : [
+            '`sensitive` must be a list of paths such as "data.from": names with dots between them, no numbers of items',
+          ]),
     ]),
   };
 }
@@ -167,6 +181,12 @@ function checkSilentAfter(given: unknown): string[] {
   const isFine = typeof ms === "number" && ms >= SILENT_AFTER.min && ms <= SILENT_AFTER.max;
   return isFine ? [] : ["`silentAfter` must be a length of time from 1m to 365d, e.g. 30m, 26h or 3d, or false"];
 }
+
+const isSensitive = (given: unknown): given is readonly string[] =>
+  Array.isArray(given) &&
+  given.every(
+    (path) => typeof path === "string" && path.split(".").every((name) => name !== "" && !/^\d+$|^\s|\s$/.test(name)),
+  );
 
 function toKeptHeaders(asked: unknown, ofProvider: readonly string[] = []): readonly string[] {
   if (asked === false) return Object.freeze([]);

@@ -68,14 +68,15 @@ export function registerEvents(program: Command, ctx: CliContext): void {
     .description(
       "Shows all of an event: every attempt of every handler, and the body. An id can stand for several events when the same id came with different bodies: all are shown.",
     )
+    .option("--reveal", "show the fields that the source calls sensitive, too; that is on record")
     .option("--json", "print one JSON object per event; the body as text, or in base64 where it is not UTF-8")
     .addHelpText(
       "after",
       `\nExamples:\n  ${ctx.penstock} events show evt_7f3a9b2c\n  ${ctx.penstock} events show 12 --json`,
     )
-    .action(async (id: string, { json }: { json?: true }) => {
+    .action(async (id: string, { json, reveal }: { json?: true; reveal?: true }) => {
       const found = await withOperations(ctx, async (operations) => {
-        const found = await operations.showEvents(id);
+        const found = await operations.showEvents(id, reveal);
         if (found.length === 0) throw new CliError(await noEvent(ctx, operations, id));
         return found;
       });

@@ -1,5 +1,5 @@
 import { type Answer, isSuccess } from "@penstock/dispatch";
-import { OWN_SOURCE } from "@penstock/schemas";
+import { maskBody, OWN_SOURCE } from "@penstock/schemas";
 import { showEvents, type TailedEvent } from "@penstock/store";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CliContext } from "../cli-context.ts";
@@ -15,6 +15,7 @@ import { noEvent } from "../no-match.ts";
 import { retentionInStore } from "../operations/retention.ts";
 import { printable } from "../output/printable.ts";
 import { readProjectSources } from "../project-config.ts";
+import { findSensitive } from "../sources/find-sensitive.ts";
 
 interface ListenFlags {
   readonly forward?: string;
@@ -46,7 +47,7 @@ export function registerListen(program: Command, ctx: CliContext): void {
       "Follows the events of this database as workers process them, or from --since on, skips none, and posts each to a program of yours, signed as its provider signs it. Goes on by itself after Postgres was away. For a developer's machine: any address will do.",
     )
     .option("--forward <url>", "where to post each event: its exact body, signed")
-    .option("--print", "show each event's body, too")
+    .option("--print", "show each event's body, too; fields that its source calls sensitive are masked")
     .addOption(new Option("--types <types>", "only of these types, separated by commas").argParser(parseTypes))
     .option("--source <source>", "only of this source")
     .addOption(
@@ -64,6 +65,7 @@ export function registerListen(program: Command, ctx: CliContext): void {
 
 async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
   const { types, source, secret, since = null, event } = flags;
+  const sensitiveOf = await findSensitive(ctx);
   if (secret === "") throw new UsageError("--secret must not be empty.");
   if (source !== undefined) await assertSource(ctx, source);
   const url = parseForward(flags.forward);
@@ -71,7 +73,7 @@ async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
   if (event !== undefined) {
     if (types !== undefined || since !== null)
       throw new UsageError("--event is one event: leave out --types and --since.");
-    return listenToOne(ctx, flags, event, forwarder);
+    return listenToOne(ctx, { ...flags, event }, forwarder, sensitiveOf);
   }
   let cursor: number | null = null;
   let failed = 0;
@@ -85,7 +87,7 @@ async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
       for (const event of page.events) {
         const answer = forwarder && (await forwarder.post(event));
         if (ctx.stop.aborted && answer?.answered !== true) break;
-        show(ctx, flags, event, answer);
+        show(ctx, flags, hide(event, sensitiveOf), answer);
         if (answer && !(answer.answered && isSuccess(answer.status)) && failed++ === 0) {
           ctx.output.say(`It is not tried again. To have it sent once more: --since ${event.seq - 1}`);
         }
@@ -105,23 +107,31 @@ async function listen(ctx: CliContext, flags: ListenFlags): Promise<void> {
 /** Forwards and shows one event that is stored, of several with its id the newest. @throws CliError when there is none. */
 async function listenToOne(
   ctx: CliContext,
-  flags: ListenFlags,
-  named: string,
+  flags: ListenFlags & { readonly event: string },
   forwarder: Forwarder | null,
+  sensitiveOf: SensitiveOf,
 ): Promise<void> {
   try {
     const event = await withStore(ctx, async (store): Promise<TailedEvent> => {
-      const found = (await showEvents(store, named, flags.source)).at(-1);
-      if (found === undefined) throw new CliError(await noEvent(ctx, retentionInStore(store, ctx), named));
+      const found = (await showEvents(store, flags.event, flags.source)).at(-1);
+      if (found === undefined) throw new CliError(await noEvent(ctx, retentionInStore(store, ctx), flags.event));
       return { ...found, receivedAt: new Date(found.receivedAt) };
     });
     const answer = forwarder && (await forwarder.post(event));
-    show(ctx, flags, event, answer);
+    show(ctx, flags, hide(event, sensitiveOf), answer);
     if (answer && !(answer.answered && isSuccess(answer.status))) throw new ReportedFailure("it was not taken");
   } finally {
     await forwarder?.close();
   }
 }
+
+type SensitiveOf = Awaited<ReturnType<typeof findSensitive>>;
+
+/** An event as it is shown. A program that it is forwarded to gets its exact body. */
+const hide = (event: TailedEvent, sensitiveOf: SensitiveOf): TailedEvent => {
+  const sensitive = sensitiveOf(event.source);
+  return sensitive.length === 0 ? event : { ...event, body: Buffer.from(maskBody(event.body, sensitive)) };
+};
 
 function show(ctx: CliContext, flags: ListenFlags, event: TailedEvent, answer: Answer | null): void {
   if (flags.json) ctx.output.json(toJson(event, answer, flags.print === true));

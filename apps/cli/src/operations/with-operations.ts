@@ -58,7 +58,7 @@ export async function throughConsole<T>(
 /** What commands do, on the database. */
 export function operationsInStore(store: Store, ctx: CliContext): Operations {
   return {
-    ...eventsInStore(store),
+    ...eventsInStore(store, ctx),
     ...deliveriesInStore(store, ctx),
     ...replaysInStore(store, ctx),
     ...handlersInStore(store, ctx),

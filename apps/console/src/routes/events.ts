@@ -1,3 +1,4 @@
+import { maskBody } from "@penstock/schemas";
 import { parseQuery, type Term } from "@penstock/schemas/search";
 import type { eventsRoutes, RouteResult } from "@penstock/schemas/admin";
 import {
@@ -11,13 +12,13 @@ import {
   searchEvents,
   type Store,
 } from "@penstock/store";
-import { maskBody } from "../api/mask-json.ts";
 import { printCursor, readCursor } from "../api/page.ts";
 import type { Principal } from "../api/principal.ts";
 import { Problem } from "../api/problem.ts";
 import type { Handlers } from "../api/register-routes.ts";
 import { findEvent, findEvents } from "../find-event.ts";
 import { streamEvents } from "../live/stream-events.ts";
+import type { SourceParts } from "../source-parts.ts";
 import { showWithTraces } from "./delivery-traces.ts";
 
 /** How long a page may be looked for: what is found until then is shown, and one can go on. */
@@ -31,7 +32,11 @@ type Shown = RouteResult<(typeof eventsRoutes)["GET /events/{source}/{id}"]>["it
 const LAST_EVENT_ID = /^\d{1,16}$/;
 
 /** `closing`: ends what would go on for ever. */
-export function createEventsHandlers(store: Store, closing: AbortSignal): Handlers<typeof eventsRoutes> {
+export function createEventsHandlers(
+  store: Store,
+  { list }: SourceParts,
+  closing: AbortSignal,
+): Handlers<typeof eventsRoutes> {
   return {
     "GET /events": async ({ query: { q, open, cursor, limit } }, { principal, signal }) => {
       const terms = readQuery(q, principal);
@@ -55,17 +60,24 @@ export function createEventsHandlers(store: Store, closing: AbortSignal): Handle
       }
       return { items: items as Shown[number][] };
     },
-    "GET /events/{source}/{id}/body": async ({ path }, { principal }) => {
-      const { seq, source, id, body } = await findEvent(store, path);
-      if (!principal.seesPayloads) return { seq, masked: true, encoding: "utf8", body: maskBody(body) };
+    "GET /events/{source}/{id}/body": async ({ path, query: { reveal } }, { principal }) => {
+      const { seq, source, id, body, erased } = await findEvent(store, path);
+      const hidden = { seq, masked: true, encoding: "utf8" } as const;
+      if (!principal.seesPayloads) return { ...hidden, mayReveal: false, body: maskBody(body, [[]]) };
+      const text = body.toString();
+      const sensitive = list.find(({ name }) => name === source)?.source.sensitive ?? [];
+      const masked = erased === null ? maskBody(body, sensitive) : text;
+      const isMasked = masked !== text;
       // On record before it is shown.
       const target = `${source}/${id ?? `seq:${seq}`}`;
-      await recordAudit(store.pool, { actor: principal.actor, action: "events.read-body", target, detail: { seq } });
-      const text = body.toString();
+      const detail = { seq, ...(isMasked && reveal && { revealed: true }) };
+      await recordAudit(store.pool, { actor: principal.actor, action: "events.read-body", target, detail });
+      if (isMasked && !reveal) return { ...hidden, mayReveal: true, body: masked };
       const isText = Buffer.from(text).equals(body);
       return {
         seq,
         masked: false,
+        mayReveal: false,
         encoding: isText ? "utf8" : "base64",
         body: isText ? text : body.toString("base64"),
       };

@@ -58,7 +58,7 @@ export interface EngineContext {
   readonly prefetched: { count: number };
   readonly findSource: (
     name: string,
-  ) => Pick<Source, "provider" | "check" | "sendsEnvelope" | "plainSignatureHeader"> | undefined;
+  ) => Pick<Source, "provider" | "check" | "sendsEnvelope" | "plainSignatureHeader" | "sensitive"> | undefined;
   readonly log: EngineLog;
   /** The most events and bytes of bodies of one batch transaction. */
   readonly batchEvents: number;

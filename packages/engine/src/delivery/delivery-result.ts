@@ -1,5 +1,5 @@
 import type { AnyEvent, Handler, TransactionalHandler } from "@penstock/handler-sdk";
-import { normaliseMessage } from "@penstock/schemas";
+import { createHide, normaliseMessage } from "@penstock/schemas";
 import type { DecodedEvent } from "../event/decode-event.ts";
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { DeliveryResult, RegisteredHandler, StoredEvent } from "../contract/engine-store.ts";
@@ -44,7 +44,7 @@ export function isBatched(handler: Handler): handler is TransactionalHandler {
  * delivery is to run.
  */
 export function deliveriesOfTheirOwn(
-  engine: Pick<EngineContext, "handlers" | "random">,
+  engine: Pick<EngineContext, "handlers" | "random" | "findSource">,
   registered: readonly RegisteredHandler[],
   decoded: readonly DecodedEvent[],
   traces: Pick<EventTraces, "traceparentOf" | "failed">,
@@ -91,9 +91,9 @@ export interface Tried {
 
 /** The result to record for an outcome, with the next step after a failure. Whoever commits the result calls `tellFailures`. */
 export function deliveryResult(
-  engine: Pick<EngineContext, "random">,
+  engine: Pick<EngineContext, "random" | "findSource">,
   handler: Pick<Handler, "name" | "retry">,
-  event: Pick<StoredEvent, "seq" | "day" | "eventId">,
+  event: StoredEvent,
   outcome: HandlerOutcome,
   tried: Tried,
 ): DeliveryResult {
@@ -107,7 +107,7 @@ export function deliveryResult(
     return { ...delivery, state: "succeeded", ...(attempt > 1 || onRecord ? { attempt: success } : {}) };
   }
   const next = nextStep(handler.retry, attempt, outcome.error, engine.random);
-  const error = describeError(outcome.error);
+  const error = describeError(outcome.error, hideOf(engine, event));
   const place = placeOf(outcome.error);
   const fields = {
     handler: handler.name,
@@ -129,6 +129,14 @@ export function deliveryResult(
     attempt: { startedAt, outcome: timedOut ? "timed-out" : "failed", ...error, place, traceparent },
     failure: { fields, message },
   };
+}
+
+/** A function that masks in a text what is sensitive in an event. */
+export function hideOf(
+  { findSource }: Pick<EngineContext, "findSource">,
+  { source, body }: Pick<StoredEvent, "source" | "body">,
+): (text: string) => string {
+  return createHide(body, findSource(source)?.sensitive ?? []);
 }
 
 /** Logs the failures among committed results. Before the commit, a failure that is rolled back and repeated would be logged twice. */

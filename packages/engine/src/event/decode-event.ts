@@ -1,5 +1,5 @@
 import type { AnyEvent } from "@penstock/handler-sdk";
-import { parseTime } from "@penstock/schemas";
+import { type MaskedPath, parseTime } from "@penstock/schemas";
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { QuarantineRecord, StoredEvent } from "../contract/engine-store.ts";
 
@@ -11,6 +11,8 @@ export interface DecodedEvent {
   readonly provider: string;
   /** The exact JSON text of `event.data` as it was sent; null where the body is an envelope or is not JSON. */
   readonly json: Buffer | null;
+  /** The paths of fields that its source masks. */
+  readonly sensitive: readonly MaskedPath[];
 }
 
 export type Decoding =
@@ -46,9 +48,10 @@ export function decodeEvent(stored: StoredEvent, findSource: EngineContext["find
   };
   // Not enumerable: JSON of the event would hold every byte of the body once more, as numbers.
   Object.defineProperty(event, "body", { value: stored.body, enumerable: false });
-  const { provider } = source;
+  const { provider, sensitive } = source;
+  const json = check.json ?? null;
   // The source's schema has checked exactly what the type promises.
-  return { ok: true, decoded: { stored, event: event as unknown as AnyEvent, provider, json: check.json ?? null } };
+  return { ok: true, decoded: { stored, event: event as unknown as AnyEvent, provider, json, sensitive } };
 }
 
 /** An event made of its row alone, without a call of its source's code. */
@@ -61,5 +64,8 @@ export function untouchedEvent(stored: StoredEvent): Decoding {
   }
   const { eventId: id, type, source, seq, receivedAt } = stored;
   const event = { id, type, source, seq, receivedAt, createdAt: stored.createdAt ?? receivedAt };
-  return { ok: true, decoded: { stored, event: event as unknown as AnyEvent, provider: "", json: null } };
+  return {
+    ok: true,
+    decoded: { stored, event: event as unknown as AnyEvent, provider: "", json: null, sensitive: [] },
+  };
 }

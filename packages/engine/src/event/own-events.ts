@@ -20,6 +20,7 @@ const ownEvents = {
   provider: OWN_SOURCE,
   sendsEnvelope: true,
   plainSignatureHeader: null,
+  sensitive: [],
   check({ body, eventId, type }: StoredContent): EventCheck {
     if (type === null || eventId === null || !Object.hasOwn(TYPES, type)) {
       return { ok: false, reason: "unknown-type", detail: `Penstock makes no event of type ${type}` };

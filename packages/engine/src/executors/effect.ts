@@ -13,6 +13,7 @@ import { handBack } from "../delivery/hand-back.ts";
 import { idempotencyKey } from "../event/idempotency-key.ts";
 import { laneRuleOf } from "../handler/lane.ts";
 import type { HandlerOutcome } from "../handler/run-handler.ts";
+import { sensitiveLog } from "../event/sensitive-log.ts";
 import { settle } from "../delivery/settle.ts";
 import { traceAttempt } from "../delivery/trace-attempt.ts";
 import { withDeadline } from "../handler/with-deadline.ts";
@@ -123,9 +124,10 @@ async function callHandler(
   engine: EngineContext,
   effect: Effect,
   claimed: ClaimedEffect,
-  { event }: DecodedEvent,
+  decoded: DecodedEvent,
 ): Promise<HandlerOutcome> {
   const { handler } = effect;
+  const { event } = decoded;
   const { attempt, generation, replay } = claimed.delivery;
   const { once, transaction, finished, close, outage } = createOnce(engine, claimed, effect);
   const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
@@ -141,7 +143,8 @@ async function callHandler(
         replay,
         get log() {
           const fields = { handler: handler.name, attempt, eventId: event.id, seq: event.seq };
-          return (log ??= engine.log.child({ ...fields, ...unsampledTrace(claimed.delivery.traceparent) }));
+          const trace = unsampledTrace(claimed.delivery.traceparent);
+          return (log ??= sensitiveLog(engine.log.child({ ...fields, ...trace }), [decoded]));
         },
         idempotencyKey: idempotencyKey(handler.name, event, generation),
       });

@@ -1,5 +1,5 @@
 import type { EndpointDisablement } from "../contract/engine-store.ts";
-import { describeError, EndpointError } from "../outage/errors.ts";
+import { EndpointError } from "../outage/errors.ts";
 import { retryPastStop } from "../outage/outage-pause.ts";
 import { applySignals } from "./endpoint-health.ts";
 import { type EndpointRun, moveTo } from "./endpoint-run.ts";
@@ -19,14 +19,15 @@ export async function recordHealth(run: EndpointRun, batch: readonly EndedDelive
   // What was in flight when the circuit opened does not close it.
   if (isUnchanged || run.phase === "circuit open") return;
   if (openForMs !== null) moveTo(run, "circuit open");
-  const last = batch.findLast(({ signal }) => signal?.ok === false)?.error;
-  const lastError = last === undefined ? null : toLine(last);
+  // As it is on record: what is sensitive in an answer is masked there.
+  const last = batch.findLast(({ signal }) => signal?.ok === false)?.result?.attempt;
+  const lastError = last === undefined ? null : `${last.errorClass}: ${last.errorMessage}`.slice(0, 300);
   const disablement = await retryPastStop(engine, () =>
     engine.store.saveEndpointHealth(id, { ...health, openForMs, lastError }),
   );
   if (disablement !== null) return disable(run, disablement);
   if (openForMs === null) return;
-  const errorClass = last === undefined ? null : describeError(last).errorClass;
+  const errorClass = last?.errorClass ?? null;
   engine.log.warn({ endpoint: id, ...health, openForMs, errorClass }, "endpoint fails, its circuit is open");
 }
 
@@ -39,9 +40,4 @@ async function disable(run: EndpointRun, disablement: EndpointDisablement): Prom
       "endpoint is disabled: `penstock endpoints resume` enables it again",
     );
   }
-}
-
-function toLine(error: unknown): string {
-  const { errorClass, errorMessage } = describeError(error);
-  return `${errorClass}: ${errorMessage}`.slice(0, 300);
 }

@@ -7,6 +7,7 @@ import { FAILING_AFTER } from "./failing-handlers.ts";
 import { ConflictError, isConflict, isUnavailable } from "../outage/errors.ts";
 import type { EventTraces } from "../event/event-traces.ts";
 import { idempotencyKey } from "../event/idempotency-key.ts";
+import { sensitiveLog } from "../event/sensitive-log.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 /** The outcome of one event. `deferred`: the event did not come up, since the budget was used up or too many failed in a row. */
@@ -97,7 +98,7 @@ async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<nu
     const batch = events.map(({ event }) => event);
     await inBatchSpan(run, () =>
       withDeadline(handler, run.signal, isInterruption, (signal) =>
-        handler.handleBatch?.(batch, { tx, log, signal } satisfies BatchContext<unknown>),
+        handler.handleBatch?.(batch, { tx, log: sensitiveLog(log, events), signal } satisfies BatchContext<unknown>),
       ),
     );
     return events.length;
@@ -111,7 +112,8 @@ async function handleTogether(run: HandlerRun, tx: Transaction<any>): Promise<nu
 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
-async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored }: DecodedEvent): Promise<void> {
+async function handleOne(run: HandlerRun, tx: Transaction<any>, decoded: DecodedEvent): Promise<void> {
+  const { event, stored } = decoded;
   const { handler, attempt } = run;
   let log: HandlerLog | undefined;
   const attributes = { "penstock.handler": handler.name, "penstock.attempt": attempt };
@@ -125,7 +127,7 @@ async function handleOne(run: HandlerRun, tx: Transaction<any>, { event, stored 
         // Made on first use: a child logger costs more than the rest of this call, and most handlers log nothing.
         get log() {
           const trace = unsampledTrace(stored.traceparent);
-          return (log ??= run.log.child({ eventId: event.id, seq: event.seq, ...trace }));
+          return (log ??= sensitiveLog(run.log.child({ eventId: event.id, seq: event.seq, ...trace }), [decoded]));
         },
         idempotencyKey: idempotencyKey(handler.name, event, run.generation ?? 0),
       }),

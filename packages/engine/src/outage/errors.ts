@@ -109,10 +109,16 @@ export function isTransient(error: unknown): boolean {
   return isUnavailable(error) || isConflict(error);
 }
 
-/** The class and message of whatever was thrown, as the record of an attempt keeps them. */
-export function describeError(error: unknown): { errorClass: string; errorMessage: string } {
+/**
+ * The class and message of whatever was thrown, as the record of an attempt keeps them. `hide` masks what is sensitive in the message
+ * before it is cut.
+ */
+export function describeError(
+  error: unknown,
+  hide: (text: string) => string = (text) => text,
+): { errorClass: string; errorMessage: string } {
   const errorClass = error instanceof Error ? classOf(error) : typeof error;
-  const message = toText(error instanceof Error ? error.message : error);
+  const message = hide(toText(error instanceof Error ? error.message : error));
   // A message that carries a document would fill the table.
   return {
     errorClass: toStorableText(errorClass.slice(0, 200)),

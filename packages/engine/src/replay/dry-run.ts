@@ -1,7 +1,7 @@
 import type { TransactionalHandler } from "@penstock/handler-sdk";
 import { toContext } from "@penstock/telemetry";
 import { decodeEvent } from "../event/decode-event.ts";
-import { wants } from "../delivery/delivery-result.ts";
+import { hideOf, wants } from "../delivery/delivery-result.ts";
 import type { EngineContext } from "../contract/engine-context.ts";
 import type { EngineTransaction, ObservedStatement, StoredEvent } from "../contract/engine-store.ts";
 import { codeOf, describeError, isConflict, isUnavailable } from "../outage/errors.ts";
@@ -63,6 +63,7 @@ export async function dryRun(
 ): Promise<DryRunReport> {
   const startedAt = performance.now();
   const statements: ObservedStatement[] = [];
+  let hide = (text: string): string => text;
   const done = (
     outcome: DryRunReport["outcome"],
     { error, tables = [] }: { error?: DryRunReport["error"]; tables?: readonly TableChanges[] } = {},
@@ -74,6 +75,7 @@ export async function dryRun(
     return await store.rehearse(async (tx) => {
       const stored = await tx.readEvent(pointer);
       if (stored === null) return done("failed", { error: { errorClass: null, errorMessage: "the event is gone" } });
+      hide = hideOf({ findSource }, stored);
       const decoding = decodeEvent(stored, findSource);
       if (!decoding.ok) {
         const { reason, detail } = decoding.quarantine;
@@ -81,7 +83,14 @@ export async function dryRun(
       }
       if (!wants(handler, decoding.decoded.event)) return done("not-subscribed");
       const outcome = await runHandlerOnce({
-        tx: { savepoint: (schema, fn) => tx.savepoint(schema, fn, (statement) => void statements.push(statement)) },
+        tx: {
+          savepoint: (schema, fn) =>
+            tx.savepoint(
+              schema,
+              fn,
+              (statement) => void statements.push({ ...statement, error: statement.error && hide(statement.error) }),
+            ),
+        },
         handler,
         event: decoding.decoded,
         traces: { contextOf: ({ traceparent }) => toContext(traceparent) },
@@ -91,13 +100,13 @@ export async function dryRun(
         log: createSilentLog(),
       });
       if (outcome.ok === true) return done("succeeded", { tables: await tx.changes() });
-      return done("failed", { error: outcome.ok === false ? describeError(outcome.error) : null });
+      return done("failed", { error: outcome.ok === false ? describeError(outcome.error, hide) : null });
     });
   } catch (error) {
     signal.throwIfAborted();
     // 57014: a statement took too long, which is no outage.
     const cause = isUnavailable(error) || isConflict(error) ? (error as Error).cause : undefined;
     if (isUnavailable(error) && codeOf(cause) !== "57014") throw error;
-    return done("failed", { error: describeError(cause ?? error) });
+    return done("failed", { error: describeError(cause ?? error, hide) });
   }
 }

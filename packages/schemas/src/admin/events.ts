@@ -102,9 +102,16 @@ export const eventsRoutes = defineRoutes({
     summary: "The body of an event; to those who may not see payloads its keys, with the values masked",
     role: "viewer",
     path,
+    query: z.object({
+      reveal: z
+        .literal("true")
+        .optional()
+        .describe("also the fields that its source calls sensitive; that is on record"),
+    }),
     response: z.object({
       seq: z.int(),
       masked: z.boolean(),
+      mayReveal: z.boolean().describe("what is masked are sensitive fields, and `reveal` shows them"),
       encoding: z.enum(["utf8", "base64"]),
       body: z.string(),
     }),

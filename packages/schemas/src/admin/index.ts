@@ -25,7 +25,7 @@ export {
   type Routes,
   type RouteSpec,
 } from "./contract.ts";
-export { MASK, maskings } from "../masked.ts";
+export { maskings } from "../masked.ts";
 export { LANGUAGES, THEMES } from "./accounts.ts";
 export { WAYS_TO_SEND } from "./sources.ts";
 export {

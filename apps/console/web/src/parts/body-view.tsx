@@ -14,6 +14,8 @@ const texts = defineTexts({
     curl: "Copy as cURL",
     copied: "Copied",
     masked: "You may not see payloads: keys are shown, values are masked. An admin can change that in Settings.",
+    sensitive: "Sensitive fields are masked. Who looks at them is put on record.",
+    reveal: "Show sensitive fields",
     binary: "The body is no text: shown in base64.",
     loading: "Reading the body…",
   },
@@ -24,17 +26,19 @@ const texts = defineTexts({
     copied: "Copiato",
     masked:
       "Non puoi vedere i contenuti: le chiavi sono mostrate, i valori mascherati. Un admin può cambiarlo nelle Impostazioni.",
+    sensitive: "I campi sensibili sono mascherati. Chi li guarda resta registrato.",
+    reveal: "Mostra i campi sensibili",
     binary: "Il contenuto non è testo: mostrato in base64.",
     loading: "Lettura del contenuto…",
   },
 });
 
-/** Reads the body of an event, which is put on record. */
-export const bodyQuery = (event: { source: string; id: string }) =>
+/** Reads the body of an event, which is put on record. `reveal`: with its sensitive fields. */
+export const bodyQuery = (event: { source: string; id: string }, reveal: boolean) =>
   queryOptions({
-    queryKey: ["event-body", event],
+    queryKey: ["event-body", event, reveal],
     // Not given up when the part is shown anew meanwhile: a second reading would be on record, too.
-    queryFn: () => api.call("GET /events/{source}/{id}/body", { path: event }),
+    queryFn: () => api.call("GET /events/{source}/{id}/body", { path: event, query: reveal ? { reveal: "true" } : {} }),
     // It never changes, and each reading is put on record.
     staleTime: Infinity,
     refetchOnWindowFocus: false,
@@ -45,10 +49,11 @@ export function BodyView({ event, maySign }: { event: { source: string; id: stri
   const t = useTexts(texts);
   const [isExact, setIsExact] = useState(false);
   const [copied, setCopied] = useState(false);
-  const body = useQuery(bodyQuery(event));
+  const [reveal, setReveal] = useState(false);
+  const body = useQuery(bodyQuery(event, reveal));
   if (body.isPending) return <p className="text-dim">{t("loading")}</p>;
   if (body.error) return <ErrorNotice error={body.error} onRetry={() => void body.refetch()} />;
-  const { masked, encoding, body: text } = body.data;
+  const { masked, mayReveal, encoding, body: text } = body.data;
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(
       toCurl({
@@ -62,12 +67,13 @@ export function BodyView({ event, maySign }: { event: { source: string; id: stri
   };
   return (
     <div className="flex flex-col gap-3">
-      {masked && <Notice>{t("masked")}</Notice>}
+      {masked && <Notice>{t(mayReveal ? "sensitive" : "masked")}</Notice>}
       {encoding === "base64" && <Notice>{t("binary")}</Notice>}
       <div className="flex flex-wrap gap-2">
         <Button aria-pressed={!isExact} onClick={() => setIsExact(false)}>
           {t("pretty")}
         </Button>
+        {mayReveal && <Button onClick={() => setReveal(true)}>{t("reveal")}</Button>}
         {!masked && (
           <>
             <Button aria-pressed={isExact} onClick={() => setIsExact(true)}>

@@ -53,7 +53,7 @@ const texts = defineTexts({
 /** Another body for an event: edited, checked, and replayed once it is clear who gets it. */
 export function EventEdit({ event }: { event: { source: string; id: string } }) {
   const t = useTexts(texts);
-  const body = useQuery(bodyQuery(event));
+  const body = useQuery(bodyQuery(event, true));
   if (body.isPending) return <p className="text-dim">{t("loading")}</p>;
   if (body.error) return <ErrorNotice error={body.error} onRetry={() => void body.refetch()} />;
   if (body.data.encoding === "base64") return <p className="text-dim">{t("binary")}</p>;
