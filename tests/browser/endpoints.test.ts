@@ -6,10 +6,15 @@ import { troubleOf } from "./harness/test.ts";
 
 let sink: Sink;
 let isGone = true;
+let hasFailed = false;
 beforeAll(async () => {
   sink = await openSink();
-  sink.answer = (response, received, nth) =>
-    (isGone && received.path.endsWith("/gone") ? answer(410) : accept)(response, received, nth);
+  sink.answer = (response, received, nth) => {
+    const isFirst = !hasFailed && received.path.endsWith("/once-down");
+    hasFailed ||= isFirst;
+    const how = isGone && received.path.endsWith("/gone") ? answer(410) : isFirst ? answer(500) : accept;
+    return how(response, received, nth);
+  };
 });
 afterAll(() => sink.close());
 
@@ -52,6 +57,25 @@ test("an endpoint is added, its secret copied, tested, delivered to, and its sec
   const rotated = await dialog.locator("code").textContent();
   expect(rotated).toMatch(/^whsec_/);
   expect(rotated).not.toBe(secret);
+  await dialog.getByText(/^The secret before signs, too, until /).waitFor();
+  expect(await dialog.getByRole("link").count()).toBe(0);
+  await dialog.getByRole("button", { name: "Done" }).click();
+  await page.getByText(/^The new secret and the one before both sign, until /).waitFor();
+});
+
+test("an endpoint that has recovered says when its last error was, and that it is over", async ({
+  penstock,
+  signIn,
+}) => {
+  await penstock.cli("endpoints", "add", `${sink.url}/once-down`, "--types", "contact.created");
+  const page = await signIn({ role: "viewer" });
+  await page.goto(`${penstock.url}/endpoints`);
+  await page.getByRole("link", { name: `${sink.url}/once-down` }).click();
+  await page.getByText("Nothing was sent to it yet.").waitFor();
+  await penstock.send("evt_once_down", {}, "contact.created");
+  const error = page.getByText(/ago: HTTP 500: •••/);
+  await error.waitFor();
+  await error.getByText("It is over: a delivery has succeeded since.").waitFor();
 });
 
 test("what an endpoint has missed is recovered, with its count told first", async ({ penstock, signIn }) => {

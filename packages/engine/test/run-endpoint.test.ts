@@ -423,7 +423,8 @@ describe("failures", () => {
     const tried = sink.received.length;
     expect(tried).toBeGreaterThanOrEqual(5);
     expect(tried).toBeLessThanOrEqual(12);
-    expect(await endpoint("ep_1")).toMatchObject({ status: "failing", lastError: "HTTP 503: status 503" });
+    const failing = { status: "failing", lastError: "HTTP 503: status 503", lastErrorAt: expect.any(String) as string };
+    expect(await endpoint("ep_1")).toMatchObject(failing);
     expect(await findDueEndpoints(store, ["ep_1"])).toEqual([]);
     await unpark();
     await runAll();

@@ -26,7 +26,10 @@ const endpointRow = endpointSettingsSchema.extend({
   /** Deliveries that failed in a row. */
   failures: count,
   failingSince: time.nullable(),
+  /** It stays once the endpoint has recovered. */
   lastError: errorLine.nullable(),
+  /** Null where it is not known. */
+  lastErrorAt: time.nullable(),
   /** When its circuit becomes half open; null while the circuit is closed. */
   nextTryAt: time.nullable(),
   pausedAt: time.nullable(),

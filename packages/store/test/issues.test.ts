@@ -7,6 +7,7 @@ import {
   listIssues,
   noteSilentSources,
   readSilence,
+  recordAudit,
   resolveSettledIssues,
   retryIssue,
   showIssue,
@@ -365,6 +366,52 @@ test("requests that are refused are an issue for each source and reason, each re
   ]);
 });
 
+test("a request that the composer sent to be refused is no issue, and a copy of it by somebody else is", async () => {
+  const body = "0f".repeat(32);
+  const refuse = (hash: string | null, source = "buzzbip") =>
+    store.pool.query(
+      `INSERT INTO penstock.refused_requests (source, reason, status, address, method, path, headers, findings, left_out, at,
+                                              body_sha256)
+       VALUES ($2, 'mismatch', 401, '127.0.0.1', 'POST', '/', '{}', '{}', 0, now(), $1)`,
+      [hash, source],
+    );
+  const send = (way: string) =>
+    recordAudit(store.pool, {
+      actor: "ada",
+      action: "composer.send",
+      target: "buzzbip",
+      detail: { way, bytes: 2, bodySha256: body },
+    });
+  const counts = async () =>
+    (await listIssues(store, { kind: "refused" })).map(({ subject, count }) => [subject, count]);
+  for (let n = 0; n < 2; n++) {
+    await send("tampered");
+    await refuse(body);
+    await advanceIssues(store);
+  }
+  expect(await counts()).toEqual([]);
+  // Before the composer sent it, once too often, of another body or source, or though it was to be accepted.
+  await refuse(body);
+  await advanceIssues(store);
+  expect(await counts()).toEqual([["buzzbip", 1]]);
+  await send("unsigned");
+  await refuse("1e".repeat(32));
+  await refuse(null);
+  await refuse(body, "shop-eu");
+  await advanceIssues(store);
+  expect(await counts()).toEqual(
+    expect.arrayContaining([
+      ["buzzbip", 3],
+      ["shop-eu", 1],
+    ]),
+  );
+  await refuse(body);
+  await send("signed");
+  await refuse(body);
+  await advanceIssues(store);
+  expect(await counts()).toEqual(expect.arrayContaining([["buzzbip", 4]]));
+});
+
 describe("a source", () => {
   interface Sending {
     /** How many weeks before its last event are known. */
@@ -413,7 +460,8 @@ describe("a source", () => {
     await store.pool.query("UPDATE penstock.issues SET last_seen = now() - interval '9 hours'");
     await store.pool.query("UPDATE penstock.source_activity SET event_at = now() - interval '8 hours'");
     await noteSilentSources(store, [{ name: "shop-eu", silentAfterMs: 3_600_000 }]);
-    expect(await only()).toMatchObject({ state: "open", count: 2, reopened: 1 });
+    const title = "it has sent nothing for longer than its silentAfter of 1 h";
+    expect(await only()).toMatchObject({ state: "open", count: 2, reopened: 1, title });
     expect(await told()).toEqual(["opened 1", "reopened 1"]);
   });
 

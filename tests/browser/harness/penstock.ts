@@ -14,7 +14,7 @@ export interface RunningPenstock {
   /** A link that signs in once: the admin, or somebody new with this role. */
   signInLink(role?: "viewer" | "operator"): Promise<string>;
   /** Sends a signed event to ingest; resolves when it is acknowledged. */
-  send(id: string, data?: Readonly<Record<string, unknown>>): Promise<void>;
+  send(id: string, data?: Readonly<Record<string, unknown>>, type?: string): Promise<void>;
 }
 
 export async function startPenstock(): Promise<RunningPenstock> {
@@ -65,9 +65,9 @@ export async function startPenstock(): Promise<RunningPenstock> {
       role === undefined
         ? run("console", "link")
         : run("console", "invite", `${role}${++invited}@example.com`, "--role", role),
-    async send(id, data = {}) {
+    async send(id, data = {}, type = "message.received") {
       const target = `http://127.0.0.1:${ingest}/webhooks/buzzbip`;
-      await run("send", "message.received", "--id", id, "--url", target, "--data", JSON.stringify(data));
+      await run("send", type, "--id", id, "--url", target, "--data", JSON.stringify(data));
     },
   };
 }

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Keyring } from "@penstock/dispatch/seal";
 import { isKnownEventType, KNOWN_EVENT_TYPES, wallClockMs } from "@penstock/schemas";
 import type { composerRoutes, RouteResult } from "@penstock/schemas/admin";
@@ -35,7 +36,7 @@ export function createComposerHandlers(
         actor: principal.actor,
         action: "composer.send",
         target: name,
-        detail: { way, bytes: sent.length },
+        detail: { way, bytes: sent.length, bodySha256: hash("sha256", sent, "hex") },
       });
       const [refused] = await listRefusedRequests(store, { source: name, limit: 1 });
       const begun = performance.now();

@@ -88,6 +88,7 @@ const SAVE_HEALTH = statement({
   text: sql`
     UPDATE penstock.endpoints
        SET failures = ${failures}, parks = ${{ openings: "int4" }}, last_error = coalesce(${{ lastError: "text?" }}, last_error),
+           last_error_at = CASE WHEN ${{ lastError: "text?" }} IS NULL THEN last_error_at ELSE now() END,
            failing_since = CASE WHEN ${failures} > 0 THEN coalesce(failing_since, now()) END,
            parked_until = now() + make_interval(secs => ${{ openForMs: "float8?" }} / 1000)
      WHERE id = ${id}

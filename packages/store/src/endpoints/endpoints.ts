@@ -22,6 +22,8 @@ export interface EndpointRow extends EndpointSettings {
   readonly failures: number;
   readonly failingSince: string | null;
   readonly lastError: string | null;
+  /** When its last error was; null where that is not known. */
+  readonly lastErrorAt: string | null;
   /** When the circuit becomes half open, and one delivery probes the endpoint; null while the circuit is closed. */
   readonly nextTryAt: string | null;
   readonly pausedAt: string | null;
@@ -261,6 +263,7 @@ const LIST = statement({
     failures: "int4",
     failing_since: "timestamptz?",
     last_error: "text?",
+    last_error_at: "timestamptz?",
     parked_until: "timestamptz?",
     paused_at: "timestamptz?",
     disabled_at: "timestamptz?",
@@ -271,7 +274,8 @@ const LIST = statement({
   text: sql`
     SELECT e.id, h.types, ${COLUMNS.map((column) => `e.${column}`).join(", ")}, e.created_at,
            CASE WHEN e.previous_until > now() THEN e.previous_until END AS previous_until,
-           e.failures, e.failing_since, e.last_error, CASE WHEN e.parked_until > now() THEN e.parked_until END AS parked_until,
+           e.failures, e.failing_since, e.last_error, e.last_error_at,
+           CASE WHEN e.parked_until > now() THEN e.parked_until END AS parked_until,
            h.paused_at, e.disabled_at, e.disabled_reason,
            (SELECT jsonb_object_agg(wanted, n)
               FROM unnest(ARRAY['pending', 'running', 'retrying', 'dead', 'skipped']) AS wanted,
@@ -334,6 +338,7 @@ function toEndpointRow(row: Row): EndpointRow {
     failures: row.failures,
     failingSince: row.failing_since?.toISOString() ?? null,
     lastError: row.last_error,
+    lastErrorAt: row.last_error_at?.toISOString() ?? null,
     nextTryAt: row.parked_until?.toISOString() ?? null,
     pausedAt: row.paused_at?.toISOString() ?? null,
     disabledAt: row.disabled_at?.toISOString() ?? null,

@@ -20,6 +20,7 @@ const MIGRATIONS = [
   "0016-erasures",
   "0017-silence",
   "0018-admin-address",
+  "0019-endpoint-errors",
 ] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];

@@ -20,6 +20,7 @@ import * as archives from "./migrations/0015-archives.ts";
 import * as erasures from "./migrations/0016-erasures.ts";
 import * as silence from "./migrations/0017-silence.ts";
 import * as adminAddress from "./migrations/0018-admin-address.ts";
+import * as endpointErrors from "./migrations/0019-endpoint-errors.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { sql, statement } from "../connection/sql.ts";
 
@@ -40,6 +41,7 @@ const MIGRATIONS: Readonly<Record<MigrationName, Migration>> = {
   "0016-erasures": { up: erasures.up },
   "0017-silence": { up: silence.up },
   "0018-admin-address": { up: adminAddress.up },
+  "0019-endpoint-errors": { up: endpointErrors.up },
 };
 
 const OWN = { schema: "penstock", migrations: MIGRATIONS };

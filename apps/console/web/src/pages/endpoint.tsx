@@ -1,3 +1,4 @@
+import type { AdminRoutes, RouteAnswer } from "@penstock/schemas/admin";
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { api } from "../app/api.ts";
@@ -9,7 +10,7 @@ import { EndpointActions } from "../parts/endpoint-actions.tsx";
 import { EndpointStatus } from "../parts/endpoint-status.tsx";
 import { SelectField } from "../parts/field.tsx";
 import { HealthStrip } from "../parts/health-strip.tsx";
-import { formatCount, formatMs } from "../parts/measures.ts";
+import { formatCount, formatMs, timeOf } from "../parts/measures.ts";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
 import { Row } from "../parts/row.tsx";
@@ -32,6 +33,9 @@ const texts = defineTexts({
     speed: "Receipt to success, p50 / p99",
     id: "Id",
     lastError: "Last error",
+    over: "It is over: a delivery has succeeded since.",
+    secrets: "Secrets",
+    bothSign: "The new secret and the one before both sign, until {time}.",
     disabled:
       "It is disabled: {reason}. What it would get is skipped; once it is mended, resume it and recover what it has missed.",
     failing: "It fails, and is left alone for a while. One delivery will tell whether it is back.",
@@ -63,6 +67,9 @@ const texts = defineTexts({
     speed: "Da ricezione a successo, p50 / p99",
     id: "Id",
     lastError: "Ultimo errore",
+    over: "È passato: da allora una consegna è riuscita.",
+    secrets: "Segreti",
+    bothSign: "Il nuovo segreto e quello precedente firmano entrambi, fino al {time}.",
     disabled:
       "È disattivato: {reason}. Ciò che riceverebbe viene saltato; quando è riparato, riprendilo e recupera ciò che ha perso.",
     failing: "È in errore e viene lasciato in pace per un po'. Una consegna dirà se è tornato.",
@@ -125,7 +132,11 @@ export function EndpointPage() {
                 ],
                 ["lane", data.lane],
                 ["rate", data.ratePerSecond && formatCount(data.ratePerSecond, Infinity, language)],
-                ["lastError", data.lastError],
+                [
+                  "secrets",
+                  data.previousSecretUntil && t("bothSign", { time: timeOf(data.previousSecretUntil, language) }),
+                ],
+                ["lastError", data.lastError && <LastError key="error" endpoint={data} />],
                 ["id", <code key="id">{data.id}</code>],
               ] as const
             ).map(
@@ -142,6 +153,25 @@ export function EndpointPage() {
       )}
       <DeliveryLog id={id} url={data?.url} />
     </Page>
+  );
+}
+
+/** The last error, when it was, and whether the endpoint has recovered. */
+function LastError({ endpoint }: { endpoint: RouteAnswer<AdminRoutes["GET /endpoints/{id}"]> }) {
+  const t = useTexts(texts);
+  const { lastError, lastErrorAt, failingSince, pulse } = endpoint;
+  const succeededAt = pulse?.lastSuccessAt ?? null;
+  const isOver = failingSince === null && lastErrorAt !== null && succeededAt !== null && succeededAt > lastErrorAt;
+  return (
+    <span className={isOver ? "text-dim" : undefined}>
+      {lastErrorAt !== null && (
+        <>
+          <TimeAgo time={lastErrorAt} />:{" "}
+        </>
+      )}
+      {lastError}
+      {isOver && <span className="block">{t("over")}</span>}
+    </span>
   );
 }
 

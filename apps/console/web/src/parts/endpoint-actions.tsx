@@ -162,7 +162,12 @@ export function EndpointActions({ endpoint }: { endpoint: Endpoint }) {
       </Dialog>
       <Dialog title={t("rotate")} open={asked === "rotate"} onClose={close}>
         {rotate.data ? (
-          <EndpointSecret id={id} secret={rotate.data.secret} onDone={close} />
+          <EndpointSecret
+            id={id}
+            secret={rotate.data.secret}
+            previousUntil={rotate.data.previousSecretUntil}
+            onDone={close}
+          />
         ) : (
           <Question action={rotate} label={t("rotate")} onCancel={close}>
             {t("askRotate")}

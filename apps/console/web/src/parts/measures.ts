@@ -1,4 +1,4 @@
-import type { Language } from "../app/language.tsx";
+import { type Language, localeOf } from "../app/language.tsx";
 
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
@@ -24,3 +24,7 @@ export function formatMs(ms: number | null, language: Language): string {
 /** A number that is counted up to a limit: `1,000+`. */
 export const formatCount = (count: number, limit: number, language: Language): string =>
   count >= limit ? `${limit.toLocaleString(language)}+` : count.toLocaleString(language);
+
+/** A day and a time of day, as the language writes them. */
+export const timeOf = (time: string, language: Language): string =>
+  new Date(time).toLocaleString(localeOf(language), { dateStyle: "medium", timeStyle: "short" });
