@@ -7,7 +7,7 @@ const itsOwnFolder = "^((?:apps|packages)/(?:handlers/)?[^/]+)/";
 const tests = [
   "\\.test\\.ts$",
   "/test/",
-  "^packages/(?:testing|test-postgres|handler-testing|bench)/",
+  "^packages/(?:testing|test-postgres|handler-testing|bench|chaos)/",
   "^vitest\\.config\\.ts$",
 ];
 
@@ -139,7 +139,7 @@ const forbidden = [
       "They start servers and read the environment, packages/bench is a program: production code must not reach them.",
     severity: "error",
     from: { pathNot: tests },
-    to: { path: "^packages/(?:testing|test-postgres|handler-testing|bench)/" },
+    to: { path: "^packages/(?:testing|test-postgres|handler-testing|bench|chaos)/" },
   },
   {
     name: "tests-are-not-imported",

@@ -9,7 +9,7 @@ const repository = join(import.meta.dirname, "..");
 /** Where providers may be named: in what is about them and in what is for tests. */
 const MAY_NAME_ONE = [
   /^packages\/(?:sources|simulator|schemas)\//,
-  /^packages\/(?:testing|test-postgres|handler-testing|bench)\//,
+  /^packages\/(?:testing|test-postgres|handler-testing|bench|chaos)\//,
   /\.test\.ts$/,
 ];
 

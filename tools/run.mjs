@@ -24,6 +24,7 @@ const lock = join(modules, ".penstock-installing"); // holds the ids of the proc
 const programs = {
   penstock: { file: "apps/cli/src/main.ts" },
   bench: { file: "packages/bench/src/main.ts" },
+  chaos: { file: "packages/chaos/src/main.ts" },
   check: { file: "tools/check.ts" },
   screenshots: { file: "tests/browser/screenshots.ts" },
   pack: { file: "tools/pack.ts" },

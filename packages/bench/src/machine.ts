@@ -3,9 +3,8 @@ import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } f
 import { createRequire } from "node:module";
 import { cpus, loadavg, release, tmpdir, totalmem, type as systemName } from "node:os";
 import { join } from "node:path";
-import { launchRedis } from "@penstock/testing/servers";
+import { launchRedis, ROOT } from "@penstock/testing/servers";
 import { Redis } from "ioredis";
-import { ROOT } from "./program.ts";
 import type { Postgres } from "./stage.ts";
 import { median } from "./statistics.ts";
 

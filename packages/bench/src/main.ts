@@ -1,11 +1,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { removeAbandonedServers } from "@penstock/test-postgres";
+import { profiling, ROOT } from "@penstock/testing/servers";
 import { figuresOf, nest, type Run } from "./figures.ts";
 import { type Case, chosen, GROUPS, variantOf } from "./groups.ts";
 import { describeMachine } from "./machine.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
-import { profiling, ROOT } from "./program.ts";
 import {
   describeFigures,
   describeRun,

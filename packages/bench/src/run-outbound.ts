@@ -8,7 +8,7 @@ import { createEndpoint, createQueuePool, commitBatch, createStore, type Store }
 import { imbalances } from "./books.ts";
 import { eventBody, type EventSeries } from "./events.ts";
 import type { SinkReport } from "./peers/sink.ts";
-import { rssMiB } from "./program.ts";
+import { rssMiB } from "./proc.ts";
 import { CONNECTIONS, type Measures, memoryOf, type RunOptions, startClock } from "./run.ts";
 import type { Stage } from "./stage.ts";
 import { describeTimes } from "./statistics.ts";

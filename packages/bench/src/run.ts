@@ -3,10 +3,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { randomBytes } from "node:crypto";
 import { findFreePort } from "@penstock/embedded-postgres";
+import type { Program } from "@penstock/testing/servers";
 import { type Books, imbalances } from "./books.ts";
 import { eventNumber, type EventSeries } from "./events.ts";
 import type { LoadOrder, LoadReport } from "./load.ts";
-import { cpuMs, type Program, rssMiB } from "./program.ts";
+import { cpuMs, rssMiB } from "./proc.ts";
 import type { Stage } from "./stage.ts";
 import { describeTimes } from "./statistics.ts";
 import type { Variant } from "./variants.ts";

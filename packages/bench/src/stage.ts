@@ -1,11 +1,18 @@
+import { join } from "node:path";
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from "@penstock/embedded-postgres";
 import { migrateQueue, QUEUE_SCHEMA } from "@penstock/queue";
 import { createQueuePool, createStore, migrate } from "@penstock/store";
 import { makeServerDirectory, removeServerDirectory } from "@penstock/test-postgres";
-import { launchRedis, type ServerUnderTest } from "@penstock/testing/servers";
+import {
+  killPrograms,
+  launchRedis,
+  type Program,
+  type ProgramSpec,
+  type ServerUnderTest,
+  startProgram,
+} from "@penstock/testing/servers";
 import pg from "pg";
 import { HANDLERS } from "./penstock/handlers.ts";
-import { killPrograms, type Program, type ProgramSpec, startProgram } from "./program.ts";
 
 /** The Postgres of all runs. */
 export interface Postgres {
@@ -105,7 +112,9 @@ export async function onStage<T>(
       redis,
       programs,
       async start(spec) {
-        const program = await startProgram(spec);
+        // Programs of the benchmark stand below src.
+        const file = spec.file.startsWith("file:") ? spec.file : join(import.meta.dirname, spec.file);
+        const program = await startProgram({ ...spec, file });
         programs.push(program);
         return program;
       },

@@ -1,7 +1,7 @@
 import type { EventSeries } from "./events.ts";
 import { SECRET } from "./events.ts";
 import type { HandlerSet } from "./penstock/handlers.ts";
-import type { ProgramSpec } from "./program.ts";
+import type { ProgramSpec } from "@penstock/testing/servers";
 import type { Stage } from "./stage.ts";
 
 /** One way to take events in and process them: Penstock in some setting, or a peer. */

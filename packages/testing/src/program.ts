@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,12 +9,16 @@ export const ROOT = join(import.meta.dirname, "../../..");
 export interface ProgramSpec {
   /** What it is in reports: `ingest`, `worker`, … */
   readonly role: string;
-  /** A path below src, or a `file:` URL. */
+  /** A path or a `file:` URL. */
   readonly file: string;
   readonly args?: readonly string[];
+  /** Options of Node itself. */
+  readonly nodeArgs?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** What the line contains that says it is ready; `ready` unless given. */
   readonly ready?: string;
+  /** Hears all that it prints. */
+  readonly onOutput?: (text: string) => void;
 }
 
 /** A running program: a Node process of its own. */
@@ -40,9 +43,10 @@ export const profiling: { folder: string | null } = { folder: null };
  * @throws with what it printed when it ends before that
  */
 export async function startProgram(spec: ProgramSpec): Promise<Program> {
-  const file = spec.file.startsWith("file:") ? fileURLToPath(spec.file) : join(import.meta.dirname, spec.file);
+  const file = spec.file.startsWith("file:") ? fileURLToPath(spec.file) : spec.file;
   const profile = profiling.folder === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiling.folder}/${spec.role}`];
-  const child = spawn(process.execPath, ["--conditions=@penstock/source", ...profile, file, ...(spec.args ?? [])], {
+  const options = ["--conditions=@penstock/source", ...profile, ...(spec.nodeArgs ?? [])];
+  const child = spawn(process.execPath, [...options, file, ...(spec.args ?? [])], {
     cwd: ROOT,
     env: { ...inherited(), NODE_ENV: "production", ...spec.env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -68,8 +72,10 @@ export async function startProgram(spec: ProgramSpec): Promise<Program> {
   void ended.then(() => running.delete(program));
   await new Promise<void>((resolve, reject) => {
     const onData = (chunk: Buffer): void => {
+      const text = chunk.toString();
+      spec.onOutput?.(text);
       // The first lines tell that it is ready, the last ones why it ended.
-      printed = (printed + chunk.toString()).slice(-20_000);
+      printed = (printed + text).slice(-20_000);
       if (printed.includes(spec.ready ?? "ready")) resolve();
     };
     child.stdout?.on("data", onData);
@@ -92,36 +98,4 @@ export async function killPrograms(): Promise<void> {
 function inherited(): Record<string, string> {
   const names = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "NODE_COMPILE_CACHE"];
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
-}
-
-/** Processor time that a process, its children and those that it has outlived have used, in milliseconds. */
-export function cpuMs(pid: number): number {
-  const own = readStat(pid);
-  if (own === null) return 0;
-  const children = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [readStat(Number(name))] : []));
-  const theirs = children.filter((stat) => stat?.parent === pid).reduce((sum, stat) => sum + (stat?.ticks ?? 0), 0);
-  // The kernel counts in hundredths of a second.
-  return (own.ticks + own.ticksOfTheDead + theirs) * 10;
-}
-
-/** Resident memory of a process, in MiB. */
-export function rssMiB(pid: number): number {
-  const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(kib) / 1024;
-}
-
-function readStat(pid: number): { parent: number; ticks: number; ticksOfTheDead: number } | null {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  } catch {
-    return null; // it has ended
-  }
-  // After the name, which may hold anything: state, parent, …; times are fields 14 to 17 of proc(5).
-  const fields = text
-    .slice(text.lastIndexOf(")") + 2)
-    .split(" ")
-    .map(Number);
-  const [user = 0, system = 0, deadUser = 0, deadSystem = 0] = fields.slice(11, 15);
-  return { parent: fields[1] ?? 0, ticks: user + system, ticksOfTheDead: deadUser + deadSystem };
 }
