@@ -12,29 +12,46 @@ const NORMAL_AGE = "5 seconds";
 // What nobody takes although it could be taken. A delivery under the lease of a vanished worker is none of that: its lease has
 // to run out first.
 const BACKLOG = `
-  SELECT (SELECT count(*) FROM penstock.pending WHERE accepted_at < clock_timestamp() - interval '${NORMAL_AGE}')
-       + (SELECT count(*) FROM penstock.deliveries
-           WHERE state IN ('pending', 'retrying') AND next_attempt_at < clock_timestamp() - interval '${NORMAL_AGE}')
-       + (SELECT count(*) FROM penstock.deliveries
-           WHERE state = 'running' AND lease_until < clock_timestamp() - interval '15 seconds') AS waits`;
+  SELECT what || ' ' || count(*) AS waits FROM (
+    SELECT 'batches' AS what FROM penstock.pending WHERE accepted_at < clock_timestamp() - interval '${NORMAL_AGE}'
+    UNION ALL
+    SELECT 'deliveries of ' || subscriber || ', ' || state FROM penstock.deliveries
+     WHERE state IN ('pending', 'retrying') AND next_attempt_at < clock_timestamp() - interval '${NORMAL_AGE}'
+    UNION ALL
+    SELECT 'lost deliveries of ' || subscriber FROM penstock.deliveries
+     WHERE state = 'running' AND lease_until < clock_timestamp() - interval '15 seconds') AS late
+   GROUP BY what ORDER BY what`;
 
-/** Whether each process is there, each ingest acknowledges again, and nothing waits longer than it should. */
-async function isNormal({ postgres, ingests, workers }: Scene, sender: ChaosSender, since: number): Promise<boolean> {
-  if (![...ingests, ...workers].every((process) => process.isReady())) return false;
-  if (!ingests.every((_, number) => sender.acknowledgedAt(number) >= since)) return false;
-  const rows = await postgres.query<{ waits: string }>(BACKLOG).catch(() => []);
-  return rows[0]?.waits === "0";
+/** What is not normal: a process that is not there, an ingest that does not acknowledge, what waits longer than it should. */
+async function findOdd(scene: Scene, sender: ChaosSender, since: number): Promise<string[]> {
+  const { postgres, ingests, workers } = scene;
+  const away = [...ingests, ...workers].flatMap(({ name, isReady }) => (isReady() ? [] : [`${name} is away`]));
+  const mute = ingests.flatMap(({ name }, at) =>
+    sender.acknowledgedAt(at) >= since ? [] : [`${name} answers nobody`],
+  );
+  const rows = await postgres.query<{ waits: string }>(BACKLOG).catch(() => [{ waits: "Postgres does not answer" }]);
+  return [...away, ...mute, ...rows.map(({ waits }) => waits)];
 }
 
-/** Waits until all is normal, and resolves to how long that took, in milliseconds; Infinity when patience has run out. */
-export async function waitForRecovery(scene: Scene, sender: ChaosSender): Promise<number> {
+export interface Recovered {
+  /** From the end of the fault until all was normal; Infinity when patience has run out. */
+  readonly recoveryMs: number;
+  /** What was the last that was not normal. */
+  readonly last: string;
+}
+
+/** Waits until all is normal. */
+export async function waitForRecovery(scene: Scene, sender: ChaosSender): Promise<Recovered> {
   const since = performance.now();
+  let last = "";
   while (performance.now() - since < PATIENCE_MS) {
     const askedAt = performance.now();
-    if (await isNormal(scene, sender, since)) return askedAt - since;
+    const odd = await findOdd(scene, sender, since);
+    if (odd.length === 0) return { recoveryMs: askedAt - since, last };
+    last = odd.join(", ");
     await sleep(200);
   }
-  return Infinity;
+  return { recoveryMs: Infinity, last };
 }
 
 const LEFT = `

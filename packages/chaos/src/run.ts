@@ -93,11 +93,13 @@ async function play(
   const from = new Date(wallClockMs());
   await Promise.all(faults.map((fault) => bringAbout(scene, sender, fault)));
   if (faults.some(({ kind }) => HOLDS_UP.test(kind))) stalls.push({ from, to: new Date(wallClockMs() + FELT_FOR_MS) });
-  const recoveryMs = await waitForRecovery(scene, sender);
+  const { recoveryMs, last } = await waitForRecovery(scene, sender);
   const names = faults.map(({ kind, which, lastsMs }) =>
     [kind, which, lastsMs > 0 ? `${lastsMs} ms` : ""].join(" ").trim(),
   );
-  say(`${names.join(" + ")}: normal after ${(recoveryMs / 1_000).toFixed(1)} s`);
+  say(
+    `${names.join(" + ")}: normal after ${(recoveryMs / 1_000).toFixed(1)} s${recoveryMs > 3_000 ? ` (${last})` : ""}`,
+  );
   return faults.map((fault) => ({ fault, recoveryMs }));
 }
 
