@@ -1,7 +1,6 @@
 import { removeAbandonedServers } from "@penstock/test-postgres";
 import { killPrograms } from "@penstock/testing/servers";
 import { HELP, parseOptions } from "./options.ts";
-import { RECOVERY_BOUND_MS } from "./recovery.ts";
 import { byKind, type Result, run } from "./run.ts";
 
 const stopping = new AbortController();
@@ -14,13 +13,16 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 /** What is wrong with a run, in words. */
-function problemsOf({ breaches, recoveries }: Result): string[] {
+function problemsOf({ breaches, recoveries }: Result, recoverySeconds: number): string[] {
   const broken = Object.entries(breaches).flatMap(([name, { count, examples }]) =>
     count === 0 ? [] : [`${count} ${name}: ${examples.join("; ")}`],
   );
   const slow = recoveries
-    .filter(({ recoveryMs }) => recoveryMs > RECOVERY_BOUND_MS)
-    .map(({ fault, recoveryMs }) => `not back to normal within 30 s of ${fault.kind}: ${recoveryMs / 1_000} s`);
+    .filter(({ recoveryMs }) => recoveryMs > recoverySeconds * 1_000)
+    .map(
+      ({ fault, recoveryMs }) =>
+        `not back to normal within ${recoverySeconds} s of ${fault.kind}: ${(recoveryMs / 1_000).toFixed(1)} s`,
+    );
   return [...broken, ...slow];
 }
 
@@ -38,7 +40,7 @@ try {
         `${kind.padEnd(32)} ${String(count).padStart(6)} ${median.toFixed(1).padStart(8)} ${most.toFixed(1).padStart(6)}`,
       );
     }
-    const problems = problemsOf(result);
+    const problems = problemsOf(result, options.recoverySeconds);
     say(
       `\n${sent} events sent, ${acknowledged} acknowledged; ${kills} kills and ${outages} outages in ${minutes} minutes`,
     );

@@ -9,6 +9,8 @@ export interface Options {
   readonly seed: number;
   readonly backend: "redis" | "postgres";
   readonly mutation: MutationName | null;
+  /** How soon after a fault's end all has to be back to normal. */
+  readonly recoverySeconds: number;
   readonly json: boolean;
   /** Only these kinds of faults; empty: all. */
   readonly only: readonly string[];
@@ -25,6 +27,7 @@ at the end. See docs/reliability.md.
   --rate N          events per second (50)
   --seed N          the schedule of faults; the same seed has the same schedule (a new one)
   --backend NAME    redis or postgres: what the queue is (redis)
+  --recovery N      how soon after the end of a fault all has to be back to normal, in seconds (30)
   --only FAULT      only this kind of fault; may be given again
   --mutate NAME     break a promise of the product's code, in memory only, to see that the books find it:
                     ${Object.keys(MUTATIONS).join(", ")}
@@ -45,6 +48,7 @@ export function parseOptions(args: readonly string[]): Options | null {
       rate: { type: "string", default: "50" },
       seed: { type: "string", default: String(randomInt(2 ** 32)) },
       backend: { type: "string", default: "redis" },
+      recovery: { type: "string", default: "30" },
       mutate: { type: "string" },
       only: { type: "string", multiple: true, default: [] },
       logs: { type: "string" },
@@ -54,7 +58,7 @@ export function parseOptions(args: readonly string[]): Options | null {
   });
   if (values.help) return null;
   const { backend, mutate, json, only, logs } = values;
-  const number = (name: "minutes" | "rate"): number => {
+  const number = (name: "minutes" | "rate" | "recovery"): number => {
     const value = Number(values[name]);
     if (!(value > 0)) throw new Error(`--${name} must be a number above 0`);
     return value;
@@ -70,6 +74,7 @@ export function parseOptions(args: readonly string[]): Options | null {
   return {
     minutes: number("minutes"),
     rate: number("rate"),
+    recoverySeconds: number("recovery"),
     seed,
     backend,
     mutation: mutate ?? null,

@@ -2,8 +2,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Scene } from "./scene.ts";
 import type { ChaosSender } from "./sender.ts";
 
-/** How soon after a fault's end what waits has to be back to normal. */
-export const RECOVERY_BOUND_MS = 30_000;
 /** Past this, a run goes on with the next fault all the same. */
 const PATIENCE_MS = 120_000;
 /** What is older than this waits. A busy machine takes a second or two for what takes milliseconds. */

@@ -195,10 +195,12 @@ async function openPostgres(): Promise<Database & { remove(): Promise<void> }> {
     await removeEmbeddedPostgres(dir);
     await removeServerDirectory(dir);
   };
-  let server = await startEmbeddedPostgres({ dir, settings: SETTINGS, flushNewData: false }).catch(async (error) => {
-    await remove();
-    throw error;
-  });
+  let server = await startEmbeddedPostgres({ dir, settings: SETTINGS, flushNewData: false }).catch(
+    async (error: unknown) => {
+      await remove();
+      throw error;
+    },
+  );
   const { url, port } = server;
   return {
     url,

@@ -82,7 +82,11 @@ export interface Step {
 const PAIRS = 0.3;
 
 /** An endless schedule: the same for the same seed, backend and kinds. */
-export function* schedule(seed: number, backend: "redis" | "postgres", only: readonly string[] = []): Generator<Step> {
+export function* schedule(
+  seed: number,
+  backend: "redis" | "postgres",
+  only: readonly string[] = [],
+): Generator<Step, never> {
   const kinds = Object.entries<Kind>(KINDS)
     .filter(
       ([name, { target }]) => (only.length === 0 || only.includes(name)) && (backend === "redis" || target !== "redis"),

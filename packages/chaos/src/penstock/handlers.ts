@@ -5,13 +5,13 @@ import { defineHandler, type EffectContext, type Handler, type HandlerContext } 
 import { type Kysely, sql } from "kysely";
 
 interface Tables {
-  effects: { event_id: string; lane: string; created_at: string; replay: string | null };
+  effects: { event_id: string; lane: string; created_at: Date; replay: string | null };
   counters: { lane: string; events: number };
 }
 
 interface Received {
   readonly id: string;
-  readonly createdAt: string;
+  readonly createdAt: Date;
   readonly data: { readonly contactId: string; readonly body?: string | undefined };
 }
 
