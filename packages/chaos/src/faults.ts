@@ -138,8 +138,10 @@ const DEEDS: { readonly [Kind in FaultKind]: Deed } = {
 };
 
 /** Brings a fault about, and resolves when it has ended: from then on the time of the recovery runs. */
-export function bringAbout(scene: Scene, sender: ChaosSender, { kind, which, lastsMs }: Fault): Promise<void> {
-  return DEEDS[kind]({ scene, sender, which, lastsMs });
+export async function bringAbout(scene: Scene, sender: ChaosSender, fault: Fault): Promise<void> {
+  const { kind, which, delayMs, lastsMs } = fault;
+  await sleep(delayMs);
+  await DEEDS[kind]({ scene, sender, which, lastsMs });
 }
 
 /** SIGTERM under load. Resolves once the process has ended: it is started again by itself. */

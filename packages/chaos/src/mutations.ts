@@ -17,6 +17,7 @@ export interface Mutation {
 const CLAIM = "packages/store/src/events/claim-batches.ts";
 const LOCK = "packages/store/src/deliveries/lock-deliveries.ts";
 const FINISH = "packages/store/src/deliveries/finish-deliveries.ts";
+const EFFECT = "packages/engine/src/executors/effect.ts";
 const TRANSACTIONAL = "packages/engine/src/executors/transactional.ts";
 
 /** Ways to break what keeps a promise. Each has to be found by the books: that shows that the books can fail. */
@@ -52,9 +53,10 @@ export const MUTATIONS = {
       { file: FINISH, text: "AND d.token = r.token\n       AND (d.state = 'running') IS TRUE", by: "" },
       { file: LOCK, text: "AND d.token = r.token\n                       AND d.state = 'running'", by: "" },
       // Leases that a freeze of seconds outlasts.
-      { file: TRANSACTIONAL, text: "const LEASE_SLACK_MS = 10_000;", by: "const LEASE_SLACK_MS = -2_500;" },
+      { file: TRANSACTIONAL, text: "const LEASE_SLACK_MS = 10_000;", by: "const LEASE_SLACK_MS = 1_000;" },
+      { file: EFFECT, text: "const LEASE_SLACK_MS = 30_000;", by: "const LEASE_SLACK_MS = 1_000;" },
     ],
-    faults: ["worker-frozen", "postgres-slow"],
+    faults: ["worker-frozen-past-lease", "postgres-slow"],
   },
 } as const satisfies Record<string, Mutation>;
 

@@ -20,6 +20,9 @@ export interface OutsideWorld {
   close(): void;
 }
 
+/** As long as a call of somebody else's server takes. */
+const ANSWER_MS = 100;
+
 export async function openOutsideWorld(): Promise<OutsideWorld> {
   const heard = new Map<string, HeardEvent>();
   const server = createServer((request, response) => {
@@ -34,7 +37,7 @@ export async function openOutsideWorld(): Promise<OutsideWorld> {
           event.keys.add(key);
           if (event.recorded) event.callsAfter++;
         }
-        response.end("heard");
+        setTimeout(() => response.end("heard"), ANSWER_MS);
       })
       .catch(() => response.destroy()); // the process that called is gone
   });

@@ -38,7 +38,7 @@ export async function run(options: Options, say: (line: string) => void, signal:
   const { backend, mutation, seed, minutes, rate, logs } = options;
   const only: readonly string[] =
     mutation === null || options.only.length > 0 ? options.only : MUTATIONS[mutation].faults;
-  const steps = schedule(seed, backend, only);
+  const steps = schedule(seed, backend, only, mutation === null ? undefined : 1);
   say(
     `seed ${seed}, ${backend}, ${minutes} minutes, ${rate} events/s${mutation === null ? "" : `, broken: ${mutation}`}`,
   );

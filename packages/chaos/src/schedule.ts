@@ -69,23 +69,27 @@ export interface Fault {
   readonly kind: FaultKind;
   /** Which of several it befalls: the number of a process, a table, a handler. */
   readonly which: string;
+  /** When it begins, counted from the beginning of its step. */
+  readonly delayMs: number;
   readonly lastsMs: number;
 }
 
-/** One or two faults that begin together, and how long after the recovery from the step before they do. */
+/** One or two faults that meet, and how long after the recovery from the step before the step begins. */
 export interface Step {
   readonly afterMs: number;
   readonly faults: readonly Fault[];
 }
 
-/** How often a step has two faults. */
+/** How often a step has two faults, and how much later the second one begins at most. */
 const PAIRS = 0.3;
+const MOST_DELAY_MS = 2_000;
 
-/** An endless schedule: the same for the same seed, backend and kinds. */
+/** An endless schedule: the same for the same seed, backend, kinds and share of pairs. */
 export function* schedule(
   seed: number,
   backend: "redis" | "postgres",
   only: readonly string[] = [],
+  pairs = PAIRS,
 ): Generator<Step, never> {
   const kinds = Object.entries<Kind>(KINDS)
     .filter(
@@ -96,7 +100,7 @@ export function* schedule(
   const draw = createDraw(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(draw() * list.length)] as T;
 
-  function drawFault(among: typeof kinds): Fault {
+  function drawFault(among: typeof kinds, delayMs: number): Fault {
     const sum = among.reduce((total, { weight = 1 }) => total + weight, 0);
     let at = draw() * sum;
     const kind = among.find(({ weight = 1 }) => (at -= weight) < 0) ?? pick(among);
@@ -104,15 +108,16 @@ export function* schedule(
     return {
       kind: kind.name,
       which: kind.among === undefined ? "" : pick(kind.among),
+      delayMs,
       lastsMs: Math.round((least + draw() * (most - least)) * 1_000),
     };
   }
 
   for (;;) {
-    const first = drawFault(kinds);
+    const first = drawFault(kinds, 0);
     const faults = [first];
     const others = kinds.filter(({ target }) => target !== KINDS[first.kind].target);
-    if (draw() < PAIRS && others.length > 0) faults.push(drawFault(others));
+    if (draw() < pairs && others.length > 0) faults.push(drawFault(others, Math.round(draw() * MOST_DELAY_MS)));
     yield { afterMs: Math.round(200 + draw() * 800), faults };
   }
 }

@@ -12,7 +12,7 @@ interface Tables {
 interface Received {
   readonly id: string;
   readonly createdAt: Date;
-  readonly data: { readonly contactId: string; readonly body?: string | undefined };
+  readonly data: { readonly contactId: string; readonly body?: string | null | undefined };
 }
 
 /** No unique key: what is done twice is to be seen. */
