@@ -8,13 +8,13 @@ const PATIENCE_MS = 120_000;
 const NORMAL_AGE = "5 seconds";
 
 // What nobody takes although it could be taken. A delivery under the lease of a vanished worker is none of that: its lease has
-// to run out first.
+// to run out first. What a replay hands out is work that an operator asked for.
 const BACKLOG = `
   SELECT what || ' ' || count(*) AS waits FROM (
     SELECT 'batches' AS what FROM penstock.pending WHERE accepted_at < clock_timestamp() - interval '${NORMAL_AGE}'
     UNION ALL
     SELECT 'deliveries of ' || subscriber || ', ' || state FROM penstock.deliveries
-     WHERE state IN ('pending', 'retrying') AND next_attempt_at < clock_timestamp() - interval '${NORMAL_AGE}'
+     WHERE state IN ('pending', 'retrying') AND replay_id IS NULL AND next_attempt_at < clock_timestamp() - interval '${NORMAL_AGE}'
     UNION ALL
     SELECT 'lost deliveries of ' || subscriber FROM penstock.deliveries
      WHERE state = 'running' AND lease_until < clock_timestamp() - interval '15 seconds') AS late
