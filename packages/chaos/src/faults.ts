@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createReplay, runRetention } from "@penstock/store";
 import { Redis } from "ioredis";
 import type { Proxy, ProxyMode } from "./proxy.ts";
-import type { Kept, Scene } from "./scene.ts";
+import { type Kept, type Scene, untilStarted } from "./scene.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
 import type { ChaosSender } from "./sender.ts";
 
@@ -95,7 +95,7 @@ const DEEDS: { readonly [Kind in FaultKind]: Deed } = {
   "worker-frozen-past-all-leases": frozen(workerOf),
   "redis-killed": during(
     ({ scene }) => scene.redis?.kill(),
-    ({ scene }) => scene.redis?.start(),
+    ({ scene: { redis } }) => redis && untilStarted(() => redis.start()),
   ),
   "redis-wiped": redisDoes("FLUSHALL"),
   "redis-full": during(redisDoes("CONFIG", "SET", "maxmemory", "1mb"), redisDoes("CONFIG", "SET", "maxmemory", "0")),

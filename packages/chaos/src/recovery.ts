@@ -17,7 +17,9 @@ const BACKLOG = `
      WHERE state IN ('pending', 'retrying') AND replay_id IS NULL AND next_attempt_at < clock_timestamp() - interval '${NORMAL_AGE}'
     UNION ALL
     SELECT 'lost deliveries of ' || subscriber FROM penstock.deliveries
-     WHERE state = 'running' AND lease_until < clock_timestamp() - interval '15 seconds') AS late
+     WHERE state = 'running' AND lease_until < clock_timestamp() - interval '15 seconds'
+       -- Nothing is taken back until Postgres has been up for 30 s: a worker may be there that could not tell.
+       AND pg_postmaster_start_time() < clock_timestamp() - interval '45 seconds') AS late
    GROUP BY what ORDER BY what`;
 
 /** What is not normal: a process that is not there, an ingest that does not acknowledge, what waits longer than it should. */

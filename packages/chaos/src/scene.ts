@@ -189,6 +189,18 @@ function keepRunning(spec: ProgramSpec): Kept & { end(): Promise<void> } {
   };
 }
 
+/** A server that was killed may find that some connection has its port for a moment. */
+export async function untilStarted(start: () => Promise<void>): Promise<void> {
+  for (const until = performance.now() + 60_000; ;) {
+    try {
+      return await start();
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await sleep(500);
+    }
+  }
+}
+
 async function openPostgres(): Promise<Database & { remove(): Promise<void> }> {
   const dir = await makeServerDirectory();
   const remove = async (): Promise<void> => {
@@ -205,9 +217,10 @@ async function openPostgres(): Promise<Database & { remove(): Promise<void> }> {
   return {
     url,
     kill: () => signalServer(server.pid, "SIGKILL"),
-    start: async () => {
-      server = await startEmbeddedPostgres({ dir, port, settings: SETTINGS });
-    },
+    start: () =>
+      untilStarted(async () => {
+        server = await startEmbeddedPostgres({ dir, port, settings: SETTINGS });
+      }),
     freeze: () => signalServer(server.pid, "SIGSTOP"),
     thaw: () => signalServer(server.pid, "SIGCONT"),
     async query<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []) {
