@@ -61,6 +61,11 @@ export interface Scene {
   close(): Promise<void>;
 }
 
+const MAINS = {
+  ingest: import.meta.resolve("@penstock/ingest/main"),
+  worker: import.meta.resolve("@penstock/worker/main"),
+};
+
 /** What tells the books when an event was recorded, and room for the pools of all processes. */
 const SETTINGS = { max_connections: "200", track_commit_timestamp: "on" };
 
@@ -121,7 +126,7 @@ export async function openScene(options: {
       const name = `${role}-${number}`;
       const kept = keepRunning({
         role: name,
-        file: import.meta.resolve(`@penstock/${role}/main`),
+        file: MAINS[role],
         ready: `${role} ready`,
         env: { ...env, ...more, ...(isBroken ? { CHAOS_MUTATION: String(mutation) } : {}) },
         nodeArgs: isBroken ? [`--import=${import.meta.resolve("./mutate.ts")}`] : [],

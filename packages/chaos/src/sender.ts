@@ -7,7 +7,7 @@ import { SIMULATED } from "@penstock/simulator";
 import { createDraw } from "./draw.ts";
 
 /** How many times faster than the provider this sender waits and tries again. */
-export const HASTE = 4;
+const HASTE = 4;
 const TIMEOUT_MS = 10_000 / HASTE;
 const RETRIES = 5;
 const RETRY_BASE_MS = 1_000 / HASTE;
