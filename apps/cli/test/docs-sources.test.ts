@@ -57,6 +57,18 @@ test("docs/sources.md can be followed from top to bottom", { timeout: 300_000 },
     }
   }
 
+  /** A line of a list of commands: there is such a command. */
+  async function askForHelp(line: string): Promise<void> {
+    const [, command = ""] = /^npm run penstock -- (.*?) +# \S/.exec(line) ?? [];
+    const { code, stdout } = await penstock.run([...command.split(" "), "--help"]);
+    const [, name] = /^Usage: .*?penstock (?:-- )?([a-z ]+?) \[options\](?! \[command\])/.exec(stdout.join("\n")) ?? [];
+    expect({ line, code, name }).toEqual({
+      line,
+      code: 0,
+      name: command.split(" ").slice(0, name?.split(" ").length).join(" "),
+    });
+  }
+
   try {
     for (const block of blocks) {
       const { language, about, text } = block;
@@ -69,6 +81,7 @@ test("docs/sources.md can be followed from top to bottom", { timeout: 300_000 },
       // Asks a provider: reconcile.test.ts.
       else if (about === "provider")
         expect(text).toMatch(/^(?:npm run penstock -- reconcile \S+ --since 24h(?: --yes)?\n)+$/);
+      else if (about === "overview") for (const line of text.trimEnd().split("\n")) await askForHelp(line);
       else {
         expect(language).toBe("sh");
         const home = (line: string): string => line.replace(" request.json", ` ${join(penstock.home, "request.json")}`);
