@@ -1,5 +1,5 @@
 import { removeAbandonedServers } from "@penstock/test-postgres";
-import { killPrograms } from "@penstock/testing/servers";
+import { killAbandonedRedis, killPrograms } from "@penstock/testing/servers";
 import { HELP, parseOptions } from "./options.ts";
 import { byKind, type Result, run } from "./run.ts";
 
@@ -31,7 +31,7 @@ try {
   if (options === null) console.log(HELP);
   else {
     const say = (line: string): void => (options.json ? console.error(line) : console.log(line));
-    await removeAbandonedServers();
+    await removeAbandonedServers(killAbandonedRedis);
     const result = await run(options, say, stopping.signal);
     const { acknowledged, sent, breaches, kills, outages, minutes, crashes } = result;
     say("\nfault                             times   median   most (s until all was normal)");
@@ -52,9 +52,10 @@ try {
       const numbers = { lost: lost.count, doubled: doubled.count, outOfOrder: outOfOrder.count, stuck: stuck.count };
       console.log(JSON.stringify({ acked: acknowledged, ...numbers, kills, outages, minutes, seed: options.seed }));
     }
-    process.exitCode = problems.length === 0 && sent > 0 && !stopping.signal.aborted ? 0 : 1;
+    process.exitCode = problems.length === 0 && sent > 0 ? 0 : 1;
   }
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+  console.error(stopping.signal.aborted ? "stopped before the end" : error instanceof Error ? error.message : error);
+  // What the sender has under way would be tried again for a while.
+  process.exit(1);
 }

@@ -40,8 +40,8 @@ export interface Recovered {
   readonly last: string;
 }
 
-/** Waits until all is normal. */
-export async function waitForRecovery(scene: Scene, sender: ChaosSender): Promise<Recovered> {
+/** Waits until all is normal. @throws when the signal is aborted */
+export async function waitForRecovery(scene: Scene, sender: ChaosSender, signal: AbortSignal): Promise<Recovered> {
   const since = performance.now();
   let last = "";
   while (performance.now() - since < PATIENCE_MS) {
@@ -49,7 +49,7 @@ export async function waitForRecovery(scene: Scene, sender: ChaosSender): Promis
     const odd = await findOdd(scene, sender, since);
     if (odd.length === 0) return { recoveryMs: askedAt - since, last };
     last = odd.join(", ");
-    await sleep(200);
+    await sleep(200, undefined, { signal });
   }
   return { recoveryMs: Infinity, last };
 }

@@ -33,7 +33,7 @@ export interface Result {
 const HOLDS_UP = /frozen|black-hole|slow|locked|lost|half-open|hangs|killed/;
 const FELT_FOR_MS = 12_000;
 
-/** Plays a run: faults until the time is up, then the books. */
+/** Plays a run: faults until the time is up, then the books. @throws when the signal is aborted */
 export async function run(options: Options, say: (line: string) => void, signal: AbortSignal): Promise<Result> {
   const { backend, mutation, seed, minutes, rate, logs } = options;
   const only: readonly string[] =
@@ -50,14 +50,15 @@ export async function run(options: Options, say: (line: string) => void, signal:
     const startedAt = performance.now();
     const recoveries: Recovery[] = [];
     const stalls: Stall[] = [];
-    await waitForRecovery(scene, sender);
-    while (performance.now() - startedAt < minutes * 60_000 && !signal.aborted) {
+    await waitForRecovery(scene, sender, signal);
+    while (performance.now() - startedAt < minutes * 60_000) {
       const { value } = steps.next();
-      await sleep(value.afterMs);
-      recoveries.push(...(await play(scene, sender, value.faults, stalls, say)));
+      await sleep(value.afterMs, undefined, { signal });
+      recoveries.push(...(await play({ scene, sender, stalls, say, signal }, value.faults)));
     }
     const took = (performance.now() - startedAt) / 60_000;
     say("no more faults: what is under way comes to its end");
+    signal.throwIfAborted();
     await sender.stop();
     await waitUntilDone(scene);
     const breaches = await withClient(scene.postgres.url, async (client) => {
@@ -82,18 +83,20 @@ export async function run(options: Options, say: (line: string) => void, signal:
   }
 }
 
+interface Play {
+  readonly scene: Scene;
+  readonly sender: ChaosSender;
+  readonly stalls: Stall[];
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
 /** Brings the faults of a step about, and waits until all is normal again. */
-async function play(
-  scene: Scene,
-  sender: ChaosSender,
-  faults: readonly Fault[],
-  stalls: Stall[],
-  say: (line: string) => void,
-): Promise<Recovery[]> {
+async function play({ scene, sender, stalls, say, signal }: Play, faults: readonly Fault[]): Promise<Recovery[]> {
   const from = new Date(wallClockMs());
   await Promise.all(faults.map((fault) => bringAbout(scene, sender, fault)));
   if (faults.some(({ kind }) => HOLDS_UP.test(kind))) stalls.push({ from, to: new Date(wallClockMs() + FELT_FOR_MS) });
-  const { recoveryMs, last } = await waitForRecovery(scene, sender);
+  const { recoveryMs, last } = await waitForRecovery(scene, sender, signal);
   const names = faults.map(({ kind, which, lastsMs }) =>
     [kind, which, lastsMs > 0 ? `${lastsMs} ms` : ""].join(" ").trim(),
   );
