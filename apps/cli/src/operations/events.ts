@@ -21,7 +21,7 @@ export interface EventOperations {
   showEvents(idOrSeq: string, reveal?: boolean): Promise<readonly EventDetail[]>;
 }
 
-export const SENSITIVE_MASKED = "Sensitive fields are masked: `events show --reveal` shows them, which is on record.";
+const SENSITIVE_MASKED = "Sensitive fields are masked: `events show --reveal` shows them, which is on record.";
 
 export const eventsInStore = (store: Store, ctx: CliContext): EventOperations => ({
   searchEvents: (search) => searchEvents(store, search),

@@ -48,7 +48,14 @@ const related = z.object({
       deliveries: z.array(z.object({ state: deliveryState, event: eventRow })),
     }),
   ),
-  replays: z.array(z.object({ id: z.string(), status: z.string(), reason: z.string().nullable(), createdAt: time })),
+  replays: z.array(
+    z.object({
+      id: z.string(),
+      status: z.enum(["running", "done", "cancelled"]),
+      reason: z.string().nullable(),
+      createdAt: time,
+    }),
+  ),
   /** Events that replays made of this one, with another body. */
   made: z.array(eventRow),
 });

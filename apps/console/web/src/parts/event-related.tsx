@@ -19,6 +19,9 @@ const texts = defineTexts({
     },
     replays: "Replays",
     noReplays: "It was never replayed.",
+    running: "running",
+    done: "done",
+    cancelled: "cancelled",
     made: "Made of it, with another body",
     lane: "In its lane {lane} of {subscriber}: what waits, runs or is dead, in order",
     noLane: "In its lanes",
@@ -35,6 +38,9 @@ const texts = defineTexts({
     },
     replays: "Riesecuzioni",
     noReplays: "Non è mai stato rieseguito.",
+    running: "in corso",
+    done: "finita",
+    cancelled: "annullata",
     made: "Creati da questo, con un altro contenuto",
     lane: "Nella sua corsia {lane} di {subscriber}: ciò che attende, è in corso o è dead letter, in ordine",
     noLane: "Nelle sue corsie",
@@ -94,7 +100,7 @@ export function EventRelated({
         <ul>
           {replays.map(({ id, status, reason, createdAt }) => (
             <li key={id}>
-              <code className="font-mono text-xs">{id}</code> {status}, <TimeAgo time={createdAt} />
+              <code className="font-mono text-xs">{id}</code> {t(status)}, <TimeAgo time={createdAt} />
               {reason === null ? "" : `: ${reason}`}
             </li>
           ))}
