@@ -1,7 +1,9 @@
 import {
   defineHandler,
   type EffectContext,
+  type EffectEraseContext,
   type EffectHandler,
+  type ErasedSubject,
   type EventOf,
   fetchOk,
   fillUrl,
@@ -92,6 +94,11 @@ export default function autoReply(options: Options): EffectHandler<"message.rece
         throw error;
       }
     },
+    // What is kept of a person is the id of a conversation.
+    erase: ({ value }: ErasedSubject, ctx: EffectEraseContext<Tables>) =>
+      ctx.transaction(async (tx) => {
+        await tx.deleteFrom("replied").where("conversation_id", "=", value).execute();
+      }),
   });
 }
 

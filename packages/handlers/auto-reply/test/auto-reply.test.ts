@@ -159,3 +159,12 @@ test("all that is wrong with the options is told at once, without values", () =>
   }
   expect(message).not.toMatch(/holidays\.1|GMT|30/);
 });
+
+test("the conversation of whoever is erased is forgotten, and no other", async () => {
+  const { t, receive, settle } = await given();
+  for (const conversation of ["a", "b"]) await receive(conversation);
+  await settle();
+  await t.erase("a");
+  await t.erase("a");
+  expect((await t.rows("replied")).map((row) => row.conversation_id)).toEqual(["b"]);
+});

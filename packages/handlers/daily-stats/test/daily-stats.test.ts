@@ -73,3 +73,12 @@ test("transactions that count the same hours in other orders do not wait for eac
 function ignore(): void {
   // Nothing is asked of it here.
 }
+
+test("an erasure leaves counts as they are, which are about nobody", async () => {
+  await using t = await testHandler(dailyStats());
+  await t.send("contact.created", { createdAt: FIRST, data: { contactId: "cnt_ada" } });
+  await t.settle();
+  const before = await t.rows("hourly");
+  await t.erase("cnt_ada");
+  expect(await t.rows("hourly")).toEqual(before);
+});

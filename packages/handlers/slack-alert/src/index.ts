@@ -1,7 +1,9 @@
 import {
   defineHandler,
   type EffectContext,
+  type EffectEraseContext,
   type EffectHandler,
+  type ErasedSubject,
   fetchOk,
   type FromEnvironment,
   isUrlTemplate,
@@ -10,6 +12,7 @@ import {
 import { z } from "zod";
 import { alertText } from "./alert-text.ts";
 import { countFailure } from "./count-failure.ts";
+import { erasePerson } from "./erase-person.ts";
 import * as failures from "./migrations/0001-failures.ts";
 import type { Tables } from "./tables.ts";
 
@@ -73,5 +76,7 @@ export default function slackAlert(options: Options): EffectHandler<"message.fai
         await response.body?.cancel();
       });
     },
+    erase: (subject: ErasedSubject, ctx: EffectEraseContext<Tables>) =>
+      ctx.transaction((tx) => erasePerson(subject, tx)),
   });
 }

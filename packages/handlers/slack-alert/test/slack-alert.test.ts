@@ -164,3 +164,20 @@ test("all that is wrong with the options is told at once, without values", () =>
 function ignore(): void {
   // Nothing is asked of it here.
 }
+
+test("failures of whoever is erased are deleted, by an id or by a text in them, and others stay", async () => {
+  const { t } = await given({ threshold: 100 });
+  const fail = async (contactId: string, message: string) =>
+    t.send("message.failed", { createdAt: minute(0), data: { contactId, error: { code: "unreachable", message } } });
+  await fail("cnt_ada", "off");
+  await fail("cnt_bo", "no route to +39333");
+  await fail("cnt_cy", "off");
+  await t.settle();
+  await t.erase("cnt_ada");
+  await t.erase("cnt_ad");
+  const left = async () => (await t.rows("failures")).map(({ example }) => example.contactId);
+  expect(await left()).toEqual(["cnt_bo", "cnt_cy"]);
+  await t.erase({ kind: "value", value: "+39333", path: null, sources: ["buzzbip"] });
+  await t.erase({ kind: "value", value: "+39333", path: null, sources: ["buzzbip"] });
+  expect(await left()).toEqual(["cnt_cy"]);
+});

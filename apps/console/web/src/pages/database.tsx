@@ -3,6 +3,7 @@ import { api } from "../app/api.ts";
 import { defineTexts, useLanguage, useTexts } from "../app/language.tsx";
 import { meQuery } from "../app/query-client.ts";
 import { DoctorPanel } from "../parts/doctor.tsx";
+import { ErasuresPanel } from "../parts/erasures.tsx";
 import { formatBytes, formatMs } from "../parts/measures.ts";
 import { ErrorNotice, Notice } from "../parts/notice.tsx";
 import { Page, Panel } from "../parts/panel.tsx";
@@ -128,6 +129,7 @@ export function DatabasePage() {
           </Panel>
           <DoctorPanel />
           <RetentionPanel />
+          <ErasuresPanel />
           <Panel title={t("days")}>
             <ul className="flex flex-col gap-1">
               {days.map(({ day, bytes }) => (
