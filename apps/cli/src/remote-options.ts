@@ -51,7 +51,9 @@ export function addRemoteOptions(program: Command, ctx: CliContext): void {
   }
   program.hook("preAction", (_, command) => {
     const before: RemoteOptions = program.opts();
-    const behind: RemoteOptions = command.opts();
+    // `erase` is a command and has one below it.
+    const above: RemoteOptions = command.parent === program ? {} : (command.parent?.opts() ?? {});
+    const behind: RemoteOptions = { ...above, ...command.opts() };
     const name = nameOf(command);
     const hasOwnUrl = OWN_URL.includes(name);
     const given = { url: (hasOwnUrl ? undefined : behind.url) ?? before.url, token: behind.token ?? before.token };
@@ -83,4 +85,6 @@ function nameOf(command: Command): string {
 }
 
 const leavesOf = (command: Command): Command[] =>
-  command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
+  command.commands.length === 0
+    ? [command]
+    : [...(command.name() === "erase" ? [command] : []), ...command.commands.flatMap(leavesOf)];

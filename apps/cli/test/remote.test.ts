@@ -327,6 +327,42 @@ describe("what is changed is the same on the database and through the console", 
     }));
 });
 
+test("a person is erased through the console, with the same plan, and endpoints that want to know are told", async () => {
+  await send("evt_ada", "hello", "cnt_ada");
+  await send("evt_bo", "hello", "cnt_bo");
+  for (const id of ["evt_ada", "evt_bo"]) {
+    await eventually(async () => expect(await stateOf(id)).toBe("succeeded"));
+  }
+  // Words of events are written a little later.
+  await eventually(async () => {
+    const { stdout } = await penstock.call(["erase", "--subject", "cnt_ada"]);
+    expect(stdout.join("\n")).toContain("filters of words");
+  });
+  const plan = await readBoth("erase", "--subject", "cnt_ada");
+  expect(plan.stdout.join("\n")).toMatch(/^1 events have it/);
+  expect((await penstock.call(["export", "--subject", "cnt_ada"])).stdout).toHaveLength(3);
+  const through = ["--url", consoleUrl, "--token", tokens.get("admin") ?? ""];
+  const exported = await penstock.call(["export", "--subject", "cnt_ada", ...through]);
+  expect(exported).toMatchObject({ code: 1, stdout: [], stderr: [expect.stringMatching(/^`export` works on/)] });
+
+  const added = await run("remotely", "endpoints", "add", sink.url, "--types", "penstock.subject.erased", "--json");
+  const endpoint = String(parseLines(added.stdout)[0]?.["id"]);
+  const erased = await penstock.call(["erase", "--subject", "cnt_ada", "--yes", "--json", ...through]);
+  expect(erased.code).toBe(0);
+  expect(parseLines(erased.stdout)).toMatchObject([
+    { step: "done", requestedBy: "token:admin", counts: { events: 1 }, handlers: { ordered: { state: "lacks" } } },
+  ]);
+  await readBoth("erase", "status");
+  const told = sink.received.map(({ body }) => JSON.parse(body.toString()) as { type: string; data: unknown });
+  expect(told.filter(({ type }) => type === "penstock.subject.erased").map(({ data }) => data)).toEqual([
+    { kind: "subject", path: null, value: "cnt_ada" },
+  ]);
+  expect((await penstock.call(["export", "--subject", "cnt_ada"])).stdout).toHaveLength(2);
+  expect((await penstock.call(["export", "--subject", "cnt_bo"])).stdout).toHaveLength(3);
+  expect((await run("remotely", "events", "show", "evt_ada")).stdout.join("\n")).toMatch(/^body\n {2}\(erased\)$/m);
+  await run("remotely", "endpoints", "delete", endpoint, "--yes");
+});
+
 describe("what goes wrong is told in one sentence, with what to do", () => {
   let other: Record<string, string>;
   beforeEach(() => {
