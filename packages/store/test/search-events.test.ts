@@ -1,5 +1,5 @@
 import { parseQuery, type Term } from "@penstock/schemas/search";
-import { commitBatch, countEvents, searchEvents, type Store } from "@penstock/store";
+import { commitBatch, countEvents, createEngineStore, searchEvents, type Store } from "@penstock/store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newEvent, openMigrated, process } from "./open-test-store.ts";
 import { mostRowsIn, plansThatScan, withPlans } from "./plans.ts";
@@ -257,4 +257,23 @@ describe("on a database with history", () => {
       expect(await countEvents(store, { terms: [], budgetMs: 60_000 })).toMatchObject({ total: 60_000, more: false });
     });
   });
+});
+
+test("filters whose commit was not heard of are not in the way of those that come later", async () => {
+  const store = await openMigrated();
+  const worker = createEngineStore(store, "test");
+  const record = async (id: string): Promise<unknown> => {
+    const batches = [await commitBatch(store, [newEvent(id)])];
+    return worker.transaction((tx) => tx.claimBatches({ batches, onlyThese: true, maxEvents: 200, maxBytes: 1e9 }));
+  };
+  await record("first");
+  // As the write leaves it that has committed and whose answer got lost.
+  await store.pool.query(`
+    INSERT INTO penstock.event_words (day, seq, last_seq, events, received_at)
+    SELECT day, seq, seq, 1, received_at FROM penstock.events`);
+  await record("second");
+  await worker.writeWords();
+  const { rows } = await store.pool.query("SELECT FROM penstock.event_words");
+  expect(rows.length).toBe(2);
+  await store.close();
 });

@@ -109,6 +109,7 @@ const outside = defineHandler({
   name: "outside",
   on: ["message.received"],
   timeoutMs: 4_000,
+  concurrency: 25,
   retry: { attempts: 10, baseMs: 100, capMs: 1_000 },
   async handle(event, ctx) {
     await obey("outside", event, ctx.attempt);

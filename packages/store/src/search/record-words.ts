@@ -12,7 +12,8 @@ export interface Run {
   readonly words: Buffer | null;
 }
 
-// The filters travel as one run of bytes, cut up here: an array of bytea is twice as long.
+// The filters travel as one run of bytes, cut up here: an array of bytea is twice as long. A run that is there already was written
+// before, by a commit whose answer got lost.
 const RECORD = statement({
   name: "penstock-record-words",
   text: sql`
@@ -24,7 +25,8 @@ const RECORD = statement({
                 THEN substr(${{ words: "bytea" }}, r.at + 1, r.bytes) END
       FROM unnest(${{ days: "date[]", seqs: "int8[]", lastSeqs: "int8[]", events: "int2[]" }},
                   ${{ receivedUs: "int8[]", ats: "int4[]", lengths: "int4[]" }})
-           AS r (day, seq, last_seq, events, received_us, at, bytes)`,
+           AS r (day, seq, last_seq, events, received_us, at, bytes)
+        ON CONFLICT DO NOTHING`,
 });
 
 /** One for all, since a run is made without a pause: a new one costs more than to fill it with one event. */
