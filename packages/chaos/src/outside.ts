@@ -7,9 +7,12 @@ import { text } from "node:stream/consumers";
 export interface HeardEvent {
   calls: number;
   readonly keys: Set<string>;
-  /** The handler has said that its effect is on record. */
-  recorded: boolean;
-  /** Calls after that. */
+  /** The attempt that has said that its effect is on record. */
+  recordedBy: number | null;
+  /**
+   * Calls after that, by this attempt or a later one. An earlier attempt may still call: its worker was frozen past its lease,
+   * and finds that out when it wants to record the effect.
+   */
   callsAfter: number;
 }
 
@@ -28,14 +31,14 @@ export async function openOutsideWorld(): Promise<OutsideWorld> {
   const server = createServer((request, response) => {
     void text(request)
       .then((body) => {
-        const { id, key } = JSON.parse(body) as { id: string; key: string };
-        const event = heard.get(id) ?? { calls: 0, keys: new Set<string>(), recorded: false, callsAfter: 0 };
+        const { id, key, attempt } = JSON.parse(body) as { id: string; key: string; attempt: number };
+        const event = heard.get(id) ?? { calls: 0, keys: new Set<string>(), recordedBy: null, callsAfter: 0 };
         heard.set(id, event);
-        if (request.url === "/recorded") event.recorded = true;
+        if (request.url === "/recorded") event.recordedBy = attempt;
         else {
           event.calls++;
           event.keys.add(key);
-          if (event.recorded) event.callsAfter++;
+          if (event.recordedBy !== null && attempt >= event.recordedBy) event.callsAfter++;
         }
         // Time enough for a worker to be killed or frozen meanwhile.
         setTimeout(() => response.end("heard"), request.url === "/recorded" ? 0 : ANSWER_MS);

@@ -61,7 +61,7 @@ const sent = (number: number, more: Partial<SentEvent> = {}): SentEvent => ({
 });
 const heard = (number: number, more: Partial<HeardEvent> = {}): [string, HeardEvent] => [
   `evt_${number}`,
-  { calls: 1, keys: new Set(["key"]), recorded: true, callsAfter: 0, ...more },
+  { calls: 1, keys: new Set(["key"]), recordedBy: 1, callsAfter: 0, ...more },
 ];
 const RECORD: Record = {
   sent: [sent(1), sent(2), sent(3)],

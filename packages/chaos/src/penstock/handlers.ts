@@ -118,8 +118,8 @@ const outside = defineHandler({
   },
 });
 
-async function tell(path: string, id: string, { idempotencyKey, signal }: EffectContext): Promise<string> {
-  const body = JSON.stringify({ id, key: idempotencyKey });
+async function tell(path: string, id: string, { idempotencyKey, attempt, signal }: EffectContext): Promise<string> {
+  const body = JSON.stringify({ id, key: idempotencyKey, attempt });
   const response = await fetch(new URL(path, process.env["CHAOS_OUTSIDE"]), { method: "POST", body, signal });
   return response.text();
 }
