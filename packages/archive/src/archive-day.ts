@@ -8,6 +8,7 @@ import {
   recordVerification,
   type Store,
 } from "@penstock/store";
+import { ArchiveDamagedError } from "./event-file.ts";
 import { folderOf, type Manifest, manifestOf, readManifest, toManifest, writeManifest } from "./manifest.ts";
 import type { ArchiveStorage } from "./storage.ts";
 import { type Verification, verifyDay } from "./verify-day.ts";
@@ -32,8 +33,16 @@ export async function archiveDay(
   options: ArchiveOptions,
 ): Promise<Verification | null> {
   const { url } = storage;
-  const found = await readManifest(storage, day).catch(() => null);
-  if (found !== null) {
+  let damage: string | null = null;
+  const found = await readManifest(storage, day).catch((error: unknown) => {
+    if (!(error instanceof ArchiveDamagedError)) throw error;
+    damage = error.message;
+    return null;
+  });
+  if (found === null) {
+    const problem = await findLoss(store, storage, day, damage);
+    if (problem !== null) return { manifest: null, isArchived: damage !== null, problems: [problem] };
+  } else {
     const [firstSeq, lastSeq] = [found.parts[0]?.firstSeq ?? null, found.parts.at(-1)?.lastSeq ?? null];
     const record = await findArchive(store.pool, day);
     const isWhole = covers({ events: found.events, firstSeq, lastSeq }, await readSpan(store.pool, day));
@@ -61,6 +70,33 @@ export async function archiveDay(
   const verified = await verifyDay(storage, day);
   await recordVerification(store.pool, day, verified.problems.length === 0 ? null : verified.problems.join("; "));
   return verified;
+}
+
+/**
+ * Why a day whose manifest is damaged or missing is not written anew, put on record; null: it may be. What has gone from the database
+ * is nowhere but in the parts that an earlier manifest named, and to write the day would delete them.
+ */
+async function findLoss(
+  store: Store,
+  storage: ArchiveStorage,
+  day: string,
+  damage: string | null,
+): Promise<string | null> {
+  const { url } = storage;
+  const record = await findArchive(store.pool, day);
+  if (record === null) {
+    if (damage === null || (await storage.list(folderOf(day))).length < 2) return null;
+    await recordArchive(store.pool, { day, url, parts: [], written: true });
+  } else {
+    const { events } = await readSpan(store.pool, day);
+    if (record.writtenAt === null || events >= record.events) return null;
+    if (record.url !== url) {
+      return `${record.events} events are archived in ${record.url}, of which ${events} are still stored: copy its folder ${folderOf(day)} to ${url}`;
+    }
+  }
+  const problem = damage ?? `the manifest of ${day} is missing, and not all of the day is stored any more`;
+  await recordVerification(store.pool, day, problem);
+  return problem;
 }
 
 async function writeDay(

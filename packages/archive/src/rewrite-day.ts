@@ -1,4 +1,12 @@
-import { type ArchivedEvent, type ArchivedPart, recordArchive, recordVerification, type Store } from "@penstock/store";
+import {
+  type ArchivedEvent,
+  type ArchivedPart,
+  findArchive,
+  listUnarchived,
+  recordArchive,
+  recordVerification,
+  type Store,
+} from "@penstock/store";
 import { deleteOthers } from "./archive-day.ts";
 import { ArchiveDamagedError } from "./event-file.ts";
 import { folderOf, readManifest, toManifest, writeManifest } from "./manifest.ts";
@@ -94,10 +102,20 @@ async function* mapped(
   }
 }
 
-/** What is written of a day that is not archived to the end holds what `map` would have changed: a worker begins anew. */
+/**
+ * What is written of a day that is not archived to the end holds what `map` would have changed: a worker begins anew. Parts of a day
+ * that was archived, or is not stored here, may be all that is left of it.
+ */
 async function discardBegun(store: Store, storage: ArchiveStorage, day: string): Promise<void> {
   const begun = await storage.list(folderOf(day));
   if (begun.length === 0) return;
+  const record = await findArchive(store.pool, day);
+  const isArchivedAnew = (await listUnarchived(store, storage.url)).includes(day);
+  if (!isArchivedAnew || (record !== null && record.writtenAt !== null)) {
+    throw new ArchiveDamagedError(
+      `the manifest of ${day} is missing beside its parts: bring it back from a backup of the archive`,
+    );
+  }
   await recordArchive(store.pool, { day, url: storage.url, parts: [], written: false });
   for (const { name } of begun) await storage.delete(name);
 }

@@ -250,6 +250,46 @@ describe.each(Object.entries(STORAGES))("an archive in %s", (_, open) => {
     expect(await listUnarchived(store, storage.url)).toEqual([]);
   });
 
+  test("an archive of which not all is stored any more is neither replaced nor discarded, whatever becomes of its manifest", async () => {
+    await receive(events());
+    await archive();
+    const before = await archived();
+    const manifest = await readWhole(storage, manifestOf(DAY));
+    await drop();
+    await restore(
+      (async function* () {
+        yield* before.slice(0, 1);
+      })(),
+    );
+    const keepsAll = async (): Promise<void> => {
+      await storage.put(manifestOf(DAY), manifest ?? Buffer.alloc(0));
+      expect(plain(await archived())).toEqual(plain(before));
+    };
+
+    await store.pool.query("UPDATE penstock.archives SET verified_at = NULL");
+    const read = (name: string) => (name === manifestOf(DAY) ? Promise.reject(new Error("503")) : storage.read(name));
+    await expect(archiveDay(store, { ...storage, read }, DAY, { now: NOW })).rejects.toThrow("503");
+    await keepsAll();
+
+    await storage.put(manifestOf(DAY), Buffer.from("{"));
+    expect((await archive())?.problems).toEqual([expect.stringContaining("is no JSON")]);
+    await keepsAll();
+
+    await storage.delete(manifestOf(DAY));
+    expect((await archive())?.problems).toEqual([expect.stringContaining("not all of the day is stored")]);
+    await expect(rewriteDay(store, storage, DAY, () => null, { now: NOW })).rejects.toThrow(
+      "is missing beside its parts",
+    );
+    await keepsAll();
+
+    await storage.delete(manifestOf(DAY));
+    await store.pool.query("UPDATE penstock.archives SET url = 'file:///elsewhere'");
+    expect((await archive())?.problems).toEqual([
+      expect.stringContaining("file:///elsewhere, of which 1 are still stored"),
+    ]);
+    await keepsAll();
+  });
+
   test("an archived day is rewritten part by part, and is as it was until all of it is read back", async () => {
     for (const [id, body] of BODIES) await receive([newEvent(id, { body })]);
     await archive({ partBytes: 1 });
