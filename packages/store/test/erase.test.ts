@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { NewEvent } from "@penstock/intake";
 import {
   advanceErasure,
@@ -217,6 +218,28 @@ describe("beside what goes on", () => {
     await erase(subject);
     expect(await process(store, [event, newEvent("evt_new", { subjects: ["cnt_b"] })])).toBe(1);
     for (const value of [PERSON, PHONE]) expect(await findEverywhere(value)).toEqual([]);
+  });
+
+  test("another event that came with the same id stays, and can be erased with its copies by itself", async () => {
+    const ada = about("evt_1", { phone: PHONE });
+    const bo = newEvent("evt_1", { subjects: ["cnt_bo"], body: Buffer.from('{"of":"cnt_bo"}') });
+    const others = () => newEvent(`evt_${randomUUID()}`, { subjects: [] });
+    await process(store, [ada]);
+    await process(store, [ada, bo]);
+    await process(store, [bo, ada, others()]);
+    const bodies = async (): Promise<string> =>
+      (await rows("SELECT encode(bodies, 'escape') AS text FROM penstock.batches")).map(({ text }) => text).join();
+    await erase(subject);
+    expect(await findEverywhere(PERSON)).toEqual([]);
+    expect(await bodies()).toContain("cnt_bo");
+    await process(store, [ada, bo, others()]);
+    expect(await bodies()).not.toContain(PHONE);
+
+    const id = await erase({ kind: "subject", value: "cnt_bo" });
+    expect((await showErasure(store, id))?.step).toBe("done");
+    expect(await findEverywhere("cnt_bo")).toEqual([]);
+    await process(store, [ada, bo, others()]);
+    for (const value of [PERSON, PHONE, "cnt_bo"]) expect(await findEverywhere(value)).toEqual([]);
   });
 
   test("what replays made of an event goes with it, and is not found again", async () => {

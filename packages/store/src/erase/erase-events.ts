@@ -2,7 +2,7 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { lockLanes, toColumns, wakeLanes } from "../deliveries/wake-lanes.ts";
-import { BATCH_EVENTS } from "../events/batch-format.ts";
+import { BATCH_EVENTS, toConflict, type UnpackedEvent } from "../events/batch-format.ts";
 import type { EventPointer } from "../events/find-events.ts";
 import { type ErasedKeys, eraseFromBatch } from "./erase-from-batches.ts";
 import { rebuildWords } from "./rebuild-words.ts";
@@ -23,14 +23,14 @@ const likes = { likes: "text[]" } as const;
 
 // What replays made of an event with another body is about the same person.
 const DERIVED = statement({
-  rows: { day: "text", seq: "int8" },
+  rows: { day: "text", seq: "int8", conflict: "bool" },
   text: sql`
     WITH RECURSIVE made AS (
       SELECT day, seq FROM ${WANTED}
       UNION
       SELECT e.day, e.seq FROM made JOIN penstock.events e ON e.replay_of = made.seq
     )
-    SELECT e.day::text, e.seq
+    SELECT e.day::text, e.seq, e.problem IS NOT DISTINCT FROM 'id-conflict' AS conflict
       FROM made m, LATERAL (SELECT day, seq, problem FROM penstock.events WHERE day = m.day AND seq = m.seq LIMIT 1) AS e
      WHERE e.problem IS DISTINCT FROM 'erased' ORDER BY e.day, e.seq`,
 });
@@ -57,6 +57,7 @@ const MARK = statement({
       INSERT INTO penstock.erased_events (day, seq, erasure, key)
       SELECT day, seq, ${{ erasure: "int4" }}, key
         FROM unnest(${{ ...given, keys: "uuid[]" }}) AS w (day, seq, key)
+       WHERE key IS NOT NULL
           ON CONFLICT DO NOTHING
     )
     UPDATE penstock.events e
@@ -145,9 +146,10 @@ export async function eraseEvents(
   if (events.length === 0) return { counts: {}, running: [] };
   const finder = createFinder(values);
   const likes = values.map(toLike);
-  const derived = (await query(client, DERIVED, toPointers(events))).rows.map(({ day, seq }) => ({
+  const derived = (await query(client, DERIVED, toPointers(events))).rows.map(({ day, seq, conflict }) => ({
     day,
     seq: Number(seq),
+    conflict,
   }));
   // Before the deliveries, in the order in which a claim takes them.
   const lanes = (await query(client, LANES, toPointers(derived))).rows;
@@ -162,12 +164,16 @@ export async function eraseEvents(
   const batches = Map.groupBy(erased, ({ seq }) => Math.floor(seq / BATCH_EVENTS));
   const keyOf = new Map<number, string>();
   for (const [batch, of] of [...batches].toSorted(([a], [b]) => a - b)) {
-    const seqs = new Set(of.map(({ seq }) => seq));
-    const isErased = ({ place }: { readonly place: number }): boolean => seqs.has(batch * BATCH_EVENTS + place);
-    const keys = await eraseFromBatch(client, { day: of[0]?.day ?? "", batch, isErased }, finder);
+    const isConflict = new Map(of.map(({ seq, conflict }) => [seq, conflict]));
+    const keyOfErased = (event: UnpackedEvent): string | null => {
+      const conflict = isConflict.get(event.seq);
+      if (conflict === undefined) return null;
+      return conflict ? toConflict(event).key : event.key;
+    };
+    const keys = await eraseFromBatch(client, { day: of[0]?.day ?? "", batch, keyOfErased }, finder);
     for (const [place, key] of keys) keyOf.set(batch * BATCH_EVENTS + place, key);
   }
-  const keys = erased.map(({ seq }) => keyOf.get(seq) ?? "");
+  const keys = erased.map(({ seq }) => keyOf.get(seq) ?? null);
   await query(client, MARK, { ...wanted, keys, likes, erasure });
   const copies = await eraseCopies(client, { seqs: wanted.seqs, keys }, finder);
   await query(client, SKIP, wanted);
@@ -193,18 +199,32 @@ export async function eraseEvents(
   };
 }
 
+// What has a row of its own in a batch is no copy: another event may have come with the same id.
+const OWN = statement({
+  rows: { seq: "int8" },
+  text: sql`
+    SELECT seq FROM penstock.events
+     WHERE day = ${{ day: "date" }} AND seq BETWEEN ${{ first: "int8" }} AND ${{ last: "int8" }}`,
+});
+
 /** Erases copies of events from the batches that they came with; returns how many. */
 async function eraseCopies(
   client: pg.PoolClient,
-  { seqs, keys }: { readonly seqs: readonly number[]; readonly keys: readonly string[] },
+  { seqs, keys }: { readonly seqs: readonly number[]; readonly keys: readonly (string | null)[] },
   finder: Finder,
 ): Promise<number> {
-  const known = new Set(keys.map(plain));
+  const known = new Set(keys.flatMap((key) => (key === null ? [] : [plain(key)])));
   const { rows } = await query(client, COPIES, { seqs });
   let copies = 0;
-  const isErased = ({ key }: { readonly key: string }): boolean => known.has(plain(key));
   for (const { day, batch } of rows) {
-    const erased: ErasedKeys = await eraseFromBatch(client, { day, batch: Number(batch), isErased }, finder);
+    const first = Number(batch) * BATCH_EVENTS;
+    const stored = await query(client, OWN, { day, first, last: first + BATCH_EVENTS - 1 });
+    const own = new Set(stored.rows.map(({ seq }) => Number(seq)));
+    const keyOfErased = (event: UnpackedEvent): string | null => {
+      if (own.has(event.seq)) return null;
+      return [event.key, toConflict(event).key].find((key) => known.has(plain(key))) ?? null;
+    };
+    const erased: ErasedKeys = await eraseFromBatch(client, { day, batch: Number(batch), keyOfErased }, finder);
     copies += erased.size;
   }
   return copies;

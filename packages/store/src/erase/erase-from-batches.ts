@@ -2,14 +2,15 @@ import type pg from "pg";
 import { query } from "../connection/create-store.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { eraseArrivals } from "../events/arrivals.ts";
-import { type BatchRow, type EventMeta, unpackBatch } from "../events/batch-format.ts";
+import { type BatchRow, type EventMeta, type UnpackedEvent, unpackBatch } from "../events/batch-format.ts";
 import type { Finder } from "./wanted.ts";
 
 /** A batch, and which of its events are to be erased. */
 export interface BatchPlaces {
   readonly day: string;
   readonly batch: number;
-  readonly isErased: (event: { readonly key: string; readonly place: number }) => boolean;
+  /** The key by which the ledger knows an event that is to be erased; null: it is not. */
+  readonly keyOfErased: (event: UnpackedEvent) => string | null;
 }
 
 // For update: two erasures may be about events of one batch.
@@ -36,15 +37,17 @@ export type ErasedKeys = ReadonlyMap<number, string>;
  */
 export async function eraseFromBatch(
   client: pg.PoolClient,
-  { day, batch, isErased }: BatchPlaces,
+  { day, batch, keyOfErased }: BatchPlaces,
   finder: Finder,
 ): Promise<ErasedKeys> {
   const [row] = (await query(client, READ, { day, batch })).rows;
   if (row === undefined) return new Map();
   const keys = new Map<number, string>();
   const bodies = Buffer.from(row.bodies);
-  unpackBatch(row satisfies BatchRow).forEach(({ key, body, bodyAt, problem }, place) => {
-    if (problem === "erased" || !isErased({ key, place })) return;
+  unpackBatch(row satisfies BatchRow).forEach((event, place) => {
+    const key = event.problem === "erased" ? null : keyOfErased(event);
+    if (key === null) return;
+    const { body, bodyAt } = event;
     keys.set(place, key);
     bodies.fill(0x20, bodyAt, bodyAt + body.length);
   });

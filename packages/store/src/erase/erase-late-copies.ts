@@ -12,7 +12,10 @@ const ERASED_KEYS = statement({
     SELECT encode(uuid_send(key), 'hex') AS key FROM penstock.erased_events WHERE key = ANY(${{ keys: "uuid[]" }})`,
 });
 
-/** A copy of an event that was erased brings back what it said: it goes from the batch that it came with. */
+/**
+ * A copy of an event that was erased brings back what it said: it goes from the batch that it came with. `copies` have the keys by
+ * which the ledger knows what they are copies of.
+ */
 export async function eraseLateCopies(client: pg.PoolClient, copies: readonly UnpackedEvent[]): Promise<void> {
   if (copies.length === 0) return;
   const { rows } = await query(client, ERASED_KEYS, { keys: [...new Set(copies.map(({ key }) => key))] });
@@ -22,8 +25,8 @@ export async function eraseLateCopies(client: pg.PoolClient, copies: readonly Un
   // Nobody knows any more what was erased of it, so that its id goes, too.
   const finder = { ...createFinder([]), isPartOf: () => true };
   for (const [batch, of] of Map.groupBy(erased, ({ seq }) => Math.floor(seq / BATCH_EVENTS))) {
-    const places = new Set(of.map(({ seq }) => seq % BATCH_EVENTS));
-    const isErased = ({ place }: { readonly place: number }): boolean => places.has(place);
-    await eraseFromBatch(client, { day: of[0]?.day ?? "", batch, isErased }, finder);
+    const keyOf = new Map(of.map(({ seq, key }) => [seq, key]));
+    const keyOfErased = ({ seq }: UnpackedEvent): string | null => keyOf.get(seq) ?? null;
+    await eraseFromBatch(client, { day: of[0]?.day ?? "", batch, keyOfErased }, finder);
   }
 }

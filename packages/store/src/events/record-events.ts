@@ -128,15 +128,14 @@ async function recordEvents(
       continue;
     }
     const conflict = toConflict(event);
-    if (!conflicts.has(conflict.key)) conflicts.set(conflict.key, conflict);
+    if (conflicts.has(conflict.key)) copies.push(conflict);
+    else conflicts.set(conflict.key, conflict);
   }
-  await recordCopies(client, batches, copies);
   const kept = conflicts.size === 0 ? [] : await insert(client, batches, [...conflicts.values()]);
-  const recorded = new Set([...fresh, ...kept].map(({ seq }) => seq));
-  await eraseLateCopies(
-    client,
-    events.filter(({ seq }) => !recorded.has(seq)),
-  );
+  const recorded = new Set(kept.map(({ seq }) => seq));
+  for (const conflict of conflicts.values()) if (!recorded.has(conflict.seq)) copies.push(conflict);
+  await recordCopies(client, batches, copies);
+  await eraseLateCopies(client, copies);
   return [...fresh, ...kept].toSorted((a, b) => a.seq - b.seq);
 }
 
