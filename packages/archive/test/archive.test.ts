@@ -14,7 +14,8 @@ import {
   showEvents,
   takeErasure,
 } from "@penstock/store";
-import { moveToDay } from "@penstock/testing";
+import { OWN_SOURCE, SUBJECT_ERASED } from "@penstock/schemas";
+import { eventually, moveToDay } from "@penstock/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   archiveDay,
@@ -82,8 +83,13 @@ const stored = (): Promise<ArchivedEvent[]> => collect(readDay(store.pool, DAY))
 const drop = (today = TODAY) => runRetention(store, policy, { by: BY, today });
 const archive = (options: { signal?: AbortSignal; partBytes?: number } = {}) =>
   archiveDay(store, storage, DAY, { now: NOW, ...options });
+/** The lock of a run of retention goes with its connection, which takes a moment. */
 const restore = (events: AsyncIterable<ArchivedEvent>) =>
-  restoreEvents(store, { day: DAY, url: storage.url, actor: "test" }, events, {});
+  eventually(async () => {
+    const restored = await restoreEvents(store, { day: DAY, url: storage.url, actor: "test" }, events, {});
+    expect(restored).not.toBe("retention-runs");
+    return restored;
+  });
 
 async function archived(): Promise<ArchivedEvent[]> {
   const manifest = await readManifest(storage, DAY);
@@ -155,7 +161,7 @@ describe.each(Object.entries(STORAGES))("an archive in %s", (_, open) => {
         for (const event of await archived()) if (event.id !== "evt_unicode") yield event;
       })(),
     );
-    expect(result?.there).toBeGreaterThan(0);
+    expect(result).toMatchObject({ there: expect.toSatisfy((there: number) => there > 0) as number });
     expect(plain(await stored())).toEqual(plain(before.filter(({ id }) => id !== "evt_unicode")));
     await restore(
       (async function* () {
@@ -332,9 +338,32 @@ describe.each(Object.entries(STORAGES))("an archive in %s", (_, open) => {
     expect(ada?.body.toString().trim()).toBe("");
     expect(other).toEqual({ ...bo, arrival: { ...bo?.arrival, headers: [{ name: "x-from", value: "[erased]" }] } });
     const manifest = await readManifest(storage, DAY);
+    await store.pool.query("UPDATE penstock.erasures SET step = 'done', wanted = NULL");
     if (manifest !== null) await restore(readArchived(storage, manifest));
     expect(await showEvents(store, `seq:${ada?.seq}`)).toMatchObject([{ erased: { by: "test" }, subjects: [] }]);
   });
+});
+
+test("whom to erase is told by an event that no archive keeps, and nobody is brought back meanwhile", async () => {
+  storage = await openStorage(await STORAGES["a folder"]());
+  const telling = { source: OWN_SOURCE, type: SUBJECT_ERASED, body: Buffer.from('{"data":{"value":"+393331234567"}}') };
+  await receive([newEvent("evt_ada", { subjects: ["cnt_ada"] }), newEvent("evt_own", telling)]);
+  await archive();
+  const [ada, own] = await archived();
+  expect(own).toMatchObject({ id: "evt_own", problem: "erased" });
+  expect(own?.body.toString().trim()).toBe("");
+  const only = async function* () {
+    if (ada) yield ada;
+  };
+  const back = () => restore(only());
+  await createErasure(store, [{ kind: "subject", value: "cnt_ada" }], "test");
+  expect(await back()).toBe("erasure-runs");
+  await store.pool.query("UPDATE penstock.erasures SET step = 'done', wanted = NULL");
+  await store.pool.query(`
+    INSERT INTO penstock.erased_events (day, seq, erasure, key)
+    SELECT day, seq, 1, gen_random_uuid() FROM penstock.events WHERE event_id = 'evt_ada'`);
+  await store.pool.query("DELETE FROM penstock.events WHERE event_id = 'evt_ada'");
+  expect(await back()).toEqual({ restored: 0, there: 1 });
 });
 
 test("a storage that is not there says what to do", async () => {

@@ -35,7 +35,7 @@ export async function countInArchive(
   return { events, first };
 }
 
-/** Brings back what is asked for of an archived day. @throws CliError while retention runs. */
+/** Brings back what is asked for of an archived day. @throws CliError while retention runs, or an erasure. */
 export async function restoreFromArchive(
   ctx: CliContext,
   store: Store,
@@ -47,8 +47,15 @@ export async function restoreFromArchive(
   const restored = await withMatching(ctx, store, day, filter, (matching, url) =>
     restoreEvents(store, { day, url, actor: ctx.actor }, matching, detail),
   );
-  if (restored !== null) return restored;
-  throw new CliError("A worker is deleting what is old at this moment: try again in a minute.");
+  if (restored === "retention-runs") {
+    throw new CliError("A worker is deleting what is old at this moment: try again in a minute.");
+  }
+  if (restored === "erasure-runs") {
+    throw new CliError(
+      `Somebody is being erased, and may be in the archive still: try again once that is done. ${ctx.penstock} erase status shows what it waits for.`,
+    );
+  }
+  return restored;
 }
 
 async function withMatching<T>(

@@ -1,3 +1,4 @@
+import { OWN_SOURCE, SUBJECT_ERASED } from "@penstock/schemas";
 import { query, type Queryable } from "../connection/create-store.ts";
 import { column, type Sql, sql, statement } from "../connection/sql.ts";
 import { BATCH_EVENTS } from "../events/batch-format.ts";
@@ -61,12 +62,19 @@ export async function* readPicked(db: Queryable, picked: readonly EventPointer[]
   }
 }
 
+/** Whom to erase is told by events of ours. An archive would keep it. */
+function withoutErased(event: ArchivedEvent): ArchivedEvent {
+  if (event.source !== OWN_SOURCE || event.type !== SUBJECT_ERASED) return event;
+  return { ...event, problem: "erased", body: Buffer.alloc(event.body.length, " ") };
+}
+
 /** The events of a day that are recorded, after `afterSeq`, in their order. Reads a page at a time, each in a transaction of its own. */
 export async function* readDay(db: Queryable, day: string, afterSeq = -1): AsyncGenerator<ArchivedEvent> {
   for (let from = Math.floor((afterSeq + 1) / BATCH_EVENTS); ;) {
     const { rows } = await query(db, READ, { day, from });
     for (const row of rows) {
-      for (const event of toArchivedEvents(row, row.recorded ?? [])) if (event.seq > afterSeq) yield event;
+      for (const event of toArchivedEvents(row, row.recorded ?? []))
+        if (event.seq > afterSeq) yield withoutErased(event);
       from = Number(row.batch) + 1;
     }
     if (rows.length === 0) return;

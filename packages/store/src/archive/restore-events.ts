@@ -22,16 +22,19 @@ const MARK = statement({
 
 const UNCOUNT = statement({ text: sql`DELETE FROM penstock.retention_counts WHERE day = ${{ day: "date" }}` });
 
+const ERASURE_RUNS = statement({ text: sql`SELECT FROM penstock.erasures WHERE step <> 'done' LIMIT 1` });
+
 export interface Restored {
   /** How many events were brought back. */
   readonly restored: number;
-  /** How many of those given were there. */
+  /** How many of those given were there, or are erased. */
   readonly there: number;
 }
 
 /**
  * Brings events of one day back as they were: with their seqs, in the batches and the partitions of their day. What is there stays
- * as it is, so that this can be done again after a crash. Retention leaves the day alone for a week. Null while retention runs.
+ * as it is, and what was erased stays away, so that this can be done again after a crash. Retention leaves the day alone for a week.
+ * Nothing is brought back while retention runs, nor while somebody is being erased: they may be in the archive still.
  * `events` are in the order of their seqs; no delivery is made.
  */
 export async function restoreEvents(
@@ -39,14 +42,15 @@ export async function restoreEvents(
   { day, url, actor }: { readonly day: string; readonly url: string; readonly actor: string },
   events: AsyncIterable<ArchivedEvent>,
   detail: Readonly<Record<string, unknown>>,
-): Promise<Restored | null> {
+): Promise<Restored | "retention-runs" | "erasure-runs"> {
   const guard = await connect(store);
   let held = false;
   try {
     held = (await query(guard, RETENTION_LOCK)).rows[0]?.mine === true;
-    if (!held) return null;
+    if (!held) return "retention-runs";
+    if ((await query(guard, ERASURE_RUNS)).rowCount !== 0) return "erasure-runs";
     const stored = (await listDays(guard, await readToday(guard))).find((one) => one.day === day);
-    if (stored !== undefined && isHalfGone(stored)) return null;
+    if (stored !== undefined && isHalfGone(stored)) return "retention-runs";
     await ensureDay(guard, day);
     await inTransaction(guard, async () => {
       await query(guard, MARK, { day, url });
@@ -96,8 +100,11 @@ async function* pagesOf(events: AsyncIterable<ArchivedEvent>): AsyncGenerator<Ar
 const batchOf = (seq: number): number => Math.floor(seq / BATCH_EVENTS);
 
 const THERE = statement({
-  rows: { seq: "text" },
-  text: sql`SELECT seq::text FROM penstock.events WHERE day = ${{ day: "date" }} AND seq = ANY (${{ seqs: "int8[]" }})`,
+  rows: { seq: "text", erased: "bool" },
+  text: sql`
+    SELECT seq::text, false AS erased FROM penstock.events WHERE day = ${{ day: "date" }} AND seq = ANY (${{ seqs: "int8[]" }})
+     UNION ALL
+    SELECT seq::text, true FROM penstock.erased_events WHERE day = ${{ day: "date" }} AND seq = ANY (${{ seqs: "int8[]" }})`,
 });
 
 const BATCHES = statement({
@@ -148,8 +155,11 @@ const RECORD = statement({
 /** Brings back what is missing of a page; returns how many events that were. */
 async function restorePage(client: pg.PoolClient, day: string, page: readonly ArchivedEvent[]): Promise<number> {
   const seqs = page.map(({ seq }) => seq);
-  const there = new Set((await query(client, THERE, { day, seqs })).rows.map(({ seq }) => Number(seq)));
-  const missing = page.filter(({ seq }) => !there.has(seq));
+  const known = (await query(client, THERE, { day, seqs })).rows;
+  const there = new Set(known.flatMap(({ seq, erased }) => (erased ? [] : [Number(seq)])));
+  const erased = new Set(known.flatMap(({ seq, erased }) => (erased ? [Number(seq)] : [])));
+  // An archive of before an erasure, e.g. a copy of it, has what was erased.
+  const missing = page.filter(({ seq, problem }) => !there.has(seq) && (problem === "erased" || !erased.has(seq)));
   if (missing.length === 0) return 0;
   const byBatch = Map.groupBy(missing, ({ seq }) => batchOf(seq));
   const { rows } = await query(client, BATCHES, { day, batches: [...byBatch.keys()] });
