@@ -65,8 +65,10 @@ async function eraseByHandlers(
 ): Promise<{ waitsFor: string | null; restMs: number }> {
   // Also those that nobody had registered when it was asked for.
   const own = handlers.map(({ name }) => [name, { state: "waiting", attempts: 0 }] as const);
+  // One that no worker had when it was asked for is not waited for, and does its part where it is back.
   const waiting = Object.entries({ ...Object.fromEntries(own), ...job.handlers }).filter(
-    ([, { state }]) => state === "waiting",
+    ([name, { state }]) =>
+      state === "waiting" || (state === "absent" && handlers.some((handler) => handler.name === name)),
   );
   const names = sources.list.map(({ name }) => name);
   const left: string[] = [];

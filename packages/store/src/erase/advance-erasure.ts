@@ -42,7 +42,7 @@ const ADVANCE = statement({
            found = ${{ found: "int4" }},
            counts = counts || (SELECT coalesce(jsonb_object_agg(key, value::int8 + coalesce((counts ->> key)::int8, 0)), '{}')
                                  FROM jsonb_each_text(${{ counts: "jsonb" }}))
-     WHERE id = ${{ id: "int4" }}`,
+     WHERE id = ${{ id: "int4" }} AND step <> 'done'`,
 });
 
 interface Place {
