@@ -51,6 +51,11 @@ async function idsIn(folder: string): Promise<(string | null)[]> {
   return ids;
 }
 
+/** How large a file of this process may be, in bytes. */
+function limit(bytes: string): void {
+  execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);
+}
+
 const keepAll = (writer: RefusedWriter, ids: readonly string[]) =>
   Promise.all(ids.map((id) => writer.keep(refusedEvent(id))));
 
@@ -139,15 +144,47 @@ test("at its bound nothing more is kept, and one line says so and what to change
   expect(await idsIn(folder)).toEqual(["evt_after"]);
 });
 
+test("a file is closed, and the next one begun, while requests are refused all the time", async () => {
+  const { writer, folder } = await writerOn();
+  let isOver = false;
+  const kept: Promise<void>[] = [];
+  const load = (async () => {
+    for (let nth = 0; !isOver; nth++) {
+      kept.push(writer.keep(refusedEvent(`evt_${nth}`)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  for (const id of ["evt_a", "evt_b"]) {
+    await writer.keep(refusedEvent(id));
+    await writer.release();
+  }
+  isOver = true;
+  await load;
+  await Promise.all(kept);
+  expect((await filesIn(folder)).length).toBeGreaterThan(1);
+  const found = await idsIn(folder);
+  expect(found.toSorted()).toEqual(["evt_a", "evt_b", ...kept.map((_, nth) => `evt_${nth}`)].toSorted());
+});
+
+test("a disk that is full when a file is begun has no file more afterwards", async () => {
+  const { writer, folder, logged } = await writerOn();
+  limit("3");
+  onTestFinished(() => limit("unlimited"));
+  for (const id of ["evt_1", "evt_2", "evt_3"]) await writer.keep(refusedEvent(id));
+  limit("unlimited");
+  expect(await filesIn(folder)).toEqual([]);
+  expect(logged()).toMatch(/EFBIG|ENOSPC/);
+  await writer.keep(refusedEvent("evt_4"));
+  expect(await idsIn(folder)).toEqual(["evt_4"]);
+});
+
 test("a disk that takes no more leaves whole lines only, says so once, and is tried again", async () => {
   const { writer, folder, logged } = await writerOn();
   await keepAll(writer, ["evt_1"]);
   const [file = ""] = await filesIn(folder);
-  const limit = (bytes: string): unknown =>
-    execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:`]);
   // As a full disk does, the kernel takes a part of what is written, and then refuses.
   limit(String((await stat(file)).size + 100));
-  onTestFinished(() => void limit("unlimited"));
+  onTestFinished(() => limit("unlimited"));
   const ids = Array.from({ length: 20 }, (_, at) => `evt_full_${at}`);
   await keepAll(writer, ids);
   await keepAll(writer, ["evt_full_again"]);

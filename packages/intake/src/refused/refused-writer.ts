@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { access, constants, mkdir, stat } from "node:fs/promises";
+import { access, constants, mkdir, rm, stat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { wallClockMs } from "@penstock/schemas";
 import { detached, instruments, type Logger, onceInAWhile } from "@penstock/telemetry";
@@ -48,6 +48,9 @@ interface OpenFile {
 interface Line {
   readonly text: string;
   readonly key: string;
+  /** Resolves once it is on disk, or cannot be put there. */
+  readonly ended: Promise<void>;
+  readonly end: () => void;
 }
 
 /**
@@ -57,8 +60,15 @@ interface Line {
 export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOptions): RefusedWriter {
   let buffered: Line[] = [];
   let bufferedBytes = 0;
-  let flushing: Promise<void> | undefined;
+  let isFlushing = false;
   let file: OpenFile | undefined;
+  /** What is done with the file, one after another: a file that is being written is not closed. */
+  let lastTurn: Promise<void> = Promise.resolve();
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const turn = lastTurn.then(work);
+    lastTurn = turn.catch(() => undefined);
+    return turn;
+  };
   const sayKept = onceInAWhile();
   const sayLost = onceInAWhile();
 
@@ -70,12 +80,13 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
       buffered = [];
       bufferedBytes = 0;
       try {
-        await write(lines);
+        await inTurn(() => write(lines));
       } catch (error) {
         lose(lines.length, "the file cannot be written", error);
       }
+      for (const { end } of lines) end();
     }
-    flushing = undefined;
+    isFlushing = false;
   }
 
   async function write(lines: readonly Line[]): Promise<void> {
@@ -93,7 +104,7 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
     await append(current, bytes);
     // Another process has taken the file to import it, and may have read it before this was written.
     if (!(await hasItsName(current))) {
-      await release();
+      await closeFile();
       return write(lines);
     }
     for (const { key } of fresh) if (current.known.size < MAX_KNOWN) current.known.add(key);
@@ -104,7 +115,7 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
         "signed requests that are answered with 503 are kept in a file, and imported when Postgres is back",
       ),
     );
-    if (current.bytes >= FILE_BYTES) await release();
+    if (current.bytes >= FILE_BYTES) await closeFile();
   }
 
   async function openFile(): Promise<OpenFile> {
@@ -114,6 +125,8 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
       return opened;
     } catch (error) {
       await opened.handle.close();
+      // Else a disk that is full would have an empty file more after each try.
+      await rm(opened.path, { force: true });
       throw error;
     }
   }
@@ -128,7 +141,7 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
     );
   }
 
-  async function release(): Promise<void> {
+  async function closeFile(): Promise<void> {
     const closed = file;
     file = undefined;
     await closed?.handle.close();
@@ -136,14 +149,18 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
 
   return {
     async keep(event) {
-      const line = { key: keyOf(event), text: toRefusedLine({ event, refusedAt: new Date(wallClockMs()) }) };
+      const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+      const text = toRefusedLine({ event, refusedAt: new Date(wallClockMs()) });
       if (bufferedBytes > MAX_BUFFERED_BYTES) return lose(1, "the disk is too slow");
-      buffered.push(line);
-      bufferedBytes += line.text.length;
+      buffered.push({ key: keyOf(event), text, ended, end });
+      bufferedBytes += text.length;
       // It goes on for those that come after this one, whose request it must not seem to belong to.
-      flushing ??= detached(flush);
+      if (!isFlushing) {
+        isFlushing = true;
+        void detached(flush);
+      }
       const limit = new AbortController();
-      await Promise.race([flushing, delay(MOST_WAIT_MS, undefined, { signal: limit.signal }).catch(() => undefined)]);
+      await Promise.race([ended, delay(MOST_WAIT_MS, undefined, { signal: limit.signal }).catch(() => undefined)]);
       limit.abort();
     },
     async check() {
@@ -152,8 +169,9 @@ export function createRefusedWriter({ folder, maxBytes, log }: RefusedWriterOpti
       if (maxBytes !== null && (await countBytes(folder)) >= maxBytes) throw new Error(describeFull(maxBytes));
     },
     async release() {
-      while (flushing !== undefined) await flushing;
-      await release();
+      // Those that come meanwhile are not waited for: while requests are refused, there is always one.
+      await buffered.at(-1)?.ended;
+      await inTurn(closeFile);
     },
   };
 }
