@@ -163,7 +163,8 @@ test("a file is closed, and the next one begun, while requests are refused all t
   await Promise.all(kept);
   expect((await filesIn(folder)).length).toBeGreaterThan(1);
   const found = await idsIn(folder);
-  expect(found.toSorted()).toEqual(["evt_a", "evt_b", ...kept.map((_, nth) => `evt_${nth}`)].toSorted());
+  expect(found).toHaveLength(kept.length + 2);
+  expect(new Set(found)).toEqual(new Set(["evt_a", "evt_b", ...kept.map((_, nth) => `evt_${nth}`)]));
 });
 
 test("a disk that is full when a file is begun has no file more afterwards", async () => {
