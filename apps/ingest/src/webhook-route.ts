@@ -113,10 +113,14 @@ export function createWebhookRoute(options: WebhookRouteOptions): (req: Request,
     try {
       if (source.split === null) await acceptEvent(source, name, signed, arrival);
       // All or none are acknowledged: of a request that is sent again the events already stored are duplicates.
-      else
-        await Promise.all(
-          source.split(signed).map((part) => acceptEvent(source, name, { ...signed, body: part }, arrival)),
+      else {
+        const parts = source.split(signed);
+        const ends = await Promise.allSettled(
+          parts.map((part) => acceptEvent(source, name, { ...signed, body: part }, arrival)),
         );
+        // By then all parts that were not stored are kept on disk, where that is on.
+        for (const end of ends) if (end.status === "rejected") throw end.reason;
+      }
     } catch {
       return turnAway(req, res, "unavailable", "unavailable", RETRY_SOON);
     }

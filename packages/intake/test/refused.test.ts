@@ -124,10 +124,37 @@ test("a file that a process died over is left alone for a minute, then imported;
   expect((await idsOf()).toSorted()).toEqual(["evt_1", "evt_2", "evt_3"]);
 });
 
+test("a file that cannot be imported waits, and the others do not wait for it", async () => {
+  const folder = await newFolder();
+  await leave(folder, ["evt_refused"]);
+  const [first = ""] = await readdir(folder);
+  await leave(folder, ["evt_1"]);
+  const { intake } = intakeOn(store);
+  let isRefused = true;
+  const refusing: Pick<Intake, "accept"> = {
+    accept: (event) =>
+      isRefused && event.identity.id === "evt_refused"
+        ? Promise.reject(new Error("Postgres refuses it"))
+        : intake.accept(event),
+  };
+  importInto(folder, refusing);
+  const time = first.split("-")[1] ?? "";
+  await eventually(async () => expect((await readdir(folder)).every((name) => name.includes(time))).toBe(true));
+  isRefused = false;
+  await untilEmpty(folder);
+  await record(store);
+  expect((await idsOf()).toSorted()).toEqual(["evt_1", "evt_refused"]);
+});
+
 test("a stop gives the file back, and another process begins with it at once", async () => {
   const folder = await newFolder();
   await leave(folder, ["evt_1"]);
-  const hang = importInto(folder, { accept: () => Promise.reject(new Error("away")) });
+  let away = false;
+  const fail = (): Promise<never> => {
+    away = true;
+    return Promise.reject(new Error("away"));
+  };
+  const hang = importInto(folder, { accept: fail }, () => away);
   await eventually(async () => expect((await readdir(folder))[0]).toContain("importing"));
   await hang.close();
   importInto(folder, intakeOn(store).intake);

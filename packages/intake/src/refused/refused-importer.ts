@@ -65,21 +65,31 @@ export function createRefusedImporter(options: RefusedImporterOptions): RefusedI
   async function look(): Promise<void> {
     waiting = await listWaiting(folder);
     if (taken !== undefined) await touch(taken.path);
-    if (waiting.length === 0) return;
-    const isAway = await ping().then(
-      () => false,
-      () => true,
-    );
-    if (isAway) return;
+    if (waiting.length === 0 || (await isAway())) return;
     await writer.release();
     for (const file of waiting) {
       if (signal.aborted) return;
-      taken ??= await take(file);
-      if (taken !== undefined) await importFile(taken);
+      try {
+        taken ??= await take(file);
+        if (taken !== undefined) await importFile(taken);
+      } catch (error) {
+        if (signal.aborted || isGone(error) || (await isAway())) throw error;
+        // It is this file: the others do not wait for it.
+        sayTrouble(() =>
+          log.error({ file: file.name, err: error }, "a refused file cannot be imported, it is tried again"),
+        );
+        if (taken !== undefined) await giveBack(folder, taken.path);
+      }
       taken = undefined;
     }
     waiting = await listWaiting(folder);
   }
+
+  const isAway = (): Promise<boolean> =>
+    ping().then(
+      () => false,
+      () => true,
+    );
 
   async function take(file: WaitingFile): Promise<Taken | undefined> {
     const path = await takeFile(folder, file, token);
