@@ -55,6 +55,18 @@ test("a claim reads the batches that it takes, however many wait and are stored 
   expect(mostRowsIn(claims)).toBeLessThanOrEqual(200);
 });
 
+test.each(["sent", "fetched"])(
+  "an event that was %s first is the same when it comes the other way, in other bytes",
+  async (way) => {
+    const sent = one("evt_1", '{"id":"evt_1"}');
+    const fetched = { ...one("evt_1", '{ "id": "evt_1" }'), bodyVaries: true };
+    await process(store, [way === "sent" ? sent : fetched]);
+    await process(store, [way === "sent" ? fetched : sent]);
+    await process(store, [fetched, sent, one("evt_2")]);
+    expect(await stored()).toEqual(["evt_1", "evt_2"]);
+  },
+);
+
 test("what is claimed and not committed is claimed again, whole", async () => {
   const batch = await commitBatch(store, [one("a"), one("b")]);
   const engine = createEngineStore(store, "w");

@@ -23,9 +23,9 @@ export function toFetchedEvents(
   };
   return (source.split?.(request) ?? [body]).map((part) => {
     const identity = source.identify({ ...request, body: part });
-    const { bodyVaries } = source;
+    // An API does not give the bytes that were sent, or will be: with the same id it is the same event.
     return toNewEvent(
-      { source: name, identity, body: part, bodyVaries, traceparent: null, arrival },
+      { source: name, identity, body: part, bodyVaries: true, traceparent: null, arrival },
       windowDays,
       wallClockMs(),
     );

@@ -91,6 +91,10 @@ export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "body
 /** The hash that stands in the ledger where the body says nothing of whether an event is the same: that of no bytes. */
 const ANY_BODY = ledgerHash("");
 
+/** Whether two events with one id are the same event. */
+export const isSameBody = (one: string | undefined, other: string): boolean =>
+  one === other || one === ANY_BODY || other === ANY_BODY;
+
 /** Unpacks the events of a batch, in order. */
 export function unpackBatch({ batch, day, meta, bodies }: BatchRow): UnpackedEvent[] {
   let end = 0;

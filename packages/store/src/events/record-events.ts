@@ -1,6 +1,13 @@
 import type { BatchClaim, ClaimedBatches, StoredEvent } from "@penstock/engine";
 import type pg from "pg";
-import { BATCH_EVENTS, type BatchRow, toConflict, type UnpackedEvent, unpackBatch } from "./batch-format.ts";
+import {
+  BATCH_EVENTS,
+  type BatchRow,
+  isSameBody,
+  toConflict,
+  type UnpackedEvent,
+  unpackBatch,
+} from "./batch-format.ts";
 import { claimBatches } from "./claim-batches.ts";
 import { query, type Queryable } from "../connection/create-store.ts";
 import { eraseLateCopies } from "../erase/erase-late-copies.ts";
@@ -123,7 +130,7 @@ async function recordEvents(
   const conflicts = new Map<string, UnpackedEvent>();
   const copies: UnpackedEvent[] = [];
   for (const event of others) {
-    if (known.get(event.key) === event.bodyHash) {
+    if (isSameBody(known.get(event.key), event.bodyHash)) {
       copies.push(event);
       continue;
     }
