@@ -242,6 +242,31 @@ describe("beside what goes on", () => {
     for (const value of [PERSON, PHONE, "cnt_bo"]) expect(await findEverywhere(value)).toEqual([]);
   });
 
+  test("texts in JSON behind a line break go, and those behind many that only look alike", async () => {
+    await process(store, [newEvent("evt_1", { subjects: [] })]);
+    const mail = "ada@example.com";
+    await store.pool.query(
+      `INSERT INTO penstock.audit_log (actor, action, target, detail)
+       SELECT 'test', 'test', 'x', json_build_object('text', E'n' || $1 || repeat('.', n % 2)) FROM generate_series(1, 1000) AS n`,
+      [mail],
+    );
+    const detail = JSON.stringify({ text: `Dear\n${mail}`, more: `\u0001${mail}` });
+    await store.pool.query(
+      `INSERT INTO penstock.audit_log (actor, action, target, detail) VALUES ('test', 'test', 'ada', $1)`,
+      [detail],
+    );
+    await store.pool.query(
+      `INSERT INTO penstock.effects (day, seq, subscriber, generation, key, result)
+       SELECT day, seq, 'handler', 0, 'k', $1 FROM penstock.events`,
+      [detail],
+    );
+    const id = await erase({ kind: "value", value: mail });
+    expect(await showErasure(store, id)).toMatchObject({ step: "done", counts: { audit_log: 1, effects: 1 } });
+    const clean = { text: "Dear\n[erased]", more: "\u0001[erased]" };
+    expect(await rows("SELECT detail FROM penstock.audit_log WHERE target = 'ada'")).toEqual([{ detail: clean }]);
+    expect(await rows("SELECT result FROM penstock.effects")).toEqual([{ result: clean }]);
+  });
+
   test("what replays made of an event goes with it, and is not found again", async () => {
     await process(store, [about("evt_1", {})]);
     const [{ seq }] = (await rows("SELECT seq FROM penstock.events")) as [{ seq: string }];

@@ -8,7 +8,7 @@ import { BATCH_EVENTS } from "../events/batch-format.ts";
 import type { EventPointer } from "../events/find-events.ts";
 import { insertBatch } from "../events/insert-batch.ts";
 import { recordAudit } from "../operators/audit-log.ts";
-import { isRetentionHalfDone } from "../retention/run-retention.ts";
+import { isRetentionHalfDone, keepRetentionOut } from "../retention/run-retention.ts";
 import { eraseEvents, type ErasedCounts } from "./erase-events.ts";
 import { eraseTexts } from "./erase-texts.ts";
 import { type ErasureJob, type ErasureStep, renewErasure } from "./erasures.ts";
@@ -19,6 +19,7 @@ import { isInTexts, toLooks } from "./wanted.ts";
 export type Waiting = string | null;
 
 const AT_ONCE = 200;
+const RETENTION: Waiting = "retention, which is moving a day";
 
 // All that arrived before is in `events`: no transaction is open that may still bring a batch, and none is pending.
 const IS_SETTLED = statement({
@@ -27,12 +28,6 @@ const IS_SETTLED = statement({
     SELECT pg_snapshot_xmin(pg_current_snapshot()) > e.xid AS written,
            (SELECT count(*)::int FROM penstock.pending p WHERE p.batch <= e.last_batch) AS pending
       FROM penstock.erasures e WHERE id = ${{ id: "int4" }}`,
-});
-
-// Retention takes it alone: while it moves a day, events of that day cannot be seen.
-const WITH_RETENTION = statement({
-  rows: { mine: "bool" },
-  text: sql`SELECT pg_try_advisory_xact_lock_shared(hashtext('penstock.retention')) AS mine`,
 });
 
 const ADVANCE = statement({
@@ -75,7 +70,7 @@ async function eraseFoundEvents(store: Store, job: ErasureJob, signal: AbortSign
   const [settled] = (await query(store.pool, IS_SETTLED, { id: job.id })).rows;
   if (settled?.written !== true) return "a transaction that was open when it was asked for";
   if (settled.pending > 0) return `${settled.pending} batches that no worker has processed yet`;
-  if (await isRetentionHalfDone(store)) return "retention, which is moving a day";
+  if (await isRetentionHalfDone(store)) return RETENTION;
   const looks = toLooks(job.wanted);
   let { found } = job;
   let isRunning = false;
@@ -86,12 +81,12 @@ async function eraseFoundEvents(store: Store, job: ErasureJob, signal: AbortSign
       found += step.found.length;
       const at: Place = { step: "events", look: nth, below: step.downTo, found };
       const erased = await transaction(store, async (client) => {
-        if ((await query(client, WITH_RETENTION)).rows[0]?.mine !== true) return null;
+        if (!(await keepRetentionOut(client))) return null;
         const { running, counts } = await eraseEvents(client, step.found, { erasure: job.id, values: valuesOf(job) });
         await advance(client, job.id, at, counts);
         return { running };
       });
-      if (erased === null) return "retention, which is moving a day";
+      if (erased === null) return RETENTION;
       isRunning ||= erased.running.length > 0;
       if (signal.aborted) return null;
       await renewErasure(store, job.id);
@@ -103,7 +98,10 @@ async function eraseFoundEvents(store: Store, job: ErasureJob, signal: AbortSign
 }
 
 async function eraseOtherTexts(store: Store, job: ErasureJob): Promise<Waiting> {
+  if (await isRetentionHalfDone(store)) return RETENTION;
   const counts = await eraseTexts(store, valuesOf(job), () => renewErasure(store, job.id));
+  // What a day has that went half meanwhile was not seen.
+  if (counts === null || (await isRetentionHalfDone(store))) return RETENTION;
   await advance(store.pool, job.id, { step: "handlers" }, counts);
   return null;
 }
@@ -160,7 +158,7 @@ async function tell(store: Store, job: ErasureJob): Promise<Waiting> {
       if (row === undefined || row.waiting > 0) return "endpoints that are told of it";
       told = row.events;
     }
-    if ((await query(client, WITH_RETENTION)).rows[0]?.mine !== true) return "retention, which is moving a day";
+    if (!(await keepRetentionOut(client))) return RETENTION;
     await eraseEvents(client, told, { erasure: job.id, values: valuesOf(job) });
     await end(client, job.id);
     return null;

@@ -1,9 +1,13 @@
+import type pg from "pg";
 import { command, query, type Store } from "../connection/create-store.ts";
 import { codeOf } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
 import { eraseArrivals } from "../events/arrivals.ts";
-import { type Cell, DAYS, PLACES, ROWS_AT_ONCE } from "./text-places.ts";
+import { partitionOf } from "../retention/list-days.ts";
+import { keepRetentionOut } from "../retention/run-retention.ts";
+import type { PartitionedTable } from "../schema/partitions.ts";
+import { BLOCKS_AT_ONCE, type Cell, DAYS, PLACES } from "./text-places.ts";
 import { createFinder, ERASED, type Finder, toLike, toPattern } from "./wanted.ts";
 
 /** Values as the statements of texts take them: JSON writes some characters otherwise. */
@@ -53,33 +57,30 @@ async function inTime(
 
 const readDays = async (store: Store): Promise<string[]> => (await query(store.pool, DAYS)).rows.map(({ day }) => day);
 
-/** Takes the values out of texts about other things, a page of a table after another. `onPage` is called in between. */
+/**
+ * Takes the values out of texts about other things, a piece of a table after another. `onPage` is called in between. Null: retention
+ * moves a day, whose texts cannot be seen meanwhile.
+ */
 export async function eraseTexts(
   store: Store,
   values: readonly string[],
   onPage: () => Promise<void>,
-): Promise<Record<string, number>> {
+): Promise<Record<string, number> | null> {
   const counts: Record<string, number> = {};
   if (values.length === 0) return counts;
   const finder = createFinder(values);
-  const days = await readDays(store);
-  for (const { table, daily, columns, find, write } of PLACES) {
-    for (const day of daily ? days : [null]) {
-      for (let more = true; more;) {
-        const { found, cleaned } = await transaction(store, async (client) => {
-          const { rows } = await query(client, find, { day, ...toTextValues(values) });
-          let cleaned = 0;
-          for (const { part, at, cells } of rows) {
-            const clean = Object.entries(cells).map(([name, text]) => [name, takeOut(text, columns[name], finder)]);
-            if (clean.every(([name, text]) => cells[name ?? ""] === text)) continue;
-            cleaned++;
-            await query(client, write, { part, at, cells: JSON.stringify(Object.fromEntries(clean)) });
-          }
-          return { found: rows.length, cleaned };
+  for (const place of PLACES) {
+    const { table } = place;
+    for (const day of place.daily ? await readDays(store) : [null]) {
+      let blocks = 1;
+      for (let from = 0; from < blocks; from += BLOCKS_AT_ONCE) {
+        const cleaned = await transaction(store, async (client) => {
+          if (!(await keepRetentionOut(client))) return null;
+          blocks = (await query(client, BLOCKS, { table: nameOf(table, day) })).rows[0]?.blocks ?? 0;
+          return cleanBlocks(client, place, { day, values, from }, finder);
         });
+        if (cleaned === null) return null;
         if (cleaned > 0) counts[table] = (counts[table] ?? 0) + cleaned;
-        // What Postgres finds and a page leaves as it is would be found for ever.
-        more = found === ROWS_AT_ONCE && cleaned > 0;
         await onPage();
       }
     }
@@ -89,6 +90,35 @@ export async function eraseTexts(
   const { rowCount } = await query(store.pool, LANES, toTextValues(values));
   if (rowCount) counts["lanes"] = rowCount;
   return counts;
+}
+
+const nameOf = (table: string, day: string | null): string =>
+  day === null ? `penstock.${table}` : partitionOf(table as PartitionedTable, day);
+
+// Null for a table that has gone meanwhile.
+const BLOCKS = statement({
+  rows: { blocks: "int4?" },
+  text: sql`
+    SELECT (pg_relation_size(to_regclass(${{ table: "text" }})) / current_setting('block_size')::int)::int AS blocks`,
+});
+
+/** Cleans the rows in some blocks of a table, and returns how many. */
+async function cleanBlocks(
+  client: pg.PoolClient,
+  { columns, find, write }: (typeof PLACES)[number],
+  { day, values, from }: { readonly day: string | null; readonly values: readonly string[]; readonly from: number },
+  finder: Finder,
+): Promise<number> {
+  const span = { from: `(${from},0)`, to: `(${from + BLOCKS_AT_ONCE},0)` };
+  const { rows } = await query(client, find, { day, ...toTextValues(values), ...span });
+  let cleaned = 0;
+  for (const { part, at, cells } of rows) {
+    const clean = Object.entries(cells).map(([name, text]) => [name, takeOut(text, columns[name], finder)]);
+    if (clean.every(([name, text]) => cells[name ?? ""] === text)) continue;
+    cleaned++;
+    await query(client, write, { part, at, cells: JSON.stringify(Object.fromEntries(clean)) });
+  }
+  return cleaned;
 }
 
 /** What is left of a cell; of JSON from which a value cannot be taken, nothing. */

@@ -43,8 +43,8 @@ const fromCells = (name: string, cell: Cell): string => {
   return cell === "json" || cell === "jsonb" ? `${text}::${cell}` : text;
 };
 
-/** So many rows are cleaned by one transaction. */
-export const ROWS_AT_ONCE = 200;
+/** So many blocks of a table are looked through by one transaction: 2 MiB. */
+export const BLOCKS_AT_ONCE = 256;
 
 const wanted = sql`(SELECT ${ofDay}, ${values}) AS w (wanted_day, likes, patterns)`;
 
@@ -62,7 +62,7 @@ export const PLACES = TEXT_PLACES.map(({ table, columns, daily = false }) => {
       text: sql`
         SELECT t.tableoid::int8 AS part, t.ctid::text AS at,
                json_build_object(${names.map((name) => `'${name}', ${toText(name, columns[name] ?? "text")}`).join(", ")}) AS cells
-          FROM ${from} LIMIT ${ROWS_AT_ONCE} FOR UPDATE OF t`,
+          FROM ${from} AND t.ctid >= ${{ from: "text" }}::tid AND t.ctid < ${{ to: "text" }}::tid FOR UPDATE OF t`,
     }),
     write: statement({
       text: sql`

@@ -35,9 +35,12 @@ const toRegExp = (value: string): RegExp =>
     "giu",
   );
 
-/** The same as a regular expression of Postgres, for `~*`. */
+/**
+ * The same as a regular expression of Postgres, for `~*`. It finds a value behind an escape of JSON, too, such as the `n` of a line
+ * break: what is found is looked at once more by a {@link Finder}.
+ */
 export const toPattern = (value: string): string => {
-  const before = `(?<![[:alnum:]_])${startsWord(value) ? "(?<![[:alnum:]_][-.@+])" : ""}`;
+  const before = `((?<![[:alnum:]_])|(?<=\\\\[bfnrt])|(?<=\\\\u[0-9a-f]{4}))${startsWord(value) ? "(?<![[:alnum:]_][-.@+])" : ""}`;
   const escaped = toStorableText(value).replace(/[^\p{L}\p{N}\s]/gu, "\\$&");
   return `${before}${escaped}(?![[:alnum:]_])(?![-.@][[:alnum:]_])`;
 };

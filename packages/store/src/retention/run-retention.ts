@@ -1,4 +1,4 @@
-import { connect, query, type Store } from "../connection/create-store.ts";
+import { connect, query, type Queryable, type Store } from "../connection/create-store.ts";
 import { recordAudit } from "../operators/audit-log.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { forgetRest, type RestCount } from "./forget-rest.ts";
@@ -21,6 +21,16 @@ export const RETENTION_LOCK = statement({
   rows: { mine: "bool" },
   text: sql`SELECT pg_try_advisory_lock(hashtext('penstock.retention')) AS mine`,
 });
+
+const KEEP_OUT = statement({
+  rows: { out: "bool" },
+  text: sql`SELECT pg_try_advisory_xact_lock_shared(hashtext('penstock.retention')) AS out`,
+});
+
+/** Keeps retention from moving a day until the transaction ends: what is moved cannot be seen. False: it runs. */
+export async function keepRetentionOut(client: Queryable): Promise<boolean> {
+  return (await query(client, KEEP_OUT)).rows[0]?.out === true;
+}
 
 export interface RunOptions {
   /** Who runs it: a worker, or an operator whose run goes into the audit log. */
