@@ -88,8 +88,8 @@ export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "body
   readonly replayOf: number | null;
 }
 
-/** The hash that stands in the ledger where the body says nothing of whether an event is the same: that of no bytes. */
-const ANY_BODY = ledgerHash("");
+/** Stands in the ledger where the body says nothing of whether an event is the same. No body has this hash. */
+const ANY_BODY = "0".repeat(32);
 
 /** Whether two events with one id are the same event. */
 export const isSameBody = (one: string | undefined, other: string): boolean =>
