@@ -8,6 +8,21 @@ import { type ConsoleUnderTest, startConsole } from "./console-under-test.ts";
 
 type NewEvent = Parameters<typeof commitBatch>[1][number];
 
+const newEvent = (eventId: string, event: Partial<NewEvent>): NewEvent => ({
+  source: "buzzbip",
+  eventId,
+  key: null,
+  type: "message.received",
+  createdAt: null,
+  subjects: [],
+  problem: null,
+  traceparent: null,
+  bodyVaries: false,
+  body: Buffer.from("{}"),
+  replay: null,
+  ...event,
+});
+
 const SECRET = "whsec_of_the_tests_of_events";
 
 let console: ConsoleUnderTest;
@@ -24,25 +39,24 @@ beforeAll(async () => {
   viewer = await console.as("viewer");
   reader = await console.as("operator", true);
   const { store } = console;
-  const events = ["a", "b", "c"].map((name, nth): NewEvent => ({
-    source: "buzzbip",
-    eventId: `evt_${name}`,
-    key: null,
-    type: nth === 2 ? "contact.created" : "message.received",
-    createdAt: null,
-    subjects: ["cnt_1"],
-    problem: null,
-    traceparent: null,
-    bodyVaries: false,
-    arrival:
-      nth > 0
-        ? null
-        : { names: ["user-agent", "x-try"], values: ["Acme/1", undefined], secret: "1f2e3d4c", signatureAgeMs: 1_500 },
-    body: Buffer.from(
-      JSON.stringify({ data: { contactId: `cnt_${name}`, tags: ["new"], text: "Where is my refund?" } }),
-    ),
-    replay: null,
-  }));
+  const events = ["a", "b", "c"].map((name, nth) =>
+    newEvent(`evt_${name}`, {
+      type: nth === 2 ? "contact.created" : "message.received",
+      subjects: ["cnt_1"],
+      arrival:
+        nth > 0
+          ? null
+          : {
+              names: ["user-agent", "x-try"],
+              values: ["Acme/1", undefined],
+              secret: "1f2e3d4c",
+              signatureAgeMs: 1_500,
+            },
+      body: Buffer.from(
+        JSON.stringify({ data: { contactId: `cnt_${name}`, tags: ["new"], text: "Where is my refund?" } }),
+      ),
+    }),
+  );
   const batches = [await commitBatch(store, events)];
   await createEngineStore(store, "test").transaction((tx) =>
     tx.claimBatches({ batches, onlyThese: true, maxEvents: 100, maxBytes: 1e9 }),
@@ -167,19 +181,8 @@ test("a body is shown to those who may see payloads, which is on record; the oth
 });
 
 test("what a source calls sensitive is masked until it is asked for, which is on record", async () => {
-  const event: NewEvent = {
-    source: "buzzbip-eu",
-    eventId: "evt_eu",
-    key: null,
-    type: "message.received",
-    createdAt: null,
-    subjects: [],
-    problem: null,
-    traceparent: null,
-    bodyVaries: false,
-    body: Buffer.from('{"id":12345678901234567890,"data":{"text":"Where is my refund?"}}'),
-    replay: null,
-  };
+  const body = Buffer.from('{"id":12345678901234567890,"data":{"text":"Where is my refund?"}}');
+  const event = newEvent("evt_eu", { source: "buzzbip-eu", body });
   await commitBatch(console.store, [event, { ...event, eventId: "evt_plain", body: Buffer.from('{"data":{}}') }]);
   await console.recordEvents();
   const read = (client: Client, id: string, query: { reveal?: "true" } = {}) =>
@@ -256,20 +259,7 @@ test("what is due is deleted by an admin who has seen it, and is told to be gone
   const policy = { days: 30, bytes: null, dedupeWindowDays: 36_500, sources: {} };
   const archive = { url: "s3://archive/days", region: null, endpoint: null, pathStyle: null };
   await tellPolicy(store, { ...policy, archive }, "worker-1");
-  const old: NewEvent = {
-    source: "buzzbip",
-    eventId: "evt_old",
-    key: null,
-    type: "message.received",
-    createdAt: null,
-    subjects: [],
-    problem: null,
-    traceparent: null,
-    bodyVaries: false,
-    body: Buffer.from("{}"),
-    replay: null,
-  };
-  const batches = [await commitBatch(store, [old])];
+  const batches = [await commitBatch(store, [newEvent("evt_old", {})])];
   await createEngineStore(store, "test").transaction((tx) =>
     tx.claimBatches({ batches, onlyThese: true, maxEvents: 100, maxBytes: 1e9 }),
   );

@@ -8,6 +8,7 @@ import { migrateQueue, QUEUE_SCHEMA } from "@penstock/queue";
 import { SIMULATED } from "@penstock/simulator";
 import { createQueuePool, createStore, migrate, type Store } from "@penstock/store";
 import { makeServerDirectory, removeServerDirectory } from "@penstock/test-postgres";
+import { eventually } from "@penstock/testing/eventually";
 import {
   launchRedis,
   type Program,
@@ -195,16 +196,8 @@ function keepRunning(spec: ProgramSpec): Kept & { end(): Promise<void> } {
 }
 
 /** A server that was killed may find that some connection has its port for a moment. */
-export async function untilStarted(start: () => Promise<void>): Promise<void> {
-  for (const until = performance.now() + 60_000; ;) {
-    try {
-      return await start();
-    } catch (error) {
-      if (performance.now() > until) throw error;
-      await sleep(500);
-    }
-  }
-}
+export const untilStarted = (start: () => Promise<void>): Promise<void> =>
+  eventually(start, { timeoutMs: 60_000, intervalMs: 500 });
 
 async function openPostgres(): Promise<Database & { remove(): Promise<void> }> {
   const dir = await makeServerDirectory();

@@ -250,7 +250,12 @@ describe("beside what goes on", () => {
        SELECT 'test', 'test', 'x', json_build_object('text', E'n' || $1 || repeat('.', n % 2)) FROM generate_series(1, 1000) AS n`,
       [mail],
     );
-    const detail = JSON.stringify({ text: `Dear\n${mail}`, more: `\u0001${mail}` });
+    // More than is looked through at once.
+    await store.pool.query(`
+      INSERT INTO penstock.audit_log (actor, action, target, detail)
+      SELECT 'test', 'test', 'x', to_json((SELECT string_agg(md5(n || ' ' || m), '') FROM generate_series(1, 45) AS m))
+        FROM generate_series(1, 2000) AS n`);
+    const detail = JSON.stringify({ text: `Dear\n${mail}`, more: `\u0001${mail}`, last: `x\n-${mail}` });
     await store.pool.query(
       `INSERT INTO penstock.audit_log (actor, action, target, detail) VALUES ('test', 'test', 'ada', $1)`,
       [detail],
@@ -262,7 +267,7 @@ describe("beside what goes on", () => {
     );
     const id = await erase({ kind: "value", value: mail });
     expect(await showErasure(store, id)).toMatchObject({ step: "done", counts: { audit_log: 1, effects: 1 } });
-    const clean = { text: "Dear\n[erased]", more: "\u0001[erased]" };
+    const clean = { text: "Dear\n[erased]", more: "\u0001[erased]", last: "x\n-[erased]" };
     expect(await rows("SELECT detail FROM penstock.audit_log WHERE target = 'ada'")).toEqual([{ detail: clean }]);
     expect(await rows("SELECT result FROM penstock.effects")).toEqual([{ result: clean }]);
   });

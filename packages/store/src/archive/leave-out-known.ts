@@ -1,6 +1,6 @@
 import type { NewEvent } from "@penstock/intake";
 import type { Store } from "../connection/create-store.ts";
-import { packBatch, toConflict, unpackBatch } from "../events/batch-format.ts";
+import { isSameBody, packBatch, toConflict, unpackBatch } from "../events/batch-format.ts";
 import { readHashes } from "../events/record-events.ts";
 
 /**
@@ -13,8 +13,8 @@ export async function leaveOutKnown(store: Store, events: readonly NewEvent[]): 
   const conflicts = unpacked.map((event) => toConflict(event).key);
   const known = await readHashes(store.pool, [...new Set([...unpacked.map(({ key }) => key), ...conflicts])]);
   return events.filter((_, place) => {
-    const { key = "", bodyHash } = unpacked[place] ?? {};
+    const { key = "", bodyHash = "" } = unpacked[place] ?? {};
     // Another body under a known id is an event of its own, under another key.
-    return known.get(key) !== bodyHash && !known.has(conflicts[place] ?? "");
+    return !isSameBody(known.get(key), bodyHash) && !known.has(conflicts[place] ?? "");
   });
 }

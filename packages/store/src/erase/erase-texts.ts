@@ -4,9 +4,7 @@ import { codeOf } from "../connection/errors.ts";
 import { sql, statement } from "../connection/sql.ts";
 import { transaction } from "../connection/transaction.ts";
 import { eraseArrivals } from "../events/arrivals.ts";
-import { partitionOf } from "../retention/list-days.ts";
 import { keepRetentionOut } from "../retention/run-retention.ts";
-import type { PartitionedTable } from "../schema/partitions.ts";
 import { BLOCKS_AT_ONCE, type Cell, DAYS, PLACES } from "./text-places.ts";
 import { createFinder, ERASED, type Finder, toLike, toPattern } from "./wanted.ts";
 
@@ -76,7 +74,7 @@ export async function eraseTexts(
       for (let from = 0; from < blocks; from += BLOCKS_AT_ONCE) {
         const cleaned = await transaction(store, async (client) => {
           if (!(await keepRetentionOut(client))) return null;
-          blocks = (await query(client, BLOCKS, { table: nameOf(table, day) })).rows[0]?.blocks ?? 0;
+          blocks = (await query(client, BLOCKS, { table: place.partOf(day) })).rows[0]?.blocks ?? 0;
           return cleanBlocks(client, place, { day, values, from }, finder);
         });
         if (cleaned === null) return null;
@@ -91,9 +89,6 @@ export async function eraseTexts(
   if (rowCount) counts["lanes"] = rowCount;
   return counts;
 }
-
-const nameOf = (table: string, day: string | null): string =>
-  day === null ? `penstock.${table}` : partitionOf(table as PartitionedTable, day);
 
 // Null for a table that has gone meanwhile.
 const BLOCKS = statement({

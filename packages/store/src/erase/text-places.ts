@@ -1,15 +1,17 @@
 import { column, sql, statement } from "../connection/sql.ts";
-import { PARTITION_DAYS } from "../schema/partitions.ts";
+import { partitionOf } from "../retention/list-days.ts";
+import { PARTITION_DAYS, type PartitionedTable } from "../schema/partitions.ts";
 
 /** How a column holds what it says: a text, JSON in a column of that type, JSON in a text, a list of texts. */
 export type Cell = "text" | "json" | "jsonb" | "json-text" | "list";
 
-interface Place {
-  readonly table: string;
+interface Columns {
   readonly columns: Readonly<Record<string, Cell>>;
-  /** Whether it is partitioned by day, and looked through day by day. */
-  readonly daily?: true;
 }
+
+/** `daily`: it is partitioned by day, and looked through day by day. */
+type Place = Columns &
+  ({ readonly table: PartitionedTable; readonly daily: true } | { readonly table: string; readonly daily?: false });
 
 /** Where a value may stand beside the events that it was found in. A test asks a decision for each column of each table. */
 export const TEXT_PLACES: readonly Place[] = [
@@ -31,7 +33,7 @@ const ofDay = { day: "date?" } as const;
 const values = { likes: "text[]", patterns: "text[]" } as const;
 
 // By LIKE first: a pattern costs more. Parameters are the same for all.
-const matches = (columns: Place["columns"]): string =>
+const matches = (columns: Columns["columns"]): string =>
   Object.entries(columns)
     .map(([name, cell]) => `lower(${toText(name, cell)}) LIKE ANY(likes) AND ${toText(name, cell)} ~* ANY(patterns)`)
     .join(" OR ");
@@ -49,13 +51,17 @@ export const BLOCKS_AT_ONCE = 256;
 const wanted = sql`(SELECT ${ofDay}, ${values}) AS w (wanted_day, likes, patterns)`;
 
 /** The statements of each place. A row is found again by where it lies: it is locked until then. */
-export const PLACES = TEXT_PLACES.map(({ table, columns, daily = false }) => {
+export const PLACES = TEXT_PLACES.map((place) => {
+  const { table, columns, daily = false } = place;
   const from = sql`penstock.${table} t, ${wanted} WHERE ${daily ? "t.day = w.wanted_day AND " : ""}(${matches(columns)})`;
   const names = Object.keys(columns);
   return {
     table,
     columns,
     daily,
+    /** The table that holds the rows of a day, or all of them. */
+    partOf: (day: string | null): string =>
+      place.daily && day !== null ? partitionOf(place.table, day) : `penstock.${table}`,
     count: statement({ rows: { rows: "int4" }, text: sql`SELECT count(*)::int AS rows FROM ${from}` }),
     find: statement({
       rows: { part: "int8", at: "text", cells: column<Record<string, string | null>>("json") },

@@ -40,7 +40,7 @@ const toRegExp = (value: string): RegExp =>
  * break: what is found is looked at once more by a {@link Finder}.
  */
 export const toPattern = (value: string): string => {
-  const before = `((?<![[:alnum:]_])|(?<=\\\\[bfnrt])|(?<=\\\\u[0-9a-f]{4}))${startsWord(value) ? "(?<![[:alnum:]_][-.@+])" : ""}`;
+  const before = `((?<![[:alnum:]_])|(?<=\\\\[bfnrt])|(?<=\\\\u[0-9a-f]{4}))${startsWord(value) ? "((?<![[:alnum:]_][-.@+])|(?<=\\\\[bfnrt][-.@+]))" : ""}`;
   const escaped = toStorableText(value).replace(/[^\p{L}\p{N}\s]/gu, "\\$&");
   return `${before}${escaped}(?![[:alnum:]_])(?![-.@][[:alnum:]_])`;
 };

@@ -91,9 +91,9 @@ export interface UnpackedEvent extends Required<Omit<NewEvent, "eventId" | "body
 /** Stands in the ledger where the body says nothing of whether an event is the same. No body has this hash. */
 const ANY_BODY = "0".repeat(32);
 
-/** Whether two events with one id are the same event. */
-export const isSameBody = (one: string | undefined, other: string): boolean =>
-  one === other || one === ANY_BODY || other === ANY_BODY;
+/** Whether an event is the one that the ledger knows by its id; `known`: the hash that stands there, if it does. */
+export const isSameBody = (known: string | undefined, bodyHash: string): boolean =>
+  known !== undefined && (known === bodyHash || known === ANY_BODY || bodyHash === ANY_BODY);
 
 /** Unpacks the events of a batch, in order. */
 export function unpackBatch({ batch, day, meta, bodies }: BatchRow): UnpackedEvent[] {
